@@ -1,0 +1,87 @@
+// Builds the front end: one self-contained ES module per view and one shared style sheet.
+//
+//   src/views/<name>/index.tsx -> ../lens_widgets/static/<name>.js
+//   src/style.css              -> ../lens_widgets/static/style.css
+
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const outdir = join(here, "..", "lens_widgets", "static");
+
+const views = globSync("src/views/*/index.tsx", { cwd: here }).sort();
+if (views.length === 0) {
+  throw new Error("js/src/views holds no <name>/index.tsx, so there is nothing to build");
+}
+
+const result = await build({
+  absWorkingDir: here,
+  entryPoints: [
+    ...views.map((path) => ({ in: path, out: basename(dirname(path)) })),
+    { in: "src/style.css", out: "style" },
+  ],
+  outdir,
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  minify: true,
+  charset: "utf8",
+  legalComments: "none",
+  define: {
+    // Hosts with requirejs define a global AMD `define`; a UMD dependency that saw it would register
+    // itself there and export nothing to us.
+    define: "undefined",
+    "process.env.NODE_ENV": '"production"',
+  },
+  metafile: true,
+  write: false,
+  logLevel: "warning",
+});
+
+const allowed = new Set([...views.map((path) => `${basename(dirname(path))}.js`), "style.css"]);
+for (const { path } of result.outputFiles) {
+  if (!allowed.has(basename(path))) {
+    throw new Error(
+      `${basename(path)}: views must not import CSS; the style sheet is shared, so @import it in src/style.css`,
+    );
+  }
+}
+for (const [path, { imports }] of Object.entries(result.metafile.outputs)) {
+  const outside = imports.filter((item) => item.external).map((item) => item.path);
+  if (outside.length > 0) {
+    throw new Error(`${basename(path)} would load ${outside.join(", ")} at run time`);
+  }
+}
+
+// Files of views that no longer exist go, and with them the Python build's record of what was built.
+rmSync(outdir, { recursive: true, force: true });
+mkdirSync(outdir, { recursive: true });
+for (const { path, contents } of result.outputFiles) writeFileSync(path, contents);
+writeFileSync(join(outdir, "LICENSES.txt"), licenses(Object.keys(result.metafile.inputs)));
+
+/** The licence texts of the packages that went into the bundles, which must travel with them. */
+function licenses(inputs) {
+  const packages = new Set();
+  for (const path of inputs) {
+    const match = /node_modules\/(@[^/]+\/[^/]+|[^/]+)(?!.*node_modules)/.exec(path);
+    if (match) packages.add(match[1]);
+  }
+  const texts = [...packages].sort().map((name) => {
+    const root = join(here, "node_modules", name);
+    const { version, license } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+    const file = existsSync(root) && readdirSync(root).find((item) => /^licen[cs]e/i.test(item));
+    const text = file ? readFileSync(join(root, file), "utf8").trim() : license;
+    return `${name} ${version}\n\n${text}\n`;
+  });
+  return `The bundles in this folder contain these packages.\n\n${texts.join(`\n${"-".repeat(72)}\n\n`)}`;
+}

@@ -1,0 +1,143 @@
+import type { RefObject } from "preact";
+import { useLayoutEffect, useState } from "preact/hooks";
+import type { Scale } from "./color";
+
+/** How values map to a scale: `hi` is the high end; the low end is 0, or -hi for a signed scale. */
+export interface Ramp {
+  scale: Scale;
+  hi: number;
+}
+
+/** Colours a block of values, one pixel a cell. Pure: `pixels` has `rows * cols * 4` bytes. */
+export function colorize(
+  values: Float32Array,
+  rows: number,
+  cols: number,
+  ramp: Ramp,
+  pixels: Uint8ClampedArray,
+): void {
+  const { lut, signed } = ramp.scale;
+  const hi = ramp.hi > 0 ? ramp.hi : 1;
+  for (let i = 0; i < rows * cols; i++) {
+    const value = values[i] ?? Number.NaN;
+    const t = signed ? (value / hi + 1) / 2 : value / hi;
+    // NaN compares false and becomes transparent.
+    const known = t >= 0 || t < 0;
+    const step = known ? Math.max(0, Math.min(255, Math.round(t * 255))) * 4 : 0;
+    const out = 4 * i;
+    pixels[out] = lut[step] ?? 0;
+    pixels[out + 1] = lut[step + 1] ?? 0;
+    pixels[out + 2] = lut[step + 2] ?? 0;
+    pixels[out + 3] = known ? 255 : 0;
+  }
+}
+
+/** A picture of the values at one pixel a cell, to be drawn with `drawCells`. */
+export function heatmap(
+  values: Float32Array,
+  rows: number,
+  cols: number,
+  ramp: Ramp,
+): HTMLCanvasElement | null {
+  if (rows === 0 || cols === 0) return null;
+  const canvas = document.createElement("canvas");
+  canvas.width = cols;
+  canvas.height = rows;
+  const context = canvas.getContext("2d");
+  if (!context) return null;
+  const image = context.createImageData(cols, rows);
+  colorize(values, rows, cols, ramp, image.data);
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
+export interface Rect {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+/** Draws a part of a heatmap without smoothing: a cell is a sharp rectangle. */
+export function drawCells(
+  context: CanvasRenderingContext2D,
+  image: HTMLCanvasElement,
+  from: Rect,
+  to: Rect,
+): void {
+  context.imageSmoothingEnabled = false;
+  context.drawImage(
+    image,
+    from.x,
+    from.y,
+    from.width,
+    from.height,
+    to.x,
+    to.y,
+    to.width,
+    to.height,
+  );
+}
+
+/** Sizes the canvas for the screen's pixels and clears it; the context then draws in CSS pixels. */
+export function prepare(
+  canvas: HTMLCanvasElement,
+  width: number,
+  height: number,
+): CanvasRenderingContext2D | null {
+  const ratio = window.devicePixelRatio || 1;
+  const pixelWidth = Math.round(width * ratio);
+  const pixelHeight = Math.round(height * ratio);
+  // Assigning a size clears and reallocates, so it is only done when it differs.
+  if (canvas.width !== pixelWidth) canvas.width = pixelWidth;
+  if (canvas.height !== pixelHeight) canvas.height = pixelHeight;
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
+  const context = canvas.getContext("2d");
+  if (!context) return null;
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  return context;
+}
+
+export interface Size {
+  width: number;
+  height: number;
+}
+
+/** The element's content size, kept up to date; zero until it is laid out. Also follows the zoom of the page. */
+export function useSize<E extends HTMLElement>(ref: RefObject<E>): Size {
+  const [size, setSize] = useState<Size>({ width: 0, height: 0 });
+  useLayoutEffect(() => {
+    const element = ref.current;
+    if (!element) return undefined;
+    const measure = () => {
+      const style = getComputedStyle(element);
+      const inner = (total: number, a: string, b: string) =>
+        Math.max(0, total - (Number.parseFloat(a) || 0) - (Number.parseFloat(b) || 0));
+      const width = inner(element.clientWidth, style.paddingLeft, style.paddingRight);
+      const height = inner(element.clientHeight, style.paddingTop, style.paddingBottom);
+      setSize((old) => (old.width === width && old.height === height ? old : { width, height }));
+    };
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [ref]);
+  return size;
+}
+
+/** Counts changes of the screen's pixel ratio, so that a canvas can depend on it. */
+export function usePixelRatio(): number {
+  const [ratio, setRatio] = useState(window.devicePixelRatio || 1);
+  useLayoutEffect(() => {
+    const abort = new AbortController();
+    matchMedia(`(resolution: ${ratio}dppx)`).addEventListener(
+      "change",
+      () => setRatio(window.devicePixelRatio || 1),
+      { signal: abort.signal },
+    );
+    return () => abort.abort();
+  }, [ratio]);
+  return ratio;
+}

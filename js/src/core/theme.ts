@@ -1,0 +1,127 @@
+import { type ReadonlySignal, signal } from "@preact/signals";
+import { createContext } from "preact";
+import { useContext } from "preact/hooks";
+import { flush } from "./flush";
+
+export type RGB = readonly [number, number, number];
+export type Mode = "light" | "dark";
+
+/** What drawing needs to know of the host's theme. `surface` is the panels' colour: the zero of scales. */
+export interface Theme {
+  mode: Mode;
+  surface: RGB;
+  text: RGB;
+}
+
+const SURFACE: Record<Mode, RGB> = { light: [255, 255, 255], dark: [22, 25, 31] };
+const TEXT: Record<Mode, RGB> = { light: [27, 31, 36], dark: [230, 233, 237] };
+
+export function defaultTheme(mode: Mode): Theme {
+  return { mode, surface: SURFACE[mode], text: TEXT[mode] };
+}
+
+export const ThemeContext = createContext<ReadonlySignal<Theme>>(signal(defaultTheme("light")));
+
+/** The current theme; the component is rendered again when it changes. */
+export function useTheme(): Theme {
+  return useContext(ThemeContext).value;
+}
+
+/** The host's mode: JupyterLab's and VS Code's own marks first, then marimo's and Colab's, then the system's. */
+export function hostMode(doc: Document, systemDark: boolean): Mode {
+  const { body, documentElement: html } = doc;
+  const lab = body.dataset.jpThemeLight;
+  if (lab !== undefined) return lab === "false" ? "dark" : "light";
+  const code = body.dataset.vscodeThemeKind;
+  if (code !== undefined) {
+    return code.includes("dark") || code === "vscode-high-contrast" ? "dark" : "light";
+  }
+  if (body.classList.contains("vscode-dark")) return "dark";
+  if (body.classList.contains("vscode-high-contrast")) return "dark";
+  if (body.classList.contains("vscode-light")) return "light";
+  for (const element of [body, html]) {
+    const named = element.dataset.theme ?? element.getAttribute("theme");
+    if (named === "dark" || element.classList.contains("dark")) return "dark";
+    if (named === "light" || element.classList.contains("light")) return "light";
+  }
+  return systemDark ? "dark" : "light";
+}
+
+const WATCHED = [
+  "class",
+  "style",
+  "theme",
+  "data-theme",
+  "data-jp-theme-light",
+  "data-jp-theme-name",
+];
+const CODE_WATCHED = ["data-vscode-theme-kind", "data-vscode-theme-name", "data-vscode-theme-id"];
+// JupyterLab sets its attribute before the browser has the new style sheet's variables.
+const SETTLE_MS = [0, 100, 400, 1500];
+
+/** Follows the host's theme until the signal aborts; keeps `data-lw-theme` on the root. */
+export function watchTheme(root: HTMLElement, abort: AbortSignal): ReadonlySignal<Theme> {
+  const doc = root.ownerDocument;
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const theme = signal<Theme>(defaultTheme(hostMode(doc, system.matches)));
+  const update = () => {
+    const mode = hostMode(doc, system.matches);
+    root.dataset.lwTheme = mode;
+    const next = readTheme(root, mode);
+    if (JSON.stringify(next) === JSON.stringify(theme.peek())) return;
+    flush(() => {
+      theme.value = next;
+    });
+  };
+  let timers: ReturnType<typeof setTimeout>[] = [];
+  const updateSoon = () => {
+    update();
+    for (const timer of timers) clearTimeout(timer);
+    timers = SETTLE_MS.map((delay) => setTimeout(update, delay));
+  };
+  const observer = new MutationObserver(updateSoon);
+  const attributeFilter = [...WATCHED, ...CODE_WATCHED];
+  observer.observe(doc.body, { attributes: true, attributeFilter });
+  observer.observe(doc.documentElement, { attributes: true, attributeFilter });
+  system.addEventListener("change", updateSoon, { signal: abort });
+  abort.addEventListener(
+    "abort",
+    () => {
+      observer.disconnect();
+      for (const timer of timers) clearTimeout(timer);
+    },
+    { once: true },
+  );
+  updateSoon();
+  return theme;
+}
+
+function readTheme(root: HTMLElement, mode: Mode): Theme {
+  const style = getComputedStyle(root);
+  const read = (name: string) => parseColor(style.getPropertyValue(name).trim());
+  return {
+    mode,
+    surface: read("--lw-surface") ?? SURFACE[mode],
+    text: read("--lw-text") ?? TEXT[mode],
+  };
+}
+
+let probe: CanvasRenderingContext2D | null = null;
+
+/** Any opaque CSS colour; null for what the browser does not read as one. */
+export function parseColor(css: string): RGB | null {
+  if (css === "") return null;
+  probe ??= document.createElement("canvas").getContext("2d");
+  if (!probe) return parseHex(css);
+  probe.fillStyle = "#010203";
+  probe.fillStyle = css;
+  const read = String(probe.fillStyle);
+  return read === "#010203" ? null : parseHex(read);
+}
+
+export function parseHex(css: string): RGB | null {
+  const match = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(css);
+  if (!match) return null;
+  const part = (text: string | undefined) => Number.parseInt(text ?? "0", 16);
+  return [part(match[1]), part(match[2]), part(match[3])];
+}

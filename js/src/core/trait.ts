@@ -1,0 +1,78 @@
+import { effect, type Signal, signal } from "@preact/signals";
+import { flush } from "./flush";
+import { listen, type WidgetModel } from "./model";
+
+const OWN_WRITE_MS = 1000;
+
+/**
+ * Tells a late echo of one of our own older values from somebody else's change.
+ *
+ * Clicking A then B may bring A back from the kernel after B was shown; following it would make the
+ * selection jump back and forth under the mouse.
+ */
+export class OwnWrites {
+  #values: string[] = [];
+  #last = Number.NEGATIVE_INFINITY;
+
+  wrote(value: string, now: number): void {
+    if (now - this.#last > OWN_WRITE_MS) this.#values = [];
+    this.#values.push(value);
+    this.#last = now;
+  }
+
+  isStale(value: string, now: number): boolean {
+    if (now - this.#last > OWN_WRITE_MS) return false;
+    return this.#values.at(-1) !== value && this.#values.includes(value);
+  }
+}
+
+/**
+ * A trait as a signal, both ways. Local writes show at once and are sent; writes from elsewhere are
+ * followed. `parse` returns null for what cannot be a value, which is then not followed. A trait that
+ * the widget does not have is a plain local signal.
+ */
+export function syncedTrait<T>(
+  model: WidgetModel,
+  name: string,
+  parse: (raw: unknown) => T | null,
+  missing: T,
+  abort: AbortSignal,
+): Signal<T> {
+  const raw = model.get(name);
+  const value = signal<T>(parse(raw) ?? missing);
+  if (raw === undefined || raw === null) return value;
+
+  const own = new OwnWrites();
+  let known = JSON.stringify(value.peek());
+  const stop = effect(() => {
+    const json = JSON.stringify(value.value);
+    if (json === known) return;
+    known = json;
+    own.wrote(json, performance.now());
+    model.set(name, value.value);
+    model.save_changes();
+  });
+  abort.addEventListener("abort", stop, { once: true });
+
+  listen(
+    model,
+    `change:${name}`,
+    () => {
+      const incoming = parse(model.get(name));
+      if (incoming === null) return;
+      const json = JSON.stringify(incoming);
+      if (json === known) return;
+      if (own.isStale(json, performance.now())) {
+        model.set(name, value.peek());
+        model.save_changes();
+        return;
+      }
+      known = json;
+      flush(() => {
+        value.value = incoming;
+      });
+    },
+    abort,
+  );
+  return value;
+}

@@ -1,0 +1,77 @@
+// The wishes of one session, shared by every view of it on the page: a click in the table flips the
+// cell of the grid in the same frame.
+
+import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
+import { flush } from "../../core/flush";
+import type { InterventionInfo } from "../../generated/protocol";
+import {
+  isAblated,
+  type Pending,
+  project,
+  settle,
+  type Wish,
+  wishedComponents,
+} from "./optimistic";
+
+/** The part of a session that the store needs. */
+export interface Source {
+  readonly state: ReadonlySignal<{ readonly interventions: readonly InterventionInfo[] }>;
+  /** Components switched off, with the clicks of all views. */
+  readonly ablated: ReadonlySignal<ReadonlySet<string>>;
+  /** Whether the kernel still owes an answer or the state that goes with it. */
+  readonly changing: ReadonlySignal<boolean>;
+}
+
+export interface Optimistic {
+  /** The list as the person sees it. */
+  readonly interventions: ReadonlySignal<readonly InterventionInfo[]>;
+  readonly ablated: ReadonlySignal<ReadonlySet<string>>;
+  /** Shows the wish at once, and takes it back when `send` resolves to false. */
+  wish(wish: Wish, send: () => Promise<boolean>): Promise<void>;
+}
+
+const stores = new WeakMap<Source, Optimistic>();
+
+export function optimistic(source: Source): Optimistic {
+  const known = stores.get(source);
+  if (known) return known;
+  const store = createStore(source);
+  stores.set(source, store);
+  return store;
+}
+
+function createStore(source: Source): Optimistic {
+  const pending = signal<readonly Pending[]>([]);
+  let count = 0;
+  // Lives as long as its session: the two are held by nothing but each other.
+  effect(() => {
+    pending.value = settle(pending.value, source.changing.value);
+  });
+  const interventions = computed(() => project(source.state.value.interventions, pending.value));
+  const ablated = computed<ReadonlySet<string>>(() => {
+    const wished = wishedComponents(pending.value);
+    const off = new Set([...source.ablated.value].filter((name) => !wished.has(name)));
+    for (const name of wished) if (isAblated(interventions.value, name)) off.add(name);
+    return off;
+  });
+
+  const update = (id: number, done: boolean) =>
+    flush(() => {
+      pending.value = done
+        ? pending.peek().map((item) => (item.id === id ? { ...item, answered: true } : item))
+        : pending.peek().filter((item) => item.id !== id);
+    });
+
+  return {
+    interventions,
+    ablated,
+    async wish(wish, send) {
+      const id = ++count;
+      const answer = flush(() => {
+        pending.value = [...pending.peek(), { id, wish, answered: false }];
+        return send();
+      });
+      update(id, await answer);
+    },
+  };
+}

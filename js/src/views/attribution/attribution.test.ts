@@ -1,0 +1,209 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import type { AttributionRow } from "../../generated/protocol";
+import { copyText } from "./clipboard";
+import { toCsv } from "./csv";
+import { bar, barScale, ROW_HEIGHT, rowWindow, scrollToRow, zeroAt } from "./layout";
+import { DEFAULT_SORT, inOrder, matches, nextSort, rowChange, sortRows } from "./rows";
+
+function row(
+  component: string,
+  baseline: number | null,
+  current: number | null = baseline,
+): AttributionRow {
+  const head = /^L(\d+)H(\d+)$/.exec(component);
+  const layer = /^L(\d+)/.exec(component);
+  return {
+    component,
+    layer: layer ? Number(layer[1]) : null,
+    head: head ? Number(head[2]) : null,
+    baseline,
+    current,
+    ablatable: layer !== null,
+  };
+}
+
+const rows = [
+  row("embed", 0.1),
+  row("L0H0", -3, 1),
+  row("L0H1", 2, 0.5),
+  row("L1.mlp", null),
+  row("bias", 0.1),
+];
+const none = () => false;
+const names = (items: readonly AttributionRow[]) => items.map((item) => item.component);
+
+describe("sorting", () => {
+  it("starts with the largest baseline effect of either sign, unknown ones last", () => {
+    expect(names(sortRows(rows, DEFAULT_SORT, none))).toEqual([
+      "L0H0",
+      "L0H1",
+      "embed",
+      "bias",
+      "L1.mlp",
+    ]);
+  });
+
+  it("keeps unknown values last in the other direction too", () => {
+    const up = sortRows(rows, { column: "baseline", direction: "ascending" }, none);
+    expect(names(up)).toEqual(["embed", "bias", "L0H1", "L0H0", "L1.mlp"]);
+  });
+
+  it("sorts parts as they stand in the model, numbers as numbers", () => {
+    const parts = ["bias", "L10H0", "L2.mlp", "L2H10", "L2H9", "embed"].map((name) => row(name, 0));
+    const sorted = sortRows(parts, { column: "part", direction: "ascending" }, none);
+    expect(names(sorted)).toEqual(["embed", "L2H9", "L2H10", "L2.mlp", "L10H0", "bias"]);
+  });
+
+  it("sorts the bars by sign and the change by size", () => {
+    const bars = sortRows(
+      [row("L0H0", 0, -5), row("L0H1", 0, 1)],
+      { column: "bar", direction: "descending" },
+      none,
+    );
+    expect(names(bars)).toEqual(["L0H1", "L0H0"]);
+    const moved = sortRows(rows, { column: "change", direction: "descending" }, none);
+    expect(names(moved).slice(0, 2)).toEqual(["L0H0", "L0H1"]);
+  });
+
+  it("brings ablated parts to the top when asked", () => {
+    const sorted = sortRows(
+      rows,
+      { column: "switch", direction: "descending" },
+      (name) => name === "L1.mlp",
+    );
+    expect(names(sorted)[0]).toBe("L1.mlp");
+  });
+
+  it("leaves the kernel's rows untouched", () => {
+    const before = names(rows);
+    sortRows(rows, DEFAULT_SORT, none);
+    expect(names(rows)).toEqual(before);
+  });
+
+  it("keeps every row in its place while numbers move", () => {
+    const order = names(sortRows(rows, { column: "current", direction: "descending" }, none));
+    const later = rows.map((item) => ({ ...item, current: -(item.current ?? 0) * 7 }));
+    expect(names(inOrder(later, order))).toEqual(order);
+  });
+
+  it("turns the direction on a second click, but first sorts again what has moved", () => {
+    expect(nextSort(DEFAULT_SORT, "baseline", false).direction).toBe("ascending");
+    expect(nextSort(DEFAULT_SORT, "baseline", true)).toEqual(DEFAULT_SORT);
+    expect(nextSort(DEFAULT_SORT, "current", false)).toEqual({
+      column: "current",
+      direction: "descending",
+    });
+    expect(nextSort(DEFAULT_SORT, "part", false).direction).toBe("ascending");
+  });
+});
+
+describe("filtering", () => {
+  it.each([
+    ["L1H4", "L1", true],
+    ["L1.mlp", "l1", true],
+    ["L10H4", "L1", false],
+    ["L11H1", "L1", false],
+    ["L2H3", "H3", true],
+    ["L2H30", "H3", false],
+    ["L0.mlp", "mlp", true],
+    ["L0.mlp", "L0 mlp", true],
+    ["L1.mlp", "L0 mlp", false],
+    ["L1.mlp", "L0, mlp", true],
+    ["embed", "emb", true],
+    ["embed", "  ", true],
+    ["embed", "(", false],
+  ])("%s for %j: %s", (component, query, expected) => {
+    expect(matches(component, query)).toBe(expected);
+  });
+});
+
+describe("CSV", () => {
+  it("keeps full precision and ends with the total", () => {
+    const text = toCsv(
+      [row("L1H4", 1 / 3, 0.1), row("L1.mlp", null)],
+      row("total", 3.5500000000000003, 2),
+    );
+    expect(text.split("\n")).toEqual([
+      "component,layer,head,baseline,current,change",
+      `L1H4,1,4,${1 / 3},0.1,${0.1 - 1 / 3}`,
+      "L1.mlp,1,,,,",
+      `total,,,3.5500000000000003,2,${2 - 3.5500000000000003}`,
+      "",
+    ]);
+  });
+
+  it("quotes what would break a field", () => {
+    expect(toCsv([row('a,"b"', 1)], null).split("\n")[1]).toBe('"a,""b""",,,1,1,0');
+  });
+});
+
+describe("bars", () => {
+  const scale = barScale(rows);
+
+  it("share one scale around zero, before and after", () => {
+    expect(scale).toEqual({ lo: -3, hi: 2 });
+    expect(zeroAt(scale)).toBeCloseTo(60);
+    expect(bar(2, scale)).toEqual({ left: 60, width: 40 });
+    expect(bar(-3, scale)).toEqual({ left: 0, width: 60 });
+    expect(bar(-1.5, scale)).toEqual({ left: 30, width: 30 });
+  });
+
+  it("are empty for what is unknown, and when everything is zero", () => {
+    expect(bar(null, scale).width).toBe(0);
+    expect(bar(0, { lo: 0, hi: 0 })).toEqual({ left: 50, width: 0 });
+  });
+
+  it("come from the same numbers as the change", () => {
+    expect(rowChange(row("L0H0", -3, 1))).toBe(4);
+    expect(rowChange(row("L0H0", null, 1))).toBeNull();
+  });
+});
+
+describe("the window of rows", () => {
+  it("is everything for small tables", () => {
+    expect(rowWindow(300, 5000, 400)).toEqual({ start: 0, end: 300, before: 0, after: 0 });
+  });
+
+  it("reaches every row of a large one and never changes the height", () => {
+    const seen = new Set<number>();
+    for (let top = 0; top <= 1056 * ROW_HEIGHT; top += 200) {
+      const part = rowWindow(1056, top, 400);
+      expect(part.before + part.after + (part.end - part.start) * ROW_HEIGHT).toBe(
+        1056 * ROW_HEIGHT,
+      );
+      for (let i = part.start; i < part.end; i += 1) seen.add(i);
+      expect(part.end - part.start).toBeLessThan(60);
+    }
+    expect(seen.size).toBe(1056);
+  });
+
+  it("scrolls just far enough to show a row between header and total", () => {
+    const covered = { top: 30, bottom: 30 };
+    expect(scrollToRow(3, 0, 400, covered)).toBe(0);
+    expect(scrollToRow(3, 200, 400, covered)).toBe(3 * ROW_HEIGHT);
+    expect(scrollToRow(20, 0, 400, covered)).toBe(21 * ROW_HEIGHT - 340);
+  });
+});
+
+describe("copying", () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  it("uses the clipboard where there is one", async () => {
+    const writeText = vi.fn(async () => undefined);
+    vi.stubGlobal("navigator", { clipboard: { writeText } });
+    expect(await copyText("a,b", document.body)).toBe(true);
+    expect(writeText).toHaveBeenCalledWith("a,b");
+  });
+
+  it("falls back to a text area, leaving nothing behind", async () => {
+    vi.stubGlobal("navigator", {});
+    let copied = "";
+    document.execCommand = () => {
+      copied = document.querySelector("textarea")?.value ?? "";
+      return true;
+    };
+    expect(await copyText("a,b", document.body)).toBe(true);
+    expect(copied).toBe("a,b");
+    expect(document.querySelector("textarea")).toBeNull();
+  });
+});

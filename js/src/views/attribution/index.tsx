@@ -1,0 +1,4 @@
+import { mountView } from "../../core/mount";
+import { AttributionPanel } from "./view";
+
+export default mountView(AttributionPanel);

@@ -1,0 +1,79 @@
+// Geometry of the attribution table: bars on one scale, and the window of rows that is in the DOM.
+
+import type { AttributionRow } from "../../generated/protocol";
+
+export interface Scale {
+  /** Most negative and most positive value on the scale; zero is always inside. */
+  lo: number;
+  hi: number;
+}
+
+/** One scale for all rows, before and after, so that bars can be compared with each other. */
+export function barScale(rows: readonly AttributionRow[]): Scale {
+  let lo = 0;
+  let hi = 0;
+  for (const { baseline, current } of rows) {
+    for (const value of [baseline, current]) {
+      if (value === null || !Number.isFinite(value)) continue;
+      lo = Math.min(lo, value);
+      hi = Math.max(hi, value);
+    }
+  }
+  return { lo, hi };
+}
+
+export interface Bar {
+  left: number;
+  width: number;
+}
+
+/** Where zero is, as a percentage of the cell. */
+export function zeroAt(scale: Scale): number {
+  const span = scale.hi - scale.lo;
+  return span > 0 ? (-scale.lo / span) * 100 : 50;
+}
+
+/** A bar from the zero line, in per cent of the cell. */
+export function bar(value: number | null, scale: Scale): Bar {
+  const span = scale.hi - scale.lo;
+  const zero = zeroAt(scale);
+  if (value === null || !Number.isFinite(value) || span <= 0) return { left: zero, width: 0 };
+  const width = (Math.abs(value) / span) * 100;
+  return { left: value < 0 ? zero - width : zero, width };
+}
+
+export const ROW_HEIGHT = 26;
+/** Tables up to this many rows are simply all in the DOM. */
+export const WINDOW_FROM = 300;
+const OVERSCAN = 12;
+
+export interface Window {
+  start: number;
+  end: number;
+  before: number;
+  after: number;
+}
+
+/** The rows to render for a scroll position, and the empty space that stands for the others. */
+export function rowWindow(count: number, scrollTop: number, viewHeight: number): Window {
+  if (count <= WINDOW_FROM) return { start: 0, end: count, before: 0, after: 0 };
+  const first = Math.floor(Math.max(0, scrollTop) / ROW_HEIGHT) - OVERSCAN;
+  const visible = Math.ceil(viewHeight / ROW_HEIGHT) + 2 * OVERSCAN;
+  const start = Math.max(0, Math.min(first, count - visible));
+  const end = Math.min(count, start + visible);
+  return { start, end, before: start * ROW_HEIGHT, after: (count - end) * ROW_HEIGHT };
+}
+
+/** The scroll position that brings a row into view, or the present one when it is in view. */
+export function scrollToRow(
+  index: number,
+  scrollTop: number,
+  viewHeight: number,
+  covered: { top: number; bottom: number },
+): number {
+  const top = index * ROW_HEIGHT;
+  const visible = viewHeight - covered.top - covered.bottom;
+  if (top < scrollTop) return top;
+  if (top + ROW_HEIGHT > scrollTop + visible) return top + ROW_HEIGHT - visible;
+  return scrollTop;
+}

@@ -1,0 +1,62 @@
+// What the token strip says and how it is coloured, without markup.
+
+export type TokenColor = "loss" | "hit";
+
+const LOSS_STEPS = [1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 30, 50, 100];
+
+/**
+ * The top of the loss scale in nats: the smallest step that holds every loss, before and after. Steps
+ * rather than the maximum itself, so that a toggle seldom changes what a colour means.
+ */
+export function lossTop(...series: readonly ArrayLike<number>[]): number {
+  let largest = 0;
+  for (const values of series) {
+    for (let i = 0; i < values.length; i += 1) {
+      const value = values[i];
+      if (value !== undefined && Number.isFinite(value)) largest = Math.max(largest, value);
+    }
+  }
+  return LOSS_STEPS.find((step) => largest <= step) ?? Math.ceil(largest);
+}
+
+export type ChipTone =
+  | { kind: "none" }
+  | { kind: "loss"; fraction: number }
+  | { kind: "hit" }
+  | { kind: "miss" };
+
+/** The last token predicts nothing that is known, so it has no colour. */
+export function chipTone(
+  color: TokenColor,
+  loss: number | undefined,
+  rank: number | undefined,
+  top: number,
+): ChipTone {
+  if (loss === undefined || !Number.isFinite(loss)) return { kind: "none" };
+  if (color === "hit") {
+    if (rank === undefined || !Number.isFinite(rank)) return { kind: "none" };
+    return { kind: rank === 0 ? "hit" : "miss" };
+  }
+  const fraction = top > 0 ? loss / top : 0;
+  return { kind: "loss", fraction: Math.max(0, Math.min(1, fraction)) };
+}
+
+/** How many positions the model predicts right, of those that have a next token. */
+export function hitCount(ranks: ArrayLike<number>, length: number): { hits: number; of: number } {
+  let hits = 0;
+  let of = 0;
+  for (let i = 0; i < length - 1; i += 1) {
+    const rank = ranks[i];
+    if (rank === undefined || !Number.isFinite(rank)) continue;
+    of += 1;
+    if (rank === 0) hits += 1;
+  }
+  return { hits, of };
+}
+
+/** A probability with four digits; what rounds to nothing but is not nothing says so. */
+export function probText(p: number): string {
+  if (!Number.isFinite(p)) return "–";
+  if (p > 0 && p < 0.00005) return "<0.0001";
+  return p.toFixed(4);
+}

@@ -1,0 +1,94 @@
+import { describe, expect, it } from "vitest";
+import { chipTone, hitCount, lossTop, probText } from "./format";
+import { type Box, moveAmong, placeCard } from "./layout";
+
+/** Chips of the given widths, wrapped like text in a line of `room` pixels. */
+function wrap(widths: number[], room: number): Box[] {
+  const boxes: Box[] = [];
+  let left = 0;
+  let top = 0;
+  for (const width of widths) {
+    if (left > 0 && left + width > room) {
+      left = 0;
+      top += 30;
+    }
+    boxes.push({ left, top, width, height: 24 });
+    left += width + 4;
+  }
+  return boxes;
+}
+
+describe("moving among wrapped chips", () => {
+  const boxes = wrap([40, 40, 40, 90, 30, 40], 130); // lines: 0 1 2 | 3 4 | 5
+
+  it("follows reading order to the left and right, across lines, and stops at the ends", () => {
+    expect(moveAmong(boxes, 2, "ArrowRight")).toBe(3);
+    expect(moveAmong(boxes, 3, "ArrowLeft")).toBe(2);
+    expect(moveAmong(boxes, 0, "ArrowLeft")).toBe(0);
+    expect(moveAmong(boxes, 5, "ArrowRight")).toBe(5);
+  });
+
+  it("goes up and down to the nearest chip of the next line only", () => {
+    expect(moveAmong(boxes, 0, "ArrowDown")).toBe(3);
+    expect(moveAmong(boxes, 2, "ArrowDown")).toBe(4);
+    expect(moveAmong(boxes, 4, "ArrowUp")).toBe(2);
+    expect(moveAmong(boxes, 5, "ArrowUp")).toBe(3);
+    expect(moveAmong(boxes, 1, "ArrowUp")).toBe(1);
+    expect(moveAmong(boxes, 5, "ArrowDown")).toBe(5);
+  });
+
+  it("knows both ends", () => {
+    expect(moveAmong(boxes, 3, "Home")).toBe(0);
+    expect(moveAmong(boxes, 3, "End")).toBe(5);
+    expect(moveAmong([], 0, "ArrowRight")).toBe(-1);
+  });
+});
+
+describe("the card", () => {
+  const bounds = { left: 10, top: 0, width: 400, height: 100 };
+
+  it("hangs under its chip", () => {
+    const chip = { left: 50, top: 20, width: 40, height: 24 };
+    expect(placeCard(chip, 200, bounds)).toEqual({ left: 50, top: 50 });
+  });
+
+  it("stays inside the view at both edges, also when it is wider than the view", () => {
+    const right = { left: 380, top: 20, width: 40, height: 24 };
+    expect(placeCard(right, 200, bounds).left).toBe(210);
+    expect(placeCard(right, 900, bounds).left).toBe(10);
+  });
+});
+
+describe("the loss scale", () => {
+  it("holds the losses before and after, and ignores the last token's missing one", () => {
+    expect(lossTop([0.2, 5.1, Number.NaN], [0.1, 5.8, Number.NaN])).toBe(6);
+    expect(lossTop([0.2], [6.1])).toBe(8);
+    expect(lossTop([Number.NaN])).toBe(1);
+    expect(lossTop([130.5])).toBe(131);
+  });
+
+  it("colours by the share of the scale, clamped", () => {
+    expect(chipTone("loss", 3, 0, 6)).toEqual({ kind: "loss", fraction: 0.5 });
+    expect(chipTone("loss", 9, 0, 6)).toEqual({ kind: "loss", fraction: 1 });
+    expect(chipTone("loss", Number.NaN, 0, 6)).toEqual({ kind: "none" });
+    expect(chipTone("loss", undefined, undefined, 6)).toEqual({ kind: "none" });
+  });
+
+  it("calls a first-ranked next token a hit, and nothing the last token", () => {
+    expect(chipTone("hit", 0.1, 0, 6)).toEqual({ kind: "hit" });
+    expect(chipTone("hit", 0.1, 3, 6)).toEqual({ kind: "miss" });
+    expect(chipTone("hit", Number.NaN, 0, 6)).toEqual({ kind: "none" });
+  });
+
+  it("counts hits among the positions that have a next token", () => {
+    expect(hitCount([0, 2, 0, 0], 4)).toEqual({ hits: 2, of: 3 });
+    expect(hitCount([], 0)).toEqual({ hits: 0, of: 0 });
+  });
+});
+
+it("never rounds a small probability to nothing", () => {
+  expect(probText(0.87131)).toBe("0.8713");
+  expect(probText(0.00001)).toBe("<0.0001");
+  expect(probText(0)).toBe("0.0000");
+  expect(probText(Number.NaN)).toBe("–");
+});

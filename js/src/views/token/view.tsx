@@ -1,0 +1,248 @@
+import type { JSX } from "preact";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { palette } from "../../core/color";
+import { flush } from "../../core/flush";
+import type { PanelProps } from "../../core/mount";
+import { useResource } from "../../core/resource";
+import { RpcError } from "../../core/rpc";
+import { useTheme } from "../../core/theme";
+import { Button, ColorBar, Segmented } from "../../core/ui";
+import { useView, ViewFrame } from "../../core/view";
+import type { EditPromptArgs, ErrorInfo, TokensResult } from "../../generated/protocol";
+import { TokenCard } from "./card";
+import { PromptEditor } from "./editor";
+import { hitCount, lossTop, type TokenColor } from "./format";
+import { placeCard } from "./layout";
+import { readStats, type TokenStats } from "./stats";
+import { HIT_SHADE, MISS_SHADE, Strip } from "./strip";
+
+const COLORS = [
+  { value: "loss", label: "loss", title: "loss of predicting the next token" },
+  { value: "hit", label: "hit / miss", title: "whether the next token is the most probable one" },
+] as const;
+
+interface Hover {
+  pos: number;
+  chip: HTMLElement;
+}
+
+/** The prompt as tokens, what the model expects after each, and the prompt's editor. */
+export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
+  const handle = useView("token", { session, rpc });
+  const selection = session.selection.value;
+  const color = session.option("color");
+  const loaded = useResource(handle, "stats", "token_stats", { prompt: selection.prompt });
+  const { result, buffers } = loaded;
+  const stats = useMemo(() => (result ? readStats(result, buffers) : null), [result, buffers]);
+  const top = useMemo(() => (stats ? lossTop(stats.loss, stats.baselineLoss) : 1), [stats]);
+  const [hover, setHover] = useState<Hover | null>(null);
+  const body = useRef<HTMLDivElement>(null);
+  const editor = useEditor(session.change.bind(session));
+  const changed = session.state.value.interventions.some((item) => item.enabled);
+
+  const count = result?.tokens.n_prompts ?? 1;
+  const showPrompt = (prompt: number) => {
+    // Positions belong to a prompt: the next one may not have them.
+    session.select({ prompt, query_pos: null, key_pos: null });
+  };
+  const lock = (pos: number | null) =>
+    session.select(pos === null ? { query_pos: null, key_pos: null } : { query_pos: pos });
+
+  const controls = (
+    <>
+      <Segmented
+        label="colour by"
+        options={COLORS}
+        value={color.value}
+        onChange={(value) => {
+          color.value = value;
+        }}
+      />
+      <Legend color={color.value} stats={stats} top={top} />
+      <span class="lw-token-tools">
+        <span class="lw-token-pager">
+          <Button
+            label="previous prompt"
+            disabled={selection.prompt <= 0}
+            onClick={() => showPrompt(selection.prompt - 1)}
+          >
+            ‹
+          </Button>
+          prompt {selection.prompt + 1} of {count}
+          <Button
+            label="next prompt"
+            disabled={selection.prompt >= count - 1}
+            onClick={() => showPrompt(selection.prompt + 1)}
+          >
+            ›
+          </Button>
+        </span>
+        <Button
+          label="edit prompt"
+          disabled={result === null}
+          onClick={() => (editor.from ? editor.close() : result && editor.open(result.tokens))}
+        >
+          edit ✎
+        </Button>
+      </span>
+    </>
+  );
+
+  return (
+    <ViewFrame handle={handle} title="Tokens" controls={controls} compact={compact}>
+      <div ref={body} class="lw-token-body">
+        {stats && (
+          <Strip
+            stats={stats}
+            color={color.value}
+            top={top}
+            selection={selection}
+            onHover={(pos, chip) => setHover(pos === null || chip === null ? null : { pos, chip })}
+            onLock={lock}
+          />
+        )}
+        {editor.from && (
+          <PromptEditor
+            key={editor.from.prompt}
+            from={editor.from}
+            error={editor.error}
+            running={editor.running}
+            onRun={editor.run}
+            onClose={editor.close}
+          />
+        )}
+        {stats && (
+          <Card
+            stats={stats}
+            changed={changed}
+            hover={hover}
+            compact={compact}
+            body={body}
+            locked={selection.query_pos}
+          />
+        )}
+      </div>
+    </ViewFrame>
+  );
+}
+
+/**
+ * Alone, the view keeps a place for the card, since an output cell clips what hangs out of it. In the
+ * explorer there is room below, and the card only appears while a token is pointed at.
+ */
+function Card(props: {
+  stats: TokenStats;
+  changed: boolean;
+  hover: Hover | null;
+  compact: boolean;
+  body: { readonly current: HTMLDivElement | null };
+  locked: number | null;
+}): JSX.Element | null {
+  const { stats, changed, hover, compact, body, locked } = props;
+  const last = stats.tokens.length - 1;
+  if (!compact) {
+    const pos = Math.min(hover?.pos ?? locked ?? last, last);
+    return <TokenCard stats={stats} pos={pos} changed={changed} />;
+  }
+  if (!hover || hover.pos > last || !body.current) return null;
+  const bounds = body.current.getBoundingClientRect();
+  const chip = hover.chip.getBoundingClientRect();
+  const inside = { left: 0, top: 0, width: bounds.width, height: bounds.height };
+  const box = {
+    left: chip.left - bounds.left,
+    top: chip.top - bounds.top,
+    width: chip.width,
+    height: chip.height,
+  };
+  const place = placeCard(box, Math.min(CARD_WIDTH, bounds.width), inside);
+  return <TokenCard stats={stats} pos={hover.pos} changed={changed} place={place} />;
+}
+
+const CARD_WIDTH = 460;
+
+function Legend(props: { color: TokenColor; stats: TokenStats | null; top: number }): JSX.Element {
+  const { color, stats, top } = props;
+  const { loss, sequential } = palette(useTheme());
+  if (color === "loss") {
+    return (
+      <span class="lw-token-legend">
+        <ColorBar lo={0} hi={top} unit="nats" scale="loss" />
+      </span>
+    );
+  }
+  const { hits, of } = stats ? hitCount(stats.rank, stats.tokens.length) : { hits: 0, of: 0 };
+  return (
+    <span class="lw-token-legend">
+      <span>
+        <span class="lw-token-swatch" style={{ background: sequential.css(HIT_SHADE) }} />
+        hit
+      </span>
+      <span>
+        <span class="lw-token-swatch" style={{ background: loss.css(MISS_SHADE) }} />
+        miss
+      </span>
+      <span class="lw-num" title="positions whose next token is the most probable one">
+        {hits} of {of}
+      </span>
+    </span>
+  );
+}
+
+interface Editor {
+  /** The prompt being edited; null while the editor is closed. */
+  from: TokensResult | null;
+  error: ErrorInfo | null;
+  running: boolean;
+  open: (from: TokensResult) => void;
+  close: () => void;
+  run: (args: EditPromptArgs) => void;
+}
+
+/** The editor's state. Its errors stay beside it: the view's own alert is for everything else. */
+function useEditor(
+  send: (method: "edit_prompt", args: EditPromptArgs) => Promise<unknown>,
+): Editor {
+  const [from, setFrom] = useState<TokensResult | null>(null);
+  const [error, setError] = useState<ErrorInfo | null>(null);
+  const [running, setRunning] = useState(false);
+  const mounted = useRef(true);
+  useLayoutEffect(() => {
+    mounted.current = true;
+    return () => {
+      mounted.current = false;
+    };
+  }, []);
+  const close = () => {
+    setFrom(null);
+    setError(null);
+  };
+  return {
+    from,
+    error,
+    running,
+    close,
+    open(result) {
+      setError(null);
+      setFrom(result);
+    },
+    run(args) {
+      setRunning(true);
+      setError(null);
+      send("edit_prompt", args).then(
+        () => flush(() => finish(null)),
+        (reason: unknown) => flush(() => finish(errorInfo(reason))),
+      );
+      function finish(problem: ErrorInfo | null): void {
+        if (!mounted.current) return;
+        setRunning(false);
+        if (problem) setError(problem);
+        else close();
+      }
+    },
+  };
+}
+
+function errorInfo(reason: unknown): ErrorInfo {
+  if (reason instanceof RpcError) return reason;
+  return { type: "Error", message: String(reason), hint: "" };
+}

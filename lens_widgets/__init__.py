@@ -1,0 +1,69 @@
+"""Live, linked widgets that show a transformer's insides. See the README for a first session."""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lens_widgets import analysis, prompts
+    from lens_widgets.components import Component
+    from lens_widgets.demo import load_demo
+    from lens_widgets.interventions import Ablate, Patch, Steer
+    from lens_widgets.session import Session
+    from lens_widgets.widgets import (
+        AblationPanel,
+        AttentionView,
+        AttributionTable,
+        Explorer,
+        TokenView,
+    )
+
+__version__ = "0.1.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
+_HOME = {
+    "Session": "lens_widgets.session",
+    "Ablate": "lens_widgets.interventions",
+    "Patch": "lens_widgets.interventions",
+    "Steer": "lens_widgets.interventions",
+    "Component": "lens_widgets.components",
+    "load_demo": "lens_widgets.demo",
+    "TokenView": "lens_widgets.widgets",
+    "AttentionView": "lens_widgets.widgets",
+    "AttributionTable": "lens_widgets.widgets",
+    "AblationPanel": "lens_widgets.widgets",
+    "Explorer": "lens_widgets.widgets",
+}
+_MODULES = ("analysis", "prompts")
+
+__all__ = [
+    "Ablate",
+    "AblationPanel",
+    "AttentionView",
+    "AttributionTable",
+    "Component",
+    "Explorer",
+    "Patch",
+    "Session",
+    "Steer",
+    "TokenView",
+    "analysis",
+    "load_demo",
+    "prompts",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name when it is first used, so that ``import lens_widgets`` stays quick."""
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    if name in _MODULES:
+        return import_module(f"lens_widgets.{name}")
+    raise AttributeError(f"module 'lens_widgets' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,52 @@
+"""What is predicted at each token of the prompts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import xarray as xr
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lens_widgets.analysis.labels import labelled
+from lens_widgets.run import Run
+
+if TYPE_CHECKING:
+    from lens_widgets.session import Session
+
+
+def token_loss(session: Session) -> xr.DataArray:
+    """Nats for predicting token pos + 1, under the session's interventions; dims prompt, pos.
+
+    NaN at each prompt's last position and beyond.
+    """
+    attrs = {"units": "nats", "metric": session.metric.name, "definition": "next-token loss"}
+    return labelled(session.run().loss_per_token, ("pos",), {}, attrs)
+
+
+@dataclass(frozen=True)
+class TokenStats:
+    """Per position of one prompt: probability and rank (0 = first) of the true next token, NaN and
+    -1 where there is none, and the likeliest next tokens."""
+
+    prob: Float[Tensor, pos]  # noqa: F821
+    rank: Int[Tensor, pos]  # noqa: F821
+    top_probs: Float[Tensor, "pos k"]
+    top_tokens: Int[Tensor, "pos k"]
+
+
+def token_stats(session: Session, run: Run, prompt: int, k: int = 5) -> TokenStats:
+    """The predictions of ``run`` at every token of one prompt."""
+    length = int(session.prompt_set.lengths[prompt])
+    logits = run.logits[prompt, :length].float()
+    probs = logits.softmax(dim=-1)
+    following = session.tokens[prompt, 1:length]
+    prob = torch.full((length,), float("nan"), device=logits.device)
+    rank = torch.full((length,), -1, dtype=torch.long, device=logits.device)
+    true_logit = logits[:-1].gather(-1, following[:, None])
+    prob[:-1] = probs[:-1].gather(-1, following[:, None])[:, 0]
+    rank[:-1] = (logits[:-1] > true_logit).sum(dim=-1)
+    top = probs.topk(min(k, probs.shape[-1]), dim=-1)
+    return TokenStats(prob, rank, top.values, top.indices)

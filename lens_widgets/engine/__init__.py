@@ -1,0 +1,1 @@
+"""How the model is run: forwards, lock, worker, cancellation. No widgets, no traitlets."""

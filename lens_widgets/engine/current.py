@@ -1,0 +1,56 @@
+"""Which work runs in this thread: its cancel token, and whether it must respect the cell gate."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from lens_widgets.engine.cancel import CancelToken
+
+
+class _Current(threading.local):
+    token: CancelToken | None = None
+    gated: bool = False
+    on_wait: Callable[[bool], None] | None = None
+
+
+_current = _Current()
+
+
+def token() -> CancelToken | None:
+    """The token of the work that runs in this thread, if any."""
+    return _current.token
+
+
+def gated() -> bool:
+    """Whether this thread's work was triggered by a widget."""
+    return _current.gated
+
+
+@contextmanager
+def working(
+    cancel_token: CancelToken, *, gated: bool, on_wait: Callable[[bool], None] | None = None
+) -> Iterator[None]:
+    """Marks this thread as working under ``cancel_token`` for the length of the block.
+
+    ``on_wait`` is told True when the work begins to wait for a cell, and False when it goes on.
+    """
+    before = _current.token, _current.gated, _current.on_wait
+    _current.token, _current.gated, _current.on_wait = cancel_token, gated, on_wait
+    try:
+        yield
+    finally:
+        _current.token, _current.gated, _current.on_wait = before
+
+
+def check_cancelled() -> None:
+    """Raises when the work that runs in this thread was asked to stop."""
+    if _current.token is not None:
+        _current.token.check()
+
+
+def waiting(waits: bool) -> None:
+    """Tells whoever asked for this work that it waits for a cell, or goes on."""
+    if _current.on_wait is not None:
+        _current.on_wait(waits)

@@ -1,0 +1,118 @@
+"""What belongs to a model rather than to a session: its lock, its worker, who may run now."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from lens_widgets.engine import current
+from lens_widgets.engine.cancel import CancelToken
+from lens_widgets.engine.forward import Forward, forward
+from lens_widgets.engine.gate import GATE, Preempted
+from lens_widgets.engine.probe import ModelFacts, probe, weight_processing
+from lens_widgets.engine.worker import Worker
+
+T = TypeVar("T")
+
+_handles: weakref.WeakKeyDictionary[Any, ModelHandle] = weakref.WeakKeyDictionary()
+_handles_lock = threading.Lock()
+
+
+class ModelHandle:
+    """All access to one model goes through here, so that two forwards never overlap.
+
+    TransformerBridge is not safe against two forwards at once: they see each other's hooks.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = weakref.ref(model)
+        self.lock = threading.RLock()
+        self.worker = Worker("lens_widgets worker", GATE.wake)
+        self._facts: ModelFacts | None = None
+
+    @property
+    def model(self) -> Any:
+        return self._model()
+
+    def forward(self, *args: Any, **kwargs: Any) -> Forward:
+        """``engine.forward`` under the lock, for whoever runs now: a cell, or the worker.
+
+        In the worker it waits while a cell runs, and starts again when a cell begins meanwhile.
+        """
+        token = current.token()
+        if token is None or not current.gated():
+            check = None if token is None else token.check
+            with self.lock:
+                return forward(self.model, *args, check=check, **kwargs)
+
+        def check_both() -> None:
+            token.check()
+            if GATE.closed:
+                raise Preempted
+
+        while True:
+            waits = GATE.closed
+            if waits:
+                current.waiting(True)
+            if not GATE.enter(lambda: token.cancelled):
+                token.check()
+            try:
+                if waits:
+                    current.waiting(False)
+                with self.lock:
+                    return forward(self.model, *args, check=check_both, **kwargs)
+            except Preempted:
+                continue
+            finally:
+                GATE.leave()
+
+    def facts(self) -> ModelFacts:
+        """What the model is; probed once. Weights processed since then are noticed."""
+        with self.lock:
+            if self._facts is None or self._facts.weights != weight_processing(self.model):
+                self._facts = probe(self.model)
+            return self._facts
+
+    def run_inline(self, work: Callable[[], T]) -> T:
+        """Runs ``work`` for a caller that waits, such as a cell, and returns its result.
+
+        It runs in a thread of its own: an interrupt then reaches the waiting cell and not the
+        forward, which is asked to stop at its next block and so leaves no hook on the model.
+        """
+        if current.token() is not None:
+            return work()
+        token = CancelToken()
+        outcome: dict[str, Any] = {}
+        finished = threading.Event()
+
+        def body() -> None:
+            try:
+                with current.working(token, gated=False):
+                    outcome["value"] = work()
+            except BaseException as error:  # noqa: BLE001 - re-raised in the caller's thread
+                outcome["error"] = error
+            finally:
+                finished.set()
+
+        threading.Thread(target=body, name="lens_widgets inline", daemon=True).start()
+        try:
+            finished.wait()
+        except BaseException:
+            token.cancel()
+            finished.wait()
+            raise
+        if "error" in outcome:
+            raise outcome["error"]
+        return outcome["value"]  # type: ignore[no-any-return]
+
+
+def handle_for(model: Any) -> ModelHandle:
+    """The one handle of ``model``."""
+    with _handles_lock:
+        handle = _handles.get(model)
+        if handle is None:
+            handle = _handles[model] = ModelHandle(model)
+        return handle
+

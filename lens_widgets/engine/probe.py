@@ -1,0 +1,105 @@
+"""What a model is and what it can give, found out once per model on two tokens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+
+CAPTURE_BYTES = 256 << 20
+
+_BLOCK_PARTS = (
+    "hook_in",
+    "attn.hook_z",
+    "hook_attn_out",
+    "hook_mlp_out",
+    "ln1_post.hook_scale",
+    "ln2_post.hook_scale",
+)
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """``hooks`` maps each hook that fires (TransformerLens's short names included) to its shape on
+    two tokens. ``mlp_layers`` are the layers that have an MLP output."""
+
+    name: str
+    n_layers: int
+    n_heads: int
+    n_ctx: int
+    d_vocab: int
+    mlp_layers: tuple[int, ...]
+    hooks: Mapping[str, tuple[int, ...]]
+    device: str
+    dtype: str
+    weights: str
+
+    @property
+    def has_pos_embed(self) -> bool:
+        return "hook_pos_embed" in self.hooks
+
+    def standard_capture(self, n_prompts: int, n_pos: int) -> list[str]:
+        """The hooks that the views of a session read, as far as they fit ``CAPTURE_BYTES``.
+
+        Captured along with every run, so that a toggle costs one forward for all views together.
+        Patterns grow with the square of the length and are the first to be left out.
+        """
+        patterns = [f"blocks.{layer}.attn.hook_pattern" for layer in range(self.n_layers)]
+        parts = ["hook_pos_embed", "ln_final.hook_in", "ln_final.hook_scale"]
+        for layer in range(self.n_layers):
+            parts += [f"blocks.{layer}.{name}" for name in _BLOCK_PARTS]
+        chosen: list[str] = []
+        budget = CAPTURE_BYTES
+        for group in (parts, patterns):
+            present = [name for name in group if name in self.hooks]
+            size = sum(self._bytes(name, n_prompts, n_pos) for name in present)
+            if size <= budget:
+                chosen += present
+                budget -= size
+        return chosen
+
+    def _bytes(self, name: str, n_prompts: int, n_pos: int) -> int:
+        shape = self.hooks[name]
+        if name.endswith("hook_pattern"):
+            return 4 * n_prompts * self.n_heads * n_pos * n_pos
+        return 4 * n_prompts * n_pos * math.prod(shape[2:])
+
+
+def probe(model: Any) -> ModelFacts:
+    """Runs ``model`` on two tokens and reads its shape, device, dtype and weight processing."""
+    cfg = model.cfg
+    parameter = next(iter(model.parameters()))
+    tokens = torch.zeros((1, 2), dtype=torch.long, device=parameter.device)
+    with torch.no_grad():
+        _, cache = model.run_with_cache(tokens, return_cache_object=False, use_cache=False)
+    hooks = {name: tuple(value.shape) for name, value in cache.items() if hasattr(value, "shape")}
+    return ModelFacts(
+        name=str(cfg.model_name),
+        n_layers=cfg.n_layers,
+        n_heads=cfg.n_heads,
+        n_ctx=cfg.n_ctx,
+        d_vocab=cfg.d_vocab,
+        mlp_layers=tuple(
+            layer for layer in range(cfg.n_layers) if f"blocks.{layer}.hook_mlp_out" in hooks
+        ),
+        hooks=hooks,
+        device=str(parameter.device),
+        # The configuration can name another dtype than a preloaded model has.
+        dtype=str(parameter.dtype).removeprefix("torch."),
+        weights=weight_processing(model),
+    )
+
+
+def weight_processing(model: Any) -> str:
+    """"raw", or what compatibility mode did to the weights."""
+    if not getattr(model, "compatibility_mode", False):
+        return "raw"
+    folded = "layer norms folded" if model.cfg.layer_norm_folding else "compatibility mode"
+    return f"processed: {folded}"
+
+

@@ -1,0 +1,129 @@
+"""One worker thread per model. Newest request wins, quick requests overtake long ones."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+from lens_widgets.engine import current
+from lens_widgets.engine.cancel import Cancelled, CancelToken, Superseded
+
+log = logging.getLogger(__name__)
+
+Steps = Generator[None, None, Any]
+"""Long work: a generator that yields between slices, so that others get their turn."""
+
+
+@dataclass
+class Job:
+    """``work`` returns the result, or a generator whose return value is the result."""
+
+    key: Hashable
+    work: Callable[[], Any]
+    done: Callable[[Any], None]
+    failed: Callable[[BaseException], None]
+    on_wait: Callable[[bool], None] | None = None
+    token: CancelToken = field(default_factory=CancelToken)
+    steps: Steps | None = None
+
+
+class Worker:
+    """Runs jobs one at a time, in order of arrival; a job that yields goes behind the waiting ones.
+
+    A job submitted under the key of an earlier one supersedes it, whether it waits or runs. The
+    thread is started by the first job and ends after ``idle_s`` without work.
+    """
+
+    def __init__(self, name: str, wake: Callable[[], None], idle_s: float = 30.0) -> None:
+        self._name = name
+        self._wake = wake
+        self._idle_s = idle_s
+        self._changed = threading.Condition()
+        self._waiting: OrderedDict[Hashable, Job] = OrderedDict()
+        self._running: Job | None = None
+        self._thread: threading.Thread | None = None
+
+    def submit(self, job: Job) -> None:
+        """Queues ``job`` and returns at once."""
+        with self._changed:
+            replaced = self._waiting.pop(job.key, None)
+            if self._running is not None and self._running.key == job.key:
+                self._running.token.cancel(Superseded)
+            self._waiting[job.key] = job
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+        self._wake()
+        if replaced is not None:
+            replaced.token.cancel(Superseded)
+            self._fail(replaced, Superseded())
+
+    def cancel(self, matches: Callable[[Hashable], bool]) -> None:
+        """Stops every waiting and running job whose key matches."""
+        with self._changed:
+            dropped = [job for key, job in self._waiting.items() if matches(key)]
+            for job in dropped:
+                del self._waiting[job.key]
+            if self._running is not None and matches(self._running.key):
+                self._running.token.cancel()
+        self._wake()
+        for job in dropped:
+            job.token.cancel()
+            self._fail(job, Cancelled())
+
+    def _loop(self) -> None:
+        while True:
+            with self._changed:
+                if not self._changed.wait_for(lambda: bool(self._waiting), self._idle_s):
+                    self._thread = None
+                    return
+                _, job = self._waiting.popitem(last=False)
+                self._running = job
+            unfinished = self._step(job)
+            with self._changed:
+                self._running = None
+                requeue = unfinished and job.key not in self._waiting
+                if requeue:
+                    self._waiting[job.key] = job
+            if unfinished and not requeue:
+                self._finish_steps(job)
+                self._fail(job, Superseded())
+
+    def _step(self, job: Job) -> bool:
+        """Runs a job, or a long job's next slice; True when there is more to do."""
+        try:
+            job.token.check()
+            with current.working(job.token, gated=True, on_wait=job.on_wait):
+                if job.steps is None:
+                    result = job.work()
+                    if not isinstance(result, Generator):
+                        job.done(result)
+                        return False
+                    job.steps = result
+                try:
+                    next(job.steps)
+                except StopIteration as stop:
+                    job.done(stop.value)
+                    return False
+            return True
+        except BaseException as error:  # noqa: BLE001 - every job gets exactly one answer
+            self._finish_steps(job)
+            self._fail(job, error)
+            return False
+
+    @staticmethod
+    def _finish_steps(job: Job) -> None:
+        if job.steps is not None:
+            job.steps.close()
+
+    @staticmethod
+    def _fail(job: Job, error: BaseException) -> None:
+        try:
+            job.failed(error)
+        except Exception:
+            log.exception("could not report a failed request")

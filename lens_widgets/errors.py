@@ -1,0 +1,58 @@
+"""Errors a user can act on: each names the argument, what came, and what to do next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable
+
+
+class InputError(ValueError):
+    """A bad argument. ``hint`` says what to do; ``str`` is the message followed by the hint."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message} {hint}".strip())
+        self.message = message
+        self.hint = hint
+
+
+class KeywordError(InputError, TypeError):
+    """An unknown keyword argument."""
+
+
+class ClosedError(RuntimeError):
+    """The session was closed."""
+
+    def __init__(self) -> None:
+        self.message = "This session is closed."
+        self.hint = "Make a new lw.Session(model, prompts)."
+        super().__init__(f"{self.message} {self.hint}")
+
+
+def near(name: object, known: Iterable[str]) -> str:
+    """``Did you mean 'x'?`` for the closest known name, or an empty string."""
+    candidates = list(known)
+    match = difflib.get_close_matches(str(name), candidates, n=1, cutoff=0.6) or [
+        c for c in candidates if c.lower() == str(name).lower()
+    ]
+    return f"Did you mean {match[0]!r}?" if match else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for a sentence: ``'a', 'b' or 'c'``."""
+    quoted = [repr(name) for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+
+
+def check_choice(argument: str, value: object, known: Collection[str]) -> str:
+    """``value`` when it is one of ``known``; InputError naming ``argument`` otherwise."""
+    if isinstance(value, str) and value in known:
+        return value
+    hint = f"{near(value, known)} It takes {listed(known)}.".strip()
+    raise InputError(f"{argument}={value!r} is not known.", hint)
+
+
+def check_keywords(owner: str, unknown: Iterable[str], known: Collection[str]) -> None:
+    """KeywordError for the first unknown keyword of a call to ``owner``."""
+    for name in unknown:
+        hint = f"{near(name, known)} It takes {listed(known)}.".strip()
+        raise KeywordError(f"{owner} has no argument {name!r}.", hint)

@@ -1,0 +1,352 @@
+"""Interventions: frozen values that say what is done to the model, know their hooks and their code."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from lens_widgets import snippets
+from lens_widgets.components import Component
+from lens_widgets.engine.forward import Hook
+from lens_widgets.errors import InputError, check_choice, near
+
+if TYPE_CHECKING:
+    from lens_widgets.engine.probe import ModelFacts
+    from lens_widgets.prompt_set import PromptSet
+    from lens_widgets.session import Session
+
+KINDS = ("zero", "mean", "resample")
+SOURCES = ("corrupted", "clean")
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where an intervention acts: a hook, and one head of it where the hook holds all heads."""
+
+    hook: str
+    head: int | None = None
+
+    @classmethod
+    def of(cls, target: Component | str) -> Site:
+        if isinstance(target, Component):
+            return cls(target.hook, target.head)
+        return cls(target)
+
+
+class Intervention(ABC):
+    """One change to a forward. Values only: the session supplies prompts and activations."""
+
+    positions: tuple[int, ...] | None
+
+    @property
+    @abstractmethod
+    def site(self) -> Site:
+        """The hook this acts on."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """The component or hook, as shown in lists."""
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """One word: zero, mean, resample, patch, steer."""
+
+    @property
+    def detail(self) -> str:
+        """Where it acts, in words."""
+        if self.positions is None:
+            return "all positions"
+        return f"position{'s' * (len(self.positions) > 1)} {', '.join(map(str, self.positions))}"
+
+    @abstractmethod
+    def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
+        """Raises InputError when this cannot act on the model and prompts."""
+
+    @abstractmethod
+    def hooks(self, session: Session) -> list[Hook]:
+        """TransformerLens ``(name, fn)`` pairs that do this to a forward over the prompts."""
+
+    @abstractmethod
+    def code(self, session: Session | None = None) -> str:
+        """Python lines that append to ``fwd_hooks``; see ``Interventions.to_code``."""
+
+
+@dataclass(frozen=True)
+class Ablate(Intervention):
+    """Removes what a component writes.
+
+    ``"zero"`` writes zeros, ``"mean"`` the clean run's mean over the session's prompts and positions,
+    ``"resample"`` what the corrupted prompts have at the same position. ``positions`` limits it;
+    negative ones count from each prompt's end.
+    """
+
+    component: Component | str
+    kind: Literal["zero", "mean", "resample"] = "zero"  # type: ignore[assignment]
+    positions: tuple[int, ...] | int | None = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "component", Component.parse(self.component))
+        check_choice("kind", self.kind, KINDS)
+        object.__setattr__(self, "positions", _positions(self.positions))
+
+    @property
+    def site(self) -> Site:
+        return Site.of(self.component)
+
+    @property
+    def label(self) -> str:
+        return str(self.component)
+
+    def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
+        _check_component(facts, self.component)
+        _check_positions(prompts, self.positions)
+        if self.kind == "resample":
+            _check_corrupted(prompts, "kind='resample'")
+
+    def hooks(self, session: Session) -> list[Hook]:
+        self.validate(session.facts, session.prompt_set)
+        value = self._value(session)
+        return [_replace(self.site, value, position_mask(session, self.positions))]
+
+    def _value(self, session: Session) -> Tensor | float:
+        """[d] for the mean, [prompt, pos, d] for resample, 0 for zero."""
+        if self.kind == "zero":
+            return 0.0
+        if self.kind == "mean":
+            clean = _of_head(session.clean_activation(self.site.hook), self.site.head)
+            mask = session.prompt_set.attention_mask
+            real = clean.flatten(0, 1) if mask is None else clean[mask.bool()]
+            return real.mean(dim=0)
+        return _of_head(session.corrupted_activation(self.site.hook), self.site.head)
+
+    def code(self, session: Session | None = None) -> str:
+        return snippets.ablate(self, session)
+
+
+@dataclass(frozen=True)
+class Patch(Intervention):
+    """Replaces an activation by the one of another run: the ``"corrupted"`` prompts', or the
+    ``"clean"`` one's, which undoes what other interventions did to it."""
+
+    target: Component | str
+    positions: tuple[int, ...] | int | None = None  # type: ignore[assignment]
+    source: Literal["corrupted", "clean"] = "corrupted"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "target", _target(self.target))
+        check_choice("source", self.source, SOURCES)
+        object.__setattr__(self, "positions", _positions(self.positions))
+
+    @property
+    def kind(self) -> str:
+        return "patch"
+
+    @property
+    def site(self) -> Site:
+        return Site.of(self.target)
+
+    @property
+    def label(self) -> str:
+        return str(self.target)
+
+    @property
+    def detail(self) -> str:
+        return f"from {self.source} · {super().detail}"
+
+    def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
+        _check_target(facts, self.target)
+        _check_positions(prompts, self.positions)
+        if self.source == "corrupted":
+            _check_corrupted(prompts, "source='corrupted'")
+
+    def hooks(self, session: Session) -> list[Hook]:
+        self.validate(session.facts, session.prompt_set)
+        given = session.corrupted_activation if self.source == "corrupted" else session.clean_activation
+        value = _of_head(given(self.site.hook), self.site.head)
+        return [_replace(self.site, value, position_mask(session, self.positions))]
+
+    def code(self, session: Session | None = None) -> str:
+        return snippets.patch(self, session)
+
+
+@dataclass(frozen=True)
+class Steer(Intervention):
+    """Adds ``scale * vector`` to a hook's activation. ``vector`` has its last dimension's length."""
+
+    hook: Component | str
+    vector: Tensor | Sequence[float] = field(repr=False)
+    scale: float = 1.0
+    positions: tuple[int, ...] | int | None = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hook", _target(self.hook))
+        vector = torch.as_tensor(self.vector, dtype=torch.float32).detach()
+        if vector.dim() != 1 or not bool(vector.isfinite().all()):
+            raise InputError(
+                f"vector must be one-dimensional and finite; got shape {list(vector.shape)}.",
+                "Pass the direction to add, of the length of the hook's last dimension.",
+            )
+        # A tuple, so that equal interventions compare and hash equal.
+        object.__setattr__(self, "vector", tuple(vector.tolist()))
+        object.__setattr__(self, "scale", float(self.scale))
+        object.__setattr__(self, "positions", _positions(self.positions))
+
+    @property
+    def kind(self) -> str:
+        return "steer"
+
+    @property
+    def site(self) -> Site:
+        return Site.of(self.hook)
+
+    @property
+    def label(self) -> str:
+        return str(self.hook)
+
+    @property
+    def detail(self) -> str:
+        return f"{self.scale:g} × vector · {super().detail}"
+
+    def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
+        _check_target(facts, self.hook)
+        _check_positions(prompts, self.positions)
+        size = facts.hooks[self.site.hook][-1]
+        if len(self.vector) != size:
+            raise InputError(
+                f"vector has length {len(self.vector)}; {self.site.hook} has {size}.",
+                "Take a vector from the same hook.",
+            )
+
+    def hooks(self, session: Session) -> list[Hook]:
+        self.validate(session.facts, session.prompt_set)
+        site, mask = self.site, position_mask(session, self.positions)
+        added = self.scale * torch.tensor(self.vector, device=session.device)
+
+        def steer(activation: Tensor, hook: Any) -> Tensor:
+            edited = activation.clone()
+            part = _of_head(edited, site.head)
+            change = added.to(part.dtype).expand_as(part)
+            part += change if mask is None else change * mask[..., None]
+            return edited
+
+        return [(site.hook, steer)]
+
+    def code(self, session: Session | None = None) -> str:
+        return snippets.steer(self, session)
+
+
+def position_mask(
+    session: Session, positions: tuple[int, ...] | None
+) -> Bool[Tensor, "prompt pos"] | None:
+    """True where an intervention acts; None for everywhere. Negative positions count from the
+    end of each prompt."""
+    if positions is None:
+        return None
+    tokens, lengths = session.prompt_set.tokens, session.prompt_set.lengths
+    mask = torch.zeros(tokens.shape, dtype=torch.bool, device=tokens.device)
+    for row, length in enumerate(lengths.tolist()):
+        for position in positions:
+            place = position if position >= 0 else length + position
+            if 0 <= place < length:
+                mask[row, place] = True
+    return mask
+
+
+def _replace(site: Site, value: Tensor | float, mask: Tensor | None) -> Hook:
+    def replace(activation: Tensor, hook: Any) -> Tensor:
+        edited = activation.clone()
+        part = _of_head(edited, site.head)
+        new = torch.as_tensor(value, dtype=part.dtype, device=part.device).expand_as(part)
+        if mask is None:
+            part.copy_(new)
+        else:
+            where = mask.view(*mask.shape, *[1] * (part.dim() - 2))
+            part.copy_(torch.where(where, new, part))
+        return edited
+
+    return site.hook, replace
+
+
+def _of_head(activation: Tensor, head: int | None) -> Tensor:
+    """A view of one head of [prompt, pos, head, d_head], or all of the activation."""
+    return activation if head is None else activation[:, :, head]
+
+
+def _positions(positions: Any) -> tuple[int, ...] | None:
+    if positions is None:
+        return None
+    if isinstance(positions, int) and not isinstance(positions, bool):
+        return (positions,)
+    if isinstance(positions, Tensor):
+        positions = positions.tolist()
+    if (
+        not isinstance(positions, (list, tuple, range))
+        or not positions
+        or not all(isinstance(p, int) and not isinstance(p, bool) for p in positions)
+    ):
+        raise InputError(
+            f"positions={positions!r} must be None, an integer or a list of integers.",
+            "None means every position.",
+        )
+    return tuple(dict.fromkeys(positions))
+
+
+def _target(target: Any) -> Component | str:
+    if isinstance(target, str) and "hook_" in target:
+        return target
+    return Component.parse(target)
+
+
+def _check_target(facts: ModelFacts, target: Component | str) -> None:
+    if isinstance(target, Component):
+        _check_component(facts, target)
+    elif target not in facts.hooks:
+        raise InputError(
+            f"hook={target!r} is not a hook of this model.",
+            f"{near(target, facts.hooks)} See model.hook_dict.".strip(),
+        )
+
+
+def _check_component(facts: ModelFacts, component: Component | str) -> None:
+    part = Component.parse(component)
+    if part.layer is not None and part.layer >= facts.n_layers:
+        raise InputError(
+            f"component={str(part)!r}: the model has {facts.n_layers} layers.",
+            f"Layers run from 0 to {facts.n_layers - 1}.",
+        )
+    if part.head is not None and part.head >= facts.n_heads:
+        raise InputError(
+            f"component={str(part)!r}: the model has {facts.n_heads} heads a layer.",
+            f"Heads run from 0 to {facts.n_heads - 1}.",
+        )
+    if part.hook not in facts.hooks:
+        raise InputError(
+            f"component={str(part)!r}: this model has no {part.hook}.",
+            "Choose a component that the model has.",
+        )
+
+
+def _check_positions(prompts: PromptSet, positions: tuple[int, ...] | None) -> None:
+    longest = prompts.tokens.shape[1]
+    for position in positions or ():
+        if not -longest <= position < longest:
+            raise InputError(
+                f"positions has {position}; the longest prompt has {longest} tokens.",
+                f"Positions run from 0 to {longest - 1}, or from -1 back to {-longest}.",
+            )
+
+
+def _check_corrupted(prompts: PromptSet, what: str) -> None:
+    if prompts.corrupted_tokens is None:
+        raise InputError(
+            f"{what} needs corrupted prompts, and this session has none.",
+            "Give Session(..., corrupted=[...]), one for each prompt and of the same length.",
+        )

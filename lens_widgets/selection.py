@@ -1,0 +1,66 @@
+"""What a session's views have in focus, shared by all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import traitlets
+
+from lens_widgets.errors import InputError, check_keywords
+
+FIELDS = ("layer", "head", "query_pos", "key_pos", "prompt")
+
+
+class Selection(traitlets.HasTraits):
+    """``session.selection``: set a field and every linked view follows; ``observe`` to be told.
+
+    ``query_pos`` and ``key_pos`` are None when no position is locked.
+    """
+
+    layer = traitlets.Int(0)
+    head = traitlets.Int(0)
+    query_pos = traitlets.Int(None, allow_none=True)
+    key_pos = traitlets.Int(None, allow_none=True)
+    prompt = traitlets.Int(0)
+
+    def __init__(self, n_layers: int, n_heads: int, lengths: list[int]) -> None:
+        super().__init__()
+        self._n_layers, self._n_heads = n_layers, n_heads
+        self._lengths = lengths
+
+    def update(self, **fields: Any) -> None:
+        """Sets several fields as one change."""
+        check_keywords("selection.update", [f for f in fields if f not in FIELDS], FIELDS)
+        with self.hold_trait_notifications():
+            for name, value in fields.items():
+                setattr(self, name, value)
+
+    def as_dict(self) -> dict[str, int | None]:
+        return {name: getattr(self, name) for name in FIELDS}
+
+    def set_lengths(self, lengths: list[int]) -> None:
+        """Fits the selection to new prompts: what no longer exists is let go."""
+        self._lengths = lengths
+        prompt = min(self.prompt, len(lengths) - 1)
+        with self.hold_trait_notifications():
+            self.prompt = prompt
+            for name in ("query_pos", "key_pos"):
+                place = getattr(self, name)
+                if place is not None and place >= lengths[prompt]:
+                    setattr(self, name, None)
+
+    @traitlets.validate("layer", "head", "prompt", "query_pos", "key_pos")
+    def _in_range(self, proposal: dict[str, Any]) -> int | None:
+        name, value = proposal["trait"].name, proposal["value"]
+        limit = {
+            "layer": self._n_layers,
+            "head": self._n_heads,
+            "prompt": len(self._lengths),
+            "query_pos": max(self._lengths),
+            "key_pos": max(self._lengths),
+        }[name]
+        if value is not None and not 0 <= value < limit:
+            raise InputError(
+                f"selection.{name}={value} is out of range.", f"It runs from 0 to {limit - 1}."
+            )
+        return value  # type: ignore[no-any-return]

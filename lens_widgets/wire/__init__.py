@@ -1,0 +1,1 @@
+"""The wire: protocol, array encoding, dispatch of requests."""

@@ -1,0 +1,188 @@
+"""From a message to exactly one answer.
+
+Handlers may be called on any thread: they check the message, then either make a small change of state
+at once, or queue the work and return. What the work gives is sent from the worker.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lens_widgets.engine.cancel import Cancelled
+from lens_widgets.engine.gate import GATE
+from lens_widgets.errors import near
+from lens_widgets.wire.arrays import pack
+from lens_widgets.wire.protocol import (
+    CLIENT_MESSAGES,
+    MAX_PROGRESS_PER_SECOND,
+    MAX_REPLY_BYTES,
+    MAX_REQUEST_BYTES,
+    METHODS,
+)
+from lens_widgets.wire.schema import FieldError, check
+
+if TYPE_CHECKING:
+    from lens_widgets.session import Session
+
+log = logging.getLogger(__name__)
+
+Send = Callable[[dict[str, Any], list[bytes]], None]
+Handler = Callable[["Session", dict[str, Any]], Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a long handler yields between slices; ``partial`` has the result's shape."""
+
+    done: int
+    total: int
+    label: str
+    partial: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Method:
+    """``quick`` handlers change state and run no model: they are answered in place."""
+
+    handler: Handler
+    quick: bool = False
+
+
+class Dispatcher:
+    """Answers the messages of one widget."""
+
+    def __init__(
+        self, owner: str, session: Session, methods: Mapping[str, Method], send: Send
+    ) -> None:
+        self._owner = owner
+        self._session = session
+        self._methods = methods
+        self._send = send
+
+    def receive(self, content: Any) -> None:
+        """Handles one message from a view. Never raises: every fault is answered or logged."""
+        request = _Request(content, self._send)
+        try:
+            kind = content.get("kind") if isinstance(content, dict) else None
+            if kind not in CLIENT_MESSAGES:
+                raise FieldError(
+                    f"message.kind={kind!r} is not known; it takes {', '.join(CLIENT_MESSAGES)}."
+                )
+            check(CLIENT_MESSAGES[kind], content)
+            if kind == "cancel":
+                self._session.cancel((self._owner, content["slot"]))
+                return
+            self._check_request(content)
+            self._session.check_open()
+        except Exception as error:
+            request.fail(error)
+            return
+        method = self._methods[content["method"]]
+        if method.quick:
+            request.answer_with(lambda: method.handler(self._session, content["args"]))
+        else:
+            self._queue(request, method.handler, content)
+
+    def _check_request(self, content: dict[str, Any]) -> None:
+        name = content["method"]
+        if name not in self._methods:
+            raise FieldError(
+                f"message.method={name!r} is not known.", near(name, self._methods)
+            )
+        size = len(json.dumps(content["args"]))
+        if size > MAX_REQUEST_BYTES:
+            raise FieldError(
+                f"message.args has {size} bytes; at most {MAX_REQUEST_BYTES} are taken.",
+                "Shorten the prompt.",
+            )
+        check(METHODS[name][0], content["args"], "args")
+
+    def _queue(self, request: _Request, handler: Handler, content: dict[str, Any]) -> None:
+        def work() -> Any:
+            outcome = handler(self._session, content["args"])
+            return request.report(outcome) if isinstance(outcome, Generator) else outcome
+
+        if GATE.closed:
+            request.waiting(True)
+        self._session.submit(
+            (self._owner, content["slot"]), work, request.reply, request.fail, request.waiting
+        )
+
+
+class _Request:
+    """One request's answers: any progress, then exactly one reply or error."""
+
+    def __init__(self, content: Any, send: Send) -> None:
+        fields = content if isinstance(content, dict) else {}
+        self._head = {
+            "id": str(fields.get("id", "")),
+            "slot": str(fields.get("slot", "")),
+            "seq": fields["seq"] if isinstance(fields.get("seq"), int) else 0,
+        }
+        self._send = send
+        self._last_progress = 0.0
+        self._last_step = Step(0, 0, "")
+
+    def answer_with(self, work: Callable[[], Any]) -> None:
+        try:
+            result = work()
+        except Exception as error:
+            self.fail(error)
+        else:
+            self.reply(result)
+
+    def reply(self, result: dict[str, Any]) -> None:
+        packed, buffers = pack(result)
+        size = sum(map(len, buffers))
+        if size > MAX_REPLY_BYTES:
+            raise RuntimeError(f"a reply of {size} bytes exceeds {MAX_REPLY_BYTES}")
+        self._send({"kind": "reply", **self._head, "result": packed}, buffers)
+
+    def fail(self, error: BaseException) -> None:
+        if not isinstance(error, (Cancelled, ValueError, RuntimeError)):
+            log.error("request failed", exc_info=error)
+        info = {
+            "type": type(error).__name__,
+            "message": getattr(error, "message", None) or str(error) or type(error).__name__,
+            "hint": getattr(error, "hint", ""),
+        }
+        self._send({"kind": "error", **self._head, "error": info}, [])
+
+    def report(self, steps: Generator[Step, None, Any]) -> Generator[None, None, Any]:
+        """Runs a long handler slice by slice, telling the view how far it is."""
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as stop:
+                return stop.value
+            self._last_step = step
+            self._progress("computing", throttle=True)
+            yield
+
+    def waiting(self, waits: bool) -> None:
+        """Tells the view that a cell is running, or that it no longer waits for one."""
+        self._progress("waiting" if waits else "computing", throttle=False)
+
+    def _progress(self, state: str, throttle: bool) -> None:
+        now = time.monotonic()
+        if throttle and now - self._last_progress < 1 / MAX_PROGRESS_PER_SECOND:
+            return
+        self._last_progress = now
+        step = self._last_step
+        message: dict[str, Any] = {
+            "kind": "progress",
+            **self._head,
+            "state": state,
+            "done": step.done,
+            "total": step.total,
+            "label": step.label,
+        }
+        buffers: list[bytes] = []
+        if step.partial is not None and throttle:
+            message["partial"], buffers = pack(step.partial)
+        self._send(message, buffers)

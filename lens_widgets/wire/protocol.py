@@ -1,0 +1,406 @@
+"""What crosses the wire between a view and the kernel, in one place.
+
+Every message and every method is a ``TypedDict`` here. Python validates requests against these
+classes (``lens_widgets.wire.schema``) and ``js/src/generated/protocol.ts`` is written from them
+(``python -m lens_widgets.wire.generate``), so the two sides cannot drift apart.
+
+Synced traits carry only what is small: selection, options, the list of interventions. Everything
+else is asked for: a view sends a ``Request`` and gets any number of ``Progress`` messages, then
+exactly one ``Reply`` or ``ErrorMessage``. Numbers inside JSON are finite or null; arrays travel as
+buffers described by ``ArrayRef``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from typing_extensions import NotRequired, TypedDict
+
+MAX_REPLY_BYTES = 1_000_000
+MAX_REQUEST_BYTES = 64_000
+MAX_PROGRESS_PER_SECOND = 10
+
+Which = Literal["baseline", "current", "difference"]
+AblationKind = Literal["zero", "mean", "resample"]
+AttributionBy = Literal["head", "layer", "component"]
+Scope = Literal["mean", "selected"]
+TokenColor = Literal["loss", "hit"]
+CellValues = Literal["attribution", "effect"]
+
+
+class ArrayRef(TypedDict):
+    """A buffer's meaning: value = raw * scale + offset, row-major."""
+
+    buffer: int
+    dtype: Literal["uint8", "int8", "int32", "float32"]
+    shape: list[int]
+    scale: float
+    offset: float
+
+
+# --- messages -----------------------------------------------------------------------------------
+
+
+class Request(TypedDict):
+    kind: Literal["request"]
+    id: str
+    slot: str
+    seq: int
+    method: str
+    args: dict[str, Any]
+
+
+class Cancel(TypedDict):
+    """Stops the running request of a slot; its answer is an error of type ``Cancelled``."""
+
+    kind: Literal["cancel"]
+    slot: str
+
+
+class Reply(TypedDict):
+    kind: Literal["reply"]
+    id: str
+    slot: str
+    seq: int
+    result: dict[str, Any]
+
+
+class Progress(TypedDict):
+    """``waiting``: a cell is running. ``partial`` has the method's result type, as far as known."""
+
+    kind: Literal["progress"]
+    id: str
+    slot: str
+    seq: int
+    state: Literal["computing", "waiting"]
+    done: int
+    total: int
+    label: str
+    partial: NotRequired[dict[str, Any]]
+
+
+class ErrorInfo(TypedDict):
+    """``type`` is ``Superseded`` (a newer request won) or ``Cancelled``, or the exception's name."""
+
+    type: str
+    message: str
+    hint: str
+
+
+class ErrorMessage(TypedDict):
+    kind: Literal["error"]
+    id: str
+    slot: str
+    seq: int
+    error: ErrorInfo
+
+
+# --- synced state -------------------------------------------------------------------------------
+
+
+class Selection(TypedDict):
+    """What every linked view has in focus. Positions are None when nothing is locked."""
+
+    layer: int
+    head: int
+    query_pos: int | None
+    key_pos: int | None
+    prompt: int
+
+
+class InterventionInfo(TypedDict):
+    """One line of the list of interventions. ``key`` names it in requests."""
+
+    key: str
+    label: str
+    component: str
+    kind: str
+    detail: str
+    enabled: bool
+
+
+class SessionState(TypedDict):
+    """``revision`` grows with every change that can move a number, ``prompts_revision`` with the
+    prompts or the metric only."""
+
+    revision: int
+    prompts_revision: int
+    interventions: list[InterventionInfo]
+    can_undo: bool
+    can_redo: bool
+    closed: bool
+
+
+class SessionInfo(TypedDict):
+    """What does not change while a session lives. ``notes`` are limits the view should show."""
+
+    model_name: str
+    n_layers: int
+    n_heads: int
+    n_ctx: int
+    mlp_layers: list[int]
+    device: str
+    dtype: str
+    weights: str
+    notes: list[str]
+
+
+# --- methods ------------------------------------------------------------------------------------
+
+
+class Summary(TypedDict):
+    """The metric behind every number of a reply, mean over ``n_prompts`` prompts."""
+
+    metric: str
+    units: str
+    n_prompts: int
+    baseline: float | None
+    current: float | None
+    revision: int
+
+
+class Empty(TypedDict):
+    pass
+
+
+class PromptArgs(TypedDict):
+    prompt: int
+
+
+class TokenInfo(TypedDict):
+    """``text`` is safe to show: spaces as a middle dot, bytes of split characters as ``\\xC3``."""
+
+    id: int
+    text: str
+
+
+class AnswerInfo(TypedDict):
+    correct: TokenInfo
+    wrong: TokenInfo
+
+
+class TokensResult(TypedDict):
+    """``text``, ``correct`` and ``wrong`` are what the editor starts from, verbatim."""
+
+    summary: Summary
+    prompt: int
+    n_prompts: int
+    text: str
+    correct: str
+    wrong: str
+    corrupted: str | None
+    tokens: list[TokenInfo]
+    answer: AnswerInfo | None
+
+
+class TokenStatsResult(TypedDict):
+    """Per position of one prompt, with the interventions. ``loss`` in nats for predicting the next
+    token (NaN at the last), ``prob`` and ``rank`` (0 = first) of the true next token, ``hit`` 1 where
+    it ranks first. ``top_probs`` is [pos, k]; ``top_tokens`` its texts. Baselines beside them."""
+
+    summary: Summary
+    prompt: int
+    tokens: TokensResult
+    loss: ArrayRef
+    baseline_loss: ArrayRef
+    prob: ArrayRef
+    rank: ArrayRef
+    top_probs: ArrayRef
+    top_tokens: list[list[TokenInfo]]
+
+
+class EditPromptArgs(TypedDict):
+    """Replaces one prompt. Empty ``correct`` and ``wrong`` keep the session without answers."""
+
+    prompt: int
+    text: str
+    correct: str
+    wrong: str
+    corrupted: NotRequired[str | None]
+
+
+class PatternsArgs(TypedDict):
+    prompt: int
+    which: Which
+
+
+class PatternsResult(TypedDict):
+    """All heads of one prompt, ``patterns`` [layer, head, query, key]; ``pool`` > 1 when each cell is
+    the largest of pool x pool weights (largest magnitude for the difference)."""
+
+    summary: Summary
+    tokens: TokensResult
+    patterns: ArrayRef
+    pool: int
+
+
+class PatternArgs(TypedDict):
+    prompt: int
+    which: Which
+    layer: int
+    head: int
+
+
+class PatternResult(TypedDict):
+    """One head, ``pattern`` [query, key]; ``exact`` false when quantised to fit a message."""
+
+    summary: Summary
+    prompt: int
+    layer: int
+    head: int
+    which: Which
+    exact: bool
+    pattern: ArrayRef
+
+
+class PatternLinesArgs(TypedDict):
+    prompt: int
+    which: Which
+    layer: int
+    head: int
+    query_pos: int
+    key_pos: int
+
+
+class PatternLinesResult(TypedDict):
+    """Exact weights through one cell: ``row`` [key] of the query and ``column`` [query] of the key."""
+
+    row: ArrayRef
+    column: ArrayRef
+
+
+class AttributionArgs(TypedDict):
+    by: AttributionBy
+    scope: Scope
+    prompt: int
+
+
+class AttributionRow(TypedDict):
+    """``component`` as TransformerLens names it. ``ablatable`` tells whether it has a switch."""
+
+    component: str
+    layer: int | None
+    head: int | None
+    baseline: float | None
+    current: float | None
+    ablatable: bool
+
+
+class AttributionResult(TypedDict):
+    """Direct effects that sum to ``total``; ``definition`` says of what, in one sentence."""
+
+    summary: Summary
+    rows: list[AttributionRow]
+    total: AttributionRow
+    units: str
+    definition: str
+
+
+class AblationGridArgs(TypedDict):
+    kind: AblationKind
+    values: CellValues
+    scope: Scope
+    prompt: int
+
+
+class AblationGridResult(TypedDict):
+    """``heads`` [layer, head] and ``mlps`` [layer]; NaN where unknown yet or absent. With
+    ``values="effect"``: metric after ablating that one component minus the metric now."""
+
+    summary: Summary
+    heads: ArrayRef
+    mlps: ArrayRef
+    units: str
+    definition: str
+
+
+class InterventionWorth(TypedDict):
+    """``worth``: metric with everything active minus the metric without this one."""
+
+    key: str
+    worth: float | None
+
+
+class Prediction(TypedDict):
+    token: TokenInfo
+    baseline: float
+    current: float
+
+
+class EffectsResult(TypedDict):
+    """What the active interventions do together (``summary``), one by one, and to the next token of
+    the selected prompt (``predictions``: union of both top fives, by baseline)."""
+
+    summary: Summary
+    worths: list[InterventionWorth]
+    predictions: list[Prediction]
+    prompt: int
+    baseline: float | None
+    current: float | None
+
+
+class ToggleArgs(TypedDict):
+    component: str
+    kind: AblationKind
+
+
+class KeyArgs(TypedDict):
+    key: str
+
+
+class EnableArgs(TypedDict):
+    key: str
+    enabled: bool
+
+
+class ChangeResult(TypedDict):
+    revision: int
+
+
+class CodeResult(TypedDict):
+    code: str
+
+
+METHODS: dict[str, tuple[type, type]] = {
+    "tokens": (PromptArgs, TokensResult),
+    "token_stats": (PromptArgs, TokenStatsResult),
+    "edit_prompt": (EditPromptArgs, ChangeResult),
+    "patterns": (PatternsArgs, PatternsResult),
+    "pattern": (PatternArgs, PatternResult),
+    "pattern_lines": (PatternLinesArgs, PatternLinesResult),
+    "attribution": (AttributionArgs, AttributionResult),
+    "ablation_grid": (AblationGridArgs, AblationGridResult),
+    "effects": (PromptArgs, EffectsResult),
+    "toggle": (ToggleArgs, ChangeResult),
+    "set_enabled": (EnableArgs, ChangeResult),
+    "remove": (KeyArgs, ChangeResult),
+    "undo": (Empty, ChangeResult),
+    "redo": (Empty, ChangeResult),
+    "clear": (Empty, ChangeResult),
+    "code": (Empty, CodeResult),
+}
+
+CLIENT_MESSAGES: dict[str, type] = {"request": Request, "cancel": Cancel}
+
+
+class Options(TypedDict):
+    """Every view's options, each a synced trait of the same name on the widgets that have it."""
+
+    show: Which
+    token_mode: Literal["from", "to"]
+    color: TokenColor
+    by: AttributionBy
+    scope: Scope
+    kind: AblationKind
+    values: CellValues
+
+
+TYPES: list[type] = [
+    ArrayRef, Request, Cancel, Reply, Progress, ErrorInfo, ErrorMessage,
+    Selection, InterventionInfo, SessionState, SessionInfo, Options,
+    Summary, Empty, PromptArgs, TokenInfo, AnswerInfo, TokensResult, TokenStatsResult,
+    EditPromptArgs, PatternsArgs, PatternsResult, PatternArgs, PatternResult,
+    PatternLinesArgs, PatternLinesResult, AttributionArgs, AttributionRow, AttributionResult,
+    AblationGridArgs, AblationGridResult, InterventionWorth, Prediction, EffectsResult,
+    ToggleArgs, KeyArgs, EnableArgs, ChangeResult, CodeResult,
+]  # fmt: skip

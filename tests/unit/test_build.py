@@ -1,0 +1,228 @@
+"""What a user installs: the archives carry the built front end, and a wheel works by itself."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+VIEWS = sorted(entry.parent.name for entry in REPO.glob("js/src/views/*/index.tsx"))
+STATIC = "lens_widgets/static"
+BUNDLES = {f"{STATIC}/{view}.js" for view in VIEWS} | {
+    f"{STATIC}/style.css",
+    f"{STATIC}/LICENSES.txt",
+}
+RECORD = f"{STATIC}/.sources.sha256"
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source archive built from this checkout."""
+    out = tmp_path_factory.mktemp("sdist")
+    done = _build("--sdist", "--outdir", str(out), str(REPO))
+    assert done.returncode == 0, done.stdout
+    return _only(out.glob("*.tar.gz"))
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel built from the source archive on a machine that reaches no npm registry."""
+    out = tmp_path_factory.mktemp("wheel")
+    root = _unpack(sdist, tmp_path_factory.mktemp("tree"))
+    done = _build("--wheel", "--outdir", str(out), str(root), npm_cache=out / "npm")
+    assert done.returncode == 0, done.stdout
+    return _only(out.glob("*.whl"))
+
+
+def test_there_is_something_to_ship() -> None:
+    assert VIEWS, "js/src/views holds no view"
+
+
+def test_sdist_carries_bundles_and_sources(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
+    assert names >= BUNDLES | {RECORD}
+    assert names >= {"hatch_build.py", "js/build.mjs", "js/package-lock.json", "js/src/style.css"}
+    assert names >= {f"js/src/views/{view}/index.tsx" for view in VIEWS}
+    assert not [name for name in names if "node_modules" in name]
+
+
+def test_wheel_carries_the_whole_package_and_nothing_else(wheel: Path) -> None:
+    package = REPO / "lens_widgets"
+    expected = {
+        path.relative_to(REPO).as_posix()
+        for path in package.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert names == expected - {RECORD}
+    assert names >= BUNDLES | {"lens_widgets/py.typed"}
+    assert {Path(name).suffix for name in names if "/demo/" in name} >= {".py", ".safetensors"}
+
+
+def test_installed_wheel_imports_and_renders(wheel: Path, tmp_path: Path) -> None:
+    environment = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    scripts = "Scripts" if os.name == "nt" else "bin"
+    python = environment / scripts / Path(sys.executable).name
+    site_packages = _run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))")
+    # torch and the rest come from this environment. The path files inside a folder that a path file
+    # names are not read, so an editable lens_widgets there stays out of sight.
+    dependencies = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
+    Path(site_packages, "dependencies.pth").write_text("\n".join(dependencies))
+    _run(
+        Path(sys.executable),
+        *("-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)),
+    )
+
+    shown = json.loads(_run(python, "-c", _RENDER, cwd=tmp_path).splitlines()[-1])
+
+    assert Path(shown["package"]).is_relative_to(environment.resolve())
+    for name, view in shown["views"].items():
+        assert "application/vnd.jupyter.widget-view+json" in view["mime"], name
+        assert view["esm"] > 1_000, name
+        assert view["css"] > 100, name
+
+
+_RENDER = """
+import json
+import pathlib
+import lens_widgets as lw
+
+model = lw.load_demo("ioi")
+prompt = "When John and Mary went to the shops, John gave the bag to"
+session = lw.Session(model, [prompt], answers=[(" Mary", " John")])
+views = {}
+for view in (lw.TokenView, lw.AttentionView, lw.AttributionTable, lw.AblationPanel):
+    widget = view(session)
+    data, *_ = widget._repr_mimebundle_()
+    views[view.__name__] = {
+        "mime": sorted(data), "esm": len(str(widget._esm)), "css": len(str(widget._css))
+    }
+session.close()
+print(json.dumps({"package": str(pathlib.Path(lw.__file__).resolve()), "views": views}))
+"""
+
+
+def test_import_loads_nothing_heavy() -> None:
+    heavy = {"torch", "transformer_lens", "transformers", "ipywidgets", "plotly", "xarray", "numpy"}
+    code = f"import sys, lens_widgets; print(sorted({heavy!r} & set(sys.modules)))"
+    assert _run(Path(sys.executable), "-c", code, cwd=REPO, isolated=False) == "[]"
+
+
+def test_changed_source_is_never_shipped_with_an_old_bundle(sdist: Path, tmp_path: Path) -> None:
+    root = _unpack(sdist, tmp_path)
+    with (root / "js/src/style.css").open("a") as style:
+        style.write("\n.lw-changed { color: red; }\n")
+    done = _build("--wheel", "--outdir", str(tmp_path), str(root), npm_cache=tmp_path / "npm")
+    assert done.returncode != 0
+    assert "npm" in done.stdout
+    assert not list(tmp_path.glob("*.whl"))
+
+
+@pytest.fixture
+def npm_calls() -> list[str]:
+    """What the hook under test asked npm for, in order."""
+    return []
+
+
+@pytest.fixture
+def hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, npm_calls: list[str]) -> ModuleType:
+    """The build hook over a front end of one view, with an npm that writes what it should."""
+    spec = importlib.util.spec_from_file_location("hatch_build", REPO / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    js, static = tmp_path / "js", tmp_path / "static"
+    for name in ("build.mjs", "package-lock.json", "tsconfig.json", "src/views/one/index.tsx"):
+        path = js / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("source")
+
+    def run_npm(*args: str) -> None:
+        npm_calls.append(" ".join(args[:2]))
+        (js / "node_modules").mkdir(exist_ok=True)
+        static.mkdir(exist_ok=True)
+        if args == ("run", "build"):
+            for path in module.bundles():
+                path.write_text("built")
+
+    monkeypatch.setattr(module, "JS", js)
+    monkeypatch.setattr(module, "STATIC", static)
+    monkeypatch.setattr(module, "SOURCES_RECORD", static / ".sources.sha256")
+    monkeypatch.setattr(module, "PACKAGES_RECORD", js / "node_modules" / ".package-lock.sha256")
+    monkeypatch.setattr(module, "_run_npm", run_npm)
+    return module
+
+
+def test_front_end_is_built_when_its_sources_change_and_only_then(
+    hook: ModuleType, npm_calls: list[str]
+) -> None:
+    hook.build()
+    hook.build()
+    assert npm_calls == ["ci --no-audit", "run build"]
+    (hook.JS / "src/views/one/index.tsx").write_text("changed")
+    hook.build()
+    assert npm_calls == ["ci --no-audit", "run build", "run build"]
+
+
+def test_packages_are_installed_again_when_the_lock_changes(
+    hook: ModuleType, npm_calls: list[str]
+) -> None:
+    hook.build()
+    (hook.JS / "package-lock.json").write_text("changed")
+    hook.build()
+    assert npm_calls == ["ci --no-audit", "run build"] * 2
+
+
+def test_build_that_leaves_out_a_bundle_fails_and_names_it(
+    hook: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook.build()
+    (hook.STATIC / "one.js").unlink()
+    monkeypatch.setattr(hook, "_run_npm", lambda *args: None)
+    with pytest.raises(RuntimeError, match=r"one\.js"):
+        hook.build()
+
+
+def _build(*args: str, npm_cache: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the build front end; with `npm_cache`, an empty folder, npm can install nothing."""
+    offline = {"npm_config_offline": "true", "npm_config_cache": str(npm_cache)}
+    return subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", *args],
+        env={**os.environ, **(offline if npm_cache else {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _unpack(sdist: Path, where: Path) -> Path:
+    with tarfile.open(sdist) as archive:
+        archive.extractall(where)
+    return _only(where.iterdir())
+
+
+def _run(python: Path, *args: str, cwd: Path | None = None, isolated: bool = True) -> str:
+    flags = ["-I"] if isolated else []
+    done = subprocess.run([str(python), *flags, *args], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def _only(paths: Iterable[Path]) -> Path:
+    (path,) = paths
+    return path
