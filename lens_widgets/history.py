@@ -41,8 +41,9 @@ class Interventions(traitlets.HasTraits):
 
     entries: Entries = traitlets.Tuple(read_only=True)  # type: ignore[assignment]
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, entries: Entries = ()) -> None:
         super().__init__()
+        self.set_trait("entries", entries)
         self._session = session
         self._lock = session.lock
         self._undo: list[Entries] = []

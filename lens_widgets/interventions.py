@@ -1,4 +1,5 @@
-"""Interventions: frozen values that say what is done to the model, know their hooks and their code."""
+"""Interventions: frozen values that say what is done to the model, know their hooks and their
+code."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from lens_widgets.errors import InputError, check_choice, near
 
 if TYPE_CHECKING:
     from lens_widgets.engine.probe import ModelFacts
+    from lens_widgets.prompt_runs import PromptRuns
     from lens_widgets.prompt_set import PromptSet
     from lens_widgets.session import Session
 
@@ -71,7 +73,7 @@ class Intervention(ABC):
         """Raises InputError when this cannot act on the model and prompts."""
 
     @abstractmethod
-    def hooks(self, session: Session) -> list[Hook]:
+    def hooks(self, session: Session | PromptRuns) -> list[Hook]:
         """TransformerLens ``(name, fn)`` pairs that do this to a forward over the prompts."""
 
     @abstractmethod
@@ -83,9 +85,9 @@ class Intervention(ABC):
 class Ablate(Intervention):
     """Removes what a component writes.
 
-    ``"zero"`` writes zeros, ``"mean"`` the clean run's mean over the session's prompts and positions,
-    ``"resample"`` what the corrupted prompts have at the same position. ``positions`` limits it;
-    negative ones count from each prompt's end.
+    ``"zero"`` writes zeros, ``"mean"`` the clean run's mean over the session's prompts and
+    positions, ``"resample"`` what the corrupted prompts have at the same position. ``positions``
+    limits it; negative ones count from each prompt's end.
     """
 
     component: Component | str
@@ -111,12 +113,12 @@ class Ablate(Intervention):
         if self.kind == "resample":
             _check_corrupted(prompts, "kind='resample'")
 
-    def hooks(self, session: Session) -> list[Hook]:
+    def hooks(self, session: Session | PromptRuns) -> list[Hook]:
         self.validate(session.facts, session.prompt_set)
         value = self._value(session)
         return [_replace(self.site, value, position_mask(session, self.positions))]
 
-    def _value(self, session: Session) -> Tensor | float:
+    def _value(self, session: Session | PromptRuns) -> Tensor | float:
         """[d] for the mean, [prompt, pos, d] for resample, 0 for zero."""
         if self.kind == "zero":
             return 0.0
@@ -167,9 +169,11 @@ class Patch(Intervention):
         if self.source == "corrupted":
             _check_corrupted(prompts, "source='corrupted'")
 
-    def hooks(self, session: Session) -> list[Hook]:
+    def hooks(self, session: Session | PromptRuns) -> list[Hook]:
         self.validate(session.facts, session.prompt_set)
-        given = session.corrupted_activation if self.source == "corrupted" else session.clean_activation
+        given = (
+            session.corrupted_activation if self.source == "corrupted" else session.clean_activation
+        )
         value = _of_head(given(self.site.hook), self.site.head)
         return [_replace(self.site, value, position_mask(session, self.positions))]
 
@@ -179,7 +183,8 @@ class Patch(Intervention):
 
 @dataclass(frozen=True)
 class Steer(Intervention):
-    """Adds ``scale * vector`` to a hook's activation. ``vector`` has its last dimension's length."""
+    """Adds ``scale * vector`` to a hook's activation. ``vector`` has its last dimension's
+    length."""
 
     hook: Component | str
     vector: Tensor | Sequence[float] = field(repr=False)
@@ -225,7 +230,7 @@ class Steer(Intervention):
                 "Take a vector from the same hook.",
             )
 
-    def hooks(self, session: Session) -> list[Hook]:
+    def hooks(self, session: Session | PromptRuns) -> list[Hook]:
         self.validate(session.facts, session.prompt_set)
         site, mask = self.site, position_mask(session, self.positions)
         added = self.scale * torch.tensor(self.vector, device=session.device)
@@ -244,7 +249,7 @@ class Steer(Intervention):
 
 
 def position_mask(
-    session: Session, positions: tuple[int, ...] | None
+    session: Session | PromptRuns, positions: tuple[int, ...] | None
 ) -> Bool[Tensor, "prompt pos"] | None:
     """True where an intervention acts; None for everywhere. Negative positions count from the
     end of each prompt."""

@@ -29,11 +29,11 @@ class Metric:
     label: str
     units: str
     reads: Literal["last", "all"]
-    compute: Callable[[Logits, PromptSet, Logits | None], Float[Tensor, prompt]]  # noqa: F821
+    compute: Callable[[Logits, PromptSet, Logits | None], Float[Tensor, "prompt"]]
 
     def __call__(
         self, logits: Logits, prompts: PromptSet, clean: Logits | None = None
-    ) -> Float[Tensor, prompt]:  # noqa: F821
+    ) -> Float[Tensor, "prompt"]:
         """The metric of each prompt. ``clean``: logits of the run without interventions."""
         return self.compute(logits, prompts, clean)
 
@@ -47,16 +47,14 @@ def resolve_metric(metric: Any, prompts: PromptSet) -> Metric:
     if not isinstance(metric, str):
         raise InputError(
             f"metric={metric!r} is neither a name nor a function.",
-            "Pass a name, or a function from logits [prompt, pos, d_vocab] to one value per prompt.",
+            "Pass a name, or a function from logits [prompt, pos, d_vocab] to one value a prompt.",
         )
     check_choice("metric", metric, NAMES)
     if metric in ("logit_diff", "prob") and prompts.answer_tokens is None:
-        raise InputError(
-            f"metric={metric!r} needs answers.", 'Pass answers=[(" Mary", " John")].'
-        )
+        raise InputError(f"metric={metric!r} needs answers.", 'Pass answers=[(" Mary", " John")].')
     if metric == "loss" and bool((prompts.lengths < 2).any()):
         raise InputError(
-            "metric='loss' needs prompts of at least two tokens: there is no next token to predict.",
+            "metric='loss' needs prompts of two tokens or more: there is no next token to predict.",
             "Use a longer prompt, or pass answers.",
         )
     return _BUILT_IN[metric]

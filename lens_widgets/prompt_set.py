@@ -26,7 +26,7 @@ class PromptSet:
     """
 
     tokens: Int[Tensor, "prompt pos"]
-    lengths: Int[Tensor, prompt]  # noqa: F821
+    lengths: Int[Tensor, "prompt"]
     answer_tokens: Int[Tensor, "prompt 2"] | None
     corrupted_tokens: Int[Tensor, "prompt pos"] | None
     texts: tuple[str, ...]
@@ -37,7 +37,7 @@ class PromptSet:
         return int(self.tokens.shape[0])
 
     @property
-    def positions(self) -> Int[Tensor, prompt]:  # noqa: F821
+    def positions(self) -> Int[Tensor, "prompt"]:
         """The last real position of each prompt: where the answer is read."""
         return self.lengths - 1
 

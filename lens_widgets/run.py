@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -48,11 +49,13 @@ class Run:
         self._prompts = prompts
         self._hooks = tuple(hooks)
         self._known_hooks = known_hooks
+        self.derived: dict[str, Any] = {}
+        """What analysis made of this run, kept as long as the run is."""
         result = self._forward(dict.fromkeys(capture))
         self.logits: Float[Tensor, "prompt pos d_vocab"] = result.logits
         self._captured = dict(result.captured)
         clean_logits = None if clean is None else clean.logits
-        self.metric: Float[Tensor, prompt] = metric(result.logits, prompts, clean_logits)  # noqa: F821
+        self.metric: Float[Tensor, "prompt"] = metric(result.logits, prompts, clean_logits)
 
     def _forward(self, capture: dict[str, Reduce | None]):  # type: ignore[no-untyped-def]
         return self._handle.forward(

@@ -19,9 +19,8 @@ def script(interventions: list[Intervention], session: Session) -> str:
     ]
     mask = ""
     if prompts.attention_mask is not None:
-        lines.append(
-            f"attention_mask = torch.tensor({prompts.attention_mask.tolist()}, device=tokens.device)"
-        )
+        rows = prompts.attention_mask.tolist()
+        lines.append(f"attention_mask = torch.tensor({rows}, device=tokens.device)")
         mask = ", attention_mask=attention_mask"
     sources = {_source(item) for item in interventions} - {None}
     clean = sorted({i.site.hook for i in interventions if _source(i) == "clean"})

@@ -23,9 +23,7 @@ def visible(text: str) -> str:
     """``text`` with white space and control characters made visible; an empty token as ``∅``."""
     if not text:
         return "∅"
-    shown = (
-        _VISIBLE.get(c, c if c.isprintable() else f"\\u{ord(c):04x}") for c in text
-    )
+    shown = (_VISIBLE.get(c, c if c.isprintable() else f"\\u{ord(c):04x}") for c in text)
     return "".join(shown)
 
 

@@ -28,7 +28,7 @@ class Effect:
     """One finished cell: change of the metric [prompt] when ``component`` is ablated as well."""
 
     component: Component
-    change: Float[Tensor, prompt]  # noqa: F821
+    change: Float[Tensor, "prompt"]
 
 
 def ablation_effects(
@@ -64,8 +64,8 @@ def ablation_sweep(
 ) -> xr.DataArray:
     """Metric after ablating each component minus before, exactly; dims layer, head (or layer).
 
-    On top of the session's interventions. ``kind``: zero, mean or resample. ``over``: heads, MLPs or
-    attention layers; layers without an MLP are NaN. Mean over prompts unless ``per_prompt``.
+    On top of the session's interventions. ``kind``: zero, mean or resample. ``over``: heads, MLPs
+    or attention layers; layers without an MLP are NaN. Mean over prompts unless ``per_prompt``.
     """
     check_choice("kind", kind, KINDS)
     check_choice("over", over, ("head", "mlp", "attn"))
@@ -74,7 +74,9 @@ def ablation_sweep(
     values = torch.full(shape, float("nan"), device=session.device)
     for effect in ablation_effects(session, kind, over):
         part = effect.component
-        index = (slice(None), part.layer) if part.head is None else (slice(None), part.layer, part.head)
+        index = (
+            (slice(None), part.layer) if part.head is None else (slice(None), part.layer, part.head)
+        )
         values[index] = effect.change
     attrs = {
         "units": session.metric.units,

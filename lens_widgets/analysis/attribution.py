@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 By = Literal["head", "layer", "component"]
 
-PerPrompt = Float[Tensor, "prompt"]  # noqa: F821
+PerPrompt = Float[Tensor, "prompt"]
 
 
 class Decomposition:
     """Every part's direct effect in one run, per prompt; the parts sum to ``total``.
 
     ``heads`` [prompt, layer, head] exclude the attention output biases, which are in
-    ``attn_bias`` [prompt, layer]; ``attn`` [prompt, layer] is the whole attention layer. ``edits`` is
-    what interventions on the residual stream itself added.
+    ``attn_bias`` [prompt, layer]; ``attn`` [prompt, layer] is the whole attention layer. ``edits``
+    is what interventions on the residual stream itself added.
     """
 
     def __init__(self, session: Session, run: Run) -> None:
-        model, facts = session.model, session.facts
+        facts = session.facts
         readout = make_readout(session, run)
         self.readout = readout
         layers = range(facts.n_layers)
@@ -104,9 +104,10 @@ def _heads(session: Session, run: Run, readout: Readout, layer: int) -> Tensor:
 def decompose(session: Session, run: Run | None = None) -> Decomposition:
     """All direct effects of ``run`` (the session's current one by default)."""
     chosen = session.run() if run is None else run
-    if not hasattr(chosen, "_decomposition"):
-        chosen._decomposition = Decomposition(session, chosen)  # type: ignore[attr-defined]
-    return chosen._decomposition  # type: ignore[attr-defined,no-any-return]
+    if "decomposition" not in chosen.derived:
+        chosen.derived["decomposition"] = Decomposition(session, chosen)
+    parts: Decomposition = chosen.derived["decomposition"]
+    return parts
 
 
 def attribution(session: Session, by: By = "head", *, per_prompt: bool = False) -> xr.DataArray:
@@ -147,12 +148,6 @@ def components(session: Session, parts: Decomposition) -> tuple[list[str], list[
         if layer in facts.mlp_layers:
             named[f"L{layer}.mlp"] = parts.mlp[:, layer]
     named["bias"] = parts.bias
-    if _edits_stream(session):
+    if session.edits_stream:
         named["interventions"] = parts.edits
     return list(named), list(named.values())
-
-
-def _edits_stream(session: Session) -> bool:
-    """Whether an active intervention writes into the residual stream between components."""
-    writers = ("hook_z", "hook_attn_out", "hook_mlp_out", "hook_embed", "hook_pos_embed")
-    return any(not item.site.hook.endswith(writers) for item in session.interventions)

@@ -40,11 +40,11 @@ class Readout:
     """
 
     target: Target
-    rows: Int[Tensor, n]  # noqa: F821
-    positions: Int[Tensor, n]  # noqa: F821
-    weight: Float[Tensor, n]  # noqa: F821
+    rows: Int[Tensor, "n"]
+    positions: Int[Tensor, "n"]
+    weight: Float[Tensor, "n"]
     direction: Float[Tensor, "n d_model"]
-    bias: Float[Tensor, n]  # noqa: F821
+    bias: Float[Tensor, "n"]
     n_prompts: int
 
     def at(self, activation: Tensor) -> Float[Tensor, "n d"]:

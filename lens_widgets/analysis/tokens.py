@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lens_widgets.analysis.labels import labelled
+from lens_widgets.analysis.patterns import token_texts
 from lens_widgets.run import Run
 
 if TYPE_CHECKING:
@@ -26,13 +27,36 @@ def token_loss(session: Session) -> xr.DataArray:
     return labelled(session.run().loss_per_token, ("pos",), {}, attrs)
 
 
+def token_table(session: Session, prompt: int) -> xr.Dataset:
+    """Loss, probability and rank of the true next token of one prompt; dim pos."""
+    run = session.run()
+    stats = token_stats(session, run, prompt)
+    texts = token_texts(session, prompt)
+    columns = {
+        "loss": (run.loss_per_token[prompt, : len(texts)], "nats", "next-token loss"),
+        "prob": (stats.prob, "probability", "probability of the true next token"),
+        "rank": (stats.rank, "rank, 0 is first", "rank of the true next token, -1 at the end"),
+    }
+    return xr.Dataset(
+        {
+            name: ("pos", values.cpu().numpy(), {"units": units, "definition": definition})
+            for name, (values, units, definition) in columns.items()
+        },
+        coords={
+            "pos": range(len(texts)),
+            "token": ("pos", [f"{text} {pos}" for pos, text in enumerate(texts)]),
+        },
+        attrs={"metric": session.metric.name, "prompt": prompt},
+    )
+
+
 @dataclass(frozen=True)
 class TokenStats:
     """Per position of one prompt: probability and rank (0 = first) of the true next token, NaN and
     -1 where there is none, and the likeliest next tokens."""
 
-    prob: Float[Tensor, pos]  # noqa: F821
-    rank: Int[Tensor, pos]  # noqa: F821
+    prob: Float[Tensor, "pos"]
+    rank: Int[Tensor, "pos"]
     top_probs: Float[Tensor, "pos k"]
     top_tokens: Int[Tensor, "pos k"]
 

@@ -18,19 +18,22 @@ import torch.nn.functional as F
 from lens_widgets.demo.models import INDUCTION_CONFIG
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
 
 SEED = 0
-STEPS = 1600
+STEPS = 1800
 LEARNING_RATE = 2e-3
 PREVIOUS_HEAD = 4
 INDUCTION_HEADS = (2, 5)
 
 # Fractions of the training.
-SHORT_UNTIL = 0.30
-AUXILIARY_UNTIL = 0.36
-FADE_FROM, FADE_UNTIL = 0.40, 0.52
+SHORT_UNTIL = 0.25
+AUXILIARY_UNTIL = 0.35
+FADE_FROM, FADE_UNTIL = 0.42, 0.54
 DECAY_FROM = 0.65
+
+# Weight in the loss of tokens that nothing announces, beside 1 for those that are repeats.
+UNPREDICTABLE_WEIGHT = 0.2
 
 N_HEADS, D_HEAD = INDUCTION_CONFIG["n_heads"], INDUCTION_CONFIG["d_head"]
 D_MODEL, N_CTX = INDUCTION_CONFIG["d_model"], INDUCTION_CONFIG["n_ctx"]
@@ -38,28 +41,35 @@ D_MODEL, N_CTX = INDUCTION_CONFIG["d_model"], INDUCTION_CONFIG["n_ctx"]
 
 def repeated_batch(
     d_vocab: int, batch: int, n_pos: int, generator: torch.Generator
-) -> tuple[Int[torch.Tensor, "batch pos"], Int[torch.Tensor, "batch pos"]]:
-    """Random tokens in which a random stretch is repeated to the end, and their positions.
+) -> tuple[
+    Int[torch.Tensor, "batch pos"], Int[torch.Tensor, "batch pos"], Bool[torch.Tensor, "batch pos"]
+]:
+    """Random tokens in which a random stretch is repeated to the end.
+
+    Returns:
+        tokens, their positions, and which of them could be predicted from the earlier ones.
 
     Token 0 is ``<bos>``. In most rows the rest is moved to a random place of the context, so that
     every position embedding is trained at the price of short sequences.
     """
+    predictable = torch.zeros(batch, n_pos, dtype=torch.bool)
 
     def integer(low: int, high: int) -> int:
         return int(torch.randint(low, high + 1, (1,), generator=generator))
 
     tokens = torch.randint(0, d_vocab, (batch, n_pos), generator=generator)
     tokens[:, 0] = 0
-    for row in tokens:
+    for row, known in zip(tokens, predictable, strict=True):
         length = integer(4, (n_pos - 1) // 2)
         start = integer(1, n_pos - 2 * length)
         rest = n_pos - start
         row[start:] = row[start : start + length].repeat(rest // length + 1)[:rest]
+        known[start + length + 1 :] = True
     positions = torch.arange(n_pos).repeat(batch, 1)
     offset = torch.randint(0, N_CTX - n_pos + 1, (batch, 1), generator=generator)
     moved = torch.rand(batch, 1, generator=generator) < 0.7
     positions[:, 1:] += offset * moved
-    return tokens, positions
+    return tokens, positions, predictable
 
 
 def sinusoids(n_ctx: int, d_model: int) -> Float[torch.Tensor, "pos d_model"]:
@@ -144,25 +154,34 @@ def train_induction(d_vocab: int) -> dict[str, torch.Tensor]:
             shape = (64, 32)
         else:
             shape = (4, N_CTX) if step % 4 == 3 else (16, 128)
-        tokens, positions = repeated_batch(d_vocab, *shape, generator)
+        tokens, positions, predictable = repeated_batch(d_vocab, *shape, generator)
         logits, previous = _forward(model, tokens, positions, gate)
-        loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
-        weight = max(0.0, 1 - done / AUXILIARY_UNTIL)
+        token_loss = F.cross_entropy(
+            logits[:, :-1].transpose(1, 2), tokens[:, 1:], reduction="none"
+        )
+        weights = torch.where(predictable[:, 1:], 1.0, UNPREDICTABLE_WEIGHT)
+        loss = (token_loss * weights).sum() / weights.sum()
+        auxiliary_weight = max(0.0, 1 - done / AUXILIARY_UNTIL)
         total = loss
-        if weight:
+        if auxiliary_weight:
             guess = auxiliary(F.layer_norm(previous, (D_MODEL,)))[:, 1:]
-            total = loss + weight * F.cross_entropy(guess.flatten(0, 1), tokens[:, :-1].flatten())
+            total = loss + auxiliary_weight * F.cross_entropy(
+                guess.flatten(0, 1), tokens[:, :-1].flatten()
+            )
         optimizer.zero_grad()
         total.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         if step % 100 == 99:
             seconds = time.monotonic() - begun
-            print(f"step {step + 1}/{STEPS}  loss {loss.item():.3f} nats  {seconds:.0f} s", flush=True)
+            print(
+                f"step {step + 1}/{STEPS}  loss {token_loss[predictable[:, 1:]].mean().item():.3f} nats on repeats  {seconds:.0f} s",
+                flush=True,
+            )
 
-    weights = {_bridge_name(name): value for name, value in model.state_dict().items()}
-    weights["unembed.bias"] = torch.zeros(d_vocab)
-    return weights
+    state = {_bridge_name(name): value for name, value in model.state_dict().items()}
+    state["unembed.bias"] = torch.zeros(d_vocab)
+    return state
 
 
 def _bridge_name(native: str) -> str:

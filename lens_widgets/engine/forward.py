@@ -1,7 +1,8 @@
 """One hooked forward: the only place where the model is called.
 
-Hooks of ours exist on the model only inside ``forward``; TransformerLens removes them when it returns
-or when a hook raises. Stopping is therefore done by raising from a hook, at the start of a block.
+Hooks of ours exist on the model only inside ``forward``; TransformerLens removes them when it
+returns or when a hook raises. Stopping is therefore done by raising from a hook, as a block
+begins.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ def forward(
 ) -> Forward:
     """Runs ``model`` once with ``hooks`` and keeps the named activations as the model used them.
 
-    ``capture`` maps hook names to a function applied on the spot (None keeps all of it). ``check`` is
-    called as each block begins; what it raises ends the run and leaves no hook behind.
+    ``capture`` maps hook names to a function applied on the spot (None keeps all of it). ``check``
+    is called as each block begins; what it raises ends the run and leaves no hook behind.
     """
     wanted = dict(capture) if isinstance(capture, Mapping) else dict.fromkeys(capture)
     captured: dict[str, Tensor] = {}

@@ -1,7 +1,8 @@
 """The cell gate: while a user's cell runs, no widget-triggered work touches the model.
 
 A user's cell may call the model itself; hooks of ours on it at that moment would change its
-numbers. So the worker asks the gate before every slice, and IPython's cell events close and open it.
+numbers. So the worker asks the gate before every slice, and IPython's cell events close and open
+it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ class Preempted(Exception):
 class CellGate:
     """Open while no cell runs. Closing waits until the slice in flight has left the model.
 
-    A condition and not a lock held by the cell: threads that a cell itself starts may use the model.
+    A condition and not a lock held by the cell: threads that a cell itself starts may use the
+    model.
     """
 
     def __init__(self) -> None:

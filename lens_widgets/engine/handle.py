@@ -91,7 +91,7 @@ class ModelHandle:
             try:
                 with current.working(token, gated=False):
                     outcome["value"] = work()
-            except BaseException as error:  # noqa: BLE001 - re-raised in the caller's thread
+            except BaseException as error:
                 outcome["error"] = error
             finally:
                 finished.set()
@@ -115,4 +115,3 @@ def handle_for(model: Any) -> ModelHandle:
         if handle is None:
             handle = _handles[model] = ModelHandle(model)
         return handle
-

@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 
-
-
 CAPTURE_BYTES = 256 << 20
 
 _BLOCK_PARTS = (
@@ -96,10 +94,8 @@ def probe(model: Any) -> ModelFacts:
 
 
 def weight_processing(model: Any) -> str:
-    """"raw", or what compatibility mode did to the weights."""
+    """ "raw", or what compatibility mode did to the weights."""
     if not getattr(model, "compatibility_mode", False):
         return "raw"
     folded = "layer norms folded" if model.cfg.layer_norm_folding else "compatibility mode"
     return f"processed: {folded}"
-
-

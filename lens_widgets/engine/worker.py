@@ -111,7 +111,7 @@ class Worker:
                     job.done(stop.value)
                     return False
             return True
-        except BaseException as error:  # noqa: BLE001 - every job gets exactly one answer
+        except BaseException as error:
             self._finish_steps(job)
             self._fail(job, error)
             return False

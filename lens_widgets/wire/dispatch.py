@@ -1,7 +1,7 @@
 """From a message to exactly one answer.
 
-Handlers may be called on any thread: they check the message, then either make a small change of state
-at once, or queue the work and return. What the work gives is sent from the worker.
+Handlers may be called on any thread: they check the message, then either make a small change of
+state at once, or queue the work and return. What the work gives is sent from the worker.
 """
 
 from __future__ import annotations
@@ -47,10 +47,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Method:
-    """``quick`` handlers change state and run no model: they are answered in place."""
+    """``quick`` handlers change state and run no model: they are answered in place. ``writes``: the
+    handler gets the session itself; all others get it frozen, so that no number moves meanwhile."""
 
     handler: Handler
     quick: bool = False
+    writes: bool = False
 
 
 class Dispatcher:
@@ -86,14 +88,12 @@ class Dispatcher:
         if method.quick:
             request.answer_with(lambda: method.handler(self._session, content["args"]))
         else:
-            self._queue(request, method.handler, content)
+            self._queue(request, method, content)
 
     def _check_request(self, content: dict[str, Any]) -> None:
         name = content["method"]
         if name not in self._methods:
-            raise FieldError(
-                f"message.method={name!r} is not known.", near(name, self._methods)
-            )
+            raise FieldError(f"message.method={name!r} is not known.", near(name, self._methods))
         size = len(json.dumps(content["args"]))
         if size > MAX_REQUEST_BYTES:
             raise FieldError(
@@ -102,9 +102,10 @@ class Dispatcher:
             )
         check(METHODS[name][0], content["args"], "args")
 
-    def _queue(self, request: _Request, handler: Handler, content: dict[str, Any]) -> None:
+    def _queue(self, request: _Request, method: Method, content: dict[str, Any]) -> None:
         def work() -> Any:
-            outcome = handler(self._session, content["args"])
+            session = self._session if method.writes else self._session.frozen()
+            outcome = method.handler(session, content["args"])
             return request.report(outcome) if isinstance(outcome, Generator) else outcome
 
         if GATE.closed:

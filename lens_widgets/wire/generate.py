@@ -55,7 +55,8 @@ def _interface(cls: type) -> str:
         return f"{_comment(cls)}export type {cls.__name__} = Record<string, never>;\n"
     optional = cls.__optional_keys__  # type: ignore[attr-defined]
     fields = "".join(
-        f"  {name}{'?' if name in optional else ''}: {ts_type(hint)};\n" for name, hint in hints.items()
+        f"  {name}{'?' if name in optional else ''}: {ts_type(hint)};\n"
+        for name, hint in hints.items()
     )
     return f"{_comment(cls)}export interface {cls.__name__} {{\n{fields}}}\n"
 
@@ -71,7 +72,7 @@ def generate() -> str:
         for name, (args, result) in protocol.METHODS.items()
     )
     parts = [
-        "// Written by `python -m lens_widgets.wire.generate` from lens_widgets/wire/protocol.py.\n",
+        "// Written by `python -m lens_widgets.wire.generate` from wire/protocol.py.\n",
         limits,
         *(_interface(cls) for cls in protocol.TYPES),
         f"export interface Methods {{\n{methods}}}\n",

@@ -80,7 +80,8 @@ class Progress(TypedDict):
 
 
 class ErrorInfo(TypedDict):
-    """``type`` is ``Superseded`` (a newer request won) or ``Cancelled``, or the exception's name."""
+    """``type`` is ``Superseded`` (a newer request won) or ``Cancelled``, or the exception's
+    name."""
 
     type: str
     message: str
@@ -195,8 +196,9 @@ class TokensResult(TypedDict):
 
 class TokenStatsResult(TypedDict):
     """Per position of one prompt, with the interventions. ``loss`` in nats for predicting the next
-    token (NaN at the last), ``prob`` and ``rank`` (0 = first) of the true next token, ``hit`` 1 where
-    it ranks first. ``top_probs`` is [pos, k]; ``top_tokens`` its texts. Baselines beside them."""
+    token (NaN at the last), ``prob`` and ``rank`` (0 = first) of the true next token, ``hit`` 1
+    where it ranks first. ``top_probs`` is [pos, k]; ``top_tokens`` its texts. Baselines beside
+    them."""
 
     summary: Summary
     prompt: int
@@ -225,8 +227,8 @@ class PatternsArgs(TypedDict):
 
 
 class PatternsResult(TypedDict):
-    """All heads of one prompt, ``patterns`` [layer, head, query, key]; ``pool`` > 1 when each cell is
-    the largest of pool x pool weights (largest magnitude for the difference)."""
+    """All heads of one prompt, ``patterns`` [layer, head, query, key]; ``pool`` > 1 when each cell
+    is the largest of pool x pool weights (largest magnitude for the difference)."""
 
     summary: Summary
     tokens: TokensResult
@@ -242,7 +244,8 @@ class PatternArgs(TypedDict):
 
 
 class PatternResult(TypedDict):
-    """One head, ``pattern`` [query, key]; ``exact`` false when quantised to fit a message."""
+    """One head, ``pattern`` [query, key]; ``exact`` false when quantised to fit a message, and
+    pooled as in ``PatternsResult`` when even that is too large."""
 
     summary: Summary
     prompt: int
@@ -250,6 +253,7 @@ class PatternResult(TypedDict):
     head: int
     which: Which
     exact: bool
+    pool: int
     pattern: ArrayRef
 
 
@@ -263,7 +267,8 @@ class PatternLinesArgs(TypedDict):
 
 
 class PatternLinesResult(TypedDict):
-    """Exact weights through one cell: ``row`` [key] of the query and ``column`` [query] of the key."""
+    """Exact weights through one cell: ``row`` [key] of the query and ``column`` [query] of the
+    key."""
 
     row: ArrayRef
     column: ArrayRef

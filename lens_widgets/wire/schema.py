@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import types
-from typing import Any, Literal, NotRequired, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
-from typing_extensions import get_type_hints, is_typeddict
-from typing_extensions import NotRequired as NotRequiredExt
+from typing_extensions import NotRequired, get_type_hints, is_typeddict
 
 from lens_widgets.errors import InputError
 
@@ -44,7 +43,7 @@ def _check_fields(schema: Any, value: Any, path: str) -> None:
     _expect(isinstance(value, dict), path, "an object", value)
     hints = get_type_hints(schema, include_extras=True)
     for name, hint in hints.items():
-        optional = get_origin(hint) in (NotRequired, NotRequiredExt)
+        optional = get_origin(hint) is NotRequired
         if name not in value:
             if optional:
                 continue
@@ -52,7 +51,9 @@ def _check_fields(schema: Any, value: Any, path: str) -> None:
         check(get_args(hint)[0] if optional else hint, value[name], f"{path}.{name}")
     for name in value:
         if name not in hints:
-            raise FieldError(f"{path}.{name} is not a field; it takes {', '.join(hints) or 'none'}.")
+            raise FieldError(
+                f"{path}.{name} is not a field; it takes {', '.join(hints) or 'none'}."
+            )
 
 
 def _check_union(options: tuple[Any, ...], value: Any, path: str) -> None:
@@ -73,7 +74,9 @@ def _check_plain(schema: Any, value: Any, path: str) -> None:
         _expect(value is None, path, "null", value)
     elif schema is float:
         good = isinstance(value, (int, float)) and not isinstance(value, bool)
-        _expect(good and value == value and abs(value) != float("inf"), path, "a finite number", value)
+        _expect(
+            good and value == value and abs(value) != float("inf"), path, "a finite number", value
+        )
     elif schema is int:
         _expect(isinstance(value, int) and not isinstance(value, bool), path, "an integer", value)
     elif schema is bool:

@@ -1,0 +1,9 @@
+"""The widgets. Each validates, dispatches and replies; the numbers come from ``analysis``."""
+
+from lens_widgets.widgets.ablation import AblationPanel
+from lens_widgets.widgets.attention import AttentionView
+from lens_widgets.widgets.attribution import AttributionTable
+from lens_widgets.widgets.explorer import Explorer
+from lens_widgets.widgets.token import TokenView
+
+__all__ = ["AblationPanel", "AttentionView", "AttributionTable", "Explorer", "TokenView"]

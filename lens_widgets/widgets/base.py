@@ -1,0 +1,157 @@
+"""What every view shares: synced state, messages, figure and data."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any, ClassVar
+
+import anywidget
+import traitlets
+import xarray as xr
+from plotly.graph_objects import Figure
+
+from lens_widgets.errors import InputError, check_choice, check_keywords
+from lens_widgets.session import Session
+from lens_widgets.widgets.replies import METHODS
+from lens_widgets.wire.dispatch import Dispatcher
+
+STATIC = Path(__file__).parents[1] / "static"
+
+
+def bundle(name: str) -> Path:
+    """The path of a built front-end file; FileNotFoundError says how to build it."""
+    path = STATIC / name
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: build the front end with `make js`.")
+    return path
+
+
+class View(anywidget.AnyWidget):
+    """A view of a session. Synced traits are small; numbers are asked for by message.
+
+    Traits: ``info``, ``state`` and ``selection`` mirror the session; ``snapshot`` is what the page
+    last showed, kept so that a saved notebook can show it without a kernel.
+    """
+
+    _view_options: ClassVar[tuple[str, ...]] = ()
+
+    info = traitlets.Dict().tag(sync=True)
+    state = traitlets.Dict().tag(sync=True)
+    selection = traitlets.Dict().tag(sync=True)
+    snapshot = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+
+    def __init__(self, session: Session, **options: Any) -> None:
+        name = type(self).__name__
+        if not isinstance(session, Session):
+            raise InputError(
+                f"{name} got {type(session).__name__}, not a session.",
+                "Make one with lw.Session(model, prompts) and pass it first.",
+            )
+        session.check_open()
+        check_keywords(name, options, (*self._view_options, "layout"))
+        for option in self._view_options:
+            if option in options:
+                check_choice(option, options[option], self.trait_values_of(option))
+        self._session = session
+        self._dispatcher = Dispatcher(uuid.uuid4().hex, session, METHODS, self._send_message)
+        super().__init__(
+            info=_info(session),
+            state=_state(session),
+            selection=session.selection.as_dict(),
+            **options,
+        )
+        self.on_msg(self._receive)
+        self.observe(self._selection_from_page, "selection")
+        session.observe(self._follow_state, ["revision", "prompts_revision", "closed"])
+        session.selection.observe(self._follow_selection)
+
+    @classmethod
+    def trait_values_of(cls, option: str) -> tuple[str, ...]:
+        """The values an option takes."""
+        trait = cls.class_traits()[option]
+        assert isinstance(trait, traitlets.Enum)
+        return tuple(trait.values or ())
+
+    @property
+    def session(self) -> Session:
+        return self._session
+
+    def data(self) -> xr.DataArray | xr.Dataset:
+        """What the view shows, as a labelled array."""
+        raise NotImplementedError
+
+    def figure(self) -> Figure:
+        """What the view shows, as a Plotly figure."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Closes the view; the session lives on."""
+        self._session.unobserve(self._follow_state, ["revision", "prompts_revision", "closed"])
+        self._session.selection.unobserve(self._follow_selection)
+        super().close()
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        # Pages and the worker may write at once, on threads of the kernel's choosing.
+        with self._session.lock:
+            super().set_state(sync_data)
+
+    def _send_message(self, content: dict[str, Any], buffers: list[bytes]) -> None:
+        self.send(content, buffers)
+
+    def _receive(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        self._dispatcher.receive(content)
+
+    def _selection_from_page(self, change: Any) -> None:
+        session = self._session
+        with session.lock:
+            try:
+                session.selection.update(**change["new"])
+            except (InputError, traitlets.TraitError, TypeError):
+                # A page's bad selection is not taken over: show it the session's again.
+                self.selection = session.selection.as_dict()
+
+    def _follow_selection(self, _change: Any) -> None:
+        with self._session.lock:
+            self.selection = self._session.selection.as_dict()
+
+    def _follow_state(self, _change: Any) -> None:
+        with self._session.lock:
+            self.state = _state(self._session)
+
+
+def _info(session: Session) -> dict[str, Any]:
+    facts = session.facts
+    return {
+        "model_name": facts.name,
+        "n_layers": facts.n_layers,
+        "n_heads": facts.n_heads,
+        "n_ctx": facts.n_ctx,
+        "mlp_layers": list(facts.mlp_layers),
+        "device": facts.device,
+        "dtype": facts.dtype,
+        "weights": facts.weights,
+        "notes": [],
+    }
+
+
+def _state(session: Session) -> dict[str, Any]:
+    interventions = session.interventions
+    return {
+        "revision": session.revision,
+        "prompts_revision": session.prompts_revision,
+        "interventions": [
+            {
+                "key": entry.key,
+                "label": entry.intervention.label,
+                "component": entry.intervention.label,
+                "kind": entry.intervention.kind,
+                "detail": entry.intervention.detail,
+                "enabled": entry.enabled,
+            }
+            for entry in interventions.entries
+        ],
+        "can_undo": interventions.can_undo,
+        "can_redo": interventions.can_redo,
+        "closed": session.closed,
+    }

@@ -1,0 +1,25 @@
+"""What a view is told: the session's numbers in the shapes of ``wire/protocol.py``."""
+
+from __future__ import annotations
+
+from lens_widgets.widgets.replies import ablation, attribution, changes, patterns, tokens
+from lens_widgets.wire.dispatch import Method
+
+METHODS: dict[str, Method] = {
+    "tokens": Method(tokens.tokens),
+    "token_stats": Method(tokens.token_stats),
+    "edit_prompt": Method(changes.edit_prompt, writes=True),
+    "patterns": Method(patterns.patterns),
+    "pattern": Method(patterns.pattern),
+    "pattern_lines": Method(patterns.pattern_lines),
+    "attribution": Method(attribution.attribution),
+    "ablation_grid": Method(ablation.ablation_grid),
+    "effects": Method(ablation.effects),
+    "toggle": Method(changes.toggle, quick=True),
+    "set_enabled": Method(changes.set_enabled, quick=True),
+    "remove": Method(changes.remove, quick=True),
+    "undo": Method(changes.undo, quick=True),
+    "redo": Method(changes.redo, quick=True),
+    "clear": Method(changes.clear, quick=True),
+    "code": Method(changes.code, quick=True),
+}

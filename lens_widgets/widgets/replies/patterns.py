@@ -1,0 +1,79 @@
+"""Replies with attention patterns, small enough for one message each."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch import Tensor
+from torch.nn.functional import max_pool2d
+
+from lens_widgets.analysis.patterns import head_pattern, stacked_patterns
+from lens_widgets.session import Session
+from lens_widgets.widgets.replies.common import check_head, check_prompt, summary
+from lens_widgets.widgets.replies.tokens import tokens
+from lens_widgets.wire.arrays import Packed, exact, signed, weights
+from lens_widgets.wire.protocol import MAX_REPLY_BYTES
+
+
+def patterns(session: Session, args: dict[str, Any]) -> dict[str, Any]:
+    """Thumbnails of every head, as fine as a message allows."""
+    shown = tokens(session, args)
+    values = stacked_patterns(session, args["which"], shown["prompt"])
+    pooled, pool = _pooled(values, args["which"])
+    return {
+        "summary": shown["summary"],
+        "tokens": shown,
+        "patterns": _quantised(pooled, args["which"]),
+        "pool": pool,
+    }
+
+
+def pattern(session: Session, args: dict[str, Any]) -> dict[str, Any]:
+    """One head in full: float32 where it fits, else quantised."""
+    values = _head(session, args)
+    fits = values.numel() * 4 <= MAX_REPLY_BYTES
+    pooled, pool = (values, 1) if fits else _pooled(values, args["which"])
+    return {
+        "summary": summary(session),
+        **{name: args[name] for name in ("prompt", "layer", "head", "which")},
+        "exact": fits,
+        "pool": pool,
+        "pattern": exact(values) if fits else _quantised(pooled, args["which"]),
+    }
+
+
+def pattern_lines(session: Session, args: dict[str, Any]) -> dict[str, Any]:
+    """The exact row and column through one cell."""
+    values = _head(session, args)
+    query = min(max(args["query_pos"], 0), values.shape[0] - 1)
+    key = min(max(args["key_pos"], 0), values.shape[1] - 1)
+    return {"row": exact(values[query]), "column": exact(values[:, key])}
+
+
+def _head(session: Session, args: dict[str, Any]) -> Tensor:
+    check_head(session, args["layer"], args["head"])
+    prompt = check_prompt(session, args["prompt"])
+    return head_pattern(session, args["which"], prompt, args["layer"], args["head"])
+
+
+def _quantised(values: Tensor, which: str) -> Packed:
+    return signed(values) if which == "difference" else weights(values)
+
+
+def _pooled(values: Tensor, which: str) -> tuple[Tensor, int]:
+    """Max-pooled until one byte a cell fits a message: a thin diagonal stays visible."""
+    pool = max(1, math.ceil(math.sqrt(values.numel() / MAX_REPLY_BYTES)))
+    while True:
+        side = math.ceil(values.shape[-1] / pool)
+        if values.numel() // values.shape[-1] ** 2 * side**2 <= MAX_REPLY_BYTES:
+            break
+        pool += 1
+    if pool == 1:
+        return values, 1
+    flat = values.reshape(-1, 1, *values.shape[-2:])
+    pooled = max_pool2d(flat, pool, ceil_mode=True)
+    if which == "difference":
+        lowest = -max_pool2d(-flat, pool, ceil_mode=True)
+        pooled = pooled.where(pooled.abs() >= lowest.abs(), lowest)
+    return pooled.reshape(*values.shape[:-2], *pooled.shape[-2:]), pool
