@@ -44,7 +44,12 @@ class Site:
 class Intervention(ABC):
     """One change to a forward. Values only: the session supplies prompts and activations."""
 
-    positions: tuple[int, ...] | None
+    positions: tuple[int, ...] | int | None
+
+    @property
+    def places(self) -> tuple[int, ...] | None:
+        """``positions`` as it was normalised when the value was made."""
+        return _positions(self.positions)
 
     @property
     @abstractmethod
@@ -64,9 +69,10 @@ class Intervention(ABC):
     @property
     def detail(self) -> str:
         """Where it acts, in words."""
-        if self.positions is None:
+        places = self.places
+        if places is None:
             return "all positions"
-        return f"position{'s' * (len(self.positions) > 1)} {', '.join(map(str, self.positions))}"
+        return f"position{'s' * (len(places) > 1)} {', '.join(map(str, places))}"
 
     @abstractmethod
     def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
@@ -92,7 +98,7 @@ class Ablate(Intervention):
 
     component: Component | str
     kind: Literal["zero", "mean", "resample"] = "zero"  # type: ignore[assignment]
-    positions: tuple[int, ...] | int | None = None  # type: ignore[assignment]
+    positions: tuple[int, ...] | int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "component", Component.parse(self.component))
@@ -109,14 +115,14 @@ class Ablate(Intervention):
 
     def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
         _check_component(facts, self.component)
-        _check_positions(prompts, self.positions)
+        _check_positions(prompts, self.places)
         if self.kind == "resample":
             _check_corrupted(prompts, "kind='resample'")
 
     def hooks(self, session: Session | PromptRuns) -> list[Hook]:
         self.validate(session.facts, session.prompt_set)
         value = self._value(session)
-        return [_replace(self.site, value, position_mask(session, self.positions))]
+        return [_replace(self.site, value, position_mask(session, self.places))]
 
     def _value(self, session: Session | PromptRuns) -> Tensor | float:
         """[d] for the mean, [prompt, pos, d] for resample, 0 for zero."""
@@ -139,7 +145,7 @@ class Patch(Intervention):
     ``"clean"`` one's, which undoes what other interventions did to it."""
 
     target: Component | str
-    positions: tuple[int, ...] | int | None = None  # type: ignore[assignment]
+    positions: tuple[int, ...] | int | None = None
     source: Literal["corrupted", "clean"] = "corrupted"
 
     def __post_init__(self) -> None:
@@ -165,7 +171,7 @@ class Patch(Intervention):
 
     def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
         _check_target(facts, self.target)
-        _check_positions(prompts, self.positions)
+        _check_positions(prompts, self.places)
         if self.source == "corrupted":
             _check_corrupted(prompts, "source='corrupted'")
 
@@ -175,7 +181,7 @@ class Patch(Intervention):
             session.corrupted_activation if self.source == "corrupted" else session.clean_activation
         )
         value = _of_head(given(self.site.hook), self.site.head)
-        return [_replace(self.site, value, position_mask(session, self.positions))]
+        return [_replace(self.site, value, position_mask(session, self.places))]
 
     def code(self, session: Session | None = None) -> str:
         return snippets.patch(self, session)
@@ -189,7 +195,7 @@ class Steer(Intervention):
     hook: Component | str
     vector: Tensor | Sequence[float] = field(repr=False)
     scale: float = 1.0
-    positions: tuple[int, ...] | int | None = None  # type: ignore[assignment]
+    positions: tuple[int, ...] | int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hook", _target(self.hook))
@@ -222,7 +228,7 @@ class Steer(Intervention):
 
     def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
         _check_target(facts, self.hook)
-        _check_positions(prompts, self.positions)
+        _check_positions(prompts, self.places)
         size = facts.hooks[self.site.hook][-1]
         if len(self.vector) != size:
             raise InputError(
@@ -232,7 +238,7 @@ class Steer(Intervention):
 
     def hooks(self, session: Session | PromptRuns) -> list[Hook]:
         self.validate(session.facts, session.prompt_set)
-        site, mask = self.site, position_mask(session, self.positions)
+        site, mask = self.site, position_mask(session, self.places)
         added = self.scale * torch.tensor(self.vector, device=session.device)
 
         def steer(activation: Tensor, hook: Any) -> Tensor:

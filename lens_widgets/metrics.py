@@ -10,10 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lens_widgets.engine.execution import Outcome
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.prompt_set import PromptSet
 
-Logits = Float[Tensor, "prompt pos d_vocab"]
+Logits = Float[Tensor, "prompt *pos d_vocab"]
 NAMES = ("logit_diff", "loss", "prob", "kl")
 
 
@@ -21,8 +22,8 @@ NAMES = ("logit_diff", "loss", "prob", "kl")
 class Metric:
     """A named quantity of the logits.
 
-    ``reads`` is where it looks: ``"last"`` (each prompt's last position) or ``"all"`` positions.
-    ``higher_is_better`` is None where the question makes no sense.
+    ``reads`` is where it looks: ``"last"``, each prompt's last position, and it is given logits
+    [prompt, d_vocab]; or ``"all"``, and it is given [prompt, pos, d_vocab].
     """
 
     name: str
@@ -31,11 +32,15 @@ class Metric:
     reads: Literal["last", "all"]
     compute: Callable[[Logits, PromptSet, Logits | None], Float[Tensor, "prompt"]]
 
-    def __call__(
-        self, logits: Logits, prompts: PromptSet, clean: Logits | None = None
+    def of(
+        self, outcome: Outcome, prompts: PromptSet, clean: Outcome | None = None
     ) -> Float[Tensor, "prompt"]:
-        """The metric of each prompt. ``clean``: logits of the run without interventions."""
-        return self.compute(logits, prompts, clean)
+        """The metric of each prompt of a run. ``clean``: the run without interventions."""
+        if self.reads == "last":
+            at = prompts.positions
+            reference = None if clean is None else clean.logits_at(at).float()
+            return self.compute(outcome.logits_at(at).float(), prompts, reference)
+        return self.compute(outcome.logits, prompts, None if clean is None else clean.logits)
 
 
 def resolve_metric(metric: Any, prompts: PromptSet) -> Metric:
@@ -60,12 +65,6 @@ def resolve_metric(metric: Any, prompts: PromptSet) -> Metric:
     return _BUILT_IN[metric]
 
 
-def last_logits(logits: Logits, prompts: PromptSet) -> Float[Tensor, "prompt d_vocab"]:
-    """The logits at each prompt's last real position, in float32."""
-    rows = torch.arange(prompts.n_prompts, device=logits.device)
-    return logits[rows, prompts.positions].float()
-
-
 def loss_per_token(logits: Logits, prompts: PromptSet) -> Float[Tensor, "prompt pos"]:
     """Nats for predicting token pos + 1 at each pos; NaN at the last position and at padding."""
     log_probs = logits[:, :-1].float().log_softmax(dim=-1)
@@ -78,7 +77,7 @@ def loss_per_token(logits: Logits, prompts: PromptSet) -> Float[Tensor, "prompt 
 
 def _logit_diff(logits: Logits, prompts: PromptSet, clean: Logits | None) -> Tensor:
     assert prompts.answer_tokens is not None
-    pair = last_logits(logits, prompts).gather(-1, prompts.answer_tokens)
+    pair = logits.gather(-1, prompts.answer_tokens)
     return pair[:, 0] - pair[:, 1]
 
 
@@ -88,15 +87,14 @@ def _loss(logits: Logits, prompts: PromptSet, clean: Logits | None) -> Tensor:
 
 def _prob(logits: Logits, prompts: PromptSet, clean: Logits | None) -> Tensor:
     assert prompts.answer_tokens is not None
-    probs = last_logits(logits, prompts).softmax(dim=-1)
+    probs = logits.softmax(dim=-1)
     return probs.gather(-1, prompts.answer_tokens[:, :1])[:, 0]
 
 
 def _kl(logits: Logits, prompts: PromptSet, clean: Logits | None) -> Tensor:
     if clean is None:
         return torch.zeros(prompts.n_prompts, device=logits.device)
-    reference = last_logits(clean, prompts).log_softmax(dim=-1)
-    changed = last_logits(logits, prompts).log_softmax(dim=-1)
+    reference, changed = clean.log_softmax(dim=-1), logits.log_softmax(dim=-1)
     return (reference.exp() * (reference - changed)).sum(dim=-1)
 
 

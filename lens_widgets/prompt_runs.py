@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lens_widgets.engine.forward import Hook
+from lens_widgets.engine.execution import Execution, Outcome
 from lens_widgets.engine.handle import ModelHandle
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.interventions import Intervention
@@ -41,7 +41,8 @@ class PromptRuns:
         self._lock = threading.RLock()
         self._edited: OrderedDict[Active, Run] = OrderedDict()
         self._corrupted: Run | None = None
-        self.clean = self._make(prompt_set, [], None)
+        self._execution = self._execute(prompt_set)
+        self.clean = self._run(self._execution.clean, prompt_set)
 
     @property
     def device(self) -> torch.device:
@@ -61,7 +62,7 @@ class PromptRuns:
             if self._corrupted is not None:
                 return self._corrupted
         prompts = self.prompt_set.corrupted()
-        run = self.handle.run_inline(lambda: self._make(prompts, [], self.clean))
+        run = self.handle.run_inline(lambda: self._run(self._execute(prompts).clean, prompts))
         with self._lock:
             self._corrupted = run
         return run
@@ -73,9 +74,7 @@ class PromptRuns:
         known = self._known(active)
         if known is not None:
             return known
-        run = self.handle.run_inline(
-            lambda: self._make(self.prompt_set, self._hooks(active), self.clean)
-        )
+        run = self.handle.run_inline(lambda: self._edit(active, self._capture))
         with self._lock:
             self._edited[active] = run
             kept = self._edited
@@ -90,9 +89,7 @@ class PromptRuns:
         known = self._known(active)
         if known is not None:
             return known.metric
-        return self.handle.run_inline(
-            lambda: self._make(self.prompt_set, self._hooks(active), self.clean, capture=()).metric
-        )
+        return self.handle.run_inline(lambda: self._edit(active, ())).metric
 
     def release(self) -> None:
         """Lets go of all runs but the clean one's metric."""
@@ -107,16 +104,18 @@ class PromptRuns:
                 self._edited.move_to_end(active)
             return run
 
-    def _hooks(self, active: Active) -> list[Hook]:
-        return [hook for item in active for hook in item.hooks(self)]
+    @property
+    def _capture(self) -> list[str]:
+        return self.facts.standard_capture(*self.prompt_set.tokens.shape)
 
-    def _make(
-        self,
-        prompts: PromptSet,
-        hooks: Sequence[Hook],
-        clean: Run | None,
-        capture: Sequence[str] | None = None,
-    ) -> Run:
-        if capture is None:
-            capture = self.facts.standard_capture(*prompts.tokens.shape)
-        return Run(self.handle, prompts, self.metric, hooks, clean, self.facts.hooks, capture)
+    def _execute(self, prompts: PromptSet) -> Execution:
+        return Execution(self.handle, prompts.tokens, prompts.attention_mask, self._capture)
+
+    def _edit(self, active: Active, capture: Sequence[str]) -> Run:
+        hooks = [hook for item in active for hook in item.hooks(self)]
+        return self._run(self._execution.edited(hooks, capture), self.prompt_set)
+
+    def _run(self, outcome: Outcome, prompts: PromptSet) -> Run:
+        clean = self._execution.clean
+        metric = self.metric.of(outcome, prompts, None if outcome is clean else clean)
+        return Run(self.handle, outcome, prompts, metric, self.facts.hooks)

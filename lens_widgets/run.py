@@ -10,10 +10,10 @@ from typing import Any
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lens_widgets.engine.forward import Hook, Reduce
+from lens_widgets.engine.execution import Outcome
 from lens_widgets.engine.handle import ModelHandle
 from lens_widgets.errors import InputError, near
-from lens_widgets.metrics import Metric, last_logits, loss_per_token
+from lens_widgets.metrics import loss_per_token
 from lens_widgets.prompt_set import PromptSet
 from lens_widgets.token_text import token_text
 
@@ -31,45 +31,34 @@ class Predicted:
 class Run:
     """The model under one set of interventions. Activations are fetched when first asked for.
 
-    ``logits``: [prompt, pos, d_vocab]; positions past a prompt's end hold no meaning.
-    ``metric``: [prompt].
+    ``metric``: [prompt]. Positions past a prompt's end hold no meaning anywhere.
     """
 
     def __init__(
         self,
         handle: ModelHandle,
+        outcome: Outcome,
         prompts: PromptSet,
-        metric: Metric,
-        hooks: Sequence[Hook],
-        clean: Run | None,
+        metric: Float[Tensor, "prompt"],
         known_hooks: Iterable[str],
-        capture: Iterable[str] = (),
     ) -> None:
         self._handle = handle
+        self._outcome = outcome
         self._prompts = prompts
-        self._hooks = tuple(hooks)
         self._known_hooks = known_hooks
+        self.metric = metric
         self.derived: dict[str, Any] = {}
         """What analysis made of this run, kept as long as the run is."""
-        result = self._forward(dict.fromkeys(capture))
-        self.logits: Float[Tensor, "prompt pos d_vocab"] = result.logits
-        self._captured = dict(result.captured)
-        clean_logits = None if clean is None else clean.logits
-        self.metric: Float[Tensor, "prompt"] = metric(result.logits, prompts, clean_logits)
 
-    def _forward(self, capture: dict[str, Reduce | None]):  # type: ignore[no-untyped-def]
-        return self._handle.forward(
-            self._prompts.tokens,
-            attention_mask=self._prompts.attention_mask,
-            hooks=self._hooks,
-            capture=capture,
-        )
+    @property
+    def logits(self) -> Float[Tensor, "prompt pos d_vocab"]:
+        """Logits at every position."""
+        return self._outcome.logits
 
     @property
     def n_bytes(self) -> int:
         """What this run holds on the device."""
-        held = [self.logits, *self._captured.values()]
-        return sum(tensor.numel() * tensor.element_size() for tensor in held)
+        return self._outcome.n_bytes
 
     def activation(self, name: str) -> Tensor:
         """The activation at a TransformerLens hook, as this run used it; e.g.
@@ -84,11 +73,7 @@ class Run:
                     f"activation {name!r} is not a hook of this model.",
                     f"{near(name, self._known_hooks)} See model.hook_dict.".strip(),
                 )
-        missing = [name for name in names if name not in self._captured]
-        if missing:
-            extra = self._handle.run_inline(lambda: self._forward(dict.fromkeys(missing)))
-            self._captured.update(extra.captured)
-        return {name: self._captured[name] for name in names}
+        return self._outcome.activations(names)
 
     def pattern(self, layer: int) -> Float[Tensor, "prompt head query_pos key_pos"]:
         """The attention pattern of every head of a layer, each row summing to 1."""
@@ -102,7 +87,7 @@ class Run:
     @cached_property
     def last_logits(self) -> Float[Tensor, "prompt d_vocab"]:
         """Logits at each prompt's last position, float32."""
-        return last_logits(self.logits, self._prompts)
+        return self._outcome.logits_at(self._prompts.positions).float()
 
     def top_predictions(self, k: int = 5) -> list[list[Predicted]]:
         """The k likeliest next tokens after each prompt, likeliest first."""

@@ -63,4 +63,4 @@ class Selection(traitlets.HasTraits):
             raise InputError(
                 f"selection.{name}={value} is out of range.", f"It runs from 0 to {limit - 1}."
             )
-        return value  # type: ignore[no-any-return]
+        return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -64,12 +65,12 @@ def head_pattern(
     return _difference(session, which, lambda run: _crop(session, run, [name], prompt)[0][head])
 
 
-def _difference(session: Session, which: Which, read) -> Tensor:  # type: ignore[no-untyped-def]
+def _difference(session: Session, which: Which, read: Callable[[Run], Tensor]) -> Tensor:
     clean = session.run(())
     if which == "baseline":
-        return read(clean)  # type: ignore[no-any-return]
+        return read(clean)
     current = read(session.run())
-    return current - read(clean) if which == "difference" else current  # type: ignore[no-any-return]
+    return current - read(clean) if which == "difference" else current
 
 
 def _crop(session: Session, run: Run, names: list[str], prompt: int) -> list[Tensor]:

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 SEED = 0
-STEPS = 1500
-LEARNING_RATE = 2e-3
+STEPS = 1200
+LEARNING_RATE = 1e-3
 FIRST_STORIES = 24_000
 SHORT_STORIES = 32_000
 LONG_STORIES = 1_500
 FIRST_BATCH, SHORT_BATCH, LONG_BATCH, RANDOM_BATCH = 96, 64, 8, 32
 RANDOM_POS = 40
-FIRST_UNTIL = 0.4
+FIRST_UNTIL = 0.25
 """Fraction of the training on single sentences from position 0: finding the receiver starts there."""
 RECEIVER_WEIGHT = 5.0
 """How much more a name after "to" counts in the loss than any other token."""
 
-POSITION_SCALE = 0.03
+POSITION_SCALE = 0.05
 
 N_CTX = IOI_CONFIG["n_positions"]
 

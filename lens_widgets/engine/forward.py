@@ -1,14 +1,15 @@
-"""One hooked forward: the only place where the model is called.
+"""Running the model: a whole forward that is recorded, and the resumption from any block of it.
 
-Hooks of ours exist on the model only inside ``forward``; TransformerLens removes them when it
-returns or when a hook raises. Stopping is therefore done by raising from a hook, as a block
+Hooks of ours exist on the model only inside these functions; TransformerLens removes them when its
+context ends or when a hook raises. Stopping is therefore done by raising from a hook, as a block
 begins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,15 +18,33 @@ from torch import Tensor
 
 HookFn = Callable[[Tensor, Any], "Tensor | None"]
 Hook = tuple[str, HookFn]
-Reduce = Callable[[Tensor], Tensor]
+Check = Callable[[], None]
 
 
 @dataclass(frozen=True)
-class Forward:
-    """What one forward gave: logits [prompt, pos, d_vocab] and the captured activations by name."""
+class BlockCall:
+    """How the model called one block: the residual entering it, and everything else."""
+
+    resid: Float[Tensor, "prompt pos d_model"]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One whole forward: logits, activations by name, and how each block was called."""
 
     logits: Float[Tensor, "prompt pos d_vocab"]
-    captured: Mapping[str, Tensor]
+    captured: dict[str, Tensor]
+    calls: list[BlockCall] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The end of a forward: the final norm's output, and activations by name."""
+
+    normed: Float[Tensor, "prompt pos d_model"]
+    captured: dict[str, Tensor]
 
 
 def forward(
@@ -34,35 +53,99 @@ def forward(
     *,
     attention_mask: Int[Tensor, "prompt pos"] | None = None,
     hooks: Sequence[Hook] = (),
-    capture: Mapping[str, Reduce | None] | Iterable[str] = (),
-    check: Callable[[], None] | None = None,
-) -> Forward:
+    capture: Sequence[str] = (),
+    check: Check | None = None,
+    record: bool = False,
+) -> Recorded:
     """Runs ``model`` once with ``hooks`` and keeps the named activations as the model used them.
 
-    ``capture`` maps hook names to a function applied on the spot (None keeps all of it). ``check``
-    is called as each block begins; what it raises ends the run and leaves no hook behind.
+    ``check`` is called as each block begins; what it raises ends the run and leaves no hook behind.
+    ``record`` also keeps how each block was called, which ``resume`` needs.
     """
-    wanted = dict(capture) if isinstance(capture, Mapping) else dict.fromkeys(capture)
     captured: dict[str, Tensor] = {}
-
-    def keeper(name: str, reduce: Reduce | None) -> HookFn:
-        def keep(activation: Tensor, hook: Any) -> None:
-            captured[name] = activation.detach() if reduce is None else reduce(activation.detach())
-
-        return keep
-
-    def stop_if_asked(activation: Tensor, hook: Any) -> None:
-        if check is not None:
-            check()
-
-    checks: list[Hook] = []
-    if check is not None:
-        checks = [(f"blocks.{layer}.hook_in", stop_if_asked) for layer in range(model.cfg.n_layers)]
-    # Captures come last: they see what the interventions made of the activation.
-    all_hooks = [*checks, *hooks, *((name, keeper(name, fn)) for name, fn in wanted.items())]
+    calls: list[BlockCall] = []
+    all_hooks = [*_checks(model, 0, check), *hooks, *_captures(capture, captured)]
     kwargs: dict[str, Any] = {} if attention_mask is None else {"attention_mask": attention_mask}
-    with torch.no_grad():
+    with torch.no_grad(), _recording(model, calls if record else None):
         logits = model.run_with_hooks(
             tokens, fwd_hooks=all_hooks, return_type="logits", use_cache=False, **kwargs
         )
-    return Forward(logits.detach(), captured)
+    return Recorded(logits.detach(), captured, calls)
+
+
+def resume(
+    model: Any,
+    calls: Sequence[BlockCall],
+    start: int,
+    *,
+    hooks: Sequence[Hook] = (),
+    capture: Sequence[str] = (),
+    check: Check | None = None,
+) -> Resumed:
+    """Runs blocks ``start`` and later as recorded, with ``hooks``, and the final norm."""
+    captured: dict[str, Tensor] = {}
+    all_hooks = [*_checks(model, start, check), *hooks, *_captures(capture, captured)]
+    with torch.no_grad(), model.hooks(fwd_hooks=all_hooks):
+        resid = calls[start].resid
+        for layer in range(start, len(calls)):
+            resid = call_block(model.blocks[layer], resid, calls[layer])
+        normed = model.ln_final(resid)
+    return Resumed(normed, captured)
+
+
+def call_block(block: Any, resid: Tensor, call: BlockCall) -> Tensor:
+    """One block's output residual, called as the model called it."""
+    output = block(resid, *call.args, **call.kwargs)
+    return output[0] if isinstance(output, tuple) else output
+
+
+def unembed(
+    model: Any, normed: Float[Tensor, "*n d_model"], hooks: Sequence[Hook] = ()
+) -> Float[Tensor, "*n d_vocab"]:
+    """Logits of the final norm's output, with what the architecture does to them at the end."""
+    with torch.no_grad(), model.hooks(fwd_hooks=list(hooks)):
+        logits = model.unembed(normed)
+    adapter = getattr(model, "adapter", None)
+    transform = getattr(adapter, "apply_output_logits_transform", None)
+    return logits if transform is None else transform(logits)  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _recording(model: Any, calls: list[BlockCall] | None) -> Iterator[None]:
+    if calls is None:
+        yield
+        return
+
+    def before(_block: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        rest = dict(kwargs)
+        resid, others = (args[0], args[1:]) if args else (rest.pop("hidden_states"), ())
+        calls.append(BlockCall(resid.detach(), others, rest))
+
+    handles = [block.register_forward_pre_hook(before, with_kwargs=True) for block in model.blocks]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _captures(names: Sequence[str], captured: dict[str, Tensor]) -> list[Hook]:
+    """Hooks that keep activations. They come last: they see what the interventions made of them."""
+
+    def keeper(name: str) -> HookFn:
+        def keep(activation: Tensor, hook: Any) -> None:
+            captured[name] = activation.detach()
+
+        return keep
+
+    return [(name, keeper(name)) for name in names]
+
+
+def _checks(model: Any, start: int, check: Check | None) -> list[Hook]:
+    if check is None:
+        return []
+
+    def stop_if_asked(activation: Tensor, hook: Any) -> None:
+        check()
+
+    return [(f"blocks.{layer}.hook_in", stop_if_asked) for layer in range(start, len(model.blocks))]

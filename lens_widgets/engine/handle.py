@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from lens_widgets.engine import current
 from lens_widgets.engine.cancel import CancelToken
-from lens_widgets.engine.forward import Forward, forward
+from lens_widgets.engine.forward import Check
 from lens_widgets.engine.gate import GATE, Preempted
 from lens_widgets.engine.probe import ModelFacts, probe, weight_processing
 from lens_widgets.engine.worker import Worker
@@ -36,18 +36,18 @@ class ModelHandle:
     def model(self) -> Any:
         return self._model()
 
-    def forward(self, *args: Any, **kwargs: Any) -> Forward:
-        """``engine.forward`` under the lock, for whoever runs now: a cell, or the worker.
+    def slice(self, work: Callable[[Any, Check | None], T]) -> T:
+        """Runs ``work(model, check)`` under the lock, for whoever runs now: a cell, or the worker.
 
-        In the worker it waits while a cell runs, and starts again when a cell begins meanwhile.
+        ``work`` calls ``check`` between blocks. In the worker a slice waits while a cell runs, and
+        is run again from its start when a cell begins meanwhile.
         """
         token = current.token()
         if token is None or not current.gated():
-            check = None if token is None else token.check
             with self.lock:
-                return forward(self.model, *args, check=check, **kwargs)
+                return work(self.model, None if token is None else token.check)
 
-        def check_both() -> None:
+        def check() -> None:
             token.check()
             if GATE.closed:
                 raise Preempted
@@ -62,7 +62,7 @@ class ModelHandle:
                 if waits:
                     current.waiting(False)
                 with self.lock:
-                    return forward(self.model, *args, check=check_both, **kwargs)
+                    return work(self.model, check)
             except Preempted:
                 continue
             finally:
@@ -105,7 +105,7 @@ class ModelHandle:
             raise
         if "error" in outcome:
             raise outcome["error"]
-        return outcome["value"]  # type: ignore[no-any-return]
+        return outcome["value"]
 
 
 def handle_for(model: Any) -> ModelHandle:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+from lens_widgets.engine.forward import forward, resume, unembed
+
+log = logging.getLogger(__name__)
 
 CAPTURE_BYTES = 256 << 20
 
@@ -36,6 +41,7 @@ class ModelFacts:
     device: str
     dtype: str
     weights: str
+    resumable: bool
 
     @property
     def has_pos_embed(self) -> bool:
@@ -90,7 +96,31 @@ def probe(model: Any) -> ModelFacts:
         # The configuration can name another dtype than a preloaded model has.
         dtype=str(parameter.dtype).removeprefix("torch."),
         weights=weight_processing(model),
+        resumable=_resumes_exactly(model),
     )
+
+
+def _resumes_exactly(model: Any) -> bool:
+    """Whether calling the blocks one by one gives the model's own logits.
+
+    Tried on two prompts of which one is padded, so that masks and positions matter.
+    """
+    tokens = torch.arange(6, device=next(iter(model.parameters())).device).reshape(2, 3)
+    tokens = tokens % model.cfg.d_vocab
+    mask = torch.tensor([[1, 1, 1], [1, 1, 0]], device=tokens.device)
+    try:
+        whole = forward(model, tokens, attention_mask=mask, record=True)
+        if len(whole.calls) != model.cfg.n_layers:
+            return False
+        again = unembed(model, resume(model, whole.calls, 0).normed)
+    except Exception:
+        # Whatever stands in the way of calling blocks, the model's own forward still works.
+        log.debug("blocks of %s cannot be called one by one", model.cfg.model_name, exc_info=True)
+        return False
+    real = mask.bool()
+    tolerance = 1e-4 if whole.logits.dtype in (torch.float32, torch.float64) else 2e-2
+    expected, got = whole.logits[real].float(), again[real].float()
+    return torch.allclose(expected, got, rtol=tolerance, atol=tolerance)
 
 
 def weight_processing(model: Any) -> str:

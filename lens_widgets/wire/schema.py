@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from typing import Any, Literal, Union, get_args, get_origin
 
-from typing_extensions import NotRequired, get_type_hints, is_typeddict
+from typing_extensions import get_type_hints, is_typeddict
 
 from lens_widgets.errors import InputError
 
@@ -41,14 +41,14 @@ def check(schema: Any, value: Any, path: str = "message") -> None:
 
 def _check_fields(schema: Any, value: Any, path: str) -> None:
     _expect(isinstance(value, dict), path, "an object", value)
-    hints = get_type_hints(schema, include_extras=True)
+    hints = get_type_hints(schema)
     for name, hint in hints.items():
-        optional = get_origin(hint) is NotRequired
+        optional = name in schema.__optional_keys__
         if name not in value:
             if optional:
                 continue
             raise FieldError(f"{path}.{name} is missing.")
-        check(get_args(hint)[0] if optional else hint, value[name], f"{path}.{name}")
+        check(hint, value[name], f"{path}.{name}")
     for name in value:
         if name not in hints:
             raise FieldError(
@@ -57,16 +57,19 @@ def _check_fields(schema: Any, value: Any, path: str) -> None:
 
 
 def _check_union(options: tuple[Any, ...], value: Any, path: str) -> None:
-    error: FieldError | None = None
+    if value is None and type(None) in options:
+        return
+    errors: list[FieldError] = []
     for option in options:
+        if option is type(None):
+            continue
         try:
             check(option, value, path)
-        except FieldError as caught:
-            error = caught if error is None or option is not type(None) else error
+        except FieldError as error:
+            errors.append(error)
         else:
             return
-    assert error is not None
-    raise error
+    raise errors[0]
 
 
 def _check_plain(schema: Any, value: Any, path: str) -> None:

@@ -106,7 +106,7 @@ export interface Size {
 }
 
 /** The element's content size, kept up to date; zero until it is laid out. Also follows the zoom of the page. */
-export function useSize<E extends HTMLElement>(ref: RefObject<E>): Size {
+export function useSize<E extends HTMLElement>(ref: RefObject<E | null>): Size {
   const [size, setSize] = useState<Size>({ width: 0, height: 0 });
   useLayoutEffect(() => {
     const element = ref.current;

@@ -44,6 +44,7 @@ export function Segmented<T extends string>(props: {
           tabIndex={option.value === value ? 0 : -1}
           title={option.title}
           data-option={option.value}
+          data-label={option.label}
           onClick={() => choose(option.value)}
         >
           {option.label}

@@ -73,9 +73,9 @@ export function ViewRoot(props: {
       role="group"
       aria-label={handle.name}
       data-lw-view={handle.name}
-      data-lw-status={handle.status}
-      data-lw-seq={handle.paintedSeq}
-      data-lw-revision={handle.paintedRevision}
+      data-lw-status={handle.status.value}
+      data-lw-seq={handle.paintedSeq.value}
+      data-lw-revision={handle.paintedRevision.value}
       {...props.attributes}
       onKeyDown={onKeyDown}
     >

@@ -1,4 +1,4 @@
-// Written by `python -m lens_widgets.wire.generate` from lens_widgets/wire/protocol.py.
+// Written by `python -m lens_widgets.wire.generate` from wire/protocol.py.
 
 export const MAX_REPLY_BYTES = 1000000;
 export const MAX_REQUEST_BYTES = 64000;
@@ -49,7 +49,10 @@ export interface Progress {
   partial: Record<string, unknown>;
 }
 
-/** ``type`` is ``Superseded`` (a newer request won) or ``Cancelled``, or the exception's name. */
+/**
+ * ``type`` is ``Superseded`` (a newer request won) or ``Cancelled``, or the exception's
+ * name.
+ */
 export interface ErrorInfo {
   type: string;
   message: string;
@@ -162,8 +165,9 @@ export interface TokensResult {
 
 /**
  * Per position of one prompt, with the interventions. ``loss`` in nats for predicting the next
- * token (NaN at the last), ``prob`` and ``rank`` (0 = first) of the true next token, ``hit`` 1 where
- * it ranks first. ``top_probs`` is [pos, k]; ``top_tokens`` its texts. Baselines beside them.
+ * token (NaN at the last), ``prob`` and ``rank`` (0 = first) of the true next token, ``hit`` 1
+ * where it ranks first. ``top_probs`` is [pos, k]; ``top_tokens`` its texts. Baselines beside
+ * them.
  */
 export interface TokenStatsResult {
   summary: Summary;
@@ -192,8 +196,8 @@ export interface PatternsArgs {
 }
 
 /**
- * All heads of one prompt, ``patterns`` [layer, head, query, key]; ``pool`` > 1 when each cell is
- * the largest of pool x pool weights (largest magnitude for the difference).
+ * All heads of one prompt, ``patterns`` [layer, head, query, key]; ``pool`` > 1 when each cell
+ * is the largest of pool x pool weights (largest magnitude for the difference).
  */
 export interface PatternsResult {
   summary: Summary;
@@ -209,7 +213,10 @@ export interface PatternArgs {
   head: number;
 }
 
-/** One head, ``pattern`` [query, key]; ``exact`` false when quantised to fit a message. */
+/**
+ * One head, ``pattern`` [query, key]; ``exact`` false when quantised to fit a message, and
+ * pooled as in ``PatternsResult`` when even that is too large.
+ */
 export interface PatternResult {
   summary: Summary;
   prompt: number;
@@ -217,6 +224,7 @@ export interface PatternResult {
   head: number;
   which: "baseline" | "current" | "difference";
   exact: boolean;
+  pool: number;
   pattern: ArrayRef;
 }
 
@@ -229,7 +237,10 @@ export interface PatternLinesArgs {
   key_pos: number;
 }
 
-/** Exact weights through one cell: ``row`` [key] of the query and ``column`` [query] of the key. */
+/**
+ * Exact weights through one cell: ``row`` [key] of the query and ``column`` [query] of the
+ * key.
+ */
 export interface PatternLinesResult {
   row: ArrayRef;
   column: ArrayRef;

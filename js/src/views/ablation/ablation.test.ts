@@ -1,9 +1,9 @@
-import { computed, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import { describe, expect, it } from "vitest";
 import type { InterventionInfo } from "../../generated/protocol";
 import { cellText, gridScale, interventionText, share } from "./format";
 import { componentAt, gridSize, labelEvery, moveCell } from "./layout";
-import { isAblation, isPending, type Pending, project, settle } from "./optimistic";
+import { ablatedComponents, isPending, type Pending, project, settle } from "./optimistic";
 import { optimistic, type Source } from "./store";
 
 function item(component: string, more: Partial<InterventionInfo> = {}): InterventionInfo {
@@ -22,8 +22,7 @@ function ablate(component: string, on: boolean, id = 0, answered = false): Pendi
   return { id, answered, wish: { what: "ablate", component, kind: "mean", on } };
 }
 
-const on = (list: readonly InterventionInfo[]) =>
-  list.filter((x) => x.enabled && isAblation(x)).map((x) => x.component);
+const on = (list: readonly InterventionInfo[]) => [...ablatedComponents(list)];
 
 describe("optimistic switches", () => {
   it("show a switch as flipped before the kernel has answered", () => {
@@ -50,6 +49,12 @@ describe("optimistic switches", () => {
     const shown = project(kernel, [ablate("L1H4", false)]);
     expect(shown).toEqual(kernel);
     expect(on(shown)).toEqual(["L0H0"]);
+  });
+
+  it("switch an ablation on that waits in the list, as the kernel does", () => {
+    const kernel = [item("L0H0", { enabled: false, detail: "position 3" })];
+    const shown = project(kernel, [ablate("L0H0", true)]);
+    expect(shown).toEqual([item("L0H0", { detail: "position 3" })]);
   });
 
   it("cover the list's own switches, removal and clear", () => {
@@ -79,14 +84,12 @@ describe("the switches of a session", () => {
   function fakeSession() {
     const state = signal<{ interventions: InterventionInfo[] }>({ interventions: [] });
     const changing = signal(false);
-    const ablated = computed(() => new Set(on(state.value.interventions)));
-    const source: Source = { state, ablated, changing };
+    const source: Source = { state, changing };
     return { state, changing, source, store: optimistic(source) };
   }
 
   it("flip at once and follow the kernel from then on", async () => {
-    const { state, changing, source, store } = fakeSession();
-    expect(optimistic(source)).toBe(store);
+    const { state, changing, store } = fakeSession();
     let answer: (granted: boolean) => void = () => undefined;
     const done = store.wish({ what: "ablate", component: "L1H4", kind: "zero", on: true }, () => {
       changing.value = true;
@@ -119,10 +122,10 @@ describe("the switches of a session", () => {
     expect(store.interventions.value).toEqual([]);
   });
 
-  it("show what another view of the page has just toggled", () => {
-    const { state, store } = fakeSession();
-    state.value = { interventions: [item("L0H0")] };
-    expect([...store.ablated.value]).toEqual(["L0H0"]);
+  it("are one store for all views of a session", () => {
+    const { source, store } = fakeSession();
+    expect(optimistic(source)).toBe(store);
+    expect(fakeSession().store).not.toBe(store);
   });
 });
 
@@ -133,13 +136,20 @@ describe("the grid", () => {
     expect(small.cellWidth).toBeLessThanOrEqual(44);
     const large = gridSize(600, 32, 32, true);
     expect(large.printHeads).toBe(false);
-    expect(large.cellWidth).toBe(15);
+    expect(large.cellWidth).toBeLessThan(20);
+  });
+
+  it("shows 32 layers at once, and lets cells stop shrinking before they are too small to hit", () => {
+    const { cellHeight, gap } = gridSize(1000, 32, 32, true);
+    expect(32 * (cellHeight + gap)).toBeLessThanOrEqual(440);
+    expect(gridSize(300, 96, 96, true)).toMatchObject({ cellWidth: 11, cellHeight: 11 });
   });
 
   it.each([
     [440, 2, 8],
     [620, 4, 8],
     [620, 12, 12],
+    [510, 32, 32],
     [1500, 32, 32],
   ])("fits %i px with %i x %i heads", (room, layers, heads) => {
     const { cellWidth, gap, mlpWidth } = gridSize(room, layers, heads, true);

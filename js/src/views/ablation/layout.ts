@@ -13,33 +13,31 @@ export interface GridSize {
 const LAYER_LABEL = 30;
 const MLP_GAP = 16;
 const WIDEST = 44;
-const NARROWEST = 15;
+const SMALLEST = 11;
 /** Room for "−12.3" in the cell's font. */
-const PRINTABLE = 33;
-const MLP_PRINTABLE = 40;
+const PRINT_WIDTH = 33;
+const PRINT_HEIGHT = 16;
+/** All layers are shown at once as long as they fit in this. */
+const TALLEST_GRID = 440;
 
 /** Cells share the room given, within limits; below the smallest size the grid scrolls instead. */
 export function gridSize(room: number, layers: number, heads: number, hasMlps: boolean): GridSize {
   const gap = heads > 16 || layers > 16 ? 2 : 4;
-  // The MLP column is as wide as a printed value needs, unless there is no room for printing at all.
-  const across = (mlpWidth: number) =>
-    room - LAYER_LABEL - (hasMlps ? MLP_GAP + mlpWidth : 0) - heads * gap;
-  let cellWidth = Math.floor(across(WIDEST) / heads);
-  let mlpWidth = WIDEST;
-  if (cellWidth < PRINTABLE) {
-    mlpWidth = MLP_PRINTABLE;
-    cellWidth = Math.floor(across(mlpWidth) / heads);
-  }
-  cellWidth = Math.max(NARROWEST, Math.min(WIDEST, cellWidth));
-  const tall = layers > 16 ? 18 : layers > 8 ? 22 : 24;
-  const cellHeight = cellWidth < PRINTABLE ? Math.min(tall, Math.max(cellWidth, NARROWEST)) : tall;
+  const tall = layers > 8 ? 22 : 24;
+  const fitting = Math.floor(TALLEST_GRID / Math.max(1, layers)) - gap;
+  const height = Math.max(SMALLEST, Math.min(tall, fitting));
+  const mlpWidth = !hasMlps ? 0 : height >= PRINT_HEIGHT ? 40 : 26;
+  const across = room - LAYER_LABEL - (hasMlps ? MLP_GAP + mlpWidth : 0) - heads * gap;
+  const cellWidth = Math.max(SMALLEST, Math.min(WIDEST, Math.floor(across / heads)));
+  const printHeads = cellWidth >= PRINT_WIDTH && height >= PRINT_HEIGHT;
   return {
     cellWidth,
-    cellHeight,
-    mlpWidth: hasMlps ? mlpWidth : 0,
+    // Cells without a value are squares at most.
+    cellHeight: printHeads ? height : Math.min(height, Math.max(cellWidth, PRINT_HEIGHT)),
+    mlpWidth,
     gap,
-    printHeads: cellWidth >= PRINTABLE && cellHeight >= 16,
-    printMlps: hasMlps && cellHeight >= 16,
+    printHeads,
+    printMlps: hasMlps && height >= PRINT_HEIGHT,
   };
 }
 

@@ -39,21 +39,8 @@ export function project(
 
 function apply(list: readonly InterventionInfo[], wish: Wish): readonly InterventionInfo[] {
   switch (wish.what) {
-    case "ablate": {
-      if (!wish.on) return list.filter((item) => !ablates(item, wish.component));
-      if (isAblated(list, wish.component)) return list;
-      return [
-        ...list,
-        {
-          key: `${OPTIMISTIC_KEY}${wish.component}`,
-          label: wish.component,
-          component: wish.component,
-          kind: wish.kind,
-          detail: "",
-          enabled: true,
-        },
-      ];
-    }
+    case "ablate":
+      return wish.on ? ablate(list, wish) : list.filter((item) => !ablates(item, wish.component));
     case "enable":
       return list.map((item) =>
         item.key === wish.key && item.enabled !== wish.on ? { ...item, enabled: wish.on } : item,
@@ -65,18 +52,26 @@ function apply(list: readonly InterventionInfo[], wish: Wish): readonly Interven
   }
 }
 
+/** As the kernel does it: an ablation that waits in the list is switched on, else one is added. */
+function ablate(
+  list: readonly InterventionInfo[],
+  { component, kind }: { component: string; kind: string },
+): readonly InterventionInfo[] {
+  if (list.some((item) => ablates(item, component))) return list;
+  const waiting = list.filter((item) => item.component === component && isAblation(item)).at(-1);
+  if (waiting) return list.map((item) => (item === waiting ? { ...item, enabled: true } : item));
+  const key = `${OPTIMISTIC_KEY}${component}`;
+  return [...list, { key, label: component, component, kind, detail: "", enabled: true }];
+}
+
 function ablates(item: InterventionInfo, component: string): boolean {
   return item.enabled && item.component === component && isAblation(item);
 }
 
-export function isAblated(list: readonly InterventionInfo[], component: string): boolean {
-  return list.some((item) => ablates(item, component));
-}
-
-/** The components whose switch is not where the kernel last said it was, or may not be. */
-export function wishedComponents(pending: readonly Pending[]): ReadonlySet<string> {
-  const names = pending.flatMap(({ wish }) => (wish.what === "ablate" ? [wish.component] : []));
-  return new Set(names);
+/** The components that are switched off, for cells and rows to look themselves up in. */
+export function ablatedComponents(list: readonly InterventionInfo[]): ReadonlySet<string> {
+  const off = list.filter((item) => item.enabled && isAblation(item));
+  return new Set(off.map((item) => item.component));
 }
 
 /** Drops the granted wishes once the kernel's state has caught up with its answers. */

@@ -4,20 +4,11 @@
 import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
 import { flush } from "../../core/flush";
 import type { InterventionInfo } from "../../generated/protocol";
-import {
-  isAblated,
-  type Pending,
-  project,
-  settle,
-  type Wish,
-  wishedComponents,
-} from "./optimistic";
+import { ablatedComponents, type Pending, project, settle, type Wish } from "./optimistic";
 
 /** The part of a session that the store needs. */
 export interface Source {
   readonly state: ReadonlySignal<{ readonly interventions: readonly InterventionInfo[] }>;
-  /** Components switched off, with the clicks of all views. */
-  readonly ablated: ReadonlySignal<ReadonlySet<string>>;
   /** Whether the kernel still owes an answer or the state that goes with it. */
   readonly changing: ReadonlySignal<boolean>;
 }
@@ -48,12 +39,7 @@ function createStore(source: Source): Optimistic {
     pending.value = settle(pending.value, source.changing.value);
   });
   const interventions = computed(() => project(source.state.value.interventions, pending.value));
-  const ablated = computed<ReadonlySet<string>>(() => {
-    const wished = wishedComponents(pending.value);
-    const off = new Set([...source.ablated.value].filter((name) => !wished.has(name)));
-    for (const name of wished) if (isAblated(interventions.value, name)) off.add(name);
-    return off;
-  });
+  const ablated = computed(() => ablatedComponents(interventions.value));
 
   const update = (id: number, done: boolean) =>
     flush(() => {

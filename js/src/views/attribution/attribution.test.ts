@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { AttributionRow } from "../../generated/protocol";
 import { copyText } from "./clipboard";
 import { toCsv } from "./csv";
-import { bar, barScale, ROW_HEIGHT, rowWindow, scrollToRow, zeroAt } from "./layout";
+import { bar, barScale, digitsFor, ROW_HEIGHT, rowWindow, scrollToRow, zeroAt } from "./layout";
 import { DEFAULT_SORT, inOrder, matches, nextSort, rowChange, sortRows } from "./rows";
 
 function row(
@@ -146,6 +146,19 @@ describe("bars", () => {
     expect(bar(2, scale)).toEqual({ left: 60, width: 40 });
     expect(bar(-3, scale)).toEqual({ left: 0, width: 60 });
     expect(bar(-1.5, scale)).toEqual({ left: 30, width: 30 });
+  });
+
+  it("stand on round numbers, so that small changes do not move the zero line", () => {
+    expect(barScale([row("L0H0", 5.02, 4.9), row("L0H1", -0.84)])).toEqual({ lo: -1, hi: 6 });
+    expect(barScale([row("L0H0", 5.3, 5.8), row("L0H1", -0.9)])).toEqual({ lo: -1, hi: 6 });
+    expect(barScale([row("L0H0", 0.031)])).toEqual({ lo: 0, hi: 0.04 });
+  });
+
+  it("come with digits that suit the scale", () => {
+    expect(digitsFor(-5, 0.1)).toBe(2);
+    expect(digitsFor(0.4, null)).toBe(3);
+    expect(digitsFor(0.04)).toBe(4);
+    expect(digitsFor()).toBe(2);
   });
 
   it("are empty for what is unknown, and when everything is zero", () => {

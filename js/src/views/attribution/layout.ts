@@ -8,6 +8,16 @@ export interface Scale {
   hi: number;
 }
 
+const STEPS = [1, 1.5, 2, 3, 4, 5, 6, 8, 10];
+
+/** A round number just above, so that the scale stands still while values move a little. */
+function roundUp(value: number): number {
+  if (value <= 0) return 0;
+  const power = 10 ** Math.floor(Math.log10(value));
+  const step = STEPS.find((item) => item * power >= value * (1 - 1e-9)) ?? 10;
+  return Number((step * power).toPrecision(2));
+}
+
 /** One scale for all rows, before and after, so that bars can be compared with each other. */
 export function barScale(rows: readonly AttributionRow[]): Scale {
   let lo = 0;
@@ -19,7 +29,14 @@ export function barScale(rows: readonly AttributionRow[]): Scale {
       hi = Math.max(hi, value);
     }
   }
-  return { lo, hi };
+  return { lo: 0 - roundUp(-lo), hi: roundUp(hi) };
+}
+
+/** Digits that tell the values on the scale apart; the same for every row, so that points align. */
+export function digitsFor(...values: readonly (number | null)[]): number {
+  const largest = Math.max(0, ...values.map((value) => Math.abs(value ?? 0)));
+  if (largest >= 1 || largest === 0) return 2;
+  return largest >= 0.1 ? 3 : 4;
 }
 
 export interface Bar {

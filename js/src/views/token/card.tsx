@@ -22,7 +22,7 @@ export function TokenCard(props: {
   return (
     <div
       class="lw-token-card"
-      role={place ? "tooltip" : "region"}
+      role="group"
       aria-label={`token ${pos}`}
       data-lw-card={pos}
       data-floating={place !== undefined}
@@ -38,7 +38,7 @@ export function TokenCard(props: {
         <dl class="lw-token-facts lw-num">
           <dt>next token</dt>
           <dd>
-            {next ? <span class="lw-mono lw-token-text">{next.text}</span> : "the prompt ends"}
+            {next ? <span class="lw-mono lw-token-text">{next.text}</span> : "none, the last"}
           </dd>
           <dt>probability</dt>
           <dd data-column="prob" data-value={known ? String(prob) : ""}>
@@ -53,13 +53,15 @@ export function TokenCard(props: {
             <span data-column="loss" data-value={known ? String(loss) : ""}>
               {known ? `${fixed(loss, 3)} nats` : "–"}
             </span>
-            {known && changed && (
-              <span class="lw-muted" data-column="baseline" data-value={String(baseline)}>
-                {" "}
-                · baseline {fixed(baseline, 3)}
-              </span>
-            )}
           </dd>
+          {known && changed && (
+            <>
+              <dt>baseline</dt>
+              <dd class="lw-muted" data-column="baseline" data-value={String(baseline)}>
+                {fixed(baseline, 3)} nats
+              </dd>
+            </>
+          )}
         </dl>
       </div>
       <div class="lw-token-top">

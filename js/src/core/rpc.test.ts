@@ -1,0 +1,113 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { isWithdrawn, Rpc, RpcError } from "./rpc";
+import { FakeModel } from "./testing";
+
+const prompt = { prompt: 0 };
+
+describe("Rpc", () => {
+  let model: FakeModel;
+  let abort: AbortController;
+  let rpc: Rpc;
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    model = new FakeModel();
+    abort = new AbortController();
+    rpc = new Rpc(model, abort.signal);
+  });
+  afterEach(() => vi.useRealTimers());
+
+  it("sends the request with its slot named for this page and resolves with the reply", async () => {
+    const answer = rpc.request("tokens", 7, "tokens", prompt);
+    const sent = model.lastSent();
+    expect(sent).toMatchObject({ kind: "request", seq: 7, method: "tokens", args: prompt });
+    expect(sent.slot).toBe(`${rpc.clientId}:tokens`);
+    model.reply(sent, { text: "hello" });
+    expect((await answer).result).toMatchObject({ text: "hello" });
+  });
+
+  it("lets only the newest request of a slot win, whatever the order of the replies", async () => {
+    const first = rpc.request("tokens", 1, "tokens", prompt);
+    const early = model.lastSent();
+    const second = rpc.request("tokens", 2, "tokens", { prompt: 1 });
+    const late = model.lastSent();
+    await expect(first).rejects.toMatchObject({ type: "Superseded" });
+    model.reply(late, { text: "second" });
+    model.reply(early, { text: "first" });
+    expect((await second).result).toMatchObject({ text: "second" });
+  });
+
+  it("keeps slots apart", async () => {
+    const one = rpc.request("one", 1, "tokens", prompt);
+    const message = model.lastSent();
+    const two = rpc.request("two", 2, "tokens", prompt);
+    model.reply(model.lastSent(), { text: "2" });
+    model.reply(message, { text: "1" });
+    expect((await one).result).toMatchObject({ text: "1" });
+    expect((await two).result).toMatchObject({ text: "2" });
+  });
+
+  it("rejects with the kernel's error", async () => {
+    const answer = rpc.request("tokens", 1, "tokens", prompt);
+    model.fail(model.lastSent(), { type: "ValueError", message: "no", hint: "do this" });
+    const error = await answer.catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(RpcError);
+    expect(error).toMatchObject({ type: "ValueError", message: "no", hint: "do this" });
+    expect(isWithdrawn(error)).toBe(false);
+  });
+
+  it("cancels here at once and tells the kernel", async () => {
+    const answer = rpc.request("tokens", 1, "tokens", prompt);
+    const sent = model.lastSent();
+    rpc.cancel("tokens");
+    await expect(answer).rejects.toMatchObject({ type: "Cancelled" });
+    expect(model.lastSent()).toEqual({ kind: "cancel", slot: sent.slot });
+    const before = model.sent.length;
+    rpc.cancel("tokens");
+    expect(model.sent).toHaveLength(before);
+  });
+
+  it("passes progress on, and says it waits when the kernel is silent for a second", async () => {
+    const seen: string[] = [];
+    const onProgress = ({ state, done }: { state: string; done: number }) =>
+      seen.push(`${state} ${done}`);
+    void rpc.request("tokens", 1, "tokens", prompt, { onProgress });
+    vi.advanceTimersByTime(999);
+    expect(seen).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(seen).toEqual(["waiting 0"]);
+    const sent = model.lastSent();
+    model.receive({ ...sent, kind: "progress", state: "computing", done: 3, total: 8, label: "" });
+    expect(seen).toEqual(["waiting 0", "computing 3"]);
+  });
+
+  it.each([
+    ["DataView", () => new DataView(Uint8Array.of(1, 2, 3).buffer)],
+    ["ArrayBuffer", () => Uint8Array.of(1, 2, 3).buffer],
+    ["a view into a larger buffer", () => Uint8Array.of(0, 1, 2, 3, 4).subarray(1, 4)],
+    ["an array of numbers, from VS Code", () => [1, 2, 3]],
+  ])("reads buffers that come as %s", async (_name, make) => {
+    const answer = rpc.request("tokens", 1, "tokens", prompt);
+    model.reply(model.lastSent(), {}, [make()]);
+    const [view] = (await answer).buffers;
+    expect(view?.byteLength).toBe(3);
+    expect([0, 1, 2].map((i) => view?.getUint8(i))).toEqual([1, 2, 3]);
+  });
+
+  it("refuses what is too large to send", async () => {
+    const text = "x".repeat(70_000);
+    const args = { prompt: 0, text, correct: "", wrong: "", corrupted: null };
+    await expect(rpc.request("edit", 1, "edit_prompt", args)).rejects.toMatchObject({
+      message: expect.stringContaining("64000"),
+    });
+    expect(model.sent).toHaveLength(0);
+  });
+
+  it("leaves no listener and no open promise behind", async () => {
+    const answer = rpc.request("tokens", 1, "tokens", prompt);
+    abort.abort();
+    await expect(answer).rejects.toMatchObject({ type: "Cancelled" });
+    expect(model.listenerCount).toBe(0);
+    await expect(rpc.request("tokens", 2, "tokens", prompt)).rejects.toBeInstanceOf(RpcError);
+  });
+});

@@ -1,0 +1,175 @@
+import type { JSX } from "preact";
+import { useMemo, useRef } from "preact/hooks";
+import { decode, maxAbs } from "../../core/arrays";
+import { niceCeil } from "../../core/format";
+import type { PanelProps } from "../../core/mount";
+import { type Resource, useResource } from "../../core/resource";
+import { Button, ColorBar, Segmented } from "../../core/ui";
+import { useView, ViewFrame } from "../../core/view";
+import { CopyButton } from "../attribution/copy";
+import { ActiveList } from "./active";
+import { BeforeAfter } from "./after";
+import { Grid } from "./grid";
+import { optimistic } from "./store";
+
+const KINDS = [
+  { value: "zero", label: "zero", title: "the part's output becomes zero" },
+  { value: "mean", label: "mean", title: "its mean over the session's prompts and positions" },
+  { value: "resample", label: "resample", title: "its value on the corrupted prompts" },
+] as const;
+const VALUES = [
+  { value: "attribution", label: "attribution", title: "direct effect, from one run" },
+  {
+    value: "effect",
+    label: "effect of ablating (exact)",
+    title: "the model is run once for every cell",
+  },
+] as const;
+
+/** Switches for every head and MLP, what is active and what it is worth, and what comes of it. */
+export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.Element {
+  const handle = useView("ablation", { session, rpc });
+  const kind = session.option("kind");
+  const values = session.option("values");
+  const scope = session.option("scope");
+  const info = session.info.value;
+  const state = session.state.value;
+  const selection = session.selection.value;
+  const body = useRef<HTMLDivElement>(null);
+  const switches = optimistic(session);
+
+  const grid = useResource(handle, "grid", "ablation_grid", {
+    // Attribution knows no kind, and the mean no prompt: neither may cause the same to be asked again.
+    kind: values.value === "effect" ? kind.value : "zero",
+    values: values.value,
+    scope: scope.value,
+    prompt: scope.value === "mean" ? 0 : selection.prompt,
+  });
+  const shown = useGridValues(grid);
+  const effects = useResource(handle, "effects", "effects", { prompt: selection.prompt });
+
+  const toggle = (component: string) => {
+    const on = !switches.ablated.peek().has(component);
+    const wish = { what: "ablate", component, kind: kind.value, on } as const;
+    void switches.wish(wish, () => handle.change("toggle", { component, kind: kind.value }));
+  };
+  const clear = () => void switches.wish({ what: "clear" }, () => handle.change("clear", {}));
+  const code = async () => {
+    const { result } = await rpc.request(`${handle.name}/code`, handle.nextSeq(), "code", {});
+    return result.code;
+  };
+
+  const controls = (
+    <>
+      <Segmented
+        label="kind of ablation"
+        options={KINDS}
+        value={kind.value}
+        onChange={(value) => {
+          kind.value = value;
+        }}
+      />
+      <span class="lw-abl-actions">
+        <Button
+          label="undo"
+          disabled={!state.can_undo}
+          onClick={() => void handle.change("undo", {})}
+        >
+          ↶ undo
+        </Button>
+        <Button
+          label="redo"
+          disabled={!state.can_redo}
+          onClick={() => void handle.change("redo", {})}
+        >
+          ↷ redo
+        </Button>
+        <Button
+          label="clear"
+          disabled={switches.interventions.value.length === 0}
+          onClick={clear}
+        />
+        <CopyButton label="copy code" within={body} text={code} />
+      </span>
+    </>
+  );
+
+  return (
+    <ViewFrame handle={handle} title="Ablations" controls={controls} compact={compact}>
+      <div ref={body} class="lw-abl">
+        <div class="lw-abl-columns">
+          <section class="lw-abl-column" aria-label="switches">
+            <div class="lw-abl-tools">
+              <Segmented
+                label="values in the cells"
+                options={VALUES}
+                value={values.value}
+                onChange={(value) => {
+                  values.value = value;
+                }}
+              />
+              {shown && (
+                <ColorBar lo={-shown.scale} hi={shown.scale} unit={shown.units} scale="diverging" />
+              )}
+            </div>
+            <Grid
+              layers={info.n_layers}
+              heads={info.n_heads}
+              mlpLayers={info.mlp_layers}
+              headValues={shown?.heads ?? null}
+              mlpValues={shown?.mlps ?? null}
+              scale={shown?.scale ?? 1}
+              units={shown?.units ?? ""}
+              stale={grid.stale}
+              ablated={switches.ablated.value}
+              selected={selection}
+              onToggle={toggle}
+              onPreview={(head) => {
+                session.preview.value = head;
+              }}
+              onSelect={(head) => session.select(head)}
+              onClear={() => session.select({ query_pos: null, key_pos: null })}
+            />
+            <p class="lw-abl-caption">{shown?.definition}</p>
+          </section>
+          <section class="lw-abl-column" aria-label="active interventions">
+            <h4 class="lw-abl-heading">Active</h4>
+            <ActiveList
+              interventions={switches.interventions.value}
+              effects={effects.result}
+              metric={effects.result?.summary.metric ?? "metric"}
+              onEnable={(item, enabled) => {
+                const { key } = item;
+                const wish = { what: "enable", key, on: enabled } as const;
+                void switches.wish(wish, () => handle.change("set_enabled", { key, enabled }));
+              }}
+              onRemove={({ key }) => {
+                void switches.wish({ what: "remove", key }, () => handle.change("remove", { key }));
+              }}
+            />
+          </section>
+          <section class="lw-abl-column" aria-label="before and after">
+            {effects.result && <BeforeAfter effects={effects.result} />}
+          </section>
+        </div>
+      </div>
+    </ViewFrame>
+  );
+}
+
+/** The grid's numbers. While a sweep fills in, the scale of the last complete one is kept. */
+function useGridValues(grid: Resource<"ablation_grid">) {
+  const { result, buffers, partial } = grid;
+  const last = useRef({ values: "", scale: 0 });
+  return useMemo(() => {
+    if (!result) return null;
+    const heads = decode(result.heads, buffers);
+    const mlps = decode(result.mlps, buffers);
+    const values = grid.args?.values ?? "";
+    const known = niceCeil(Math.max(maxAbs(heads.data), maxAbs(mlps.data)));
+    const before = last.current.values === values ? last.current.scale : 0;
+    const scale = partial ? Math.max(known, before) : known;
+    last.current = { values, scale };
+    return { heads, mlps, scale, units: result.units, definition: result.definition };
+  }, [result, buffers, partial, grid.args?.values]);
+}

@@ -1,0 +1,244 @@
+import { type NumArray, part } from "../../core/arrays";
+import { colorize, drawCells, type Ramp } from "../../core/canvas";
+import { cssOf } from "../../core/color";
+import type { Theme } from "../../core/theme";
+import {
+  type Cell,
+  elide,
+  type GridLayout,
+  labelStep,
+  type PlotLayout,
+  poolMax,
+  type Zoom,
+} from "./layout";
+
+export const LONGEST_NAME = 14;
+const FONT_SIZE = 11;
+
+/** All heads in one image at cell resolution, pooled to the pixels a thumbnail has. */
+export function thumbnailSheet(
+  patterns: NumArray,
+  ramp: Ramp,
+  pixelsPerThumbnail: number,
+): { image: HTMLCanvasElement; size: number } | null {
+  const [layers = 0, heads = 0, n = 0] = patterns.shape;
+  if (layers * heads * n === 0) return null;
+  const factor = Math.max(1, Math.ceil(n / Math.max(1, pixelsPerThumbnail)));
+  const size = Math.ceil(n / factor);
+  const image = document.createElement("canvas");
+  image.width = heads * size;
+  image.height = layers * size;
+  const context = image.getContext("2d");
+  if (!context) return null;
+  const tile = context.createImageData(size, size);
+  for (let layer = 0; layer < layers; layer++) {
+    for (let head = 0; head < heads; head++) {
+      const values = poolMax(part(patterns, layer, head).data, n, factor);
+      colorize(values, size, size, ramp, tile.data);
+      context.putImageData(tile, head * size, layer * size);
+    }
+  }
+  return { image, size };
+}
+
+export function drawThumbnails(
+  context: CanvasRenderingContext2D,
+  sheet: { image: HTMLCanvasElement; size: number },
+  layout: GridLayout,
+  layers: number,
+  heads: number,
+): void {
+  const { size } = sheet;
+  const inner = layout.cell - 2;
+  for (let layer = 0; layer < layers; layer++) {
+    for (let head = 0; head < heads; head++) {
+      drawCells(
+        context,
+        sheet.image,
+        { x: head * size, y: layer * size, width: size, height: size },
+        { x: head * layout.pitch + 1, y: layer * layout.pitch + 1, width: inner, height: inner },
+      );
+    }
+  }
+}
+
+/** What a plot shows besides its picture. */
+export interface Marks {
+  /** Under the mouse or the keyboard's cursor; one of the two may be open for a whole row or column. */
+  hover: { q: number | null; k: number | null } | null;
+  locked: { q: number | null; k: number | null };
+}
+
+export interface PlotPicture {
+  image: HTMLCanvasElement;
+  /** Positions per pixel of the image: > 1 while only pooled values are known. */
+  pool: number;
+}
+
+/** Draws one pattern with both token axes. */
+export function drawPlot(
+  context: CanvasRenderingContext2D,
+  picture: PlotPicture | null,
+  tokens: readonly string[],
+  layout: PlotLayout,
+  zoom: Zoom,
+  marks: Marks,
+  theme: Theme,
+  font: string,
+  accent: string,
+): void {
+  const { left, side } = layout;
+  const pixels = side / zoom.span;
+  if (picture) {
+    const { image, pool } = picture;
+    context.save();
+    context.beginPath();
+    context.rect(left, 0, side, side);
+    context.clip();
+    drawCells(
+      context,
+      image,
+      { x: 0, y: 0, width: image.width, height: image.height },
+      {
+        x: left - zoom.k0 * pixels,
+        y: -zoom.q0 * pixels,
+        width: image.width * pool * pixels,
+        height: image.height * pool * pixels,
+      },
+    );
+    context.restore();
+  }
+  if (pixels >= 12) drawGaps(context, layout, zoom, pixels, theme);
+  frame(context, layout, theme);
+  drawNames(context, tokens, layout, zoom, pixels, marks, theme, font, accent);
+  drawBands(context, layout, zoom, pixels, marks, accent);
+}
+
+function drawGaps(
+  context: CanvasRenderingContext2D,
+  { left, side }: PlotLayout,
+  zoom: Zoom,
+  pixels: number,
+  theme: Theme,
+): void {
+  context.fillStyle = cssOf(theme.surface);
+  for (let i = Math.ceil(zoom.k0); i <= zoom.k0 + zoom.span; i++) {
+    context.fillRect(left + Math.round((i - zoom.k0) * pixels) - 0.5, 0, 1, side);
+  }
+  for (let i = Math.ceil(zoom.q0); i <= zoom.q0 + zoom.span; i++) {
+    context.fillRect(left, Math.round((i - zoom.q0) * pixels) - 0.5, side, 1);
+  }
+}
+
+function faint(theme: Theme, share: number): string {
+  const [r, g, b] = theme.text;
+  return `rgb(${r} ${g} ${b} / ${share})`;
+}
+
+function frame(context: CanvasRenderingContext2D, { left, side }: PlotLayout, theme: Theme): void {
+  context.strokeStyle = faint(theme, 0.13);
+  context.lineWidth = 1;
+  context.strokeRect(left + 0.5, 0.5, side - 1, side - 1);
+}
+
+function drawNames(
+  context: CanvasRenderingContext2D,
+  tokens: readonly string[],
+  { left, side }: PlotLayout,
+  zoom: Zoom,
+  pixels: number,
+  marks: Marks,
+  theme: Theme,
+  font: string,
+  accent: string,
+): void {
+  const step = labelStep(pixels, FONT_SIZE + 2);
+  const near = Math.max(0, (FONT_SIZE + 2) / pixels);
+  context.font = `${FONT_SIZE}px ${font}`;
+  context.textAlign = "right";
+  context.textBaseline = "middle";
+  const axis = (
+    start: number,
+    vertical: boolean,
+    hovered: number | null,
+    locked: number | null,
+  ) => {
+    const strong = [hovered, locked].filter((at) => at !== null);
+    const write = (at: number, color: string) => {
+      const middle = (at + 0.5 - start) * pixels;
+      if (middle < 0 || middle > side) return;
+      const text = elide(tokens[at] ?? "", LONGEST_NAME);
+      context.fillStyle = color;
+      if (vertical) {
+        context.fillText(text, left - 6, middle);
+        return;
+      }
+      context.save();
+      context.translate(left + middle, side + 6);
+      context.rotate(-Math.PI / 2);
+      context.fillText(text, 0, 0);
+      context.restore();
+    };
+    for (let at = Math.floor(start / step) * step; at < start + zoom.span; at += step) {
+      // A thinned axis makes room for the names that matter now.
+      const covered = strong.some((other) => other !== at && Math.abs(other - at) < near);
+      if (at >= 0 && at < tokens.length && !covered && !strong.includes(at)) {
+        write(at, faint(theme, 0.62));
+      }
+    }
+    for (const at of strong) if (at !== hovered) write(at, accent);
+    if (
+      hovered !== null &&
+      (locked === null || Math.abs(hovered - locked) >= near || hovered === locked)
+    ) {
+      write(hovered, hovered === locked ? accent : faint(theme, 1));
+    }
+  };
+  axis(zoom.q0, true, marks.hover?.q ?? null, marks.locked.q);
+  axis(zoom.k0, false, marks.hover?.k ?? null, marks.locked.k);
+}
+
+/** Outlines what is picked: a cell, or a whole row or column when only one side is. */
+function drawBands(
+  context: CanvasRenderingContext2D,
+  layout: PlotLayout,
+  zoom: Zoom,
+  pixels: number,
+  marks: Marks,
+  accent: string,
+): void {
+  const { left, side } = layout;
+  const outline = (q: number | null, k: number | null, width: number) => {
+    if (q === null && k === null) return;
+    const y0 = q === null ? 0 : Math.max(0, (q - zoom.q0) * pixels);
+    const y1 = q === null ? side : Math.min(side, (q + 1 - zoom.q0) * pixels);
+    const x0 = k === null ? 0 : Math.max(0, (k - zoom.k0) * pixels);
+    const x1 = k === null ? side : Math.min(side, (k + 1 - zoom.k0) * pixels);
+    if (y1 <= y0 || x1 <= x0) return;
+    context.strokeStyle = accent;
+    context.lineWidth = width;
+    // On the cell's edge, but never so small that it cannot be seen, nor cut off at the square's edge.
+    const w = Math.max(x1 - x0, 5);
+    const h = Math.max(y1 - y0, 5);
+    const x = Math.min(left + x0, left + side - w);
+    const y = Math.min(y0, side - h);
+    const inset = width / 2;
+    context.strokeRect(x + inset, y + inset, w - width, h - width);
+  };
+  outline(marks.locked.q, marks.locked.k, 2);
+  if (marks.hover) outline(marks.hover.q, marks.hover.k, 1);
+}
+
+/** The widest name's width, up to the length at which names are cut. */
+export function nameWidth(tokens: readonly string[], font: string): number {
+  const context = document.createElement("canvas").getContext("2d");
+  if (!context) return 60;
+  context.font = `${FONT_SIZE}px ${font}`;
+  let widest = 16;
+  for (const token of new Set(tokens)) {
+    widest = Math.max(widest, context.measureText(elide(token, LONGEST_NAME)).width);
+  }
+  return Math.min(widest, 110);
+}
+
+export type { Cell };

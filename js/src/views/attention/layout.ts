@@ -1,0 +1,151 @@
+/** Geometry of the head grid and of the large pattern, in CSS pixels. Pure. */
+
+export interface GridLayout {
+  cell: number;
+  gap: number;
+  /** Room for the layers' names at the left. */
+  labelWidth: number;
+  /** Distance from one head to the next. */
+  pitch: number;
+  width: number;
+  height: number;
+  /** Every how many heads or layers a name is written. */
+  everyHead: number;
+  everyLayer: number;
+}
+
+const SMALLEST_CELL = 18;
+const LARGEST_CELL = 84;
+
+/** Thumbnails shrink to fit the width and the height, down to a size below which the grid scrolls. */
+export function gridLayout(
+  layers: number,
+  heads: number,
+  width: number,
+  maxHeight: number,
+): GridLayout {
+  const labelWidth = layers > 10 ? 30 : 26;
+  const gap = Math.max(layers, heads) > 16 ? 2 : 4;
+  const fit = (room: number, count: number) => Math.floor((room + gap) / Math.max(1, count)) - gap;
+  const wanted = Math.min(fit(width - labelWidth - gap, heads), fit(maxHeight, layers));
+  const cell = Math.max(SMALLEST_CELL, Math.min(LARGEST_CELL, wanted));
+  const pitch = cell + gap;
+  const nameWidth = heads > 10 ? 26 : 20;
+  return {
+    cell,
+    gap,
+    labelWidth,
+    pitch,
+    width: labelWidth + heads * pitch,
+    height: layers * pitch - gap,
+    everyHead: Math.max(1, Math.ceil(nameWidth / pitch)),
+    everyLayer: Math.max(1, Math.ceil(14 / pitch)),
+  };
+}
+
+/** The part of a pattern on show: `span` positions in both directions from (q0, k0). May be fractional. */
+export interface Zoom {
+  q0: number;
+  k0: number;
+  span: number;
+}
+
+export interface PlotLayout {
+  left: number;
+  side: number;
+  bottom: number;
+  width: number;
+  height: number;
+}
+
+const SMALLEST_SIDE = 120;
+
+/** A square with room for names at the left and below; whole pixels per cell where the pattern fits. */
+export function plotLayout(
+  width: number,
+  maxSide: number,
+  count: number,
+  nameWidth: number,
+): PlotLayout {
+  const left = Math.ceil(nameWidth) + 8;
+  const room = Math.max(SMALLEST_SIDE, Math.min(maxSide, Math.floor(width - left)));
+  const cell = Math.min(72, Math.floor(room / Math.max(1, count)));
+  const side = cell >= 4 ? cell * count : room;
+  const bottom = Math.ceil(nameWidth) + 8;
+  return { left, side, bottom, width: left + side, height: side + bottom };
+}
+
+export function wholeView(count: number): Zoom {
+  return { q0: 0, k0: 0, span: count };
+}
+
+const SMALLEST_SPAN = 8;
+
+/** Zooms by `factor` (> 1 is closer) around the point (q, k), which stays where it is. */
+export function zoomAt(zoom: Zoom, count: number, factor: number, q: number, k: number): Zoom {
+  const span = Math.max(Math.min(SMALLEST_SPAN, count), Math.min(count, zoom.span / factor));
+  const ratio = span / zoom.span;
+  return panTo({ q0: q - (q - zoom.q0) * ratio, k0: k - (k - zoom.k0) * ratio, span }, count);
+}
+
+/** The same zoom, moved as little as needed to lie inside the pattern. */
+export function panTo(zoom: Zoom, count: number): Zoom {
+  const clamp = (start: number) => Math.max(0, Math.min(count - zoom.span, start));
+  return { q0: clamp(zoom.q0), k0: clamp(zoom.k0), span: zoom.span };
+}
+
+/** Moves the zoom so that the cell is visible. */
+export function reveal(zoom: Zoom, count: number, q: number, k: number): Zoom {
+  const shift = (start: number, at: number) =>
+    at < start ? at : at + 1 > start + zoom.span ? at + 1 - zoom.span : start;
+  return panTo({ q0: shift(zoom.q0, q), k0: shift(zoom.k0, k), span: zoom.span }, count);
+}
+
+export interface Cell {
+  q: number;
+  k: number;
+}
+
+/** The cell under a point of the plot; null outside the square. */
+export function cellAt(
+  x: number,
+  y: number,
+  layout: PlotLayout,
+  zoom: Zoom,
+  count: number,
+): Cell | null {
+  const right = x - layout.left;
+  if (right < 0 || y < 0 || right >= layout.side || y >= layout.side) return null;
+  const at = (start: number, part: number) =>
+    Math.min(count - 1, Math.floor(start + (part / layout.side) * zoom.span));
+  return { q: at(zoom.q0, y), k: at(zoom.k0, right) };
+}
+
+/** Which positions get a name: every `step`-th, so that names do not touch. */
+export function labelStep(pixelsPerCell: number, lineHeight: number): number {
+  const needed = lineHeight / pixelsPerCell;
+  for (const step of [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]) if (step >= needed) return step;
+  return 2000;
+}
+
+/** A name no longer than `max` characters. Counted in code points: half an emoji is no character. */
+export function elide(text: string, max: number): string {
+  const points = [...text];
+  return points.length <= max ? text : `${points.slice(0, max - 1).join("")}…`;
+}
+
+/** The largest magnitude of each `factor` x `factor` block of an n x n array, with its sign. */
+export function poolMax(values: Float32Array, n: number, factor: number): Float32Array {
+  if (factor <= 1) return values;
+  const m = Math.ceil(n / factor);
+  const out = new Float32Array(m * m);
+  for (let row = 0; row < n; row++) {
+    const base = Math.floor(row / factor) * m;
+    for (let col = 0; col < n; col++) {
+      const value = values[row * n + col] ?? 0;
+      const to = base + Math.floor(col / factor);
+      if (Math.abs(value) > Math.abs(out[to] ?? 0)) out[to] = value;
+    }
+  }
+  return out;
+}

@@ -1,0 +1,57 @@
+import type { JSX } from "preact";
+import { quote, signed, weight } from "../../core/format";
+import { elide } from "./layout";
+import type { Picked } from "./state";
+
+const LONGEST = 24;
+
+/** `“·to” → “·Mary” 0.8713`: what a cell says. */
+export function inWords(tokens: readonly string[], at: Picked, value: number): string {
+  const { q, k } = at;
+  if (q === null || k === null) return "";
+  return `${name(tokens, q)} → ${name(tokens, k)} ${weight(value)}`;
+}
+
+function name(tokens: readonly string[], at: number): string {
+  return quote(elide(tokens[at] ?? "", LONGEST));
+}
+
+/** The cell under the mouse, or the locked one, in words and with its exact weight. */
+export function Readout(props: {
+  tokens: readonly string[];
+  at: Picked | null;
+  value: number;
+  exact: boolean;
+  difference: boolean;
+  label: string | null;
+}): JSX.Element {
+  const { tokens, at, value, exact, difference, label } = props;
+  if (!at || at.q === null || at.k === null) {
+    return (
+      <span class="lw-readout lw-muted" data-lw-readout="" aria-live="polite">
+        hover a cell for its weight
+      </span>
+    );
+  }
+  const known = !Number.isNaN(value);
+  const text = difference ? signed(value, 4) : weight(value);
+  return (
+    <span
+      class="lw-readout lw-num"
+      data-lw-readout={label ?? ""}
+      data-query-pos={at.q}
+      data-key-pos={at.k}
+      data-value={known && exact ? String(value) : undefined}
+      aria-live="polite"
+      title={`query ${at.q}, key ${at.k}`}
+    >
+      {label && <b>{label} </b>}
+      <span class="lw-mono lw-token-text">{name(tokens, at.q)}</span>
+      <span class="lw-muted"> → </span>
+      <span class="lw-mono lw-token-text">{name(tokens, at.k)}</span>{" "}
+      <span class="lw-mono lw-readout-value">
+        {known && !exact ? `≈ ${text.slice(0, -1)}` : text}
+      </span>
+    </span>
+  );
+}

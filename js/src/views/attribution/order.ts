@@ -1,0 +1,28 @@
+// The rows' order, which stays while their numbers change.
+
+import { useRef } from "preact/hooks";
+import type { AttributionRow } from "../../generated/protocol";
+import { inOrder, type Sort, sortRows } from "./rows";
+
+export interface Order {
+  rows: AttributionRow[];
+  /** Numbers have changed so that the rows are no longer in the order of their column. */
+  stale: boolean;
+}
+
+/** Sorts when `key` changes (the question, or a click on a header), and keeps that order until then. */
+export function useOrder(
+  rows: readonly AttributionRow[],
+  sort: Sort,
+  key: string,
+  isAblated: (component: string) => boolean,
+): Order {
+  const kept = useRef<{ key: string; names: string[] } | null>(null);
+  const sorted = sortRows(rows, sort, isAblated);
+  if (kept.current?.key !== key) {
+    kept.current = { key, names: sorted.map((row) => row.component) };
+    return { rows: sorted, stale: false };
+  }
+  const shown = inOrder(rows, kept.current.names);
+  return { rows: shown, stale: shown.some((row, i) => row !== sorted[i]) };
+}

@@ -1,0 +1,158 @@
+import type { JSX } from "preact";
+import { useRef, useState } from "preact/hooks";
+import { headLabel } from "../../core/format";
+import { takesKeys } from "../../core/keyboard";
+import type { PanelProps } from "../../core/mount";
+import { useResource } from "../../core/resource";
+import { Segmented } from "../../core/ui";
+import { useView, ViewFrame } from "../../core/view";
+import { optimistic } from "../ablation/store";
+import { CopyButton } from "./copy";
+import { toCsv } from "./csv";
+import { useOrder } from "./order";
+import { DEFAULT_SORT, matches, nextSort } from "./rows";
+import { Table } from "./table";
+
+const BY = [
+  { value: "head", label: "heads" },
+  { value: "layer", label: "layers" },
+  { value: "component", label: "parts", title: "every head, MLP, embedding and bias" },
+] as const;
+const SCOPES = [
+  { value: "mean", label: "all prompts", title: "mean over the prompts" },
+  { value: "selected", label: "this prompt", title: "the selected prompt only" },
+] as const;
+
+/** What each part of the model adds to the metric directly, before and after the interventions. */
+export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Element {
+  const handle = useView("attribution", { session, rpc });
+  const by = session.option("by");
+  const scope = session.option("scope");
+  const kind = session.option("kind");
+  const selection = session.selection.value;
+  // The mean does not depend on the selected prompt, so paging must not ask for it again.
+  const prompt = scope.value === "mean" ? 0 : selection.prompt;
+  const loaded = useResource(handle, "rows", "attribution", {
+    by: by.value,
+    scope: scope.value,
+    prompt,
+  });
+  const [sort, setSort] = useState(DEFAULT_SORT);
+  const [sorts, setSorts] = useState(0);
+  const [filter, setFilter] = useState("");
+  const body = useRef<HTMLDivElement>(null);
+  const switches = optimistic(session);
+  const ablated = switches.ablated.value;
+
+  const { result } = loaded;
+  const all = result?.rows ?? [];
+  const question = [JSON.stringify(loaded.args), session.state.value.prompts_revision, all.length];
+  const key = [...question, sorts, loaded.partial ? loaded.seq : ""].join(" ");
+  const order = useOrder(all, sort, key, (component) => ablated.has(component));
+  const rows = order.rows.filter((row) => matches(row.component, filter));
+
+  const toggle = (component: string) => {
+    const on = !switches.ablated.peek().has(component);
+    const wish = { what: "ablate", component, kind: kind.value, on } as const;
+    void switches.wish(wish, () => handle.change("toggle", { component, kind: kind.value }));
+  };
+
+  const rowChoice = (
+    <Segmented
+      label="rows"
+      options={BY}
+      value={by.value}
+      onChange={(value) => {
+        by.value = value;
+      }}
+    />
+  );
+  const tools = (
+    <>
+      <Segmented
+        label="prompts"
+        options={SCOPES}
+        value={scope.value}
+        onChange={(value) => {
+          scope.value = value;
+        }}
+      />
+      <input
+        type="search"
+        class="lw-attr-filter"
+        aria-label="filter parts"
+        title="words must all match, commas mean or: L1 mlp, H3"
+        placeholder="filter: L1, mlp"
+        spellcheck={false}
+        value={filter}
+        {...takesKeys}
+        onInput={(event) => setFilter(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          event.stopPropagation();
+          if (event.key === "Escape") setFilter("");
+        }}
+      />
+      <span class="lw-attr-end">
+        <CopyButton
+          label="copy CSV"
+          within={body}
+          disabled={result === null}
+          text={async () => toCsv(rows, result?.total ?? null)}
+        />
+      </span>
+    </>
+  );
+
+  return (
+    <ViewFrame
+      handle={handle}
+      title="Direct attribution"
+      compact={compact}
+      controls={
+        compact ? (
+          rowChoice
+        ) : (
+          <>
+            {rowChoice}
+            {tools}
+          </>
+        )
+      }
+    >
+      <div ref={body} class="lw-attr">
+        {compact && <div class="lw-attr-tools">{tools}</div>}
+        {result && (
+          <>
+            <Table
+              rows={rows}
+              all={all}
+              total={result.total}
+              label={`direct effects by ${by.value}`}
+              sort={sort}
+              stale={order.stale}
+              ablated={ablated}
+              selected={headLabel(selection.layer, selection.head)}
+              previewed={previewName(session.preview.value)}
+              onSort={(column) => {
+                setSort(nextSort(sort, column, order.stale));
+                setSorts(sorts + 1);
+              }}
+              onToggle={toggle}
+              onPreview={(head) => {
+                session.preview.value = head;
+              }}
+              onSelect={(head) => session.select(head)}
+            />
+            <p class="lw-attr-note">
+              {result.definition} <span class="lw-attr-units">Units: {result.units}.</span>
+            </p>
+          </>
+        )}
+      </div>
+    </ViewFrame>
+  );
+}
+
+function previewName(head: { layer: number; head: number } | null): string | null {
+  return head && headLabel(head.layer, head.head);
+}

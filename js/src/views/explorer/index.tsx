@@ -1,0 +1,4 @@
+import { mountView } from "../../core/mount";
+import { ExplorerPanel } from "./view";
+
+export default mountView(ExplorerPanel);

@@ -1,0 +1,182 @@
+// Answers every method of the protocol with synthetic data.
+//
+// options: n_layers, n_heads, n_tokens or tokens (texts), n_prompts
+//   delay_ms: a number, or [low, high] for replies that overtake each other
+//   failures: { method: message } answers with an error; set kernel.failures later to mend it
+//   manual: true keeps replies in kernel.held until kernel.release(index)
+//   silent: true answers nothing, as a kernel that is gone
+//   plain_buffers: true sends buffers as arrays of numbers, as VS Code does
+//   progress: number of progress messages before each slow reply
+
+import { answer, change } from "./methods.js";
+import { makeTokens, noise, tokensOf } from "./data.js";
+
+const CHANGES = new Set(["toggle", "set_enabled", "remove", "undo", "redo", "clear", "edit_prompt"]);
+
+export class MockKernel {
+  constructor(options = {}) {
+    const { n_layers = 4, n_heads = 8, n_tokens = 15, tokens, n_prompts = 8, interventions = [] } = options;
+    this.options = options;
+    this.failures = { ...options.failures };
+    this.delay_ms = options.delay_ms ?? 0;
+    this.manual = options.manual ?? false;
+    this.silent = options.silent ?? false;
+    this.progress = options.progress ?? 0;
+    this.models = [];
+    this.held = [];
+    this.requests = [];
+    this.cancelled = [];
+    this.newest = new Map();
+    this.prompts = Array.from({ length: n_prompts }, (_, i) => ({
+      tokens: tokens ? tokensOf(tokens) : makeTokens(i === 0 ? n_tokens : Math.max(4, n_tokens - i)),
+      correct: " Mary",
+      wrong: " John",
+    }));
+    this.info = {
+      model_name: options.model_name ?? "ioi demo",
+      n_layers,
+      n_heads,
+      n_ctx: 1024,
+      mlp_layers: Array.from({ length: n_layers }, (_, i) => i),
+      device: "cpu",
+      dtype: "float32",
+      weights: "raw",
+      notes: options.notes ?? [],
+    };
+    this.undone = [];
+    this.history = [];
+    this.interventions = interventions.map((component) => intervention(component, "zero"));
+    this.state = this.describe(1, 1);
+    this.selection = { layer: 0, head: 0, query_pos: null, key_pos: null, prompt: 0, ...options.selection };
+  }
+
+  describe(revision, prompts_revision) {
+    return {
+      revision,
+      prompts_revision,
+      interventions: structuredClone(this.interventions),
+      can_undo: this.history.length > 0,
+      can_redo: this.undone.length > 0,
+      closed: false,
+    };
+  }
+
+  get ablated() {
+    return this.interventions.filter((item) => item.enabled).map((item) => item.component);
+  }
+
+  connect(model) {
+    this.models.push(model);
+  }
+
+  traitsFrom(model, changes) {
+    if (!("selection" in changes)) return;
+    this.selection = changes.selection;
+    for (const other of this.models) if (other !== model) other.push("selection", changes.selection);
+  }
+
+  select(patch) {
+    this.selection = { ...this.selection, ...patch };
+    for (const model of this.models) model.push("selection", this.selection);
+  }
+
+  receive(model, message) {
+    if (message.kind === "cancel") {
+      this.cancelled.push(message.slot);
+      return;
+    }
+    this.requests.push(message);
+    this.newest.set(message.slot, message.id);
+    if (this.silent) return;
+    const send = () => this.respond(model, message);
+    if (this.manual && !CHANGES.has(message.method)) this.held.push({ message, send });
+    else this.later(model, message, send);
+  }
+
+  later(model, message, send) {
+    const { delay_ms } = this;
+    const delay = Array.isArray(delay_ms)
+      ? delay_ms[0] + (delay_ms[1] - delay_ms[0]) * noise(message.id, message.seq)
+      : delay_ms;
+    const steps = CHANGES.has(message.method) ? 0 : this.progress;
+    for (let i = 1; i <= steps; i++) {
+      setTimeout(() => this.report(model, message, i, steps + 1), (delay * i) / (steps + 1));
+    }
+    setTimeout(send, delay);
+  }
+
+  report(model, { id, slot, seq, method }, done, total) {
+    if (this.cancelled.includes(slot)) return;
+    const label = method.replaceAll("_", " ");
+    model.emit("msg:custom", { kind: "progress", id, slot, seq, state: "computing", done, total, label }, []);
+  }
+
+  // Sends a held reply; the adversary may answer in any order, also what was superseded.
+  release(index = 0) {
+    const [item] = this.held.splice(index, 1);
+    item?.send();
+    return item?.message ?? null;
+  }
+
+  respond(model, { id, slot, seq, method, args }) {
+    const failure = this.failures[method];
+    const fail = (type, message, hint) =>
+      model.emit("msg:custom", { kind: "error", id, slot, seq, error: { type, message, hint } }, []);
+    if (failure) {
+      fail("ValueError", failure, "This is what to do about it.");
+      return;
+    }
+    const buffers = [];
+    try {
+      const result = CHANGES.has(method)
+        ? this.applyChange(method, args)
+        : answer(this, method, args, (array, shape, how) => pack(buffers, array, shape, how));
+      const sent = this.options.plain_buffers
+        ? buffers.map((view) => [...new Uint8Array(view.buffer)])
+        : buffers;
+      model.emit("msg:custom", { kind: "reply", id, slot, seq, result }, sent);
+    } catch (error) {
+      fail("ValueError", String(error.message), error.hint ?? "");
+    }
+  }
+
+  // What a method answers, with arrays as plain numbers: for tests to compare the screen with.
+  truth(method, args) {
+    return answer(this, method, args, (values) => [...Float32Array.from(values)]);
+  }
+
+  applyChange(method, args) {
+    const prompts_changed = method === "edit_prompt";
+    change(this, method, args, intervention);
+    const { revision, prompts_revision } = this.state;
+    this.state = this.describe(revision + 1, prompts_revision + (prompts_changed ? 1 : 0));
+    const { state } = this;
+    // The trait travels apart from the reply and may come after it.
+    setTimeout(() => {
+      for (const model of this.models) model.push("state", state);
+    }, 1);
+    return { revision: state.revision };
+  }
+}
+
+function intervention(component, kind) {
+  return {
+    key: `${component}:${kind}`,
+    label: component,
+    component,
+    kind,
+    detail: "all positions",
+    enabled: true,
+  };
+}
+
+// Writes an array as a buffer and returns its ArrayRef. how: "float32" or "uint8" (values in [0, 1]).
+function pack(buffers, values, shape, how = "float32") {
+  const buffer = buffers.length;
+  if (how === "uint8") {
+    buffers.push(new DataView(Uint8Array.from(values, (v) => Math.round(v * 255)).buffer));
+    return { buffer, dtype: "uint8", shape, scale: 1 / 255, offset: 0 };
+  }
+  buffers.push(new DataView(Float32Array.from(values).buffer));
+  return { buffer, dtype: "float32", shape, scale: 1, offset: 0 };
+}

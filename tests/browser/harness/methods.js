@@ -1,0 +1,296 @@
+// What the mock kernel knows to answer, method by method, in the protocol's types.
+
+import { effect, noise, pattern, tokensOf } from "./data.js";
+
+const MAX_BYTES = 1_000_000;
+
+export function answer(kernel, method, args, array) {
+  const handler = HANDLERS[method];
+  if (!handler) throw new Error(`unknown method ${method}`);
+  return handler(kernel, args, array);
+}
+
+function damage(kernel, layer, head, which) {
+  if (which === "baseline") return 0;
+  let sum = 0;
+  for (const component of kernel.ablated) {
+    const from = Number(/^L(\d+)/.exec(component)?.[1] ?? 0);
+    if (from < layer) sum += 0.6 * noise("damage", component, layer, head) ** 2;
+  }
+  return Math.min(0.9, sum);
+}
+
+function currentEffect(kernel, component, layer, scale) {
+  if (kernel.ablated.includes(component)) return 0;
+  return effect(component, scale) * (1 - 1.3 * damage(kernel, layer, component, "current"));
+}
+
+function components(kernel, by) {
+  const { n_layers, n_heads } = kernel.info;
+  const rows = [];
+  const scale = 1.6 / Math.sqrt(n_layers);
+  const add = (component, layer, head, ablatable) =>
+    rows.push({
+      component,
+      layer,
+      head,
+      ablatable,
+      baseline: effect(component, scale),
+      current: currentEffect(kernel, component, layer ?? -1, scale),
+    });
+  for (let l = 0; l < n_layers; l++) {
+    for (let h = 0; h < n_heads; h++) add(`L${l}H${h}`, l, h, true);
+    add(`L${l}.mlp`, l, null, true);
+  }
+  add("embed", null, null, false);
+  add("bias", null, null, false);
+  if (by === "head" || by === "component") return rows;
+  return Array.from({ length: n_layers }, (_, layer) => {
+    const parts = rows.filter((row) => row.layer === layer);
+    const sum = (field) => parts.reduce((total, row) => total + row[field], 0);
+    return {
+      component: `L${layer}.attn`,
+      layer,
+      head: null,
+      ablatable: true,
+      baseline: sum("baseline"),
+      current: sum("current"),
+    };
+  });
+}
+
+function total(kernel, field) {
+  return components(kernel, "component").reduce((sum, row) => sum + row[field], 0);
+}
+
+export function summary(kernel) {
+  return {
+    metric: kernel.options.metric ?? "logit difference",
+    units: "logits",
+    n_prompts: kernel.prompts.length,
+    baseline: total(kernel, "baseline"),
+    current: total(kernel, "current"),
+    revision: kernel.state.revision,
+  };
+}
+
+function tokens(kernel, { prompt }) {
+  const { tokens, correct, wrong } = kernel.prompts[prompt];
+  return {
+    summary: summary(kernel),
+    prompt,
+    n_prompts: kernel.prompts.length,
+    text: tokens.slice(1).map(({ text }) => text.replace("·", " ")).join(""),
+    correct,
+    wrong,
+    corrupted: null,
+    tokens,
+    answer: { correct: tokensOf([correct.replace(" ", "·")])[0], wrong: tokensOf([wrong.replace(" ", "·")])[0] },
+  };
+}
+
+function tokenStats(kernel, { prompt }, array) {
+  const known = tokens(kernel, { prompt });
+  const n = known.tokens.length;
+  const moved = kernel.ablated.length > 0 ? 0.7 : 0;
+  const base = known.tokens.map((token, i) => (i === n - 1 ? Number.NaN : 6 * noise("loss", token.text, i % 29) ** 2));
+  const loss = base.map((value, i) => value + moved * noise("moved", i));
+  const prob = loss.map((value) => Math.exp(-value));
+  const rank = loss.map((value) => (value < 1.2 ? 0 : Math.round(value * value)));
+  const k = 5;
+  const vocabulary = ["·Mary", "·John", "·the", "·Tom", "·her", "·a", "·him", ","];
+  const top = known.tokens.map((_, i) =>
+    tokensOf(Array.from({ length: k }, (_, j) => vocabulary[(i + j) % vocabulary.length])),
+  );
+  const probs = known.tokens.flatMap((_, i) =>
+    Array.from({ length: k }, (_, j) => (0.5 + 0.4 * noise("top", i)) * 0.35 ** j),
+  );
+  return {
+    summary: summary(kernel),
+    prompt,
+    tokens: known,
+    loss: array(loss, [n]),
+    baseline_loss: array(base, [n]),
+    prob: array(prob, [n]),
+    rank: array(rank, [n]),
+    top_probs: array(probs, [n, k]),
+    top_tokens: top,
+  };
+}
+
+function values(kernel, { prompt, which, layer, head }) {
+  const { tokens } = kernel.prompts[prompt];
+  const now = pattern(layer, head, tokens, damage(kernel, layer, head, which));
+  if (which !== "difference") return now;
+  const before = pattern(layer, head, tokens, 0);
+  return now.map((value, i) => value - before[i]);
+}
+
+function patterns(kernel, { prompt, which }, array) {
+  const { n_layers, n_heads } = kernel.info;
+  const n = kernel.prompts[prompt].tokens.length;
+  const bytes = which === "difference" ? 4 : 1;
+  let pool = 1;
+  while (n_layers * n_heads * Math.ceil(n / pool) ** 2 * bytes > MAX_BYTES) pool++;
+  const m = Math.ceil(n / pool);
+  const all = new Float32Array(n_layers * n_heads * m * m);
+  for (let layer = 0; layer < n_layers; layer++) {
+    for (let head = 0; head < n_heads; head++) {
+      const one = values(kernel, { prompt, which, layer, head });
+      const start = (layer * n_heads + head) * m * m;
+      for (let q = 0; q < n; q++) {
+        for (let k = 0; k < n; k++) {
+          const to = start + Math.floor(q / pool) * m + Math.floor(k / pool);
+          const value = one[q * n + k];
+          if (Math.abs(value) > Math.abs(all[to])) all[to] = value;
+        }
+      }
+    }
+  }
+  const how = which === "difference" ? "float32" : "uint8";
+  return {
+    summary: summary(kernel),
+    tokens: tokens(kernel, { prompt }),
+    patterns: array(all, [n_layers, n_heads, m, m], how),
+    pool,
+  };
+}
+
+function onePattern(kernel, args, array) {
+  const { prompt, layer, head, which } = args;
+  const n = kernel.prompts[prompt].tokens.length;
+  const exact = n * n * 4 <= MAX_BYTES;
+  const how = exact || which === "difference" ? "float32" : "uint8";
+  return {
+    summary: summary(kernel),
+    prompt,
+    layer,
+    head,
+    which,
+    exact,
+    pattern: array(values(kernel, args), [n, n], how),
+  };
+}
+
+function patternLines(kernel, args, array) {
+  const n = kernel.prompts[args.prompt].tokens.length;
+  const all = values(kernel, args);
+  const { query_pos: q, key_pos: k } = args;
+  return {
+    row: array(all.slice(q * n, (q + 1) * n), [n]),
+    column: array(Array.from({ length: n }, (_, i) => all[i * n + k]), [n]),
+  };
+}
+
+function attribution(kernel, { by }) {
+  const rows = components(kernel, by);
+  return {
+    summary: summary(kernel),
+    rows,
+    total: {
+      component: "total",
+      layer: null,
+      head: null,
+      ablatable: false,
+      baseline: rows.reduce((sum, row) => sum + row.baseline, 0),
+      current: rows.reduce((sum, row) => sum + row.current, 0),
+    },
+    units: "logits",
+    definition: "Direct effect of each component on the logit difference, through the final norm.",
+  };
+}
+
+function ablationGrid(kernel, { values: what, kind }, array) {
+  const { n_layers, n_heads } = kernel.info;
+  const scale = 1.6 / Math.sqrt(n_layers);
+  const of = (component, layer) => {
+    const now = currentEffect(kernel, component, layer, scale);
+    return what === "effect" ? -now * (0.8 + 0.4 * noise(kind, component)) : now;
+  };
+  const heads = Array.from({ length: n_layers * n_heads }, (_, i) => {
+    const layer = Math.floor(i / n_heads);
+    return of(`L${layer}H${i % n_heads}`, layer);
+  });
+  return {
+    summary: summary(kernel),
+    heads: array(heads, [n_layers, n_heads]),
+    mlps: array(Array.from({ length: n_layers }, (_, layer) => of(`L${layer}.mlp`, layer)), [n_layers]),
+    units: "logits",
+    definition:
+      what === "effect"
+        ? "Change of the logit difference when the component is ablated."
+        : "Direct effect of each component on the logit difference.",
+  };
+}
+
+function effects(kernel, { prompt }) {
+  const known = summary(kernel);
+  const texts = ["·Mary", "·John", "·the", "·Tom", "·her"];
+  const baseline = [0.94, 0.02, 0.01, 0.003, 0.001];
+  const moved = Math.min(0.9, 0.2 * kernel.ablated.length);
+  return {
+    summary: known,
+    worths: kernel.interventions.map(({ key, component, enabled }) => ({
+      key,
+      worth: enabled ? -effect(component, 1) : null,
+    })),
+    predictions: tokensOf(texts).map((token, i) => ({
+      token,
+      baseline: baseline[i],
+      current: baseline[i] * (1 - moved) + (moved / 6) * (5 - i) * 0.4,
+    })),
+    prompt,
+    baseline: known.baseline,
+    current: known.current,
+  };
+}
+
+const HANDLERS = {
+  tokens,
+  token_stats: tokenStats,
+  patterns,
+  pattern: onePattern,
+  pattern_lines: patternLines,
+  attribution,
+  ablation_grid: ablationGrid,
+  effects,
+  code: (kernel) => ({ code: `# hooks for ${kernel.ablated.join(", ") || "nothing"}\n` }),
+};
+
+export function change(kernel, method, args, intervention) {
+  const before = structuredClone(kernel.interventions);
+  const remember = () => {
+    kernel.history.push(before);
+    kernel.undone = [];
+  };
+  const find = (key) => kernel.interventions.find((item) => item.key === key);
+  if (method === "undo" || method === "redo") {
+    const [from, to] = method === "undo" ? [kernel.history, kernel.undone] : [kernel.undone, kernel.history];
+    const state = from.pop();
+    if (!state) throw new Error(`nothing to ${method}`);
+    to.push(before);
+    kernel.interventions = state;
+  } else if (method === "toggle") {
+    remember();
+    const found = kernel.interventions.find((item) => item.component === args.component);
+    if (found) kernel.interventions = kernel.interventions.filter((item) => item !== found);
+    else kernel.interventions.push(intervention(args.component, args.kind));
+  } else if (method === "set_enabled") {
+    remember();
+    find(args.key).enabled = args.enabled;
+  } else if (method === "remove") {
+    remember();
+    kernel.interventions = kernel.interventions.filter((item) => item.key !== args.key);
+  } else if (method === "clear") {
+    remember();
+    kernel.interventions = [];
+  } else if (method === "edit_prompt") {
+    if (args.text.trim() === "") throw new Error("prompt is empty: type at least one token");
+    const words = args.text.split(/(?= )/).map((word) => word.replace(" ", "·"));
+    kernel.prompts[args.prompt] = {
+      tokens: tokensOf(["<bos>", ...words]),
+      correct: args.correct,
+      wrong: args.wrong,
+    };
+  }
+}

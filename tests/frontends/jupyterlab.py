@@ -1,0 +1,313 @@
+"""A real JupyterLab in a real browser, with nothing of the person's own set-up."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+
+from tests.browser.pages import ROOT, browser
+from tests.frontends.kernel import CellError, Kernel, wait_until
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    # What a notebook keeps of its widgets is off by default; the snapshots are tested with it.
+    "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
+    "@jupyterlab/apputils-extension/notification": {
+        "checkForUpdates": False,
+        "doNotDisturbMode": True,
+        "fetchNews": "false",
+    },
+    "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
+}
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+START_TIMEOUT_S = 60
+CELLS_TIMEOUT_MS = 180_000
+
+
+class Lab:
+    """A running JupyterLab server and the browser that talks to it."""
+
+    def __init__(self, url: str, home: Path, context: BrowserContext) -> None:
+        self.url = url
+        self.home = home
+        self.notebooks = home / "notebooks"
+        self.context = context
+        self._outside: list[str] = []
+        self._notebooks: list[Notebook] = []
+        context.on("request", lambda request: self._note(request.url))
+        for page in context.pages:
+            page.set_default_timeout(30_000)
+
+    def _note(self, url: str) -> None:
+        if not url.startswith((self.url, "ws:" + self.url.split(":", 1)[1], "data:", "blob:")):
+            self._outside.append(url)
+
+    def check_offline(self) -> None:
+        """Fails when any page asked for anything outside this machine."""
+        assert not self._outside, f"asked for outside this machine: {self._outside}"
+
+    def write(self, *cells: str) -> Path:
+        """A new notebook with these code cells; its path."""
+        notebook = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        )
+        path = self.notebooks / f"{uuid.uuid4().hex[:8]}.ipynb"
+        nbformat.write(notebook, path)
+        return path
+
+    def open(self, path: Path) -> Notebook:
+        """Opens a notebook in a page of its own and waits for its kernel."""
+        page = self.context.new_page()
+        page.set_default_timeout(30_000)
+        notebook = Notebook(self, page, path)
+        self._notebooks.append(notebook)
+        page.goto(f"{self.url}lab/tree/{path.name}?reset")
+        notebook.wait_for_kernel()
+        return notebook
+
+    def run(self, *cells: str) -> Notebook:
+        """Opens a new notebook with these cells and runs them all."""
+        notebook = self.open(self.write(*cells))
+        notebook.run_all()
+        return notebook
+
+    def api(self, method: str, path: str) -> Any:
+        request = urllib.request.Request(f"{self.url}api/{path}", method=method)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def close(self) -> None:
+        for notebook in self._notebooks:
+            notebook.close()
+
+
+class Notebook:
+    """One notebook in one page. ``problems`` are what the browser complained about."""
+
+    def __init__(self, lab: Lab, page: Page, path: Path) -> None:
+        self.lab = lab
+        self.page = page
+        self.path = path
+        self.problems: list[str] = []
+        self._kernel: Kernel | None = None
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.problems.append(f"{error.message}\n{error.stack}"))
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            where = message.location.get("url", "")
+            self.problems.append(f"{message.type}: {message.text} ({where})")
+
+    def our_problems(self) -> list[str]:
+        """The complaints that are not JupyterLab's own: a widget's module is a blob to the page."""
+        ours = ("blob:", "lens", "lw-", "anywidget", "widget")
+        return [text for text in self.problems if any(mark in text.lower() for mark in ours)]
+
+    @property
+    def kernel(self) -> Kernel:
+        """A client of this notebook's kernel."""
+        if self._kernel is None:
+            runtime = self.lab.home / "runtime"
+            self._kernel = Kernel(runtime / f"kernel-{self.kernel_id()}.json")
+        return self._kernel
+
+    def kernel_id(self) -> str:
+        found: str = self.page.evaluate(f"{_PANEL}.sessionContext.session.kernel.id")
+        return found
+
+    def wait_for_kernel(self) -> None:
+        # The notebook's own indicator says idle before there is a kernel.
+        self.page.wait_for_function(
+            f"window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel != null"
+            f" && {_PANEL}.content?.widgets?.length > 0",
+            timeout=60_000,
+        )
+        self.page.evaluate(
+            f"async () => {{ await {_PANEL}.sessionContext.ready;"
+            f" await {_PANEL}.sessionContext.session.kernel.info; }}"
+        )
+
+    def run_all(self) -> None:
+        """Run > Run All Cells, until the last has run; raises CellError when one raises."""
+        self.page.click("#jp-MainMenu >> text=Run")
+        self.page.click(".lm-Menu-item[data-command='runmenu:run-all']")
+        self.wait_for_cells()
+
+    def start_cell(self, index: int) -> None:
+        """Runs one cell and does not wait for it."""
+        self.page.evaluate(
+            f"index => {{ {_PANEL}.content.activeCellIndex = index;"
+            " void jupyterapp.commands.execute('notebook:run-cell'); }",
+            index,
+        )
+
+    def run_cell(self, index: int) -> None:
+        self.start_cell(index)
+        self.wait_for_cells(index)
+
+    def wait_for_cells(self, index: int | None = None) -> None:
+        """Until every cell (or one) has run and shows its output."""
+        only = "true" if index is None else f"i === {index}"
+        self.page.wait_for_function(
+            f"""() => {_PANEL}.content.widgets
+              .filter((cell, i) => cell.model.type === 'code' && {only})
+              .every(cell => cell.model.executionCount !== null
+                && cell.model.executionState !== 'running')""",
+            timeout=CELLS_TIMEOUT_MS,
+        )
+        errors = self.page.evaluate(
+            f"""() => {_PANEL}.content.widgets
+              .filter((cell, i) => cell.model.type === 'code' && {only})
+              .flatMap(cell => cell.model.outputs.toJSON())
+              .filter(output => output.output_type === 'error')
+              .map(output => output.traceback.join('\\n'))"""
+        )
+        if errors:
+            raise CellError("\n".join(errors))
+
+    def set_theme(self, name: str) -> None:
+        """``light`` or ``dark``."""
+        self.page.evaluate(
+            "theme => jupyterapp.commands.execute('apputils:change-theme', { theme })",
+            THEMES[name],
+        )
+        light = "true" if name == "light" else "false"
+        self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']")
+
+    def hide_side_bars(self) -> None:
+        """Leaves the page to the notebook, for pictures."""
+        self.page.evaluate(
+            """() => { for (const side of ['left', 'right']) {
+              if (!jupyterapp.shell[`${side}Collapsed`]) {
+                void jupyterapp.commands.execute(`application:toggle-${side}-area`);
+              }
+            } }"""
+        )
+
+    def save(self) -> None:
+        """Saves the notebook with the state of its widgets."""
+        self.page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+        self.page.wait_for_function(f"() => !{_PANEL}.context.model.dirty")
+
+    def close(self) -> None:
+        """Closes the page and ends the kernel."""
+        if self._kernel is not None:
+            self._kernel.close()
+            self._kernel = None
+        if not self.page.is_closed():
+            self.page.close()
+        for session in self.lab.api("GET", "sessions"):
+            if session["path"].endswith(self.path.name):
+                self.lab.api("DELETE", f"sessions/{session['id']}")
+
+
+_PANEL = "jupyterapp.shell.currentWidget"
+
+
+@contextmanager
+def open_lab(width: int = 1600, height: int = 1500, scale: float = 1) -> Iterator[Lab]:
+    """JupyterLab on a free port with an empty home, in its own process group, and a browser."""
+    with tempfile.TemporaryDirectory(prefix="lens_widgets-") as folder:
+        home = Path(folder)
+        with _server(home) as url, browser(width, height, scale) as context:
+            lab = Lab(url, home, context)
+            try:
+                yield lab
+            finally:
+                lab.close()
+
+
+@contextmanager
+def _server(home: Path) -> Iterator[str]:
+    for name in ("config", "data", "runtime", "settings", "workspaces", "ipython", "notebooks"):
+        (home / name).mkdir()
+    for name, values in SETTINGS.items():
+        path = home / "settings" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}/"
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+        *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
+        *("--IdentityProvider.token=", "--ServerApp.password=", "--expose-app-in-browser"),
+        f"--ServerApp.root_dir={home / 'notebooks'}",
+    ]
+    log = home / "server.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command,
+            cwd=home,
+            env=_environment(home),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+
+        def answers() -> bool:
+            assert server.poll() is None, f"JupyterLab ended:\n{log.read_text()}"
+            try:
+                with urllib.request.urlopen(f"{url}api/status", timeout=5):
+                    return True
+            except OSError:
+                return False
+
+        wait_until(answers, f"JupyterLab answers at {url}", START_TIMEOUT_S)
+        yield url
+    finally:
+        _end(server)
+
+
+def _environment(home: Path) -> dict[str, str]:
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "HF_HUB_OFFLINE": "1",
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "IPYTHONDIR": str(home / "ipython"),
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """Ends the server and the kernels it started, and nothing else."""
+    if os.name == "nt":
+        server.terminate()
+        server.wait(timeout=30)
+        return
+    for kind in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(server.pid, kind)
+            server.wait(timeout=20)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+        return

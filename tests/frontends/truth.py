@@ -1,0 +1,162 @@
+"""What torch says the screen must show: plain hooked forwards, one unpadded prompt at a time.
+
+Imported by cells in the kernel. Nothing here comes from lens_widgets: only TransformerLens's hooks
+and weights, so that the two sides share no code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Hook = tuple[str, Callable[..., Tensor]]
+Ablation = str | tuple[str, str]
+
+
+class Truth:
+    """One model, prompts, answers and ablations: ``"L1H4"`` (zero) or ``("L1H4", "mean")``."""
+
+    def __init__(
+        self,
+        model: Any,
+        prompts: Sequence[str] | Tensor,
+        answers: Sequence[tuple[str, str]] = (),
+        ablations: Sequence[Ablation] = (),
+    ) -> None:
+        self.model = model
+        self.tokens = [
+            model.to_tokens(prompt) if isinstance(prompt, str) else prompt[None]
+            for prompt in prompts
+        ]
+        self.answers = [tuple(model.to_single_token(t) for t in pair) for pair in answers]
+        self.hooks = [self._hook(item) for item in ablations]
+
+    def _hook(self, ablation: Ablation) -> Hook:
+        part, kind = (ablation, "zero") if isinstance(ablation, str) else ablation
+        layer, head = re.fullmatch(r"L(\d+)(?:H(\d+)|\.mlp)", part).groups()  # type: ignore[union-attr]
+        at = slice(None) if head is None else int(head)
+        name = f"blocks.{layer}.hook_mlp_out" if head is None else f"blocks.{layer}.attn.hook_z"
+        value: Tensor | float = 0.0
+        if kind == "mean":
+            seen = [self._capture(tokens, [name], [])[name] for tokens in self.tokens]
+            value = torch.cat([x[0] if head is None else x[0, :, at] for x in seen]).mean(dim=0)
+
+        def write(x: Tensor, hook: Any) -> Tensor:
+            x = x.clone()
+            if head is None:
+                x[:] = value
+            else:
+                x[:, :, at] = value
+            return x
+
+        return name, write
+
+    def _capture(self, tokens: Tensor, names: list[str], hooks: list[Hook]) -> dict[str, Tensor]:
+        kept: dict[str, Tensor] = {}
+
+        def keep(x: Tensor, hook: Any) -> None:
+            kept[hook.name] = x.detach().clone()
+
+        watchers = [(name, keep) for name in names]
+        with torch.inference_mode():
+            kept["logits"] = self.model.run_with_hooks(tokens, fwd_hooks=[*hooks, *watchers])
+        return kept
+
+    def logits(self, prompt: int) -> Tensor:
+        """[pos, d_vocab]"""
+        return self._capture(self.tokens[prompt], [], self.hooks)["logits"][0]
+
+    def logit_diffs(self) -> list[float]:
+        """Correct minus wrong at the last position, per prompt."""
+        return [
+            float(logits[correct] - logits[wrong])
+            for logits, (correct, wrong) in zip(
+                (self.logits(i)[-1] for i in range(len(self.tokens))), self.answers, strict=True
+            )
+        ]
+
+    def metric(self) -> float:
+        """Mean logit difference over the prompts."""
+        values = self.logit_diffs()
+        return sum(values) / len(values)
+
+    def probabilities(self, prompt: int, ids: Sequence[int]) -> list[float]:
+        """Of these tokens, as the next one after a prompt."""
+        probs = self.logits(prompt)[-1].softmax(dim=-1)
+        return [float(probs[i]) for i in ids]
+
+    def top_ids(self, prompt: int, k: int = 5) -> list[int]:
+        found: list[int] = self.logits(prompt)[-1].topk(k).indices.tolist()
+        return found
+
+    def pattern(self, prompt: int, layer: int, head: int) -> list[list[float]]:
+        """[query, key]"""
+        name = f"blocks.{layer}.attn.hook_pattern"
+        rows: list[list[float]] = self._capture(self.tokens[prompt], [name], self.hooks)[name][
+            0, head
+        ].tolist()
+        return rows
+
+    def ids(self, prompt: int) -> list[int]:
+        found: list[int] = self.tokens[prompt][0].tolist()
+        return found
+
+    def losses(self, prompt: int) -> list[float]:
+        """Nats of predicting token pos + 1."""
+        logits, ids = self.logits(prompt), self.tokens[prompt][0]
+        found: list[float] = torch.nn.functional.cross_entropy(
+            logits[:-1].float(), ids[1:], reduction="none"
+        ).tolist()
+        return found
+
+    def direct_effects(self) -> dict[str, float]:
+        """Mean direct effect on the logit difference of every head, MLP and embedding.
+
+        Each part's output goes alone through the final LayerNorm, whose scale is that of the whole
+        run; what the LayerNorm and the unembedding add by themselves is ``bias``.
+        """
+        per_prompt = [self._direct_effects(i) for i in range(len(self.tokens))]
+        return {
+            name: sum(effects[name] for effects in per_prompt) / len(per_prompt)
+            for name in per_prompt[0]
+        }
+
+    def _direct_effects(self, prompt: int) -> dict[str, float]:
+        model, layers = self.model, range(self.model.cfg.n_layers)
+        has_mlp = not model.cfg.attn_only
+        names = ["hook_embed", "hook_pos_embed", "ln_final.hook_in"]
+        names += [f"blocks.{layer}.attn.hook_z" for layer in layers]
+        names += [f"blocks.{layer}.hook_attn_out" for layer in layers]
+        names += [f"blocks.{layer}.hook_mlp_out" for layer in layers if has_mlp]
+        seen = self._capture(self.tokens[prompt], names, self.hooks)
+        last = {name: seen[name][0, -1].double() for name in names}
+
+        norm = model.ln_final
+        weight, shift = norm.weight.double(), norm.bias.double()
+        final = last["ln_final.hook_in"]
+        std = (final.var(unbiased=False) + model.cfg.eps).sqrt()
+        correct, wrong = self.answers[prompt]
+        unembed = model.W_U.double()
+        direction = unembed[:, correct] - unembed[:, wrong]
+
+        def effect(written: Tensor) -> float:
+            return float(((written - written.mean()) / std * weight) @ direction)
+
+        effects = {"embed": effect(last["hook_embed"]), "pos_embed": effect(last["hook_pos_embed"])}
+        for layer in layers:
+            z = last[f"blocks.{layer}.attn.hook_z"]
+            output = model.blocks[layer].attn.W_O.double()
+            for head in range(model.cfg.n_heads):
+                effects[f"L{layer}H{head}"] = effect(z[head] @ output[head])
+            effects[f"L{layer}.attn"] = effect(last[f"blocks.{layer}.hook_attn_out"])
+            if has_mlp:
+                effects[f"L{layer}.mlp"] = effect(last[f"blocks.{layer}.hook_mlp_out"])
+        bias = float(shift @ direction)
+        if model.b_U is not None:
+            bias += float(model.b_U[correct] - model.b_U[wrong])
+        effects["bias"] = bias
+        return effects
