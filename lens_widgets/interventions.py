@@ -97,7 +97,7 @@ class Ablate(Intervention):
     """
 
     component: Component | str
-    kind: Literal["zero", "mean", "resample"] = "zero"  # type: ignore[assignment]
+    kind: Literal["zero", "mean", "resample"] = "zero"
     positions: tuple[int, ...] | int | None = None
 
     def __post_init__(self) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lens_widgets.engine.execution import Execution, Outcome
+from lens_widgets.engine.forward import Hook
 from lens_widgets.engine.handle import ModelHandle
 from lens_widgets.engine.probe import ModelFacts
+from lens_widgets.engine.sweep import Base, Variant, sweep
 from lens_widgets.interventions import Intervention
 from lens_widgets.metrics import Metric
 from lens_widgets.prompt_set import PromptSet
@@ -91,6 +93,32 @@ class PromptRuns:
             return known.metric
         return self.handle.run_inline(lambda: self._edit(active, ())).metric
 
+    def sweep(
+        self, active: Active, variants: Sequence[Variant], max_memory_gb: float | None = None
+    ) -> Iterator[tuple[int, Float[Tensor, "prompt"]]]:
+        """The metric [prompt] under ``active`` and one variant each: (index, metric) as known.
+
+        Runs that cannot be resumed are made one whole forward at a time.
+        """
+        run = self.run(active)
+        hooks = self._hooks(active)
+        clean = self.clean.outcome
+        if not run.outcome.calls:
+            for index, variant in enumerate(variants):
+                made = self._execution.edited([*hooks, variant.hook], ())
+                yield index, self.metric.of(made, self.prompt_set, clean)
+            return
+        last = self.metric.reads == "last"
+        positions = self.prompt_set.positions if last else None
+        reference = clean.logits_at(self.prompt_set.positions).float() if last else clean.logits
+
+        def read(logits: Tensor) -> Tensor:
+            return self.metric.compute(logits, self.prompt_set, reference)
+
+        base = Base(run.outcome.calls, hooks)
+        for chunk in sweep(self.handle, base, variants, read, positions, max_memory_gb):
+            yield from chunk
+
     def release(self) -> None:
         """Lets go of all runs but the clean one's metric."""
         with self._lock:
@@ -112,8 +140,10 @@ class PromptRuns:
         return Execution(self.handle, prompts.tokens, prompts.attention_mask, self._capture)
 
     def _edit(self, active: Active, capture: Sequence[str]) -> Run:
-        hooks = [hook for item in active for hook in item.hooks(self)]
-        return self._run(self._execution.edited(hooks, capture), self.prompt_set)
+        return self._run(self._execution.edited(self._hooks(active), capture), self.prompt_set)
+
+    def _hooks(self, active: Active) -> list[Hook]:
+        return [hook for item in active for hook in item.hooks(self)]
 
     def _run(self, outcome: Outcome, prompts: PromptSet) -> Run:
         clean = self._execution.clean

@@ -43,7 +43,7 @@ class Run:
         known_hooks: Iterable[str],
     ) -> None:
         self._handle = handle
-        self._outcome = outcome
+        self.outcome = outcome
         self._prompts = prompts
         self._known_hooks = known_hooks
         self.metric = metric
@@ -53,12 +53,12 @@ class Run:
     @property
     def logits(self) -> Float[Tensor, "prompt pos d_vocab"]:
         """Logits at every position."""
-        return self._outcome.logits
+        return self.outcome.logits
 
     @property
     def n_bytes(self) -> int:
         """What this run holds on the device."""
-        return self._outcome.n_bytes
+        return self.outcome.n_bytes
 
     def activation(self, name: str) -> Tensor:
         """The activation at a TransformerLens hook, as this run used it; e.g.
@@ -73,7 +73,7 @@ class Run:
                     f"activation {name!r} is not a hook of this model.",
                     f"{near(name, self._known_hooks)} See model.hook_dict.".strip(),
                 )
-        return self._outcome.activations(names)
+        return self.outcome.activations(names)
 
     def pattern(self, layer: int) -> Float[Tensor, "prompt head query_pos key_pos"]:
         """The attention pattern of every head of a layer, each row summing to 1."""
@@ -87,7 +87,7 @@ class Run:
     @cached_property
     def last_logits(self) -> Float[Tensor, "prompt d_vocab"]:
         """Logits at each prompt's last position, float32."""
-        return self._outcome.logits_at(self._prompts.positions).float()
+        return self.outcome.logits_at(self._prompts.positions).float()
 
     def top_predictions(self, k: int = 5) -> list[list[Predicted]]:
         """The k likeliest next tokens after each prompt, likeliest first."""

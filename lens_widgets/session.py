@@ -4,7 +4,7 @@ it."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from lens_widgets.engine.gate import install_cell_gate
 from lens_widgets.engine.handle import handle_for
 from lens_widgets.engine.probe import ModelFacts
+from lens_widgets.engine.sweep import Variant
 from lens_widgets.engine.worker import Job
 from lens_widgets.errors import ClosedError, InputError, check_keywords
 from lens_widgets.history import Entry, Interventions
@@ -185,6 +186,13 @@ class Session(traitlets.HasTraits):
         """The metric under ``interventions``, keeping nothing else of the run: for sweeps."""
         self.check_open()
         return self._runs.metric_with(tuple(interventions))
+
+    def sweep(
+        self, variants: Sequence[Variant], max_memory_gb: float | None = None
+    ) -> Iterator[tuple[int, Float[Tensor, "prompt"]]]:
+        """The metric with the session's interventions and one variant each, as they finish."""
+        self.check_open()
+        return self._runs.sweep(self.interventions.active, variants, max_memory_gb)
 
     def corrupted_run(self) -> Run:
         """The corrupted prompts without interventions; InputError when there are none."""

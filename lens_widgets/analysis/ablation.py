@@ -13,8 +13,9 @@ from torch import Tensor
 
 from lens_widgets.analysis.labels import labelled
 from lens_widgets.components import Component
+from lens_widgets.engine.sweep import Variant
 from lens_widgets.errors import check_choice
-from lens_widgets.interventions import KINDS, Ablate, Intervention
+from lens_widgets.interventions import KINDS, Ablate, Intervention, position_mask
 
 if TYPE_CHECKING:
     from lens_widgets.session import Session
@@ -32,17 +33,36 @@ class Effect:
 
 
 def ablation_effects(
-    session: Session, kind: Kind = "zero", over: Over = "head"
+    session: Session,
+    kind: Kind = "zero",
+    over: Over = "head",
+    *,
+    max_memory_gb: float | None = None,
 ) -> Iterator[Effect]:
-    """Exact effects one by one, each from one run with the session's interventions and one more."""
-    base = session.interventions.active
-    before = session.run(base).metric
-    for component in sweep_components(session, over):
-        if any(isinstance(i, Ablate) and i.component == component for i in base):
+    """Exact effects, one by one as they are known, on top of the session's interventions."""
+    active = session.interventions.active
+    before = session.run(active).metric
+    components = sweep_components(session, over)
+    ablated = {i.component for i in active if isinstance(i, Ablate)}
+    for component in components:
+        if component in ablated:
             yield Effect(component, torch.zeros_like(before))
-            continue
-        after = session.metric_with((*base, Ablate(component, kind)))
-        yield Effect(component, after - before)
+    rest = [component for component in components if component not in ablated]
+    variants = [ablation_variant(session, Ablate(component, kind)) for component in rest]
+    for index, after in session.sweep(variants, max_memory_gb):
+        yield Effect(rest[index], after - before)
+
+
+def ablation_variant(session: Session, ablate: Ablate) -> Variant:
+    """One ablation of a head, an MLP or an attention layer, as the engine's sweep takes it."""
+    part = Component.parse(ablate.component)
+    assert part.layer is not None
+    nowhere = torch.zeros(session.tokens.shape, dtype=torch.bool)
+    mask = position_mask(session, ablate.places)
+    changed = ~nowhere if mask is None else mask.cpu()
+    # Nothing inside an MLP need run when its output is replaced.
+    computed = nowhere if part.kind == "mlp" else changed
+    return Variant(part.layer, ablate.hooks(session)[0], nowhere, computed, changed)
 
 
 def sweep_components(session: Session, over: Over) -> list[Component]:
@@ -60,19 +80,25 @@ def sweep_components(session: Session, over: Over) -> list[Component]:
 
 
 def ablation_sweep(
-    session: Session, kind: Kind = "zero", over: Over = "head", *, per_prompt: bool = False
+    session: Session,
+    kind: Kind = "zero",
+    over: Over = "head",
+    *,
+    per_prompt: bool = False,
+    max_memory_gb: float | None = None,
 ) -> xr.DataArray:
     """Metric after ablating each component minus before, exactly; dims layer, head (or layer).
 
     On top of the session's interventions. ``kind``: zero, mean or resample. ``over``: heads, MLPs
     or attention layers; layers without an MLP are NaN. Mean over prompts unless ``per_prompt``.
+    ``max_memory_gb`` bounds what is used on top of the model; by default a share of what is free.
     """
     check_choice("kind", kind, KINDS)
     check_choice("over", over, ("head", "mlp", "attn"))
     facts, n_prompts = session.facts, session.prompt_set.n_prompts
     shape = [n_prompts, facts.n_layers] + ([facts.n_heads] if over == "head" else [])
     values = torch.full(shape, float("nan"), device=session.device)
-    for effect in ablation_effects(session, kind, over):
+    for effect in ablation_effects(session, kind, over, max_memory_gb=max_memory_gb):
         part = effect.component
         index = (
             (slice(None), part.layer) if part.head is None else (slice(None), part.layer, part.head)

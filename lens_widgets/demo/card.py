@@ -1,4 +1,4 @@
-"""The card of a demo model: ``card.json`` with what was measured, and the README written from it."""
+"""The card of a demo model: ``card.json`` with what was measured, and its README."""
 
 from __future__ import annotations
 

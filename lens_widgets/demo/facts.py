@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformer_lens.model_bridge import TransformerBridge
 
+Hook = tuple[str | Callable[..., Any], Callable[..., Any]]
+"""What ``run_with_hooks`` takes: a hook point's name and a function."""
+
 SEQ_LEN = 50
 REPEATED_BATCH = 32
 REPEATED_SEED = 0
@@ -136,7 +139,7 @@ def unmet(name: str, values: dict[str, Value]) -> list[str]:
 def second_half_loss(
     model: TransformerBridge,
     tokens: Int[Tensor, "batch pos"],
-    fwd_hooks: list[tuple[str, Callable[..., Any]]] | None = None,
+    fwd_hooks: list[Hook] | None = None,
 ) -> tuple[float, float]:
     """Mean loss in nats over the first and over the second half of repeated tokens."""
     logits = model.run_with_hooks(tokens, return_type="logits", fwd_hooks=fwd_hooks or [])
@@ -149,7 +152,7 @@ def logit_diffs(
     model: TransformerBridge,
     prompts: list[str],
     answers: list[Answer],
-    fwd_hooks: list[tuple[str, Callable[..., Any]]] | None = None,
+    fwd_hooks: list[Hook] | None = None,
 ) -> tuple[Float[Tensor, " prompt"], Float[Tensor, " prompt"]]:
     """Logit of the correct minus the wrong name at each prompt's last token, and whether the
     correct one is the likeliest token (1 or 0)."""
@@ -180,7 +183,7 @@ def logit_diffs(
     return torch.cat(diffs), torch.cat(tops)
 
 
-def zero_head(layer: int, head: int) -> tuple[str, Callable[..., Any]]:
+def zero_head(layer: int, head: int) -> Hook:
     """The TransformerLens hook that sets one head's ``z`` to 0."""
 
     def ablate(z: Tensor, hook: Any) -> Tensor:

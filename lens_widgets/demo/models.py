@@ -73,7 +73,9 @@ def build_induction(
     import torch
     from transformer_lens.model_bridge import TransformerBridge
 
-    model = TransformerBridge.boot_native(
+    # boot_native is attached at run time, which type checkers cannot see.
+    bridge_class: Any = TransformerBridge
+    model: TransformerBridge = bridge_class.boot_native(
         {**INDUCTION_CONFIG, "d_vocab": len(tokenizer)},
         tokenizer=tokenizer,
         device=device or torch.device("cpu"),
@@ -83,7 +85,7 @@ def build_induction(
     return model.eval()
 
 
-def ioi_hf_model(vocab_size: int, bos: int, eos: int, pad: int) -> Any:
+def ioi_hf_model(vocab_size: int, bos: int | None, eos: int | None, pad: int | None) -> Any:
     """A ``GPT2LMHeadModel`` of :data:`IOI_CONFIG` with fresh weights."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -108,9 +110,11 @@ def build_ioi(
     from transformer_lens.model_bridge import TransformerBridge
 
     device = device or torch.device("cpu")
-    hf = ioi_hf_model(
-        len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
-    )
+    # Fresh weights are drawn before they are replaced; the caller's random numbers stay untouched.
+    with torch.random.fork_rng(devices=[]):
+        hf = ioi_hf_model(
+            len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
+        )
     tied = {"lm_head.weight": weights["transformer.wte.weight"]}
     hf.load_state_dict({**weights, **tied}, strict=True)
     hf.to(device)

@@ -75,5 +75,5 @@ def load_tokenizer(path: Path) -> PreTrainedTokenizerFast:
     )
     # TransformerBridge reads both; without them it looks the tokenizer up by name on the Hub.
     tokenizer.init_kwargs.setdefault("name_or_path", "")
-    tokenizer.add_bos_token = True
+    tokenizer.add_bos_token = True  # type: ignore[misc]
     return tokenizer

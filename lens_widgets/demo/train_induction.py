@@ -1,9 +1,9 @@
 """Trains the induction model on random tokens that repeat.
 
-The head that carries the previous token forms quickly when an auxiliary loss asks for it; without one
-a model of this size stays for thousands of steps at "some token that occurred before". Once induction
-works, all layer-1 heads do the same thing. So the others are faded out and started anew while two keep
-the job: then a head can be pointed at, and ablating it shows.
+The head that carries the previous token forms quickly when an auxiliary loss asks for it; without
+one a model of this size stays for thousands of steps at "some token that occurred before". Once
+induction works, all layer-1 heads do the same thing. So the others are faded out and started anew
+while two keep the job: then a head can be pointed at, and ablating it shows.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ D_MODEL, N_CTX = INDUCTION_CONFIG["d_model"], INDUCTION_CONFIG["n_ctx"]
 
 
 def repeated_batch(
-    d_vocab: int, batch: int, n_pos: int, generator: torch.Generator
+    d_vocab: int, shape: tuple[int, int], generator: torch.Generator
 ) -> tuple[
     Int[torch.Tensor, "batch pos"], Int[torch.Tensor, "batch pos"], Bool[torch.Tensor, "batch pos"]
 ]:
@@ -52,6 +52,7 @@ def repeated_batch(
     Token 0 is ``<bos>``. In most rows the rest is moved to a random place of the context, so that
     every position embedding is trained at the price of short sequences.
     """
+    batch, n_pos = shape
     predictable = torch.zeros(batch, n_pos, dtype=torch.bool)
 
     def integer(low: int, high: int) -> int:
@@ -114,7 +115,7 @@ def _start_anew(attn: Any, keep: torch.Tensor, generator: torch.Generator) -> No
 
 
 def train_induction(d_vocab: int) -> dict[str, torch.Tensor]:
-    """Weights under TransformerLens's names, for :func:`lens_widgets.demo.models.build_induction`."""
+    """Trains, and gives the weights for :func:`lens_widgets.demo.models.build_induction`."""
     from transformer_lens.config import TransformerBridgeConfig
     from transformer_lens.model_bridge.sources.native import NativeModel, initialize_native_model
 
@@ -150,11 +151,9 @@ def train_induction(d_vocab: int) -> dict[str, torch.Tensor]:
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * warm * decay
 
-        if done < SHORT_UNTIL:
-            shape = (64, 32)
-        else:
-            shape = (4, N_CTX) if step % 4 == 3 else (16, 128)
-        tokens, positions, predictable = repeated_batch(d_vocab, *shape, generator)
+        long = (4, N_CTX) if step % 4 == 3 else (16, 128)
+        shape = (64, 32) if done < SHORT_UNTIL else long
+        tokens, positions, predictable = repeated_batch(d_vocab, shape, generator)
         logits, previous = _forward(model, tokens, positions, gate)
         token_loss = F.cross_entropy(
             logits[:, :-1].transpose(1, 2), tokens[:, 1:], reduction="none"
@@ -174,8 +173,9 @@ def train_induction(d_vocab: int) -> dict[str, torch.Tensor]:
         optimizer.step()
         if step % 100 == 99:
             seconds = time.monotonic() - begun
+            repeats = token_loss[predictable[:, 1:]].mean().item()
             print(
-                f"step {step + 1}/{STEPS}  loss {token_loss[predictable[:, 1:]].mean().item():.3f} nats on repeats  {seconds:.0f} s",
+                f"step {step + 1}/{STEPS}  {repeats:.3f} nats on repeats  {seconds:.0f} s",
                 flush=True,
             )
 

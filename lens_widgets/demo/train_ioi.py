@@ -27,7 +27,7 @@ LONG_STORIES = 1_500
 FIRST_BATCH, SHORT_BATCH, LONG_BATCH, RANDOM_BATCH = 96, 64, 8, 32
 RANDOM_POS = 40
 FIRST_UNTIL = 0.25
-"""Fraction of the training on single sentences from position 0: finding the receiver starts there."""
+"""Fraction of the training on single sentences from position 0, where finding names begins."""
 RECEIVER_WEIGHT = 5.0
 """How much more a name after "to" counts in the loss than any other token."""
 
@@ -70,7 +70,8 @@ def train_ioi(tokenizer: Tokenizer) -> dict[str, torch.Tensor]:
     torch.manual_seed(SEED)
     generator = torch.Generator().manual_seed(SEED)
     d_vocab = tokenizer.get_vocab_size()
-    model = ioi_hf_model(d_vocab, *(tokenizer.token_to_id(token) for token in (BOS, EOS, PAD)))
+    # Without a padding id Hugging Face does not ask for an attention mask: padding is on the right.
+    model = ioi_hf_model(d_vocab, tokenizer.token_to_id(BOS), tokenizer.token_to_id(EOS), None)
     with torch.no_grad():
         model.transformer.wpe.weight.copy_(POSITION_SCALE * sinusoids(N_CTX, IOI_CONFIG["n_embd"]))
     first = story_tokens(tokenizer, FIRST_STORIES, (1, 1), seed=0)

@@ -39,8 +39,8 @@ and the a an to at in on for of from with by was were is are it them him her his
 went gave handed passed offered sent showed came walked arrived had got found bought took made saw
 wanted decided said asked told thanked smiled laughed left played worked talked waited looked
 drove ran sat ate carried lost opened kept liked loved met helped called brought put
-place happy tired late early glad very long good great fun day time morning evening afternoon night week
-because home there together back away again soon then later old new big small red blue little
+place happy tired late early glad very long good great fun day time morning evening afternoon night
+week because home there together back away again soon then later old new big small red blue little
 friend friends teacher goodbye hello thank you both some one two
 before after while because but so that this down up into outside inside
 """
@@ -59,8 +59,8 @@ public put think almost hand enough far took head yet system better set told not
 called eyes find going look asked later knew point next program city business give group toward
 young days let room word name side light book paper story river tree white black green open close
 north south east west summer winter music money mother father child children woman food door
-morning king car street letter sun moon sea land line question answer when gave give bag ball apple drink
-shops park John Mary Tom James Dan Sid Martin Amy
+morning king car street letter sun moon sea land line question answer when gave give bag
+ball apple drink shops park John Mary Tom James Dan Sid Martin Amy
 """
 
 IOI_WORDS: tuple[str, ...] = tuple(

@@ -32,6 +32,7 @@ class Outcome:
         logits: Tensor | None = None,
         normed: Tensor | None = None,
         unembed_hooks: Sequence[Hook] = (),
+        calls: Sequence[BlockCall] = (),
     ) -> None:
         self._handle = handle
         self._captured = captured
@@ -39,6 +40,8 @@ class Outcome:
         self._logits = logits
         self._normed = normed
         self._unembed_hooks = unembed_hooks
+        self.calls = calls
+        """How each block was called, when this run can be started from; else empty."""
         self._lock = threading.RLock()
 
     @property
@@ -96,14 +99,17 @@ class Execution:
         self._tokens = tokens
         self._mask = attention_mask
         self._resumable = handle.facts().resumable
-        self._calls: list[BlockCall] = []
         self.clean = self._whole((), capture, record=True)
+        self._calls = list(self.clean.calls)
 
     def edited(self, hooks: Sequence[Hook], capture: Sequence[str]) -> Outcome:
         """The run with ``hooks``, keeping the activations named in ``capture``."""
-        start = first_block(hooks, len(self._calls))
-        if not self._resumable or start == _EMBEDDING:
+        if not self._resumable:
             return self._whole(hooks, capture)
+        start = min(first_block(hooks, len(self._calls)), len(self._calls) - 1)
+        if start == _EMBEDDING:
+            # Recorded anew: every block's input may have changed.
+            return self._whole(hooks, capture, record=True)
         return self._resumed(start, hooks, capture)
 
     def _whole(
@@ -126,9 +132,8 @@ class Execution:
             return self._handle.run_inline(lambda: run(names).captured)
 
         result = run(capture, record)
-        if record:
-            self._calls = result.calls
-        return Outcome(self._handle, result.captured, fetch, logits=result.logits)
+        calls = result.calls if self._resumable else []
+        return Outcome(self._handle, result.captured, fetch, logits=result.logits, calls=calls)
 
     def _resumed(self, start: int, hooks: Sequence[Hook], capture: Sequence[str]) -> Outcome:
         early = [hook for hook in hooks if not _is_unembedding(hook[0])]
@@ -154,7 +159,14 @@ class Execution:
         for name in capture:
             if name not in captured and name in self.clean.captured:
                 captured[name] = self.clean.captured[name]
-        return Outcome(self._handle, captured, fetch, normed=result.normed, unembed_hooks=late)
+        return Outcome(
+            self._handle,
+            captured,
+            fetch,
+            normed=result.normed,
+            unembed_hooks=late,
+            calls=[*self._calls[:start], *result.calls],
+        )
 
 
 def first_block(hooks: Sequence[Hook], n_layers: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -41,10 +41,12 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Resumed:
-    """The end of a forward: the final norm's output, and activations by name."""
+    """The end of a forward: the final norm's output, activations by name, and how each of its
+    blocks was called."""
 
     normed: Float[Tensor, "prompt pos d_model"]
     captured: dict[str, Tensor]
+    calls: list[BlockCall] = field(repr=False)
 
 
 def forward(
@@ -87,10 +89,12 @@ def resume(
     all_hooks = [*_checks(model, start, check), *hooks, *_captures(capture, captured)]
     with torch.no_grad(), model.hooks(fwd_hooks=all_hooks):
         resid = calls[start].resid
+        made: list[BlockCall] = []
         for layer in range(start, len(calls)):
+            made.append(replace(calls[layer], resid=resid))
             resid = call_block(model.blocks[layer], resid, calls[layer])
         normed = model.ln_final(resid)
-    return Resumed(normed, captured)
+    return Resumed(normed, captured, made)
 
 
 def call_block(block: Any, resid: Tensor, call: BlockCall) -> Tensor:
@@ -107,7 +111,7 @@ def unembed(
         logits = model.unembed(normed)
     adapter = getattr(model, "adapter", None)
     transform = getattr(adapter, "apply_output_logits_transform", None)
-    return logits if transform is None else transform(logits)  # type: ignore[no-any-return]
+    return logits if transform is None else transform(logits)
 
 
 @contextmanager

@@ -1,11 +1,30 @@
 import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
 import type { ViewState } from "./handle";
 import { Button } from "./ui";
 
-/** What the view is doing, with its stop button. Its room is reserved, so that nothing beside it moves. */
+const LATE_MS = 150;
+
+/** True once the condition has held for a while: work that is over at once is not worth a flicker. */
+function useLate(condition: boolean): boolean {
+  const [late, setLate] = useState(false);
+  useEffect(() => {
+    if (!condition) return undefined;
+    const timer = setTimeout(() => setLate(true), LATE_MS);
+    return () => {
+      clearTimeout(timer);
+      setLate(false);
+    };
+  }, [condition]);
+  return condition && late;
+}
+
+/** What the view is doing, with its stop button. It grows to the left, where nothing stands. */
 export function StatusPill(props: { handle: ViewState; compact?: boolean }): JSX.Element {
   const { handle, compact } = props;
-  const status = handle.status.value;
+  const now = handle.status.value;
+  const late = useLate(now === "busy");
+  const status = now === "busy" && !late ? "idle" : now;
   const progress = handle.progress.value;
   const working = status === "busy" || status === "waiting";
   const counted = progress && progress.total > 1 ? ` ${progress.done} / ${progress.total}` : "";

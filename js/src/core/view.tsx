@@ -84,7 +84,7 @@ export function ViewRoot(props: {
   );
 }
 
-/** Title and controls of a card, with the state at the right end and the progress in its lower border. */
+/** Title and controls of a card, with the state beside the title and the progress in its lower border. */
 export function CardHead(props: {
   handle: ViewState;
   title: ComponentChildren;
@@ -95,8 +95,8 @@ export function CardHead(props: {
   return (
     <header class="lw-card-head">
       <h3 class="lw-title">{props.title}</h3>
-      <div class="lw-controls">{props.controls}</div>
       {!props.quiet && <StatusPill handle={props.handle} compact />}
+      <div class="lw-controls">{props.controls}</div>
       {!props.quiet && <ProgressBar handle={props.handle} />}
     </header>
   );
@@ -124,8 +124,8 @@ export function Header(props: { handle: ViewState; title: ComponentChildren }): 
         ))}
       </div>
       <div class="lw-head-end">
-        <Metric handle={handle} />
         <StatusPill handle={handle} />
+        <Metric handle={handle} />
       </div>
       <ProgressBar handle={handle} />
     </header>

@@ -148,7 +148,7 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
               }}
             />
           </section>
-          <section class="lw-abl-column" aria-label="before and after">
+          <section class="lw-abl-column lw-abl-after" aria-label="before and after">
             {effects.result && <BeforeAfter effects={effects.result} />}
           </section>
         </div>

@@ -165,8 +165,10 @@ function drawNames(
   ) => {
     const strong = [hovered, locked].filter((at) => at !== null);
     const write = (at: number, color: string) => {
-      const middle = (at + 0.5 - start) * pixels;
-      if (middle < 0 || middle > side) return;
+      const exact = (at + 0.5 - start) * pixels;
+      if (exact < 0 || exact > side) return;
+      // The first and last names of a long prompt would stick out of the canvas by half a line.
+      const middle = Math.max(FONT_SIZE / 2, Math.min(side - FONT_SIZE / 2, exact));
       const text = elide(tokens[at] ?? "", LONGEST_NAME);
       context.fillStyle = color;
       if (vertical) {

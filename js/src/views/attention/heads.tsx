@@ -19,27 +19,23 @@ export interface HeadGridProps {
   pool: number;
   ramp: Ramp;
   tokens: readonly string[];
+  compact: boolean;
 }
 
 const MAX_HEIGHT = 560;
+const MAX_HEIGHT_COMPACT = 396;
 
 /** Every head as a thumbnail: layers down, heads across. The pictures are one canvas, the cells lie on top. */
-export function HeadGrid({
-  view,
-  state,
-  patterns,
-  pool,
-  ramp,
-  tokens,
-}: HeadGridProps): JSX.Element {
+export function HeadGrid(props: HeadGridProps): JSX.Element {
+  const { view, state, patterns, pool, ramp, tokens, compact } = props;
   const { session } = view;
   const { n_layers: layers, n_heads: heads } = session.info.value;
   const box = useRef<HTMLDivElement>(null);
   const grid = useRef<HTMLDivElement>(null);
   const { width } = useSize(box);
   const layout = useMemo(
-    () => gridLayout(layers, heads, width, MAX_HEIGHT),
-    [layers, heads, width],
+    () => gridLayout(layers, heads, width, compact ? MAX_HEIGHT_COMPACT : MAX_HEIGHT),
+    [layers, heads, width, compact],
   );
 
   const selection = session.selection.value;
@@ -119,7 +115,7 @@ export function HeadGrid({
   };
 
   return (
-    <div class="lw-heads" ref={box}>
+    <div class="lw-heads" data-compact={compact} ref={box}>
       <div
         ref={grid}
         class="lw-heads-grid"
@@ -171,7 +167,11 @@ function Pictures(props: {
   useLayoutEffect(() => {
     const element = canvas.current;
     if (!element) return;
-    const context = prepare(element, heads * layout.pitch, layers * layout.pitch);
+    const context = prepare(
+      element,
+      heads * layout.pitch - layout.gap,
+      layers * layout.pitch - layout.gap,
+    );
     if (context && sheet) drawThumbnails(context, sheet, layout, layers, heads);
   }, [sheet, layout, layers, heads]);
   return (
@@ -262,9 +262,14 @@ function HeadNames({ heads, every }: { heads: number; every: number }): JSX.Elem
     () => (
       <div class="lw-heads-row lw-heads-names" aria-hidden="true">
         <span class="lw-heads-corner" />
-        {Array.from({ length: heads }, (_, head) => (
-          <span key={head} class="lw-muted lw-num">
-            {head % every === 0 ? `H${head}` : ""}
+        {Array.from({ length: Math.ceil(heads / every) }, (_, i) => i * every).map((head) => (
+          <span
+            key={head}
+            class="lw-muted lw-num"
+            style={{ gridColumn: `${head + 2} / span ${Math.min(every, heads - head)}` }}
+            data-thinned={every > 1}
+          >
+            {`H${head}`}
           </span>
         ))}
       </div>

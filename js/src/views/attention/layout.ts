@@ -43,6 +43,11 @@ export function gridLayout(
   };
 }
 
+/** The card's width beyond which thumbnails grow no more. */
+export function headsRoom(heads: number): number {
+  return 60 + heads * (LARGEST_CELL + 4);
+}
+
 /** The part of a pattern on show: `span` positions in both directions from (q0, k0). May be fractional. */
 export interface Zoom {
   q0: number;
@@ -70,7 +75,7 @@ export function plotLayout(
   const left = Math.ceil(nameWidth) + 8;
   const room = Math.max(SMALLEST_SIDE, Math.min(maxSide, Math.floor(width - left)));
   const cell = Math.min(72, Math.floor(room / Math.max(1, count)));
-  const side = cell >= 4 ? cell * count : room;
+  const side = count > 0 && cell >= 4 ? cell * count : room;
   const bottom = Math.ceil(nameWidth) + 8;
   return { left, side, bottom, width: left + side, height: side + bottom };
 }

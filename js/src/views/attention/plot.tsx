@@ -9,7 +9,7 @@ import type { HeadRef } from "../../core/session";
 import { useTheme } from "../../core/theme";
 import type { Options } from "../../generated/protocol";
 import { drawPlot, nameWidth } from "./draw";
-import { cellAt, plotLayout, reveal, wholeView } from "./layout";
+import { cellAt, plotLayout, poolMax, reveal, wholeView } from "./layout";
 import { type Picture, weightAt } from "./picture";
 import { inWords } from "./readout";
 import type { AttentionState } from "./state";
@@ -24,13 +24,15 @@ export interface PlotProps {
   tokens: readonly string[];
   ramp: Ramp;
   maxSide: number;
+  /** Writes the head's name above, where there is more than one plot. */
+  named: boolean;
 }
 
 const NO_PICK = { q: null, k: null };
 
 /** One head's pattern, large: queries down, keys across, both named. */
 export function PatternPlot(props: PlotProps): JSX.Element {
-  const { view, state, head, which, picture, tokens, ramp, maxSide } = props;
+  const { view, state, head, which, picture, tokens, ramp, maxSide, named } = props;
   const { session } = view;
   const count = tokens.length;
   const box = useRef<HTMLDivElement>(null);
@@ -50,21 +52,25 @@ export function PatternPlot(props: PlotProps): JSX.Element {
   const { query_pos, key_pos } = session.selection.value;
   const locked = useMemo(() => ({ q: query_pos, k: key_pos }), [query_pos, key_pos]);
   const { scale, hi } = ramp;
+  // Where several cells share a pixel of the screen, the strongest is drawn, or lines would vanish.
+  const perPixel = zoom.span / Math.max(1, layout.side * ratio) / (picture?.pool ?? 1);
+  const factor = Math.max(1, Math.ceil(perPixel - 0.01));
   const image = useMemo(() => {
     if (!picture) return null;
-    const [rows = 0, cols = 0] = picture.values.shape;
-    return heatmap(picture.values.data, rows, cols, { scale, hi });
-  }, [picture, scale, hi]);
+    const [n = 0] = picture.values.shape;
+    const size = Math.ceil(n / factor);
+    return heatmap(poolMax(picture.values.data, n, factor), size, size, { scale, hi });
+  }, [picture, factor, scale, hi]);
 
   useLayoutEffect(() => {
     const element = canvas.current;
     if (!element || width === 0) return;
     const context = prepare(element, layout.width, layout.height);
     if (!context) return;
-    const drawn = image && picture ? { image, pool: picture.pool } : null;
+    const drawn = image && picture ? { image, pool: picture.pool * factor } : null;
     const marks = { hover, locked };
     drawPlot(context, drawn, tokens, layout, zoom, marks, theme, font.mono, font.accent);
-  }, [image, picture, tokens, layout, zoom, hover, locked, theme, font, width, ratio]);
+  }, [image, picture, factor, tokens, layout, zoom, hover, locked, theme, font, width, ratio]);
 
   const moved = useZoomAndPan(canvas, state, layout, zoom, count);
   const pointAt = (event: MouseEvent) => {
@@ -107,6 +113,7 @@ export function PatternPlot(props: PlotProps): JSX.Element {
   const words = inWords(tokens, at, weightAt(picture, at.q ?? -1, at.k ?? -1));
   return (
     <div class="lw-plot" ref={box}>
+      {named && <div class="lw-plot-name lw-mono">{label}</div>}
       <div
         class="lw-plot-area"
         role="grid"

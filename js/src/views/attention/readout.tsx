@@ -3,7 +3,7 @@ import { quote, signed, weight } from "../../core/format";
 import { elide } from "./layout";
 import type { Picked } from "./state";
 
-const LONGEST = 24;
+const LONGEST = 16;
 
 /** `“·to” → “·Mary” 0.8713`: what a cell says. */
 export function inWords(tokens: readonly string[], at: Picked, value: number): string {
@@ -24,12 +24,14 @@ export function Readout(props: {
   exact: boolean;
   difference: boolean;
   label: string | null;
+  /** What to say while there is no cell. */
+  hint: string;
 }): JSX.Element {
-  const { tokens, at, value, exact, difference, label } = props;
+  const { tokens, at, value, exact, difference, label, hint } = props;
   if (!at || at.q === null || at.k === null) {
     return (
       <span class="lw-readout lw-muted" data-lw-readout="" aria-live="polite">
-        hover a cell for its weight
+        {hint}
       </span>
     );
   }
@@ -45,9 +47,9 @@ export function Readout(props: {
       aria-live="polite"
       title={`query ${at.q}, key ${at.k}`}
     >
-      {label && <b>{label} </b>}
+      {label && <b>{`${label} `}</b>}
       <span class="lw-mono lw-token-text">{name(tokens, at.q)}</span>
-      <span class="lw-muted"> → </span>
+      <span class="lw-muted">{" → "}</span>
       <span class="lw-mono lw-token-text">{name(tokens, at.k)}</span>{" "}
       <span class="lw-mono lw-readout-value">
         {known && !exact ? `≈ ${text.slice(0, -1)}` : text}

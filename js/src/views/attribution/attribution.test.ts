@@ -4,6 +4,7 @@ import { copyText } from "./clipboard";
 import { toCsv } from "./csv";
 import { bar, barScale, digitsFor, ROW_HEIGHT, rowWindow, scrollToRow, zeroAt } from "./layout";
 import { DEFAULT_SORT, inOrder, matches, nextSort, rowChange, sortRows } from "./rows";
+import { targetOf } from "./table";
 
 function row(
   component: string,
@@ -195,6 +196,20 @@ describe("the window of rows", () => {
     expect(scrollToRow(3, 0, 400, covered)).toBe(0);
     expect(scrollToRow(3, 200, 400, covered)).toBe(3 * ROW_HEIGHT);
     expect(scrollToRow(20, 0, 400, covered)).toBe(21 * ROW_HEIGHT - 340);
+  });
+});
+
+describe("keys", () => {
+  it("move a row, a page, or to the ends", () => {
+    expect(targetOf("ArrowDown", 3, 50, 10)).toBe(4);
+    expect(targetOf("ArrowUp", 3, 50, 10)).toBe(2);
+    expect(targetOf("PageDown", 3, 50, 10)).toBe(13);
+    expect(targetOf("End", 3, 50, 10)).toBe(49);
+    expect(targetOf("z", 3, 50, 10)).toBeNull();
+  });
+
+  it("enter the rows at the top", () => {
+    expect(targetOf("ArrowDown", -1, 50, 10)).toBe(0);
   });
 });
 

@@ -1,11 +1,11 @@
 // The rows' order, which stays while their numbers change.
 
-import { useRef } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import type { AttributionRow } from "../../generated/protocol";
 import { inOrder, type Sort, sortRows } from "./rows";
 
 export interface Order {
-  rows: AttributionRow[];
+  rows: readonly AttributionRow[];
   /** Numbers have changed so that the rows are no longer in the order of their column. */
   stale: boolean;
 }
@@ -15,14 +15,17 @@ export function useOrder(
   rows: readonly AttributionRow[],
   sort: Sort,
   key: string,
-  isAblated: (component: string) => boolean,
+  ablated: ReadonlySet<string>,
 ): Order {
   const kept = useRef<{ key: string; names: string[] } | null>(null);
-  const sorted = sortRows(rows, sort, isAblated);
-  if (kept.current?.key !== key) {
-    kept.current = { key, names: sorted.map((row) => row.component) };
-    return { rows: sorted, stale: false };
-  }
-  const shown = inOrder(rows, kept.current.names);
-  return { rows: shown, stale: shown.some((row, i) => row !== sorted[i]) };
+  const switches = sort.column === "switch" ? ablated : null;
+  return useMemo(() => {
+    const sorted = sortRows(rows, sort, (component) => switches?.has(component) ?? false);
+    if (kept.current?.key !== key) {
+      kept.current = { key, names: sorted.map((row) => row.component) };
+      return { rows: sorted, stale: false };
+    }
+    const shown = inOrder(rows, kept.current.names);
+    return { rows: shown, stale: shown.some((row, i) => row !== sorted[i]) };
+  }, [rows, sort, key, switches]);
 }

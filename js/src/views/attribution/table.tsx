@@ -1,5 +1,5 @@
 import type { JSX, TargetedKeyboardEvent } from "preact";
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { flush } from "../../core/flush";
 import { parseHead } from "../../core/format";
 import { takesKeys } from "../../core/keyboard";
@@ -46,7 +46,7 @@ export function Table(props: TableProps): JSX.Element {
   const [cursor, setCursor] = useState(0);
   const focusNext = useRef(false);
   const part = rowWindow(rows.length, scroll.top, scroll.height);
-  const scale = barScale(all);
+  const scale = useMemo(() => barScale(all), [all]);
   const digits = digitsFor(scale.lo, scale.hi);
   const inTabOrder = Math.min(cursor, rows.length - 1);
 

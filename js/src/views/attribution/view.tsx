@@ -1,11 +1,12 @@
 import type { JSX } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import { headLabel } from "../../core/format";
 import { takesKeys } from "../../core/keyboard";
 import type { PanelProps } from "../../core/mount";
 import { useResource } from "../../core/resource";
 import { Segmented } from "../../core/ui";
 import { useView, ViewFrame } from "../../core/view";
+import type { AttributionRow } from "../../generated/protocol";
 import { optimistic } from "../ablation/store";
 import { CopyButton } from "./copy";
 import { toCsv } from "./csv";
@@ -22,6 +23,8 @@ const SCOPES = [
   { value: "mean", label: "all prompts", title: "mean over the prompts" },
   { value: "selected", label: "this prompt", title: "the selected prompt only" },
 ] as const;
+
+const NO_ROWS: readonly AttributionRow[] = [];
 
 /** What each part of the model adds to the metric directly, before and after the interventions. */
 export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Element {
@@ -45,11 +48,14 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
   const ablated = switches.ablated.value;
 
   const { result } = loaded;
-  const all = result?.rows ?? [];
+  const all = result?.rows ?? NO_ROWS;
   const question = [JSON.stringify(loaded.args), session.state.value.prompts_revision, all.length];
   const key = [...question, sorts, loaded.partial ? loaded.seq : ""].join(" ");
-  const order = useOrder(all, sort, key, (component) => ablated.has(component));
-  const rows = order.rows.filter((row) => matches(row.component, filter));
+  const order = useOrder(all, sort, key, ablated);
+  const rows = useMemo(
+    () => order.rows.filter((row) => matches(row.component, filter)),
+    [order.rows, filter],
+  );
 
   const toggle = (component: string) => {
     const on = !switches.ablated.peek().has(component);

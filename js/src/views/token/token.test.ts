@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
+import type { TokenStatsResult, TokensResult } from "../../generated/protocol";
+import { editArgs } from "./editor";
 import { chipTone, hitCount, lossTop, probText } from "./format";
 import { type Box, moveAmong, placeCard } from "./layout";
+import { readStats } from "./stats";
 
 /** Chips of the given widths, wrapped like text in a line of `room` pixels. */
 function wrap(widths: number[], room: number): Box[] {
@@ -91,4 +94,73 @@ it("never rounds a small probability to nothing", () => {
   expect(probText(0.00001)).toBe("<0.0001");
   expect(probText(0)).toBe("0.0000");
   expect(probText(Number.NaN)).toBe("–");
+});
+
+const summary = {
+  metric: "logit difference",
+  units: "logits",
+  n_prompts: 1,
+  baseline: 1,
+  current: 1,
+  revision: 1,
+};
+const tokens: TokensResult = {
+  summary,
+  prompt: 3,
+  n_prompts: 8,
+  text: "a b",
+  correct: " x",
+  wrong: " y",
+  corrupted: null,
+  tokens: [
+    { id: 0, text: "<bos>" },
+    { id: 1, text: "a" },
+  ],
+  answer: null,
+};
+
+describe("the editor", () => {
+  const fields = { text: "c", correct: "", wrong: "", corrupted: "d" };
+
+  it("sends its own prompt, whichever is selected by then", () => {
+    expect(editArgs(tokens, fields)).toEqual({
+      prompt: 3,
+      text: "c",
+      correct: "",
+      wrong: "",
+      corrupted: null,
+    });
+  });
+
+  it("sends a corrupted prompt only where there is one", () => {
+    expect(editArgs({ ...tokens, corrupted: "a z" }, fields).corrupted).toBe("d");
+  });
+});
+
+it("reads the numbers of each position from the reply", () => {
+  const buffers: DataView[] = [];
+  const array = (values: number[], shape = [values.length]) => {
+    buffers.push(new DataView(Float32Array.from(values).buffer));
+    return { buffer: buffers.length - 1, dtype: "float32" as const, shape, scale: 1, offset: 0 };
+  };
+  const texts = tokens.tokens;
+  const result: TokenStatsResult = {
+    summary,
+    prompt: 3,
+    tokens,
+    loss: array([0.5, Number.NaN]),
+    baseline_loss: array([0.25, Number.NaN]),
+    prob: array([0.5, Number.NaN]),
+    rank: array([0, 0]),
+    top_probs: array([0.75, 0.125, 0.5, 0.25], [2, 2]),
+    top_tokens: [texts, texts],
+  };
+  const stats = readStats(result, buffers);
+  expect(stats.loss[0]).toBe(0.5);
+  expect(stats.baselineLoss[0]).toBe(0.25);
+  expect(stats.top(1)).toEqual([
+    { token: texts[0], prob: 0.5 },
+    { token: texts[1], prob: 0.25 },
+  ]);
+  expect(stats.top(7)).toEqual([]);
 });

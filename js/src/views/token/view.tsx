@@ -34,7 +34,7 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const loaded = useResource(handle, "stats", "token_stats", { prompt: selection.prompt });
   const { result, buffers } = loaded;
   const stats = useMemo(() => (result ? readStats(result, buffers) : null), [result, buffers]);
-  const top = useMemo(() => (stats ? lossTop(stats.loss, stats.baselineLoss) : 1), [stats]);
+  const top = useMemo(() => (stats ? lossTop(stats.loss, stats.baselineLoss) : FIRST_TOP), [stats]);
   const [hover, setHover] = useState<Hover | null>(null);
   const body = useRef<HTMLDivElement>(null);
   const editor = useEditor(session.change.bind(session));
@@ -159,6 +159,8 @@ function Card(props: {
 }
 
 const CARD_WIDTH = 460;
+/** The legend before the first reply. */
+const FIRST_TOP = 6;
 
 function Legend(props: { color: TokenColor; stats: TokenStats | null; top: number }): JSX.Element {
   const { color, stats, top } = props;

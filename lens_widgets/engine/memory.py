@@ -1,0 +1,52 @@
+"""How many rows fit the device, and what running out of memory looks like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+SHARE = 0.25
+"""Of the free memory, what a sweep takes unless told otherwise."""
+
+CEILING_BYTES = 1 << 30
+"""More than this makes no sweep faster."""
+
+
+def row_budget(model: Any, n_pos: int, all_logits: bool, max_memory_gb: float | None) -> int:
+    """Rows of ``n_pos`` tokens that fit the budget, by the widest moment of a block."""
+    cfg = model.cfg
+    parameter = next(iter(model.parameters()))
+    d_mlp = getattr(cfg, "d_mlp", None) or 4 * cfg.d_model
+    per_token = 4 * (3 * d_mlp + 12 * cfg.d_model)
+    if all_logits:
+        per_token += 3 * 4 * cfg.d_vocab
+    row = n_pos * (per_token + 3 * 4 * cfg.n_heads * n_pos)
+    if max_memory_gb is None:
+        budget = min(CEILING_BYTES, int(SHARE * free_bytes(parameter.device)))
+    else:
+        budget = int(max_memory_gb * 2**30)
+    return max(1, budget // row)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Free memory of the device a model is on."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return 4 * CEILING_BYTES
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch failed for want of memory, on a GPU or on the host."""
+    text = str(error).lower()
+    return (
+        isinstance(error, torch.cuda.OutOfMemoryError)
+        or "out of memory" in text
+        or "can't allocate memory" in text
+        or "not enough memory" in text
+    )
