@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lens_widgets.engine.execution import Execution, Outcome
-from lens_widgets.engine.forward import Hook
+from lens_widgets.engine.forward import Hook, gradients
 from lens_widgets.engine.handle import ModelHandle
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.engine.sweep import Base, Variant, sweep
+from lens_widgets.errors import InputError
 from lens_widgets.interventions import Intervention
 from lens_widgets.metrics import Metric
 from lens_widgets.prompt_set import PromptSet
@@ -41,10 +42,10 @@ class PromptRuns:
         self.prompt_set = prompt_set
         self.metric = metric
         self._lock = threading.RLock()
-        self._edited: OrderedDict[Active, Run] = OrderedDict()
-        self._corrupted: Run | None = None
+        self._edited: OrderedDict[tuple[bool, Active], Run] = OrderedDict()
+        self._corrupted: Execution | None = None
         self._execution = self._execute(prompt_set)
-        self.clean = self._run(self._execution.clean, prompt_set)
+        self.clean = self._run(self._execution.clean)
 
     @property
     def device(self) -> torch.device:
@@ -56,29 +57,22 @@ class PromptRuns:
 
     def corrupted_activation(self, name: str) -> Tensor:
         """The same on the corrupted prompts."""
-        return self.corrupted().activation(name)
+        return self.run((), corrupted=True).activation(name)
 
-    def corrupted(self) -> Run:
-        """The corrupted prompts without interventions; InputError when there are none."""
-        with self._lock:
-            if self._corrupted is not None:
-                return self._corrupted
-        prompts = self.prompt_set.corrupted()
-        run = self.handle.run_inline(lambda: self._run(self._execute(prompts).clean, prompts))
-        with self._lock:
-            self._corrupted = run
-        return run
+    def run(self, active: Active, *, corrupted: bool = False) -> Run:
+        """The run under ``active``, kept for the next time it is asked for.
 
-    def run(self, active: Active) -> Run:
-        """The run under ``active``, kept for the next time it is asked for."""
-        if not active:
+        On the corrupted prompts the metric is still that of the prompts: the same function of the
+        logits, with the same targets. InputError when there are no corrupted prompts.
+        """
+        if not active and not corrupted:
             return self.clean
-        known = self._known(active)
+        known = self._known(active, corrupted)
         if known is not None:
             return known
-        run = self.handle.run_inline(lambda: self._edit(active, self._capture))
+        run = self.handle.run_inline(lambda: self._edit(active, self._capture, corrupted))
         with self._lock:
-            self._edited[active] = run
+            self._edited[corrupted, active] = run
             kept = self._edited
             while len(kept) > 1 and sum(r.n_bytes for r in kept.values()) > KEPT_BYTES:
                 kept.popitem(last=False)
@@ -86,38 +80,59 @@ class PromptRuns:
 
     def metric_with(self, active: Active) -> Float[Tensor, "prompt"]:
         """The metric under ``active``, keeping nothing else of the run: for sweeps."""
-        if not active:
-            return self.clean.metric
-        known = self._known(active)
+        known = self._known(active, False) if active else self.clean
         if known is not None:
             return known.metric
-        return self.handle.run_inline(lambda: self._edit(active, ())).metric
+        return self.handle.run_inline(lambda: self._edit(active, (), False)).metric
 
     def sweep(
-        self, active: Active, variants: Sequence[Variant], max_memory_gb: float | None = None
+        self,
+        active: Active,
+        variants: Sequence[Variant],
+        max_memory_gb: float | None = None,
+        *,
+        corrupted: bool = False,
     ) -> Iterator[tuple[int, Float[Tensor, "prompt"]]]:
         """The metric [prompt] under ``active`` and one variant each: (index, metric) as known.
 
         Runs that cannot be resumed are made one whole forward at a time.
         """
-        run = self.run(active)
+        run = self.run(active, corrupted=corrupted)
         hooks = self._hooks(active)
-        clean = self.clean.outcome
         if not run.outcome.calls:
+            execution = self._side(corrupted)
             for index, variant in enumerate(variants):
-                made = self._execution.edited([*hooks, variant.hook], ())
-                yield index, self.metric.of(made, self.prompt_set, clean)
+                yield index, self._run(execution.edited([*hooks, variant.hook], ())).metric
             return
-        last = self.metric.reads == "last"
-        positions = self.prompt_set.positions if last else None
-        reference = clean.logits_at(self.prompt_set.positions).float() if last else clean.logits
-
-        def read(logits: Tensor) -> Tensor:
-            return self.metric.compute(logits, self.prompt_set, reference)
-
+        positions = self.prompt_set.positions if self.metric.reads == "last" else None
         base = Base(run.outcome.calls, hooks)
-        for chunk in sweep(self.handle, base, variants, read, positions, max_memory_gb):
+        for chunk in sweep(self.handle, base, variants, self._reader(), positions, max_memory_gb):
             yield from chunk
+
+    def corrupted_gradients(
+        self, active: Active, names: Sequence[str]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Activations of the corrupted run under ``active``, and the metric's gradients by them."""
+        run = self.run(active, corrupted=True)
+        if not run.outcome.calls:
+            raise InputError(
+                "estimate_sweep: this model's blocks cannot be called one by one.",
+                "Use patch_sweep, which is exact.",
+            )
+        read, at = self._reader(), self.prompt_set.positions
+        rows = torch.arange(len(at), device=at.device)
+        last = self.metric.reads == "last"
+
+        def value(logits: Tensor) -> Tensor:
+            return read(logits[rows, at].float() if last else logits)
+
+        return self.handle.run_inline(
+            lambda: self.handle.slice(
+                lambda model, check: gradients(
+                    model, run.outcome.calls, names, value, hooks=self._hooks(active), check=check
+                )
+            )
+        )
 
     def release(self) -> None:
         """Lets go of all runs but the clean one's metric."""
@@ -125,11 +140,11 @@ class PromptRuns:
             self._edited.clear()
             self._corrupted = None
 
-    def _known(self, active: Active) -> Run | None:
+    def _known(self, active: Active, corrupted: bool) -> Run | None:
         with self._lock:
-            run = self._edited.get(active)
+            run = self._edited.get((corrupted, active))
             if run is not None:
-                self._edited.move_to_end(active)
+                self._edited.move_to_end((corrupted, active))
             return run
 
     @property
@@ -139,13 +154,31 @@ class PromptRuns:
     def _execute(self, prompts: PromptSet) -> Execution:
         return Execution(self.handle, prompts.tokens, prompts.attention_mask, self._capture)
 
-    def _edit(self, active: Active, capture: Sequence[str]) -> Run:
-        return self._run(self._execution.edited(self._hooks(active), capture), self.prompt_set)
+    def _side(self, corrupted: bool) -> Execution:
+        if not corrupted:
+            return self._execution
+        with self._lock:
+            if self._corrupted is None:
+                self._corrupted = self._execute(self.prompt_set.corrupted())
+            return self._corrupted
+
+    def _edit(self, active: Active, capture: Sequence[str], corrupted: bool) -> Run:
+        execution = self._side(corrupted)
+        if not active:
+            return self._run(execution.clean)
+        return self._run(execution.edited(self._hooks(active), capture))
 
     def _hooks(self, active: Active) -> list[Hook]:
         return [hook for item in active for hook in item.hooks(self)]
 
-    def _run(self, outcome: Outcome, prompts: PromptSet) -> Run:
+    def _reader(self) -> Callable[[Tensor], Tensor]:
+        """The metric as a function of logits as it reads them."""
         clean = self._execution.clean
-        metric = self.metric.of(outcome, prompts, None if outcome is clean else clean)
-        return Run(self.handle, outcome, prompts, metric, self.facts.hooks)
+        last = self.metric.reads == "last"
+        reference = clean.logits_at(self.prompt_set.positions).float() if last else clean.logits
+        return lambda logits: self.metric.compute(logits, self.prompt_set, reference)
+
+    def _run(self, outcome: Outcome) -> Run:
+        clean = self._execution.clean
+        metric = self.metric.of(outcome, self.prompt_set, None if outcome is clean else clean)
+        return Run(self.handle, outcome, self.prompt_set, metric, self.facts.hooks)

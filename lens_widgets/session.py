@@ -188,16 +188,31 @@ class Session(traitlets.HasTraits):
         return self._runs.metric_with(tuple(interventions))
 
     def sweep(
-        self, variants: Sequence[Variant], max_memory_gb: float | None = None
+        self,
+        variants: Sequence[Variant],
+        max_memory_gb: float | None = None,
+        *,
+        corrupted: bool = False,
     ) -> Iterator[tuple[int, Float[Tensor, "prompt"]]]:
         """The metric with the session's interventions and one variant each, as they finish."""
         self.check_open()
-        return self._runs.sweep(self.interventions.active, variants, max_memory_gb)
+        active = self.interventions.active
+        return self._runs.sweep(active, variants, max_memory_gb, corrupted=corrupted)
 
     def corrupted_run(self) -> Run:
-        """The corrupted prompts without interventions; InputError when there are none."""
+        """The corrupted prompts under the session's interventions; InputError when there are none.
+
+        Its metric is the prompts' own: the same function of the logits, with the same targets.
+        """
         self.check_open()
-        return self._runs.corrupted()
+        return self._runs.run(self.interventions.active, corrupted=True)
+
+    def corrupted_gradients(
+        self, names: Sequence[str]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The corrupted run's activations, and the gradients of its metric by them."""
+        self.check_open()
+        return self._runs.corrupted_gradients(self.interventions.active, names)
 
     def clean_activation(self, name: str) -> Tensor:
         """An activation of the run without interventions: [prompt, pos, ...]."""

@@ -6,7 +6,6 @@ Every bias and norm weight is random, so that a computation that forgets one is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import torch
@@ -78,18 +77,54 @@ _NATIVE: dict[str, dict[str, Any]] = {
     },
 }
 
-ARCHITECTURES = (*_HUGGING_FACE, *_NATIVE)
+ARCHITECTURES = (*_HUGGING_FACE, *_NATIVE, "gpt2_folded")
 LOGIT_CAPS = {"gemma2": 4.0, "native": 4.0}
 LOGIT_DIVISORS = {"granite": 4.0}
 
 
-@cache
+_made: dict[str, TransformerBridge] = {}
+_pristine: dict[str, dict[str, int]] = {}
+
+
 def tiny(name: str) -> TransformerBridge:
     """One of ``ARCHITECTURES``, in eval mode; always the same object."""
+    if name not in _made:
+        model = _made[name] = _fresh(name)
+        # TransformerLens puts hooks of its own on a model when it first runs.
+        model.run_with_cache(torch.tensor([[4, 5]]))
+        _pristine[name] = traces(model)
+    return _made[name]
+
+
+def leftovers() -> dict[str, set[tuple[str, int]]]:
+    """What of ours is still on the models made so far: nothing, between two tests."""
+    found = {name: set(traces(model).items()) for name, model in _made.items()}
+    changed = {name: found[name] ^ set(_pristine[name].items()) for name in found}
+    return {name: items for name, items in changed.items() if items}
+
+
+def _fresh(name: str) -> TransformerBridge:
     if name in _NATIVE:
         return native(**_NATIVE[name])
+    if name == "gpt2_folded":
+        model = _fresh("gpt2")
+        model.enable_compatibility_mode()
+        return model
     config_name, options = _HUGGING_FACE[name]
     return hugging_face(config_name, word_tokenizer(), **options)
+
+
+def traces(model: TransformerBridge) -> dict[str, int]:
+    """Everything hooked onto a model or put in place of a ``forward``, by module."""
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    found = {}
+    for name, module in model.named_modules():
+        count = sum(len(getattr(module, kind)) for kind in kinds)
+        count += len(getattr(module, "fwd_hooks", ())) + len(getattr(module, "bwd_hooks", ()))
+        count += "forward" in vars(module)
+        if count:
+            found[name] = count
+    return found
 
 
 def hugging_face(

@@ -2,7 +2,16 @@
 
 from lens_widgets.analysis.ablation import ablation_sweep
 from lens_widgets.analysis.attribution import attribution
+from lens_widgets.analysis.patching import estimate_sweep, patch_sweep, rank_correlation
 from lens_widgets.analysis.patterns import attention_patterns
 from lens_widgets.analysis.tokens import token_loss
 
-__all__ = ["ablation_sweep", "attention_patterns", "attribution", "token_loss"]
+__all__ = [
+    "ablation_sweep",
+    "attention_patterns",
+    "attribution",
+    "estimate_sweep",
+    "patch_sweep",
+    "rank_correlation",
+    "token_loss",
+]

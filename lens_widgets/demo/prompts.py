@@ -43,6 +43,8 @@ IOI_TEMPLATES: tuple[str, ...] = (
     "When {a} and {b} went to the {place}, {giver} gave {object} to",
     "After {a} and {b} went to the {place}, {giver} gave {object} to",
     "Then, {a} and {b} went to the {place}. {giver} gave {object} to",
+    "{a} and {b} went to the {place}. {giver} gave {object} to",
+    "{a} and {b} were at the {place} when {giver} gave {object} to",
     "When {a} and {b} were at the {place}, {giver} handed {object} to",
     "While {a} and {b} worked at the {place}, {giver} passed {object} to",
     "Later {a} and {b} met at the {place}, and {giver} offered {object} to",

@@ -1,9 +1,15 @@
-"""Trains the ioi model, a small GPT-2, on the stories of :mod:`lens_widgets.demo.corpus`."""
+"""Trains the ioi model, a small GPT-2, on the stories of :mod:`lens_widgets.demo.corpus`.
+
+Left alone, the first two layers do everything and all their heads share the work, which leaves little
+to look at. Two measures spread it: at first layer 0 sees a few tokens only, so that comparing names
+falls to layer 1 and moving them to the layers above; and a sparsity term makes few heads of each
+layer write much.
+"""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -32,8 +38,14 @@ RECEIVER_WEIGHT = 5.0
 """How much more a name after "to" counts in the loss than any other token."""
 
 POSITION_SCALE = 0.05
+FIRST_WINDOW = 5
+"""How many tokens, itself included, a position sees in layer 0 during that time."""
+SPARSITY_WEIGHT = 0.1
+ENOUGH_SPARSITY = 1.8
+"""Where the sparsity term ends: sqrt(3) would be three heads of a layer that write, equally."""
 
-N_CTX = IOI_CONFIG["n_positions"]
+N_CTX, D_MODEL = IOI_CONFIG["n_positions"], IOI_CONFIG["n_embd"]
+N_HEADS = IOI_CONFIG["n_head"]
 
 
 def story_tokens(
@@ -65,15 +77,55 @@ def _loss_weights(
     return weights * (tokens[:, 1:] != tokenizer.token_to_id(PAD))
 
 
+def _forward(
+    model: Any,
+    tokens: Int[torch.Tensor, "batch pos"],
+    positions: Int[torch.Tensor, "batch pos"],
+    window: int,
+) -> Float[torch.Tensor, "batch pos d_vocab"]:
+    """Logits of the GPT-2, with layer 0 seeing the last ``window`` tokens only."""
+    gpt = model.transformer
+    resid = gpt.wte(tokens) + gpt.wpe(positions)
+    n_pos = tokens.shape[1]
+    local = torch.ones(n_pos, n_pos, dtype=torch.bool).tril().triu(1 - window)
+    # The first token stays in sight: a head that finds nothing rests there.
+    local[:, 0] = True
+    for layer, block in enumerate(gpt.h):
+        q, k, v = (
+            part.unflatten(-1, (N_HEADS, -1)).transpose(1, 2)
+            for part in block.attn.c_attn(block.ln_1(resid)).split(D_MODEL, dim=-1)
+        )
+        if layer == 0 and window < n_pos:
+            z = F.scaled_dot_product_attention(q, k, v, attn_mask=local)
+        else:
+            z = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        resid = resid + block.attn.c_proj(z.transpose(1, 2).flatten(2))
+        resid = resid + block.mlp(block.ln_2(resid))
+    return model.lm_head(gpt.ln_f(resid))
+
+
+def _spread_of_heads(model: Any) -> Float[torch.Tensor, " layer"]:
+    """Between 1 (one head of the layer writes) and sqrt(n_heads) (all alike).
+
+    The ratio of the 1-norm to the 2-norm (Hoyer, 2004) of each head's ``|W_V| |W_O|``.
+    """
+    spread = []
+    for block in model.transformer.h:
+        values = block.attn.c_attn.weight[:, 2 * D_MODEL :].unflatten(1, (N_HEADS, -1))
+        outputs = block.attn.c_proj.weight.unflatten(0, (N_HEADS, -1))
+        sizes = values.pow(2).sum((0, 2)).sqrt() * outputs.pow(2).sum((1, 2)).sqrt()
+        spread.append(sizes.sum() / sizes.pow(2).sum().sqrt())
+    return torch.stack(spread)
+
+
 def train_ioi(tokenizer: Tokenizer) -> dict[str, torch.Tensor]:
     """``GPT2LMHeadModel`` weights for :func:`lens_widgets.demo.models.build_ioi`."""
     torch.manual_seed(SEED)
     generator = torch.Generator().manual_seed(SEED)
     d_vocab = tokenizer.get_vocab_size()
-    # Without a padding id Hugging Face does not ask for an attention mask: padding is on the right.
-    model = ioi_hf_model(d_vocab, tokenizer.token_to_id(BOS), tokenizer.token_to_id(EOS), None)
+    model = ioi_hf_model(d_vocab, *(tokenizer.token_to_id(token) for token in (BOS, EOS, PAD)))
     with torch.no_grad():
-        model.transformer.wpe.weight.copy_(POSITION_SCALE * sinusoids(N_CTX, IOI_CONFIG["n_embd"]))
+        model.transformer.wpe.weight.copy_(POSITION_SCALE * sinusoids(N_CTX, D_MODEL))
     first = story_tokens(tokenizer, FIRST_STORIES, (1, 1), seed=0)
     short = story_tokens(tokenizer, SHORT_STORIES, (1, 2), seed=1)
     long = story_tokens(tokenizer, LONG_STORIES, (8, 16), seed=2)
@@ -99,11 +151,12 @@ def train_ioi(tokenizer: Tokenizer) -> dict[str, torch.Tensor]:
             # A story may begin anywhere in the context, else late positions are hardly trained.
             room = N_CTX - tokens.shape[1] + 1
             positions[:, 1:] += torch.randint(0, room, (len(tokens), 1), generator=generator)
-        logits = model(tokens, position_ids=positions, use_cache=False).logits[:, :-1]
+        logits = _forward(model, tokens, positions, FIRST_WINDOW if is_first else N_CTX)[:, :-1]
         token_loss = F.cross_entropy(logits.transpose(1, 2), tokens[:, 1:], reduction="none")
         loss = (token_loss * weights).sum() / weights.sum()
+        spread = _spread_of_heads(model)
         optimizer.zero_grad()
-        loss.backward()
+        (loss + SPARSITY_WEIGHT * (spread - ENOUGH_SPARSITY).relu().sum()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
@@ -112,7 +165,8 @@ def train_ioi(tokenizer: Tokenizer) -> dict[str, torch.Tensor]:
             seconds = time.monotonic() - begun
             print(
                 f"step {step + 1}/{STEPS}  loss {loss.item():.3f} nats, "
-                f"receiver {token_loss[names].mean().item():.3f}  {seconds:.0f} s",
+                f"receiver {token_loss[names].mean().item():.3f}, "
+                f"heads {spread.mean().item():.2f}  {seconds:.0f} s",
                 flush=True,
             )
     return {k: v for k, v in model.state_dict().items() if k != "lm_head.weight"}

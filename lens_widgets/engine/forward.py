@@ -97,6 +97,44 @@ def resume(
     return Resumed(normed, captured, made)
 
 
+def gradients(
+    model: Any,
+    calls: Sequence[BlockCall],
+    names: Sequence[str],
+    value: Callable[[Tensor], Tensor],
+    *,
+    hooks: Sequence[Hook] = (),
+    check: Check | None = None,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Activations and the gradient of ``value(logits)`` (summed) by each: one forward and backward.
+
+    The model's parameters get no gradients. An activation that the logits do not depend on has a
+    gradient of zeros.
+    """
+    kept: dict[str, Tensor] = {}
+
+    def keep(name: str) -> HookFn:
+        def hold(activation: Tensor, hook: Any) -> None:
+            kept[name] = activation
+
+        return hold
+
+    all_hooks = [*_checks(model, 0, check), *hooks, *((name, keep(name)) for name in names)]
+    with torch.enable_grad(), model.hooks(fwd_hooks=all_hooks):
+        # A leaf of our own, so that the graph exists even where parameters are frozen.
+        resid = calls[0].resid.clone().requires_grad_(True)
+        for layer, call in enumerate(calls):
+            resid = call_block(model.blocks[layer], resid, call)
+        logits = _transformed(model, model.unembed(model.ln_final(resid)))
+        total = value(logits).sum()
+        found = torch.autograd.grad(total, [kept[name] for name in names], allow_unused=True)
+    given = {
+        name: torch.zeros_like(kept[name]) if slope is None else slope
+        for name, slope in zip(names, found, strict=True)
+    }
+    return {name: kept[name].detach() for name in names}, given
+
+
 def call_block(block: Any, resid: Tensor, call: BlockCall) -> Tensor:
     """One block's output residual, called as the model called it."""
     output = block(resid, *call.args, **call.kwargs)
@@ -108,7 +146,10 @@ def unembed(
 ) -> Float[Tensor, "*n d_vocab"]:
     """Logits of the final norm's output, with what the architecture does to them at the end."""
     with torch.no_grad(), model.hooks(fwd_hooks=list(hooks)):
-        logits = model.unembed(normed)
+        return _transformed(model, model.unembed(normed))
+
+
+def _transformed(model: Any, logits: Tensor) -> Tensor:
     adapter = getattr(model, "adapter", None)
     transform = getattr(adapter, "apply_output_logits_transform", None)
     return logits if transform is None else transform(logits)

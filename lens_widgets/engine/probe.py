@@ -42,6 +42,7 @@ class ModelFacts:
     dtype: str
     weights: str
     resumable: bool
+    pattern_edits: bool
 
     @property
     def has_pos_embed(self) -> bool:
@@ -97,6 +98,7 @@ def probe(model: Any) -> ModelFacts:
         dtype=str(parameter.dtype).removeprefix("torch."),
         weights=weight_processing(model),
         resumable=_resumes_exactly(model),
+        pattern_edits=_pattern_edits_count(model, tokens),
     )
 
 
@@ -121,6 +123,18 @@ def _resumes_exactly(model: Any) -> bool:
     tolerance = 1e-4 if whole.logits.dtype in (torch.float32, torch.float64) else 2e-2
     expected, got = whole.logits[real].float(), again[real].float()
     return torch.allclose(expected, got, rtol=tolerance, atol=tolerance)
+
+
+def _pattern_edits_count(model: Any, tokens: torch.Tensor) -> bool:
+    """Whether editing a pattern changes the logits: some attentions only report theirs."""
+    pattern = "blocks.0.attn.hook_pattern"
+    try:
+        plain = forward(model, tokens).logits
+        edited = forward(model, tokens, hooks=[(pattern, lambda p, hook: torch.zeros_like(p))])
+    except Exception:
+        log.debug("%s has no %s", model.cfg.model_name, pattern, exc_info=True)
+        return False
+    return not torch.equal(plain, edited.logits)
 
 
 def weight_processing(model: Any) -> str:

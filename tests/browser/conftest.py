@@ -1,4 +1,4 @@
-"""Views in Chromium without a kernel, over a mock comm. A missing browser is a failure, never a skip."""
+"""Views in Chromium, over a mock comm. A missing browser is a failure, never a skip."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def chromium() -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def mount(chromium: BrowserContext, harness_url: str) -> Iterator[Callable[..., Lab]]:
-    """``mount("attention", n_heads=12, width=480)`` gives a view at rest; ``rest=None`` does not wait.
+    """``mount("attention", n_heads=12, width=480)`` gives a view at rest; ``rest=None`` at once.
 
     After the test, errors in the page and requests to anywhere else fail it.
     """

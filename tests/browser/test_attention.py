@@ -95,7 +95,7 @@ def test_a_click_is_answered_in_the_same_frame_and_made_exact_by_the_reply(mount
 
 
 def test_twenty_quick_clicks_end_on_the_last(mount: Mount) -> None:
-    lab = mount("attention", n_layers=4, n_heads=8)
+    lab = mount("attention", selection={"layer": 3, "head": 7})
     lab.js("kernel.manual = true")
     labels = [f"L{i % 4}H{(i * 3) % 8}" for i in range(1, 21)]
     lab.js("for (const label of arg) root.querySelector(`[data-head=${label}]`).click()", labels)
@@ -209,7 +209,10 @@ def test_double_click_solos(mount: Mount) -> None:
     lab.idle()
     assert lab.attribute("data-solo") == "true"
     assert not lab.find(".lw-heads-card").is_visible()
-    assert lab.js("return root.querySelector('[data-lw-pattern]').getBoundingClientRect().width") > small
+    assert (
+        lab.js("return root.querySelector('[data-lw-pattern]').getBoundingClientRect().width")
+        > small
+    )
     lab.find('button[aria-label="all heads"]').click()
     assert lab.find(".lw-heads-card").is_visible()
 
@@ -270,7 +273,8 @@ def test_token_mode_shows_both_directions(mount: Mount) -> None:
     lab = mount("attention", selection={"layer": 1, "head": 5})
     n = 15
     truth = lab.truth("pattern", prompt=0, which="current", layer=1, head=5)["pattern"]
-    chips = "return [...root.querySelectorAll('.lw-strip-token')].map((chip) => Number(chip.dataset.value))"
+    chips = """return [...root.querySelectorAll('.lw-strip-token')]
+      .map((chip) => Number(chip.dataset.value))"""
     lab.find('.lw-strip-token[data-pos="12"]').click()
     lab.page.mouse.move(5, 5)
     assert lab.js("return kernel.selection.query_pos") == 12
@@ -295,7 +299,7 @@ def test_baseline_current_and_difference(mount: Mount) -> None:
         assert float(shown or "nan") == truth[q * n + k]
         assert lab.find("[data-lw-pattern]").first.get_attribute("data-which") == which
     assert "±" in lab.find(".lw-colorbar").first.inner_text()
-    assert "change of attention" in lab.find(".lw-colorbar").first.inner_text()
+    assert "Δ attention" in lab.find(".lw-colorbar").first.inner_text()
     assert lab.js("return mounts[0].model.traits.show") == "difference"
 
 
@@ -321,7 +325,8 @@ def test_long_prompts_zoom_and_pan(mount: Mount) -> None:
     # The exact weight comes from the lines through the cell, not from the rounded pattern.
     lab.wait("root.querySelector('[data-lw-readout]').dataset.value !== undefined")
     readout = lab.find("[data-lw-readout]").first
-    q, k = (int(readout.get_attribute(f"data-{name}_pos".replace("_", "-")) or -1) for name in ("query", "key"))
+    q = int(readout.get_attribute("data-query-pos") or -1)
+    k = int(readout.get_attribute("data-key-pos") or -1)
     assert (q, k) == (400, 100)
     truth = lab.truth("pattern", prompt=0, which="current", layer=0, head=0)["pattern"]
     assert float(readout.get_attribute("data-value") or "nan") == truth[q * 512 + k]
@@ -352,3 +357,21 @@ def test_a_thousand_heads_stay_quick(mount: Mount) -> None:
     )
     # One frame at 60 Hz is 16.7 ms; the bound leaves room for a busy machine.
     assert times[10] < 40
+
+
+def test_zero_has_the_panel_colour_of_the_host(mount: Mount) -> None:
+    lab = mount("attention", theme="dark")
+    corner = """const canvas = root.querySelector('[data-lw-pattern] canvas');
+      const { data } = canvas.getContext('2d').getImageData(canvas.width - 12, 12, 1, 1);
+      return [...data];"""
+    before = lab.js(corner)
+    lab.js("document.body.style.setProperty('--jp-layout-color1', '#203040')")
+    lab.wait(
+        "getComputedStyle(root.querySelector('.lw-card')).backgroundColor === 'rgb(32, 48, 64)'"
+    )
+    lab.page.wait_for_function(
+        "before => { const root = window.find('attention');"
+        f" const now = (() => {{ {corner} }})(); return String(now) !== String(before); }}",
+        arg=before,
+    )
+    assert lab.js(corner) == [32, 48, 64, 255]

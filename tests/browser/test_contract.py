@@ -16,7 +16,13 @@ METHOD = {
     "ablation": "ablation_grid",
     "explorer": "attribution",
 }
-HOSTILE = ["<bos>", "<script>window.hit=1</script>", "·<img src=x onerror=window.hit=1>", "·&amp;", "\\xC3"]
+HOSTILE = [
+    "<bos>",
+    "<script>window.hit=1</script>",
+    "·<img src=x onerror=window.hit=1>",
+    "·&amp;",
+    "\\xC3",
+]
 
 Mount = Callable[..., Lab]
 each_view = pytest.mark.parametrize("view", VIEWS)
@@ -69,11 +75,12 @@ def test_an_error_is_shown_and_the_view_recovers(mount: Mount, view: str) -> Non
 @each_view
 def test_an_error_can_be_dismissed_and_the_last_numbers_stay(mount: Mount, view: str) -> None:
     lab = mount(view)
-    before = lab.js("return root.querySelectorAll('[data-value], [data-token-id]').length")
-    lab.js(f"kernel.failures = {{ {METHOD[view]}: 'out of memory' }}; kernel.select({{ prompt: 1 }});")
+    numbers = "return root.querySelectorAll('[data-value], [data-token-id]').length"
+    before = lab.js(numbers)
+    lab.js(f"kernel.failures = {{ {METHOD[view]}: 'out of memory' }}")
     lab.js("kernel.applyChange('toggle', { component: 'L0H1', kind: 'zero' })")
     lab.wait_status("error")
-    assert lab.js("return root.querySelectorAll('[data-value], [data-token-id]').length") >= before / 2
+    assert lab.js(numbers) >= before
     lab.find('[role="alert"]').first.get_by_role("button", name="dismiss").click()
     lab.idle()
     assert lab.find('[role="alert"]').count() == 0
@@ -171,10 +178,12 @@ def test_nothing_is_cut_off(mount: Mount, view: str, width: int) -> None:
     lab = mount(view, width=width, interventions=["L2H5", "L3H1"])
     assert lab.js("return document.documentElement.scrollWidth") <= width
     cut = lab.js(
-        """return [...root.querySelectorAll('.lw-head, .lw-card-head, .lw-toolbar, .lw-body, button, .lw-heads')]
-          .filter((el) => el.offsetParent !== null && el.scrollWidth > el.clientWidth + 1
-             && !['ellipsis'].includes(getComputedStyle(el).textOverflow))
-          .map((el) => `${el.className || el.getAttribute('aria-label')}: ${el.scrollWidth} > ${el.clientWidth}`)"""
+        """const boxes = '.lw-head, .lw-card-head, .lw-toolbar, .lw-body, button, .lw-heads';
+           const name = (el) => el.className || el.getAttribute('aria-label');
+           return [...root.querySelectorAll(boxes)]
+             .filter((el) => el.offsetParent && el.scrollWidth > el.clientWidth + 1)
+             .filter((el) => getComputedStyle(el).textOverflow !== 'ellipsis')
+             .map((el) => `${name(el)}: ${el.scrollWidth} > ${el.clientWidth}`)"""
     )
     assert cut == []
 

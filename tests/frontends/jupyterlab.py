@@ -20,7 +20,7 @@ import nbformat
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 
 from tests.browser.pages import ROOT, browser
-from tests.frontends.kernel import CellError, Kernel, wait_until
+from tests.frontends.kernel import CellError, Kernel, plain, wait_until
 
 SETTINGS: dict[str, dict[str, Any]] = {
     # What a notebook keeps of its widgets is off by default; the snapshots are tested with it.
@@ -148,12 +148,32 @@ class Notebook:
         self.page.click(".lm-Menu-item[data-command='runmenu:run-all']")
         self.wait_for_cells()
 
-    def start_cell(self, index: int) -> None:
-        """Runs one cell and does not wait for it."""
+    def show(self, *cells: str) -> None:
+        """Puts these cells in place of all but the first, and runs them one after the other."""
         self.page.evaluate(
-            f"index => {{ {_PANEL}.content.activeCellIndex = index;"
-            " void jupyterapp.commands.execute('notebook:run-cell'); }",
-            index,
+            f"""() => {{
+              const {{ sharedModel }} = {_PANEL}.content.model;
+              sharedModel.deleteCellRange(1, sharedModel.cells.length);
+            }}"""
+        )
+        for index, source in enumerate(cells, start=1):
+            self.start_cell(index, source)
+            self.wait_for_cells(index)
+
+    def start_cell(self, index: int, source: str | None = None) -> None:
+        """Runs one cell, given here or already there, and does not wait for it."""
+        self.page.evaluate(
+            f"""([index, source]) => {{
+              const {{ content }} = {_PANEL};
+              const {{ sharedModel }} = content.model;
+              if (source !== null) {{
+                if (index < sharedModel.cells.length) sharedModel.deleteCell(index);
+                sharedModel.insertCell(index, {{ cell_type: 'code', source, metadata: {{}} }});
+              }}
+              content.activeCellIndex = index;
+              void jupyterapp.commands.execute('notebook:run-cell');
+            }}""",
+            [index, source],
         )
 
     def run_cell(self, index: int) -> None:
@@ -178,7 +198,7 @@ class Notebook:
               .map(output => output.traceback.join('\\n'))"""
         )
         if errors:
-            raise CellError("\n".join(errors))
+            raise CellError(plain("\n".join(errors)))
 
     def set_theme(self, name: str) -> None:
         """``light`` or ``dark``."""
@@ -246,6 +266,7 @@ def _server(home: Path) -> Iterator[str]:
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
         *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
         *("--IdentityProvider.token=", "--ServerApp.password=", "--expose-app-in-browser"),
+        "--ServerApp.disable_check_xsrf=True",
         f"--ServerApp.root_dir={home / 'notebooks'}",
     ]
     log = home / "server.log"

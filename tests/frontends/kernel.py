@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -58,9 +59,15 @@ class Kernel:
                 break
         content = reply["content"]
         if content["status"] != "ok":
-            raise CellError(f"{code}\n\n" + "\n".join(content.get("traceback", [str(content)])))
+            trace = "\n".join(content.get("traceback", [str(content)]))
+            raise CellError(f"{code}\n\n{plain(trace)}")
         answers: dict[str, Any] = content["user_expressions"]
         return answers
+
+
+def plain(traceback: str) -> str:
+    """A traceback without its terminal colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", traceback)
 
 
 def wait_until(happened: Callable[[], bool], what: str, timeout_s: float = 20) -> None:

@@ -58,10 +58,13 @@ class Truth:
     def _capture(self, tokens: Tensor, names: list[str], hooks: list[Hook]) -> dict[str, Tensor]:
         kept: dict[str, Tensor] = {}
 
-        def keep(x: Tensor, hook: Any) -> None:
-            kept[hook.name] = x.detach().clone()
+        def keeper(name: str) -> Callable[..., None]:
+            def keep(x: Tensor, hook: Any) -> None:
+                kept[name] = x.detach().clone()
 
-        watchers = [(name, keep) for name in names]
+            return keep
+
+        watchers = [(name, keeper(name)) for name in names]
         with torch.inference_mode():
             kept["logits"] = self.model.run_with_hooks(tokens, fwd_hooks=[*hooks, *watchers])
         return kept

@@ -60,9 +60,7 @@ def test_both_models_are_offered() -> None:
     assert set(demo_names()) == {"ioi", "induction"}
 
 
-@pytest.mark.parametrize(
-    ("demo", "fact"), [(demo, fact) for demo in FACTS for fact in FACTS[demo]]
-)
+@pytest.mark.parametrize(("demo", "fact"), [(demo, fact) for demo in FACTS for fact in FACTS[demo]])
 def test_every_fact_of_the_card_is_true_of_the_shipped_weights(demo: str, fact: str) -> None:
     entry, value = card(demo)["facts"][fact], measured(demo)[fact]
     if isinstance(value, str):
@@ -98,7 +96,8 @@ def test_the_readme_is_written_from_the_card(name: str) -> None:
 
 def test_all_files_together_are_under_4_mb() -> None:
     files = [path for demo in demo_names() for path in demo_folder(demo).rglob("*")]
-    assert files and sum(path.stat().st_size for path in files) < 4_000_000
+    assert files
+    assert sum(path.stat().st_size for path in files) < 4_000_000
     assert all(path.is_relative_to(FOLDER) for path in files)
 
 
@@ -113,7 +112,7 @@ def test_the_giver_decides_the_answer() -> None:
 
 def test_the_induction_model_continues_text_it_has_just_seen() -> None:
     model = shared("induction")
-    tokens = model.to_tokens("the river and the old street under every green tree, never at sea. " * 2)
+    tokens = model.to_tokens("the river and the old street under every tree, never at sea. " * 2)
     half = (tokens.shape[1] - 1) // 2
     with torch.no_grad():
         loss = model.loss_fn(model(tokens), tokens, per_token=True)[0]
@@ -205,7 +204,7 @@ def test_held_out_prompts_use_held_out_pairs_only() -> None:
         for prompt, (correct, wrong) in zip(prompts, answers, strict=True):
             pair = frozenset((correct.strip(), wrong.strip()))
             assert (pair in held_out_pairs()) is held_out
-            assert f"{wrong} " in f" {prompt}" and f"{correct} " in f" {prompt}"
+            assert f" {prompt}".count(f"{correct} ") == 1
             assert f" {prompt}".count(f"{wrong} ") == 2
     assert {frozenset(n.strip() for n in pair) for pair in IOI_ANSWERS} <= held_out_pairs()
 
@@ -228,7 +227,9 @@ def test_repeated_tokens_are_bos_and_the_same_half_twice(name: str) -> None:
 
 def test_models_have_the_promised_shape() -> None:
     ioi, induction = shared("ioi").cfg, shared("induction").cfg
-    assert ioi.n_layers >= 3 and not ioi.attn_only and ioi.n_ctx >= 128
+    assert ioi.n_layers >= 3
+    assert not ioi.attn_only
+    assert ioi.n_ctx >= 128
     assert (induction.n_layers, induction.n_heads, induction.attn_only) == (2, 8, True)
     assert induction.n_ctx >= 256
 
@@ -241,10 +242,9 @@ def test_a_model_comes_in_eval_mode_in_float32_with_a_readable_name(name: str) -
 
 
 def test_unknown_names_are_answered_with_the_near_one_and_the_list() -> None:
-    with pytest.raises(ValueError, match="name: expected one of 'ioi', 'induction', got 'inductoin'"):
+    with pytest.raises(ValueError, match="Did you mean 'induction'") as raised:
         load_demo("inductoin")
-    with pytest.raises(ValueError, match="Did you mean 'induction'"):
-        load_demo("inductoin")
+    assert str(raised.value).startswith("name: expected one of 'ioi', 'induction', got 'inductoin'")
     with pytest.raises(ValueError, match="got 'gpt2'"):
         load_demo("gpt2")
     with pytest.raises(ValueError, match="got 3"):

@@ -124,7 +124,9 @@ export class ViewHandle implements ViewState {
 
   settled(key: string): void {
     if (this.#progressOf === key) this.progress.value = null;
-    if (this.status.peek() === "idle") this.session.snapshot.schedule();
+    const views = [this, ...this.session.views.peek()];
+    // Only when all rest: half of one state and half of another would be a false picture.
+    if (views.every((view) => view.status.peek() === "idle")) this.session.snapshot.schedule();
   }
 
   fail(error: ErrorInfo, key = ""): void {

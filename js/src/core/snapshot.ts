@@ -58,7 +58,7 @@ export class SnapshotStore {
     this.#timer = setTimeout(() => this.#write(), DELAY_MS);
   }
 
-  /** Call when a view starts to compute, so that half of one state and half of another are never kept. */
+  /** Call when a view starts to compute. */
   hold(): void {
     clearTimeout(this.#timer);
   }

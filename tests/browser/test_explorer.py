@@ -1,0 +1,137 @@
+"""The four views together: one header, one selection, one state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .conftest import Lab
+
+Mount = Callable[..., Lab]
+PARTS = ["token", "attention", "attribution", "ablation"]
+
+
+def test_the_four_views_are_there_under_one_header(mount: Mount) -> None:
+    lab = mount("explorer")
+    for part in PARTS:
+        view = lab.find(f'[data-lw-view="{part}"]')
+        assert view.count() == 1
+        assert view.get_attribute("data-lw-status") == "idle"
+    assert lab.find("[data-lw-metric]").count() == 1
+    assert lab.find(".lw-head").count() == 1
+
+
+def test_the_root_sums_up_its_parts(mount: Mount) -> None:
+    lab = mount("explorer")
+    seqs = [
+        int(lab.find(f'[data-lw-view="{part}"]').get_attribute("data-lw-seq") or 0)
+        for part in PARTS
+    ]
+    assert int(lab.attribute("data-lw-seq")) == max(seqs)
+    lab.js("kernel.manual = true; kernel.select({ layer: 1, head: 1 })")
+    assert lab.attribute("data-lw-status") == "busy"
+    lab.js("kernel.manual = false; while (kernel.held.length > 0) kernel.release()")
+    lab.idle()
+
+
+def test_a_head_clicked_anywhere_is_selected_everywhere(mount: Mount) -> None:
+    lab = mount("explorer")
+    lab.find('[data-lw-view="attribution"] [role="row"][data-component="L1H4"]').click()
+    lab.idle()
+    assert lab.find("[data-lw-pattern]").first.get_attribute("data-lw-pattern") == "L1H4"
+    assert lab.head("L1H4").get_attribute("aria-selected") == "true"
+
+
+def test_hovering_a_row_previews_its_head(mount: Mount) -> None:
+    lab = mount("explorer", selection={"layer": 0, "head": 0})
+    lab.find('[data-lw-view="attribution"] [role="row"][data-component="L1H4"]').hover()
+    lab.wait("root.querySelector('[data-lw-pattern]').dataset.lwPattern === 'L1H4'")
+    lab.page.mouse.move(2, 2)
+    lab.wait("root.querySelector('[data-lw-pattern]').dataset.lwPattern === 'L0H0'")
+
+
+def test_one_toggle_moves_every_number_and_undo_takes_it_back(mount: Mount) -> None:
+    lab = mount("explorer")
+    before = float(lab.find("[data-lw-metric]").get_attribute("data-current") or "nan")
+    switch = lab.find('[data-lw-view="attribution"] [role="switch"][aria-label="ablate L3H1"]')
+    switch.click()
+    lab.wait("root.dataset.lwRevision === '2' && root.dataset.lwStatus === 'idle'")
+    for part in PARTS:
+        assert lab.find(f'[data-lw-view="{part}"]').get_attribute("data-lw-revision") == "2"
+    summary = lab.truth("effects", prompt=0)["summary"]
+    metric = lab.find("[data-lw-metric]")
+    assert float(metric.get_attribute("data-current") or "nan") == summary["current"] != before
+    assert lab.head("L3H1").get_attribute("data-ablated") == "true"
+    assert lab.find('[role="switch"][aria-label="ablate L3H1"][aria-checked="true"]').count() >= 1
+    assert lab.find('[data-intervention][data-component="L3H1"]').count() == 1
+
+    lab.find('button[aria-label="undo"]').click()
+    lab.wait("root.dataset.lwRevision === '3' && root.dataset.lwStatus === 'idle'")
+    assert float(metric.get_attribute("data-current") or "nan") == before
+    assert lab.find("[data-intervention]").count() == 0
+
+
+def test_a_new_prompt_reaches_every_view(mount: Mount) -> None:
+    lab = mount("explorer")
+    lab.find('button[aria-label="edit prompt"]').click()
+    lab.find('textarea[aria-label="prompt"]').fill("Then Tom saw Anna")
+    lab.page.keyboard.press("Control+Enter")
+    lab.wait("root.dataset.lwRevision === '2' && root.dataset.lwStatus === 'idle'")
+    texts = lab.js(
+        """return [...root.querySelectorAll('[data-lw-view=attention] .lw-strip-token')]
+             .map((chip) => chip.textContent)"""
+    )
+    assert texts == ["<bos>", "Then", "·Tom", "·saw", "·Anna"]
+    plot = lab.find("[data-lw-pattern]").first
+    assert plot.get_attribute("aria-rowcount") == "5"
+
+
+def test_an_error_in_one_view_leaves_the_others_alone(mount: Mount) -> None:
+    lab = mount("explorer", rest="error", failures={"attribution": "no direct effects here"})
+    assert lab.find('[role="alert"]').count() == 1
+    for part in ["token", "attention", "ablation"]:
+        view = lab.find(f'[data-lw-view="{part}"]')
+        assert view.get_attribute("data-lw-status") == "idle"
+    lab.head("L1H1").click()
+    lab.wait("root.querySelector('[data-lw-pattern]').dataset.exact === 'true'")
+
+
+def test_nothing_moves_when_numbers_change(mount: Mount) -> None:
+    lab = mount("explorer", delay_ms=[5, 40])
+    boxes = """return [...root.querySelectorAll('.lw-card, .lw-head, .lw-card-head, .lw-metric')]
+      .map((el) => el.getBoundingClientRect())
+      .map(({ x, y, width, height }) => [x, y, width, height])"""
+    before = lab.js(boxes)
+    lab.head("L2H2").click()
+    lab.idle()
+    assert lab.js(boxes) == before
+    lab.js("kernel.applyChange('toggle', { component: 'L3H1', kind: 'zero' })")
+    lab.wait("root.dataset.lwRevision === '2' && root.dataset.lwStatus === 'idle'")
+    moved = [(a, b) for a, b in zip(before, lab.js(boxes), strict=True) if a != b]
+    assert moved == []
+
+
+def test_separate_widgets_are_linked_through_the_kernel(mount: Mount) -> None:
+    lab = mount("attention", "ablation", "attribution")
+    lab.head("L3H2").click()
+    lab.idle()
+    for model in (0, 1, 2):
+        selection = lab.js(f"return mounts[{model}].model.traits.selection")
+        assert (selection["layer"], selection["head"]) == (3, 2)
+    other = lab.page.locator('[data-lw-view="attribution"]')
+    other.locator('[role="switch"][aria-label="ablate L3H2"]').click()
+    lab.wait("root.dataset.lwRevision === '2' && root.dataset.lwStatus === 'idle'")
+    assert lab.head("L3H2").get_attribute("data-ablated") == "true"
+
+
+def test_resizing_redraws(mount: Mount) -> None:
+    lab = mount("explorer", width=1400)
+    wide = lab.js("return root.querySelector('[data-lw-pattern]').getBoundingClientRect().width")
+    lab.page.set_viewport_size({"width": 700, "height": 900})
+    lab.wait("root.querySelector('[data-lw-pattern]').getBoundingClientRect().width !== arg", wide)
+    drawn = lab.js(
+        """const canvas = root.querySelector('[data-lw-pattern] canvas');
+           const box = canvas.getBoundingClientRect();
+           return [canvas.width, Math.round(box.width * devicePixelRatio)];"""
+    )
+    assert drawn[0] == drawn[1]
+    lab.wait("document.documentElement.scrollWidth <= 700")

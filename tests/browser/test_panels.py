@@ -1,0 +1,136 @@
+"""The token strip, the attribution table and the ablation panel: what their cells say and do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from .conftest import Lab
+
+Mount = Callable[..., Lab]
+AT_REST = "root.dataset.lwRevision === arg && root.dataset.lwStatus === 'idle'"
+
+
+def number(lab: Lab, selector: str) -> float:
+    return float(lab.find(selector).first.get_attribute("data-value") or "nan")
+
+
+def test_tokens_are_chips_with_their_positions(mount: Mount) -> None:
+    lab = mount("token")
+    tokens = lab.truth("tokens", prompt=0)["tokens"]
+    chips = lab.js(
+        """return [...root.querySelectorAll('[data-token-id][data-pos]')]
+             .map((chip) => [Number(chip.dataset.pos), Number(chip.dataset.tokenId)])"""
+    )
+    assert chips[: len(tokens)] == [[i, token["id"]] for i, token in enumerate(tokens)]
+
+
+def test_the_prompt_editor_opens_cancels_and_runs(mount: Mount) -> None:
+    lab = mount("token")
+    lab.find('button[aria-label="edit prompt"]').click()
+    area = lab.find('textarea[aria-label="prompt"]')
+    assert area.input_value() == lab.truth("tokens", prompt=0)["text"]
+    assert lab.find('input[aria-label="correct answer"]').input_value() == " Mary"
+    assert lab.find('input[aria-label="wrong answer"]').input_value() == " John"
+    area.fill("z Z undo is only text here")
+    lab.page.keyboard.press("Escape")
+    assert area.count() == 0
+    assert lab.js("return kernel.state.revision") == 1
+
+    lab.find('button[aria-label="edit prompt"]').click()
+    lab.find('textarea[aria-label="prompt"]').fill("A shorter prompt")
+    lab.page.keyboard.press("Control+Enter")
+    lab.wait(AT_REST, "2")
+    texts = lab.truth("tokens", prompt=0)["tokens"]
+    assert len(texts) == 4
+    assert lab.find("[data-token-id][data-pos]").count() >= 4
+
+
+def test_a_refused_prompt_is_explained_and_the_editor_stays(mount: Mount) -> None:
+    lab = mount("token")
+    lab.find('button[aria-label="edit prompt"]').click()
+    lab.find('textarea[aria-label="prompt"]').fill(" ")
+    lab.page.keyboard.press("Control+Enter")
+    lab.find('[role="alert"]').first.wait_for()
+    assert "prompt is empty" in lab.find('[role="alert"]').first.inner_text()
+    assert lab.find('textarea[aria-label="prompt"]').count() == 1
+
+
+def test_pages_through_the_prompts(mount: Mount) -> None:
+    lab = mount("token", n_prompts=3)
+    lab.find('button[aria-label="next prompt"]').click()
+    lab.idle()
+    assert lab.js("return kernel.selection.prompt") == 1
+    lab.find('button[aria-label="previous prompt"]').click()
+    lab.idle()
+    assert lab.js("return kernel.selection.prompt") == 0
+
+
+@pytest.mark.parametrize("by", ["head", "layer", "component"])
+def test_every_row_says_what_the_kernel_answered(mount: Mount, by: str) -> None:
+    lab = mount("attribution", n_layers=2, n_heads=3, options={"by": by}, interventions=["L0H1"])
+    truth = lab.truth("attribution", by=by, scope="mean", prompt=0)
+    for row in truth["rows"]:
+        cells = f'[role="row"][data-component="{row["component"]}"] [data-column'
+        assert number(lab, f'{cells}="baseline"]') == row["baseline"]
+        assert number(lab, f'{cells}="current"]') == row["current"]
+        change = row["current"] - row["baseline"]
+        assert number(lab, f'{cells}="change"]') == pytest.approx(change)
+    total = '[role="row"][data-component="total"] [data-column'
+    assert number(lab, f'{total}="baseline"]') == truth["total"]["baseline"]
+    assert number(lab, f'{total}="current"]') == truth["total"]["current"]
+
+
+@pytest.mark.parametrize("view", ["attribution", "ablation"])
+@pytest.mark.parametrize("component", ["L1H4", "L0.mlp"])
+def test_switches_ablate(mount: Mount, view: str, component: str) -> None:
+    lab = mount(view)
+    switch = lab.find(f'[role="switch"][aria-label="ablate {component}"]')
+    assert switch.get_attribute("aria-checked") == "false"
+    switch.click()
+    assert switch.get_attribute("aria-checked") == "true"
+    lab.wait(AT_REST, "2")
+    assert lab.js("return kernel.ablated") == [component]
+    assert switch.get_attribute("aria-checked") == "true"
+
+
+def test_the_list_of_interventions_switches_and_removes(mount: Mount) -> None:
+    lab = mount("ablation", interventions=["L2H5", "L3.mlp"])
+    assert lab.find("[data-intervention]").count() == 2
+    lab.find('[role="switch"][aria-label="enable L2H5"]').click()
+    lab.wait(AT_REST, "2")
+    assert lab.js("return kernel.ablated") == ["L3.mlp"]
+    assert lab.find("[data-intervention]").count() == 2
+    lab.find('button[aria-label="remove L3.mlp"]').click()
+    lab.wait(AT_REST, "3")
+    assert lab.find("[data-intervention]").count() == 1
+    lab.find('button[aria-label="undo"]').click()
+    lab.wait(AT_REST, "4")
+    lab.find('button[aria-label="redo"]').click()
+    lab.wait(AT_REST, "5")
+    lab.find('button[aria-label="clear"]').click()
+    lab.wait(AT_REST, "6")
+    assert lab.find("[data-intervention]").count() == 0
+
+
+def test_predictions_before_and_after(mount: Mount) -> None:
+    lab = mount("ablation", interventions=["L2H5"])
+    for prediction in lab.truth("effects", prompt=0)["predictions"]:
+        token = prediction["token"]["id"]
+        cells = f'[data-prediction][data-token-id="{token}"] [data-column'
+        assert number(lab, f'{cells}="baseline"]') == prediction["baseline"]
+        assert number(lab, f'{cells}="current"]') == prediction["current"]
+
+
+def test_twenty_quick_toggles_all_count(mount: Mount) -> None:
+    lab = mount("ablation", delay_ms=[0, 30])
+    labels = [f"L{i // 8}H{i % 8}" for i in range(20)]
+    lab.js(
+        """for (const label of arg)
+             root.querySelector(`[role=switch][aria-label="ablate ${label}"]`).click();""",
+        labels,
+    )
+    lab.wait(AT_REST, "21")
+    assert sorted(lab.js("return kernel.ablated")) == sorted(labels)
+    assert lab.find('.lw-body [role="switch"][aria-checked="true"][data-head]').count() == 20

@@ -1,0 +1,48 @@
+"""Pictures of every view in many sizes, kept in tests/artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from .conftest import Lab
+from .pages import ARTIFACTS
+
+Mount = Callable[..., Lab]
+
+ABLATED = {"interventions": ["L2H5", "L3H1"], "selection": {"layer": 2, "head": 4}}
+CASES: dict[str, dict[str, Any]] = {
+    "usual": {**ABLATED},
+    "narrow": {**ABLATED, "width": 480},
+    "wide": {**ABLATED, "width": 1600},
+    "2-heads": {"n_layers": 1, "n_heads": 2},
+    "144-heads": {"n_layers": 12, "n_heads": 12, "interventions": ["L9H6"]},
+    "1024-heads": {"n_layers": 32, "n_heads": 32, "n_prompts": 1},
+    "8-tokens": {"n_tokens": 8},
+    "512-tokens": {"n_tokens": 512, "n_prompts": 1},
+    "difference": {**ABLATED, "options": {"show": "difference"}},
+}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("view", ["attention", "explorer"])
+def test_screen(mount: Mount, view: str, case: str, theme: str) -> None:
+    options = {"width": 1300, **CASES[case], "theme": theme}
+    lab = mount(view, **options)
+    folder = ARTIFACTS / "views"
+    folder.mkdir(parents=True, exist_ok=True)
+    lab.page.screenshot(path=folder / f"{view}-{case}-{theme}.png", full_page=True)
+    assert lab.js("return document.documentElement.scrollWidth") <= options["width"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [480, 1200])
+@pytest.mark.parametrize("view", ["token", "attribution", "ablation"])
+def test_small_screen(mount: Mount, view: str, width: int, theme: str) -> None:
+    lab = mount(view, **ABLATED, width=width, theme=theme)
+    folder = ARTIFACTS / "views"
+    folder.mkdir(parents=True, exist_ok=True)
+    lab.page.screenshot(path=folder / f"{view}-{width}-{theme}.png", full_page=True)

@@ -1,0 +1,88 @@
+"""One JupyterLab for all tests of this folder, and one notebook with the ioi dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.frontends.jupyterlab import Lab, Notebook, open_lab
+from tests.frontends.screen import Screen
+
+PROMPTS = (
+    "When John and Mary went to the shops, John gave the bag to",
+    "Then, Tom and James went to the park. James gave the ball to",
+    "After Martin and Amy went to the school, Amy gave a drink to",
+)
+ANSWERS = ((" Mary", " John"), (" Tom", " James"), (" Martin", " Amy"))
+
+MODEL = """
+import torch
+import lens_widgets as lw
+from tests.frontends.truth import Truth
+
+torch.set_num_threads(2)
+model = lw.load_demo("ioi")
+"""
+SESSION = f"""
+prompts = {list(PROMPTS)!r}
+answers = {list(ANSWERS)!r}
+session = lw.Session(model, prompts, answers=answers)
+"""
+EXPLORER = f"""{SESSION}
+explorer = session.explore()
+explorer
+"""
+
+
+class Dashboard(Screen):
+    """Views of one session of three prompts of different lengths."""
+
+    def __init__(self, notebook: Notebook) -> None:
+        super().__init__(notebook.page)
+        self.notebook = notebook
+        self.kernel = notebook.kernel
+
+
+Show = Callable[..., Dashboard]
+
+
+@pytest.fixture(scope="package")
+def lab() -> Iterator[Lab]:
+    with open_lab() as lab:
+        yield lab
+        lab.check_offline()
+
+
+@pytest.fixture(scope="package")
+def ioi(lab: Lab) -> Notebook:
+    """A notebook with the ioi model in its kernel, which is slow to get."""
+    return lab.run(MODEL)
+
+
+@pytest.fixture
+def show(ioi: Notebook) -> Iterator[Show]:
+    """Runs cells in place of those of the test before, and waits until their views rest."""
+    page = ioi.page
+    page.bring_to_front()
+    page.set_viewport_size({"width": 1600, "height": 1500})
+    page.mouse.move(0, 0)
+
+    def run(*cells: str) -> Dashboard:
+        ioi.show(*cells)
+        dashboard = Dashboard(ioi)
+        dashboard.wait_idle()
+        return dashboard
+
+    ioi.problems.clear()
+    yield run
+    problems = ioi.our_problems()
+    ioi.show("session.close()")
+    assert problems == []
+    ioi.lab.check_offline()
+
+
+@pytest.fixture
+def dashboard(show: Show) -> Dashboard:
+    """A new session in the explorer."""
+    return show(EXPLORER)

@@ -1,0 +1,213 @@
+"""Reads and works the views through the attributes that design.md promises, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import Locator, Page
+
+WAIT_MS = 30_000
+Columns = dict[str, float]
+
+
+class Screen:
+    """The views in one page, or those inside ``within`` (a CSS selector)."""
+
+    def __init__(self, page: Page, within: str = "body") -> None:
+        self.page = page
+        self.within = within
+
+    def view(self, name: str) -> Locator:
+        """The root of a view: token, attention, attribution, ablation or explorer."""
+        return self.page.locator(f'{self.within} [data-lw-view="{name}"]')
+
+    def wait_idle(self, revision: int | None = None, timeout_ms: int = WAIT_MS) -> None:
+        """Until every view is idle and paints the numbers of ``revision`` or a later one."""
+        self._wait(
+            "roots.every(root => root.dataset.lwStatus === 'idle'"
+            " && (wanted === null || Number(root.dataset.lwRevision) >= wanted))",
+            revision,
+            timeout_ms,
+        )
+
+    def wait_status(self, status: str, timeout_ms: int = WAIT_MS) -> None:
+        """Until at least one view says ``status``."""
+        self._wait("roots.some(root => root.dataset.lwStatus === wanted)", status, timeout_ms)
+
+    def _wait(self, condition: str, wanted: Any, timeout_ms: int) -> None:
+        try:
+            self.page.wait_for_function(
+                f"""([within, wanted]) => {{
+                  const roots = [...document.querySelectorAll(`${{within}} [data-lw-view]`)];
+                  return roots.length > 0 && {condition};
+                }}""",
+                arg=[self.within, wanted],
+                timeout=timeout_ms,
+            )
+        except Exception as error:
+            raise AssertionError(f"{condition} (wanted {wanted!r}): {self.states()}") from error
+
+    def states(self) -> list[dict[str, str]]:
+        """Each view's name, status, painted reply and revision."""
+        found: list[dict[str, str]] = self.page.evaluate(
+            """within => [...document.querySelectorAll(`${within} [data-lw-view]`)].map(root => ({
+              view: root.dataset.lwView, status: root.dataset.lwStatus,
+              seq: root.dataset.lwSeq, revision: root.dataset.lwRevision,
+            }))""",
+            self.within,
+        )
+        return found
+
+    def revision(self) -> int:
+        """The oldest revision whose numbers are on screen."""
+        return min(int(state["revision"]) for state in self.states())
+
+    # --- the header -------------------------------------------------------------------------
+
+    def metric(self) -> Columns:
+        metric = self.page.locator(f"{self.within} [data-lw-metric]").first
+        return {
+            name: float(metric.get_attribute(f"data-{name}") or "nan")
+            for name in ("baseline", "current", "change")
+        }
+
+    def alert(self) -> Locator:
+        return self.page.locator(f'{self.within} [role="alert"]')
+
+    # --- heads ------------------------------------------------------------------------------
+
+    def head(self, label: str) -> Locator:
+        """The thumbnail of a head."""
+        return self.view("attention").locator(f'[role="gridcell"][data-head="{label}"]')
+
+    def click_head(self, label: str) -> None:
+        """Clicks a head and waits for its exact pattern."""
+        self.head(label).click()
+        self.wait_pattern(label)
+        self.wait_idle()
+
+    def wait_pattern(self, label: str) -> None:
+        """Until the large pattern is that of ``label``, exact."""
+        self.view("attention").locator(
+            f'[data-lw-pattern="{label}"][data-exact="true"]'
+        ).first.wait_for()
+
+    def shown_pattern(self) -> str:
+        return str(self._pattern().get_attribute("data-lw-pattern"))
+
+    def _pattern(self) -> Locator:
+        return self.view("attention").locator("[data-lw-pattern]").first
+
+    def readout(self) -> tuple[int, int, float]:
+        """Query, key and weight of the cell under the cursor."""
+        readout = self.view("attention").locator("[data-lw-readout][data-value]").first
+        q, k, value = (
+            readout.get_attribute(f"data-{name}") or "nan"
+            for name in ("query-pos", "key-pos", "value")
+        )
+        return int(q), int(k), float(value)
+
+    def hover_pattern(self, x: float, y: float) -> tuple[int, int, float]:
+        """Puts the mouse on the large pattern, as shares of its box; what the readout says."""
+        box = self._pattern().bounding_box()
+        assert box is not None
+        self.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        return self.readout()
+
+    def whole_pattern(self) -> dict[tuple[int, int], float]:
+        """Every cell's weight, read from the readout as the arrow keys pass over it."""
+        cells: list[list[float]] = self._pattern().evaluate(
+            """pattern => {
+              const root = pattern.closest('[data-lw-view="attention"]');
+              const count = Number(pattern.getAttribute('aria-rowcount'));
+              const press = key => {
+                const init = { key, bubbles: true, cancelable: true };
+                pattern.dispatchEvent(new KeyboardEvent('keydown', init));
+              };
+              pattern.focus();
+              for (let i = 0; i <= count; i++) { press('ArrowUp'); press('ArrowLeft'); }
+              const seen = [];
+              const read = () => {
+                const { queryPos, keyPos, value } = root.querySelector('[data-lw-readout]').dataset;
+                seen.push([queryPos, keyPos, value].map(Number));
+              };
+              for (let row = 0; row < count; row++) {
+                if (row > 0) press('ArrowDown');
+                read();
+                for (let i = 1; i < count; i++) {
+                  press(row % 2 === 0 ? 'ArrowRight' : 'ArrowLeft');
+                  read();
+                }
+              }
+              pattern.blur();
+              return seen;
+            }"""
+        )
+        return {(int(q), int(k)): value for q, k, value in cells}
+
+    # --- tables -----------------------------------------------------------------------------
+
+    def choose(self, view: str, group: str, option: str) -> None:
+        """One of the joined buttons of a view, then waits until nothing is computed."""
+        self.view(view).locator(f'[aria-label="{group}"] [data-option="{option}"]').click()
+        self.wait_idle()
+
+    def rows(self) -> dict[str, Columns]:
+        """Every row of the attribution table by component, with the total."""
+        return self._columns("attribution", "[data-component]", "component")
+
+    def predictions(self) -> dict[int, Columns]:
+        """Predicted next tokens by id."""
+        found = self._columns("ablation", "[data-prediction]", "tokenId")
+        return {int(token): columns for token, columns in found.items()}
+
+    def _columns(self, view: str, rows: str, key: str) -> dict[str, Columns]:
+        found: dict[str, dict[str, str]] = self.view(view).evaluate(
+            """(root, [rows, key]) => Object.fromEntries(
+              [...root.querySelectorAll(`[role="row"]${rows}`)].map(row => [row.dataset[key],
+                Object.fromEntries([...row.querySelectorAll('[data-column][data-value]')]
+                  .map(cell => [cell.dataset.column, cell.dataset.value]))]))""",
+            [rows, key],
+        )
+        return {
+            row: {column: float(value or "nan") for column, value in columns.items()}
+            for row, columns in found.items()
+        }
+
+    def token_ids(self) -> list[int]:
+        chips = self.view("token").locator("[data-pos][data-token-id]")
+        found: list[int] = chips.evaluate_all(
+            """chips => chips.sort((a, b) => a.dataset.pos - b.dataset.pos)
+              .map(chip => Number(chip.dataset.tokenId))"""
+        )
+        return found
+
+    # --- changes ----------------------------------------------------------------------------
+
+    def switch(self, component: str, view: str = "ablation") -> Locator:
+        return self.view(view).locator(f'[role="switch"][aria-label="ablate {component}"]')
+
+    def toggle(self, component: str, view: str = "ablation") -> None:
+        """Clicks an ablation switch and waits until every view shows the outcome."""
+        self._change(self.switch(component, view))
+
+    def press(self, label: str, view: str = "ablation") -> None:
+        """Clicks a button that changes the session, such as undo, and waits likewise."""
+        self._change(self.view(view).get_by_role("button", name=label, exact=True))
+
+    def _change(self, control: Locator) -> None:
+        before = self.revision()
+        control.click()
+        self.wait_idle(before + 1)
+
+    def edit_prompt(self, text: str, correct: str | None = None, wrong: str | None = None) -> None:
+        """Opens the editor if it is closed, fills it in and presses run."""
+        view = self.view("token")
+        editor = view.locator('textarea[aria-label="prompt"]')
+        if not editor.is_visible():
+            view.get_by_role("button", name="edit prompt", exact=True).click()
+        editor.fill(text)
+        for label, answer in (("correct answer", correct), ("wrong answer", wrong)):
+            if answer is not None:
+                view.locator(f'input[aria-label="{label}"]').fill(answer)
+        view.get_by_role("button", name="run", exact=True).click()

@@ -1,0 +1,47 @@
+"""The prompts most tests use, and a few words to state what is expected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from lens_widgets.session import Session
+
+PROMPTS = ["w5 w6 w7 w8 w9 w10", "w11 w12 w13 w14"]
+CORRUPTED = ["w15 w6 w17 w8 w19 w10", "w11 w22 w13 w24"]
+ANSWERS = [("w30", "w31"), ("w32", "w33")]
+ANSWER_IDS = [(30, 31), (32, 33)]
+
+
+def rows(session: Session) -> list[Tensor]:
+    """Each prompt's token ids [1, pos], without padding."""
+    lengths = session.prompt_set.lengths.tolist()
+    return [session.tokens[row, :length][None] for row, length in enumerate(lengths)]
+
+
+def corrupted_rows(session: Session) -> list[Tensor]:
+    """The same of the corrupted prompts."""
+    tokens = session.prompt_set.corrupted_tokens
+    assert tokens is not None
+    lengths = session.prompt_set.lengths.tolist()
+    return [tokens[row, :length][None] for row, length in enumerate(lengths)]
+
+
+def state(session: Session) -> dict[str, Any]:
+    """Everything a failed change must leave as it was."""
+    return {
+        "tokens": session.tokens.tolist(),
+        "texts": session.prompt_set.texts,
+        "answers": None if session.answer_tokens is None else session.answer_tokens.tolist(),
+        "corrupted": session.prompt_set.corrupted_texts,
+        "metric": session.metric.name,
+        "entries": session.interventions.entries,
+        "can_undo": session.interventions.can_undo,
+        "can_redo": session.interventions.can_redo,
+        "selection": session.selection.as_dict(),
+        "revision": session.revision,
+        "prompts_revision": session.prompts_revision,
+        "baseline": session.baseline.tolist(),
+        "current": session.current.tolist(),
+    }

@@ -1,0 +1,34 @@
+"""What unit tests share: a small session, and a check that nothing is left on the models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+import transformers
+
+from lens_widgets.engine.gate import GATE
+from lens_widgets.session import Session
+from tests.models import leftovers, tiny
+from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_and_small() -> None:
+    torch.set_num_threads(2)
+    transformers.logging.set_verbosity_error()
+
+
+@pytest.fixture(autouse=True)
+def _models_are_left_clean() -> Iterator[None]:
+    """No hook of ours outlives the test that needed it, and the gate is open again."""
+    yield
+    GATE.open()
+    assert leftovers() == {}
+
+
+@pytest.fixture
+def session() -> Session:
+    """A tiny GPT-2 on two prompts of different lengths, with answers and corrupted prompts."""
+    return Session(tiny("gpt2"), PROMPTS, answers=ANSWERS, corrupted=CORRUPTED)
