@@ -229,7 +229,13 @@ class Steer(Intervention):
     def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
         _check_target(facts, self.hook)
         _check_positions(prompts, self.places)
-        size = facts.hooks[self.site.hook][-1]
+        shape = facts.hooks[self.site.hook]
+        if is_pattern(self.site.hook) or len(shape) < 3:
+            raise InputError(
+                f"hook={self.site.hook!r} holds no vectors to steer.",
+                "Choose a hook of shape [prompt, pos, ..., d], such as blocks.0.hook_resid_post.",
+            )
+        size = shape[-1]
         if len(self.vector) != size:
             raise InputError(
                 f"vector has length {len(self.vector)}; {self.site.hook} has {size}.",
@@ -245,7 +251,7 @@ class Steer(Intervention):
             edited = activation.clone()
             part = _of_head(edited, site.head)
             change = added.to(part.dtype).expand_as(part)
-            part += change if mask is None else change * mask[..., None]
+            part += change if mask is None else change * _fitted(mask, part, site)
             return edited
 
         return [(site.hook, steer)]
@@ -279,11 +285,22 @@ def _replace(site: Site, value: Tensor | float, mask: Tensor | None) -> Hook:
         if mask is None:
             part.copy_(new)
         else:
-            where = mask.view(*mask.shape, *[1] * (part.dim() - 2))
-            part.copy_(torch.where(where, new, part))
+            part.copy_(torch.where(_fitted(mask, part, site), new, part))
         return edited
 
     return site.hook, replace
+
+
+def _fitted(mask: Tensor, part: Tensor, site: Site) -> Tensor:
+    """The mask [prompt, pos] with the dimensions of ``part``; of patterns it names the queries."""
+    if is_pattern(site.hook):
+        return mask[:, None, :, None]
+    return mask.view(*mask.shape, *[1] * (part.dim() - 2))
+
+
+def is_pattern(hook: str) -> bool:
+    """Whether a hook holds [prompt, head, query_pos, key_pos]."""
+    return hook.endswith(("hook_pattern", "hook_attn_scores"))
 
 
 def _of_head(activation: Tensor, head: int | None) -> Tensor:

@@ -84,18 +84,20 @@ def _hook(item: Intervention, *body: str) -> str:
 def _where(item: Intervention, session: Session | None) -> str:
     """The index expression of the edited part: [prompt, pos(, head)]."""
     head = _head(item.site)
+    # Positions of an attention pattern are its queries: [prompt, head, query_pos, key_pos].
+    between = ":, " if item.site.hook.endswith(("hook_pattern", "hook_attn_scores")) else ""
     places = item.places
     if places is None:
         return f":, :{head}" if head else ":"
     lengths = None if session is None else session.prompt_set.lengths.tolist()
     if lengths is None or len(set(lengths)) == 1:
-        return f":, {list(places)}{head}"
+        return f":, {between}{list(places)}{head}"
     # Prompts of different lengths: name each cell, since -1 is another position in each row.
     cells = [
         (row, p if p >= 0 else length + p) for row, length in enumerate(lengths) for p in places
     ]
     cells = [(row, place) for row, place in cells if 0 <= place < lengths[row]]
-    return f"{[row for row, _ in cells]}, {[place for _, place in cells]}{head}"
+    return f"{[row for row, _ in cells]}, {between}{[place for _, place in cells]}{head}"
 
 
 def _head(site: Site) -> str:

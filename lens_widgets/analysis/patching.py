@@ -102,7 +102,7 @@ def estimate_sweep(
 
 def rank_correlation(estimate: xr.DataArray, exact: xr.DataArray) -> float:
     """Spearman's rank correlation over the cells both know; NaN for fewer than two."""
-    pairs = torch.tensor([estimate.values.ravel(), exact.values.ravel()])
+    pairs = torch.stack([torch.as_tensor(m.values.ravel()).double() for m in (estimate, exact)])
     pairs = pairs[:, pairs.isfinite().all(dim=0)]
     ranks = torch.stack([_ranks(row) for row in pairs])
     return float(torch.corrcoef(ranks)[0, 1]) if pairs.shape[1] > 1 else float("nan")

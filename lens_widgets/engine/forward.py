@@ -114,8 +114,10 @@ def gradients(
     kept: dict[str, Tensor] = {}
 
     def keep(name: str) -> HookFn:
-        def hold(activation: Tensor, hook: Any) -> None:
+        def hold(activation: Tensor, hook: Any) -> Tensor:
+            # Handed back, so that the logits depend on this tensor: hooks may see a reshaped copy.
             kept[name] = activation
+            return activation
 
         return hold
 

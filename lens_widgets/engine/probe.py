@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -130,7 +131,10 @@ def _pattern_edits_count(model: Any, tokens: torch.Tensor) -> bool:
     pattern = "blocks.0.attn.hook_pattern"
     try:
         plain = forward(model, tokens).logits
-        edited = forward(model, tokens, hooks=[(pattern, lambda p, hook: torch.zeros_like(p))])
+        with warnings.catch_warnings():
+            # TransformerLens warns of an edit that it discards: that is the answer here.
+            warnings.simplefilter("ignore")
+            edited = forward(model, tokens, hooks=[(pattern, lambda p, hook: torch.zeros_like(p))])
     except Exception:
         log.debug("%s has no %s", model.cfg.model_name, pattern, exc_info=True)
         return False
