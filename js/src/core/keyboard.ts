@@ -1,4 +1,7 @@
-/** JupyterLab leaves keys alone inside an element with this attribute. */
+/**
+ * JupyterLab leaves keys alone inside an element with this attribute. Without it, "x" pressed on one
+ * of our buttons would cut the cell.
+ */
 export const takesKeys = { "data-lm-suppress-shortcuts": "true" } as const;
 
 export interface Cell {

@@ -161,12 +161,12 @@ describe("a view's life", () => {
   it("shows a toggle at once, and takes it back when the kernel refuses", async () => {
     answer(model.lastSent());
     await settle();
-    const change = view.change("toggle", { component: "L0H1", kind: "zero" });
-    expect(session.ablated.value.has("L0H1")).toBe(true);
+    session.toggleAblation(view, "L0H1");
+    expect(session.wishes.ablated.value.has("L0H1")).toBe(true);
     expect(attribute("status")).toBe("busy");
     model.fail(model.lastSent(), { type: "ValueError", message: "cannot", hint: "" });
-    expect(await change).toBe(false);
-    expect(session.ablated.value.has("L0H1")).toBe(false);
+    await settle();
+    expect(session.wishes.ablated.value.has("L0H1")).toBe(false);
     expect(view.error.value).toMatchObject({ message: "cannot" });
   });
 
@@ -186,7 +186,7 @@ describe("a view's life", () => {
       enabled: true,
     };
     model.set("state", { ...state(2), interventions: [item] });
-    expect(session.ablated.value.has("L0H1")).toBe(true);
+    expect(session.wishes.ablated.value.has("L0H1")).toBe(true);
     expect(attribute("status")).toBe("busy");
     answer(model.lastSent(), 2);
     await settle();

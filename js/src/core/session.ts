@@ -22,6 +22,7 @@ import {
 import type { RequestOptions, Rpc } from "./rpc";
 import { SnapshotStore } from "./snapshot";
 import { syncedTrait } from "./trait";
+import { createWishes, type Wishes } from "./wishes";
 
 /** The methods that change the session; each answers with the revision it made. */
 export type ChangeMethod =
@@ -40,12 +41,6 @@ export interface HeadRef {
 
 type OptionSignals = { [K in keyof Options]: Signal<Options[K]> };
 
-/** A toggle shown before the kernel confirmed it. `until` is the revision that contains it, once known. */
-interface Flip {
-  component: string;
-  until: number | null;
-}
-
 /** One widget's synced state as signals, shared by all views that are mounted for it on the page. */
 export class ViewSession {
   readonly info: ReadonlySignal<SessionInfo>;
@@ -55,8 +50,8 @@ export class ViewSession {
   readonly preview: Signal<HeadRef | null> = signal(null);
   /** The newest metric that any reply carried. */
   readonly summary: Signal<Summary | null> = signal(null);
-  /** Components switched off now, including toggles the kernel has not confirmed yet. */
-  readonly ablated: ReadonlySignal<ReadonlySet<string>>;
+  /** Interventions and ablated components as clicked, granted by the kernel or not yet. */
+  readonly wishes: Wishes;
   /** True while a change is on its way to the kernel or its new state on the way back. */
   readonly changing: ReadonlySignal<boolean>;
   readonly views: Signal<readonly ViewHandle[]> = signal([]);
@@ -65,7 +60,6 @@ export class ViewSession {
   readonly #selection: Signal<Selection>;
   readonly #options: OptionSignals;
   readonly #rpc: Rpc;
-  readonly #flips: Signal<readonly Flip[]> = signal([]);
   readonly #underway = signal(0);
   readonly #expected = signal(0);
   #changes = 0;
@@ -98,16 +92,7 @@ export class ViewSession {
     this.changing = computed(
       () => this.#underway.value > 0 || this.#expected.value > this.state.value.revision,
     );
-    this.ablated = computed(() => {
-      const { revision, interventions } = this.state.value;
-      const components = interventions.filter((item) => item.enabled).map((item) => item.component);
-      const off = new Set(components);
-      for (const { component, until } of this.#flips.value) {
-        if (until !== null && until <= revision) continue;
-        if (!off.delete(component)) off.add(component);
-      }
-      return off;
-    });
+    this.wishes = createWishes(this);
   }
 
   /** Moves the shared selection; shown at once, sent to the kernel, followed by every linked view. */
@@ -131,30 +116,31 @@ export class ViewSession {
     args: Methods[M]["args"],
     options: RequestOptions = {},
   ): Promise<Methods[M]["result"]> {
-    const flip: Flip | null =
-      "component" in args ? { component: args.component, until: null } : null;
     const number = ++this.#changes;
     flush(() => {
       this.#underway.value++;
-      const { revision } = this.state.peek();
-      const open = this.#flips.peek().filter(({ until }) => until === null || until > revision);
-      this.#flips.value = flip ? [...open, flip] : open;
     });
     try {
       const { result } = await this.#rpc.request(`change${number}`, number, method, args, options);
       flush(() => {
         this.#expected.value = Math.max(this.#expected.peek(), result.revision);
-        this.#replaceFlip(flip, result.revision);
         this.#underway.value--;
       });
       return result;
     } catch (error) {
       flush(() => {
-        this.#replaceFlip(flip, null);
         this.#underway.value--;
       });
       throw error;
     }
+  }
+
+  /** Ablates a component, or ends its ablation, from any view: shown everywhere in this frame. */
+  toggleAblation(view: ViewHandle, component: string): void {
+    const kind = this.option("kind").peek();
+    const on = !this.wishes.ablated.peek().has(component);
+    const wish = { what: "ablate", component, kind, on } as const;
+    void this.wishes.wish(wish, () => view.change("toggle", { component, kind }));
   }
 
   /** Takes note of a reply's metric unless a newer one was seen. */
@@ -171,11 +157,5 @@ export class ViewSession {
     return () => {
       this.views.value = this.views.peek().filter((other) => other !== view);
     };
-  }
-
-  #replaceFlip(flip: Flip | null, until: number | null): void {
-    if (!flip) return;
-    const others = this.#flips.peek().filter((other) => other !== flip);
-    this.#flips.value = until === null ? others : [...others, { ...flip, until }];
   }
 }

@@ -2,7 +2,7 @@ import type { ComponentChildren, JSX, TargetedKeyboardEvent } from "preact";
 import { useLayoutEffect, useMemo } from "preact/hooks";
 import { fixed, signed } from "./format";
 import { ViewHandle, type ViewState } from "./handle";
-import { historyKey } from "./keyboard";
+import { historyKey, takesKeys } from "./keyboard";
 import type { PanelProps } from "./mount";
 import { AlertBox, ProgressBar, StatusPill } from "./status";
 
@@ -72,6 +72,7 @@ export function ViewRoot(props: {
       class={`lw-view lw-view-${handle.name} ${props.class ?? ""}`}
       role="group"
       aria-label={handle.name}
+      {...takesKeys}
       data-lw-view={handle.name}
       data-lw-status={handle.status.value}
       data-lw-seq={handle.paintedSeq.value}

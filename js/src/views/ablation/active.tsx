@@ -1,9 +1,9 @@
 import type { JSX } from "preact";
 import { fixed, signed } from "../../core/format";
+import { isPending } from "../../core/optimistic";
 import { Button, Switch } from "../../core/ui";
 import type { EffectsResult, InterventionInfo } from "../../generated/protocol";
 import { interventionText } from "./format";
-import { isPending } from "./optimistic";
 
 /** What is switched off or changed now, with what each intervention is worth on its own. */
 export function ActiveList(props: {

@@ -10,7 +10,6 @@ import { CopyButton } from "../attribution/copy";
 import { ActiveList } from "./active";
 import { BeforeAfter } from "./after";
 import { Grid } from "./grid";
-import { optimistic } from "./store";
 
 const KINDS = [
   { value: "zero", label: "zero", title: "the part's output becomes zero" },
@@ -36,7 +35,7 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
   const state = session.state.value;
   const selection = session.selection.value;
   const body = useRef<HTMLDivElement>(null);
-  const switches = optimistic(session);
+  const switches = session.wishes;
 
   const grid = useResource(handle, "grid", "ablation_grid", {
     // Attribution knows no kind, and the mean no prompt: neither may cause the same to be asked again.
@@ -48,11 +47,7 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
   const shown = useGridValues(grid);
   const effects = useResource(handle, "effects", "effects", { prompt: selection.prompt });
 
-  const toggle = (component: string) => {
-    const on = !switches.ablated.peek().has(component);
-    const wish = { what: "ablate", component, kind: kind.value, on } as const;
-    void switches.wish(wish, () => handle.change("toggle", { component, kind: kind.value }));
-  };
+  const toggle = (component: string) => session.toggleAblation(handle, component);
   const clear = () => void switches.wish({ what: "clear" }, () => handle.change("clear", {}));
   const code = async () => {
     const { result } = await rpc.request(`${handle.name}/code`, handle.nextSeq(), "code", {});

@@ -56,7 +56,7 @@ export function HeadGrid(props: HeadGridProps): JSX.Element {
       focus={focus.layer === layer ? focus.head : -1}
       preview={session.preview.value?.layer === layer ? session.preview.value.head : -1}
       compare={state.compare.value?.layer === layer ? state.compare.value.head : -1}
-      ablated={ablatedHeads(session.ablated.value, layer, heads)}
+      ablated={ablatedHeads(session.wishes.ablated.value, layer, heads)}
       values={values}
       q={q}
       k={k}
@@ -98,7 +98,7 @@ export function HeadGrid(props: HeadGridProps): JSX.Element {
     if (event.key === " ") {
       event.preventDefault();
       const component = headLabel(from.layer, from.head);
-      void view.change("toggle", { component, kind: session.option("kind").peek() });
+      session.toggleAblation(view, component);
       return;
     }
     const to = moveInGrid(event.key, { row: from.layer, col: from.head }, layers, heads);

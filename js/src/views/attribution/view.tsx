@@ -7,7 +7,6 @@ import { useResource } from "../../core/resource";
 import { Segmented } from "../../core/ui";
 import { useView, ViewFrame } from "../../core/view";
 import type { AttributionRow } from "../../generated/protocol";
-import { optimistic } from "../ablation/store";
 import { CopyButton } from "./copy";
 import { toCsv } from "./csv";
 import { useOrder } from "./order";
@@ -31,7 +30,6 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
   const handle = useView("attribution", { session, rpc });
   const by = session.option("by");
   const scope = session.option("scope");
-  const kind = session.option("kind");
   const selection = session.selection.value;
   // The mean does not depend on the selected prompt, so paging must not ask for it again.
   const prompt = scope.value === "mean" ? 0 : selection.prompt;
@@ -44,8 +42,7 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
   const [sorts, setSorts] = useState(0);
   const [filter, setFilter] = useState("");
   const body = useRef<HTMLDivElement>(null);
-  const switches = optimistic(session);
-  const ablated = switches.ablated.value;
+  const ablated = session.wishes.ablated.value;
 
   const { result } = loaded;
   const all = result?.rows ?? NO_ROWS;
@@ -57,11 +54,7 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
     [order.rows, filter],
   );
 
-  const toggle = (component: string) => {
-    const on = !switches.ablated.peek().has(component);
-    const wish = { what: "ablate", component, kind: kind.value, on } as const;
-    void switches.wish(wish, () => handle.change("toggle", { component, kind: kind.value }));
-  };
+  const toggle = (component: string) => session.toggleAblation(handle, component);
 
   const rowChoice = (
     <Segmented

@@ -1,9 +1,9 @@
-// The wishes of one session, shared by every view of it on the page: a click in the table flips the
-// cell of the grid in the same frame.
+// What was clicked and not yet granted, one store a session: a click in the table flips the cell of
+// the grid and strikes the thumbnail through in the same frame.
 
 import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
-import { flush } from "../../core/flush";
-import type { InterventionInfo } from "../../generated/protocol";
+import type { InterventionInfo } from "../generated/protocol";
+import { flush } from "./flush";
 import { ablatedComponents, type Pending, project, settle, type Wish } from "./optimistic";
 
 /** The part of a session that the store needs. */
@@ -13,7 +13,7 @@ export interface Source {
   readonly changing: ReadonlySignal<boolean>;
 }
 
-export interface Optimistic {
+export interface Wishes {
   /** The list as the person sees it. */
   readonly interventions: ReadonlySignal<readonly InterventionInfo[]>;
   readonly ablated: ReadonlySignal<ReadonlySet<string>>;
@@ -21,17 +21,7 @@ export interface Optimistic {
   wish(wish: Wish, send: () => Promise<boolean>): Promise<void>;
 }
 
-const stores = new WeakMap<Source, Optimistic>();
-
-export function optimistic(source: Source): Optimistic {
-  const known = stores.get(source);
-  if (known) return known;
-  const store = createStore(source);
-  stores.set(source, store);
-  return store;
-}
-
-function createStore(source: Source): Optimistic {
+export function createWishes(source: Source): Wishes {
   const pending = signal<readonly Pending[]>([]);
   let count = 0;
   // Lives as long as its session: the two are held by nothing but each other.

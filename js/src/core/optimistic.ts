@@ -2,7 +2,7 @@
 // until the kernel's list contains it (or refuses it). Wishes are absolute ("L1H4 on"), never "flip":
 // the kernel's new list may arrive before its answer, and applying a wish twice must change nothing.
 
-import type { InterventionInfo } from "../../generated/protocol";
+import type { InterventionInfo } from "../generated/protocol";
 
 export type Wish =
   | { what: "ablate"; component: string; kind: string; on: boolean }
