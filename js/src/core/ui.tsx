@@ -3,7 +3,6 @@ import { useRef, useState } from "preact/hooks";
 import { palette } from "./color";
 import { flush } from "./flush";
 import { brief, fixed } from "./format";
-import { takesKeys } from "./keyboard";
 import { useTheme } from "./theme";
 
 export interface Choice<T extends string> {
@@ -34,7 +33,7 @@ export function Segmented<T extends string>(props: {
     if (button instanceof HTMLElement) button.focus();
   };
   return (
-    <div class="lw-seg" role="radiogroup" aria-label={label} {...takesKeys} onKeyDown={onKeyDown}>
+    <div class="lw-seg" role="radiogroup" aria-label={label} onKeyDown={onKeyDown}>
       {options.map((option) => (
         <button
           key={option.value}
@@ -72,7 +71,6 @@ export function Switch(props: {
       aria-label={label}
       title={title ?? label}
       disabled={disabled}
-      {...takesKeys}
       onClick={(event) => {
         event.stopPropagation();
         flush(() => onToggle(!checked));

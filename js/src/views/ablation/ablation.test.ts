@@ -1,19 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { InterventionInfo } from "../../generated/protocol";
 import { cellText, gridScale, interventionText, share } from "./format";
 import { componentAt, gridSize, labelEvery, moveCell } from "./layout";
-
-function item(component: string, more: Partial<InterventionInfo> = {}): InterventionInfo {
-  return {
-    key: component,
-    label: component,
-    component,
-    kind: "zero",
-    detail: "all positions",
-    enabled: true,
-    ...more,
-  };
-}
 
 describe("the grid", () => {
   it("prints values where they fit", () => {

@@ -5,7 +5,6 @@ import { useSize } from "../../core/canvas";
 import { type Palette, palette } from "../../core/color";
 import { flush } from "../../core/flush";
 import { fixed, headLabel } from "../../core/format";
-import { takesKeys } from "../../core/keyboard";
 import type { HeadRef } from "../../core/session";
 import { useTheme } from "../../core/theme";
 import { cellText, share } from "./format";
@@ -85,7 +84,6 @@ export function Grid(props: GridProps): JSX.Element {
           data-stale={props.stale}
           style={style}
           tabIndex={-1}
-          {...takesKeys}
           onKeyDown={onKeyDown}
           onPointerOver={(event) => props.onPreview(headOf(cellOf(event.target)))}
           onPointerLeave={() => props.onPreview(null)}

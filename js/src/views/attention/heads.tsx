@@ -5,7 +5,7 @@ import { prepare, type Ramp, usePixelRatio, useSize } from "../../core/canvas";
 import { flush } from "../../core/flush";
 import { headLabel, parseHead, quote, weight } from "../../core/format";
 import type { ViewHandle } from "../../core/handle";
-import { moveInGrid, takesKeys } from "../../core/keyboard";
+import { moveInGrid } from "../../core/keyboard";
 import type { HeadRef } from "../../core/session";
 import { drawThumbnails, thumbnailSheet } from "./draw";
 import { type GridLayout, gridLayout } from "./layout";
@@ -124,7 +124,6 @@ export function HeadGrid(props: HeadGridProps): JSX.Element {
         aria-rowcount={layers}
         aria-colcount={heads}
         tabIndex={-1}
-        {...takesKeys}
         style={{
           gridTemplateColumns: `${layout.labelWidth}px repeat(${heads}, ${layout.cell}px)`,
           gridTemplateRows: `repeat(${layers}, ${layout.cell}px) 16px`,

@@ -4,7 +4,7 @@ import { heatmap, prepare, type Ramp, usePixelRatio, useSize } from "../../core/
 import { flush } from "../../core/flush";
 import { headLabel } from "../../core/format";
 import type { ViewHandle } from "../../core/handle";
-import { moveInGrid, takesKeys } from "../../core/keyboard";
+import { moveInGrid } from "../../core/keyboard";
 import type { HeadRef } from "../../core/session";
 import { useTheme } from "../../core/theme";
 import type { Options } from "../../generated/protocol";
@@ -125,7 +125,6 @@ export function PatternPlot(props: PlotProps): JSX.Element {
         data-which={which}
         data-exact={picture?.exact ?? false}
         data-left={layout.left}
-        {...takesKeys}
         style={{ width: `${layout.width}px`, height: `${layout.height}px` }}
         onKeyDown={onKeyDown}
         onPointerMove={(event) => hoverAt(pointAt(event))}

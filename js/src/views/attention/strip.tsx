@@ -4,7 +4,6 @@ import type { Ramp } from "../../core/canvas";
 import { flush } from "../../core/flush";
 import { headLabel, signed, weight } from "../../core/format";
 import type { ViewHandle } from "../../core/handle";
-import { takesKeys } from "../../core/keyboard";
 import type { HeadRef } from "../../core/session";
 import { Segmented, TokenText } from "../../core/ui";
 import type { Options, TokenInfo } from "../../generated/protocol";
@@ -108,7 +107,6 @@ export function TokenStrip(props: TokenStripProps): JSX.Element {
         class="lw-strip-tokens"
         role="group"
         aria-label="tokens"
-        {...takesKeys}
         onClick={(event) => {
           const pos = posOf(event.target);
           if (pos !== null) pick(pos);

@@ -2,7 +2,6 @@ import type { JSX, TargetedKeyboardEvent } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { flush } from "../../core/flush";
 import { parseHead } from "../../core/format";
-import { takesKeys } from "../../core/keyboard";
 import type { HeadRef } from "../../core/session";
 import type { AttributionRow } from "../../generated/protocol";
 import { barScale, digitsFor, rowWindow, scrollToRow } from "./layout";
@@ -105,7 +104,6 @@ export function Table(props: TableProps): JSX.Element {
       aria-label={props.label}
       aria-rowcount={rows.length + 2}
       tabIndex={-1}
-      {...takesKeys}
       onScroll={measure}
       onKeyDown={onKeyDown}
       onPointerOver={(event) => preview(event.target)}

@@ -1,7 +1,6 @@
 import type { JSX } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
 import { headLabel } from "../../core/format";
-import { takesKeys } from "../../core/keyboard";
 import type { PanelProps } from "../../core/mount";
 import { useResource } from "../../core/resource";
 import { Segmented } from "../../core/ui";
@@ -84,7 +83,6 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
         placeholder="filter: L1, mlp"
         spellcheck={false}
         value={filter}
-        {...takesKeys}
         onInput={(event) => setFilter(event.currentTarget.value)}
         onKeyDown={(event) => {
           event.stopPropagation();

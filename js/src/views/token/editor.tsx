@@ -1,6 +1,5 @@
 import type { JSX, TargetedKeyboardEvent } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { takesKeys } from "../../core/keyboard";
 import { Button } from "../../core/ui";
 import type { EditPromptArgs, ErrorInfo, TokensResult } from "../../generated/protocol";
 
@@ -46,13 +45,7 @@ export function PromptEditor(props: {
     }
   };
   return (
-    <div
-      class="lw-token-editor"
-      role="group"
-      aria-label="prompt editor"
-      {...takesKeys}
-      onKeyDown={onKeyDown}
-    >
+    <div class="lw-token-editor" role="group" aria-label="prompt editor" onKeyDown={onKeyDown}>
       <label>
         prompt
         <textarea

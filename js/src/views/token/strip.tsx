@@ -3,7 +3,6 @@ import { useMemo, useRef } from "preact/hooks";
 import { palette } from "../../core/color";
 import { flush } from "../../core/flush";
 import { fixed } from "../../core/format";
-import { takesKeys } from "../../core/keyboard";
 import { useTheme } from "../../core/theme";
 import type { Selection } from "../../generated/protocol";
 import { type ChipTone, chipTone, type TokenColor } from "./format";
@@ -67,7 +66,6 @@ export function Strip(props: StripProps): JSX.Element {
       aria-label="tokens"
       aria-orientation="horizontal"
       tabIndex={-1}
-      {...takesKeys}
       onKeyDown={onKeyDown}
       onPointerOver={(event) => {
         const pos = posOf(event.target);
