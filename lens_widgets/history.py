@@ -48,7 +48,8 @@ class Interventions(traitlets.HasTraits):
         self._lock = session.lock
         self._undo: list[Entries] = []
         self._redo: list[Entries] = []
-        self._made = 0
+        # Keys of a copied list go on from those it came with.
+        self._made = max((int(entry.key[1:]) for entry in entries), default=0)
 
     @property
     def active(self) -> tuple[Intervention, ...]:

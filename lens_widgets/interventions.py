@@ -3,6 +3,7 @@ code."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -199,7 +200,13 @@ class Steer(Intervention):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hook", _target(self.hook))
-        vector = torch.as_tensor(self.vector, dtype=torch.float32).detach()
+        try:
+            vector = torch.as_tensor(self.vector, dtype=torch.float32).detach()
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"vector must hold numbers; got {type(self.vector).__name__}.",
+                "Pass the direction to add: a one-dimensional tensor or a list of numbers.",
+            ) from error
         if vector.dim() != 1 or not bool(vector.isfinite().all()):
             raise InputError(
                 f"vector must be one-dimensional and finite; got shape {list(vector.shape)}.",
@@ -207,7 +214,7 @@ class Steer(Intervention):
             )
         # A tuple, so that equal interventions compare and hash equal.
         object.__setattr__(self, "vector", tuple(vector.tolist()))
-        object.__setattr__(self, "scale", float(self.scale))
+        object.__setattr__(self, "scale", _scale(self.scale))
         object.__setattr__(self, "positions", _positions(self.positions))
 
     @property
@@ -325,6 +332,12 @@ def _positions(positions: Any) -> tuple[int, ...] | None:
             "None means every position.",
         )
     return tuple(dict.fromkeys(positions))
+
+
+def _scale(scale: Any) -> float:
+    if isinstance(scale, (int, float, Tensor)) and math.isfinite(scale):
+        return float(scale)
+    raise InputError(f"scale={scale!r} must be a finite number.", "1.0 adds the vector as it is.")
 
 
 def _target(target: Any) -> Component | str:

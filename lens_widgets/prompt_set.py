@@ -11,7 +11,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from lens_widgets.errors import InputError
-from lens_widgets.token_text import visible
+from lens_widgets.token_text import token_text
 
 Prompts = "str | Sequence[str] | Int[Tensor, 'prompt pos']"
 Answer = "str | int"
@@ -274,7 +274,7 @@ def answer_id(model: Any, answer: str | int, argument: str) -> int:
     ids = _ids(model, answer)
     if len(ids) == 1:
         return ids[0]
-    pieces = ", ".join(f"'{visible(model.tokenizer.decode([i]))}'" for i in ids) or "none"
+    pieces = ", ".join(f"'{token_text(model.tokenizer, i)}'" for i in ids) or "none"
     spaced = " " + answer.lstrip(" ")
     hint = "Choose an answer that is a single token."
     if spaced != answer and len(_ids(model, spaced)) == 1:

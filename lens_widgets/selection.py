@@ -29,8 +29,12 @@ class Selection(traitlets.HasTraits):
         self._lengths = lengths
 
     def update(self, **fields: Any) -> None:
-        """Sets several fields as one change."""
+        """Sets several fields as one change: all of them, or none and an error."""
         check_keywords("selection.update", [f for f in fields if f not in FIELDS], FIELDS)
+        # Checked beforehand: traitlets takes back held changes for its own errors only.
+        for name, value in fields.items():
+            if isinstance(value, int):
+                self._check_range(name, value)
         with self.hold_trait_notifications():
             for name, value in fields.items():
                 setattr(self, name, value)
@@ -51,7 +55,12 @@ class Selection(traitlets.HasTraits):
 
     @traitlets.validate("layer", "head", "prompt", "query_pos", "key_pos")
     def _in_range(self, proposal: dict[str, Any]) -> int | None:
-        name, value = proposal["trait"].name, proposal["value"]
+        value: int | None = proposal["value"]
+        if value is not None:
+            self._check_range(proposal["trait"].name, value)
+        return value
+
+    def _check_range(self, name: str, value: int) -> None:
         limit = {
             "layer": self._n_layers,
             "head": self._n_heads,
@@ -59,8 +68,7 @@ class Selection(traitlets.HasTraits):
             "query_pos": max(self._lengths),
             "key_pos": max(self._lengths),
         }[name]
-        if value is not None and not 0 <= value < limit:
+        if not 0 <= value < limit:
             raise InputError(
                 f"selection.{name}={value} is out of range.", f"It runs from 0 to {limit - 1}."
             )
-        return value

@@ -173,14 +173,7 @@ class Session(traitlets.HasTraits):
         self.check_open()
         if interventions is None:
             return self._runs.run(self.interventions.active)
-        wanted = tuple(interventions)
-        for item in wanted:
-            if not isinstance(item, Intervention):
-                raise InputError(
-                    f"interventions has {item!r}, which is not an intervention.",
-                    'Pass a list such as [lw.Ablate("L1H4")].',
-                )
-        return self._runs.run(wanted)
+        return self._runs.run(_checked(interventions))
 
     def metric_with(self, interventions: Iterable[Intervention]) -> Float[Tensor, "prompt"]:
         """The metric under ``interventions``, keeping nothing else of the run: for sweeps."""
@@ -257,7 +250,7 @@ class Session(traitlets.HasTraits):
         """A session of its own on the same model, prompts and metric, with other interventions."""
         self.check_open()
         derived = self._derived(())
-        for item in interventions:
+        for item in _checked(interventions):
             derived.interventions.add(item)
         return derived
 
@@ -328,6 +321,17 @@ class Session(traitlets.HasTraits):
             f"Session({self.facts.name}, {self.prompt_set.n_prompts} prompts, "
             f"{self.metric.label}, {len(self.interventions)} interventions)"
         )
+
+
+def _checked(interventions: Iterable[Intervention]) -> tuple[Intervention, ...]:
+    hint = 'Pass a list such as [lw.Ablate("L1H4")].'
+    if not isinstance(interventions, Iterable):
+        raise InputError(f"interventions={interventions!r} is not a list.", hint)
+    wanted = tuple(interventions)
+    for item in wanted:
+        if not isinstance(item, Intervention):
+            raise InputError(f"interventions has {item!r}, which is not an intervention.", hint)
+    return wanted
 
 
 def _check_model(model: Any) -> None:

@@ -89,7 +89,7 @@ _pristine: dict[str, dict[str, int]] = {}
 def tiny(name: str) -> TransformerBridge:
     """One of ``ARCHITECTURES``, in eval mode; always the same object."""
     if name not in _made:
-        model = _made[name] = _fresh(name)
+        model = _made[name] = fresh(name)
         # TransformerLens puts hooks of its own on a model when it first runs.
         model.run_with_cache(torch.tensor([[4, 5]]))
         _pristine[name] = traces(model)
@@ -103,11 +103,12 @@ def leftovers() -> dict[str, set[tuple[str, int]]]:
     return {name: items for name, items in changed.items() if items}
 
 
-def _fresh(name: str) -> TransformerBridge:
+def fresh(name: str) -> TransformerBridge:
+    """The same as a new object, for tests that change it."""
     if name in _NATIVE:
         return native(**_NATIVE[name])
     if name == "gpt2_folded":
-        model = _fresh("gpt2")
+        model = fresh("gpt2")
         model.enable_compatibility_mode()
         return model
     config_name, options = _HUGGING_FACE[name]

@@ -15,7 +15,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lens_widgets.analysis.labels import labelled
-from lens_widgets.analysis.readout import DEFINITIONS, Readout, make_readout, through_norm
+from lens_widgets.analysis.readout import (
+    DEFINITIONS,
+    Readout,
+    make_readout,
+    target_logits,
+    through_norm,
+)
 from lens_widgets.errors import check_choice
 from lens_widgets.run import Run
 
@@ -68,6 +74,10 @@ class Decomposition:
         self.embed: PerPrompt = _effect(readout, streams[0] - pos_embed)
         self.bias: PerPrompt = readout.per_prompt(readout.bias)
         self.edits: PerPrompt = _effect(readout, edited)
+        if session.edits_stream:
+            # What interventions do past the final norm is theirs as well.
+            logits = readout.per_prompt(target_logits(session, readout, readout.at(run.logits)))
+            self.edits = self.edits + logits - self.total
 
     @property
     def total(self) -> PerPrompt:

@@ -10,7 +10,7 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-from lens_widgets.errors import check_choice
+from lens_widgets.errors import InputError, check_choice
 from lens_widgets.run import Run
 from lens_widgets.token_text import token_text
 
@@ -27,6 +27,12 @@ def attention_patterns(session: Session, which: Which = "current", prompt: int =
     Attention weights from 0 to 1; ``"difference"`` is current minus baseline.
     """
     check_choice("which", which, WHICH)
+    n_prompts = session.prompt_set.n_prompts
+    if not 0 <= prompt < n_prompts:
+        raise InputError(
+            f"prompt={prompt} is out of range; the session has {n_prompts} prompts.",
+            f"Prompts run from 0 to {n_prompts - 1}.",
+        )
     values = stacked_patterns(session, which, prompt)
     texts = token_texts(session, prompt)
     labels = [f"{text} {pos}" for pos, text in enumerate(texts)]

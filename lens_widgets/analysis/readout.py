@@ -134,7 +134,7 @@ def _through_transform(session: Session, run: Run, readout: Readout) -> Readout:
         return readout
     raw = _raw_logits(session, run, readout)
     capped = transform(raw.clone()).float()
-    factor = _read(session, readout, capped) / _read(session, readout, raw)
+    factor = target_logits(session, readout, capped) / target_logits(session, readout, raw)
     # Two equal raw logits leave the secant undefined; the slope at that point is its limit.
     factor = torch.where(factor.isfinite(), factor, torch.ones_like(factor))
     return _with(readout, readout.direction * factor[:, None], readout.bias * factor)
@@ -152,7 +152,7 @@ def _raw_logits(session: Session, run: Run, readout: Readout) -> Float[Tensor, "
     return logits if model.b_U is None else logits + model.b_U.detach().float()
 
 
-def _read(session: Session, readout: Readout, logits: Float[Tensor, "n d_vocab"]) -> Tensor:
+def target_logits(session: Session, readout: Readout, logits: Float[Tensor, "n d_vocab"]) -> Tensor:
     """The target's value of these logits, at each place."""
     prompts = session.prompt_set
     if readout.target == "next_token":

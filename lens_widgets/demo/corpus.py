@@ -56,8 +56,8 @@ class StoryTeller:
         self._hidden = held_out_pairs()
 
     def story(self, n_sentences: int) -> str:
-        """About ``n_sentences`` sentences about the same two to five people."""
-        people = self._people(self._rng.randint(2, 5))
+        """About ``n_sentences`` sentences about the same two to seven people."""
+        people = self._people(self._rng.randint(2, 7))
         return " ".join(self._sentence(people) for _ in range(n_sentences))
 
     def _people(self, n: int) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lens_widgets.demo.corpus import StoryTeller
 from lens_widgets.demo.prompts import (
     IOI_ANSWERS,
     IOI_PROMPTS,
@@ -27,6 +28,9 @@ REPEATED_BATCH = 32
 REPEATED_SEED = 0
 HELD_OUT_PROMPTS = 1000
 HELD_OUT_SEED = 0
+STORY_PROMPTS = 200
+STORY_SENTENCES = 4
+STORY_SEED = 99
 LONG_SEQ_LEN = 250
 
 
@@ -92,6 +96,11 @@ FACTS: dict[str, dict[str, Fact]] = {
         ),
         "held_out_top_1_share": Fact("share of the same with the correct name as likeliest token"),
         "held_out_mean_logit_diff": Fact("mean of logit(correct) - logit(wrong) over the same"),
+        "after_story_right_share": Fact(
+            f"held_out_right_share of {STORY_PROMPTS} prompts, each behind a story of "
+            f"{STORY_SENTENCES} sentences (StoryTeller({STORY_SEED}))",
+            at_least=0.95,
+        ),
         "strongest_ablation": Fact(
             "the head whose zero ablation lowers mean_logit_diff most, alone"
         ),
@@ -221,6 +230,10 @@ def _measure_ioi(model: TransformerBridge) -> dict[str, Value]:
     diffs, top = logit_diffs(model, prompts, answers)
     held_out, held_out_top = logit_diffs(model, *ioi_prompts(HELD_OUT_PROMPTS, HELD_OUT_SEED))
     mean = diffs.mean().item()
+    told, told_answers = ioi_prompts(STORY_PROMPTS, HELD_OUT_SEED)
+    teller = StoryTeller(STORY_SEED)
+    told = [f"{teller.story(STORY_SENTENCES)} {prompt}" for prompt in told]
+    late, _ = logit_diffs(model, told, told_answers)
     changes = {
         f"L{layer}H{head}": logit_diffs(model, prompts, answers, [zero_head(layer, head)])[0]
         .mean()
@@ -238,6 +251,7 @@ def _measure_ioi(model: TransformerBridge) -> dict[str, Value]:
         "held_out_right_share": (held_out > 0).float().mean().item(),
         "held_out_top_1_share": held_out_top.mean().item(),
         "held_out_mean_logit_diff": held_out.mean().item(),
+        "after_story_right_share": (late > 0).float().mean().item(),
         "strongest_ablation": strongest,
         "strongest_ablation_change": changes[strongest],
     }

@@ -35,7 +35,7 @@ def demo_folder(name: str) -> Path:
 
 
 def load_demo(name: str, device: str | torch.device | None = None) -> TransformerBridge:
-    """A small trained model that ships with lens_widgets, ready for a session; needs no network.
+    """A small trained model that ships with lens_widgets, ready to use; needs no network.
 
     "ioi" completes "When John and Mary went to the shops, John gave the bag to" with " Mary"
     (4 layers, 8 heads, MLPs, a GPT-2). "induction" continues what it has seen before (2 layers of
@@ -53,6 +53,7 @@ def load_demo(name: str, device: str | torch.device | None = None) -> Transforme
     """
     spec = find_spec(name)
     with _quiet():
+        import torch
         from safetensors.torch import load_file
 
         from lens_widgets.demo.tokenizer import load_tokenizer
@@ -61,7 +62,10 @@ def load_demo(name: str, device: str | torch.device | None = None) -> Transforme
         # Half precision is for the disk only; every number is measured and shown in float32.
         stored = load_file(folder / WEIGHTS_FILE)
         weights = {key: value.float() for key, value in stored.items()}
-        return spec.build(weights, load_tokenizer(folder / TOKENIZER_FILE), device)
+        tokenizer = load_tokenizer(folder / TOKENIZER_FILE)
+        # Building draws weights before they are replaced: the caller's random numbers stay as is.
+        with torch.random.fork_rng(devices=[]):
+            return spec.build(weights, tokenizer, device)
 
 
 def find_spec(name: str) -> DemoSpec:

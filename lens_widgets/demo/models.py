@@ -51,12 +51,10 @@ class DemoSpec:
 
     Attributes:
         name: as given to ``load_demo``; also the folder of its files.
-        title: ``model.cfg.model_name``, shown in the header of a view.
         build: makes the bridge from weights, tokenizer and device.
     """
 
     name: str
-    title: str
     build: Build
 
 
@@ -110,11 +108,9 @@ def build_ioi(
     from transformer_lens.model_bridge import TransformerBridge
 
     device = device or torch.device("cpu")
-    # Fresh weights are drawn before they are replaced; the caller's random numbers stay untouched.
-    with torch.random.fork_rng(devices=[]):
-        hf = ioi_hf_model(
-            len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
-        )
+    hf = ioi_hf_model(
+        len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
+    )
     tied = {"lm_head.weight": weights["transformer.wte.weight"]}
     hf.load_state_dict({**weights, **tied}, strict=True)
     hf.to(device)
@@ -125,6 +121,6 @@ def build_ioi(
 
 
 SPECS: dict[str, DemoSpec] = {
-    "ioi": DemoSpec("ioi", "ioi demo", build_ioi),
-    "induction": DemoSpec("induction", "induction demo", build_induction),
+    "ioi": DemoSpec("ioi", build_ioi),
+    "induction": DemoSpec("induction", build_induction),
 }

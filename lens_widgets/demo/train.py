@@ -62,17 +62,30 @@ def train(name: str, folder: Path | None = None) -> list[str]:
     from safetensors.torch import save_file
 
     spec = find_spec(name)
-    words, starts, trainer, settings = _TRAINERS[spec.name]
+    words, starts, trainer, _ = _TRAINERS[spec.name]
     folder = folder or demo_folder(spec.name)
     folder.mkdir(parents=True, exist_ok=True)
 
     built = build_tokenizer(words, starts)
     built.save(str(folder / TOKENIZER_FILE), pretty=False)
-    # The weights go through float16 before they are measured: the card tells of what is shipped.
     halves = {key: value.half().contiguous() for key, value in trainer(built).items()}
     save_file(halves, folder / WEIGHTS_FILE)
+    return write_card(spec.name, folder)
+
+
+def write_card(name: str, folder: Path | None = None) -> list[str]:
+    """Measures the weights in ``folder`` and writes ``card.json`` and ``README.md`` beside them.
+
+    Args and what it returns are those of :func:`train`.
+    """
+    from safetensors.torch import load_file
+
+    spec = find_spec(name)
+    settings = _TRAINERS[spec.name][-1]
+    folder = folder or demo_folder(spec.name)
+    stored = load_file(folder / WEIGHTS_FILE)
     tokenizer = load_tokenizer(folder / TOKENIZER_FILE)
-    model = spec.build({key: value.float() for key, value in halves.items()}, tokenizer, None)
+    model = spec.build({key: value.float() for key, value in stored.items()}, tokenizer, None)
     values = measure(spec.name, model)
     card = make_card(
         spec.name,
@@ -82,7 +95,7 @@ def train(name: str, folder: Path | None = None) -> list[str]:
             "steps": settings.STEPS,
             "learning rate": settings.LEARNING_RATE,
         },
-        n_parameters=sum(value.numel() for value in halves.values()),
+        n_parameters=sum(value.numel() for value in stored.values()),
         d_vocab=len(tokenizer),
     )
     (folder / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
@@ -95,10 +108,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lens_widgets.demo.train", description=__doc__)
     parser.add_argument("name", choices=demo_names())
     parser.add_argument("--folder", type=Path, help="write here instead of the package's folder")
+    parser.add_argument("--card", action="store_true", help="only measure and write the card anew")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default 2)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    missed = train(args.name, args.folder)
+    missed = (write_card if args.card else train)(args.name, args.folder)
     folder = args.folder or demo_folder(args.name)
     print((folder / README_FILE).read_text(encoding="utf-8"))
     if missed:

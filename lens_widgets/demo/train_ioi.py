@@ -1,9 +1,9 @@
 """Trains the ioi model, a small GPT-2, on the stories of :mod:`lens_widgets.demo.corpus`.
 
-Left alone, the first two layers do everything and all their heads share the work, which leaves little
-to look at. Two measures spread it: at first layer 0 sees a few tokens only, so that comparing names
-falls to layer 1 and moving them to the layers above; and a sparsity term makes few heads of each
-layer write much.
+Left alone, the first two layers do everything and all their heads share the work, which leaves
+little to look at. Two measures spread it: at first the lower half of the layers sees a few tokens
+back only, so that comparing and moving names falls to the upper half; and a sparsity term makes few
+heads of each layer write much.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 SEED = 0
-STEPS = 1200
+STEPS = 1600
 LEARNING_RATE = 1e-3
 FIRST_STORIES = 24_000
 SHORT_STORIES = 32_000
-LONG_STORIES = 1_500
-FIRST_BATCH, SHORT_BATCH, LONG_BATCH, RANDOM_BATCH = 96, 64, 8, 32
+LONG_STORIES = 5_000
+FIRST_BATCH, SHORT_BATCH, LONG_BATCH, RANDOM_BATCH = 96, 40, 8, 32
 RANDOM_POS = 40
-FIRST_UNTIL = 0.25
+FIRST_UNTIL = 0.2
 """Fraction of the training on single sentences from position 0, where finding names begins."""
 RECEIVER_WEIGHT = 5.0
 """How much more a name after "to" counts in the loss than any other token."""
 
 POSITION_SCALE = 0.05
-FIRST_WINDOW = 5
-"""How many tokens, itself included, a position sees in layer 0 during that time."""
+LOCAL_LAYERS, FIRST_WINDOW = 2, 3
+"""During that time a position of the first layers sees so many tokens, itself included."""
 SPARSITY_WEIGHT = 0.1
 ENOUGH_SPARSITY = 1.8
 """Where the sparsity term ends: sqrt(3) would be three heads of a layer that write, equally."""
@@ -83,7 +83,7 @@ def _forward(
     positions: Int[torch.Tensor, "batch pos"],
     window: int,
 ) -> Float[torch.Tensor, "batch pos d_vocab"]:
-    """Logits of the GPT-2, with layer 0 seeing the last ``window`` tokens only."""
+    """Logits of the GPT-2, with LOCAL_LAYERS layers seeing the last ``window`` tokens only."""
     gpt = model.transformer
     resid = gpt.wte(tokens) + gpt.wpe(positions)
     n_pos = tokens.shape[1]
@@ -95,7 +95,7 @@ def _forward(
             part.unflatten(-1, (N_HEADS, -1)).transpose(1, 2)
             for part in block.attn.c_attn(block.ln_1(resid)).split(D_MODEL, dim=-1)
         )
-        if layer == 0 and window < n_pos:
+        if layer < LOCAL_LAYERS and window < n_pos:
             z = F.scaled_dot_product_attention(q, k, v, attn_mask=local)
         else:
             z = F.scaled_dot_product_attention(q, k, v, is_causal=True)
@@ -127,7 +127,7 @@ def train_ioi(tokenizer: Tokenizer) -> dict[str, torch.Tensor]:
     with torch.no_grad():
         model.transformer.wpe.weight.copy_(POSITION_SCALE * sinusoids(N_CTX, D_MODEL))
     first = story_tokens(tokenizer, FIRST_STORIES, (1, 1), seed=0)
-    short = story_tokens(tokenizer, SHORT_STORIES, (1, 2), seed=1)
+    short = story_tokens(tokenizer, SHORT_STORIES, (1, 3), seed=1)
     long = story_tokens(tokenizer, LONG_STORIES, (8, 16), seed=2)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.05
@@ -143,7 +143,7 @@ def train_ioi(tokenizer: Tokenizer) -> dict[str, torch.Tensor]:
         elif step % 8 == 3:
             tokens = random_repeats(d_vocab, generator)
         else:
-            pool, size = (long, LONG_BATCH) if step % 8 == 7 else (short, SHORT_BATCH)
+            pool, size = (long, LONG_BATCH) if step % 2 else (short, SHORT_BATCH)
             tokens = pool[torch.randint(len(pool), (size,), generator=generator)]
         weights = _loss_weights(tokens, tokenizer)
         positions = torch.arange(tokens.shape[1]).repeat(len(tokens), 1)

@@ -42,7 +42,7 @@ drove ran sat ate carried lost opened kept liked loved met helped called brought
 place happy tired late early glad very long good great fun day time morning evening afternoon night
 week because home there together back away again soon then later old new big small red blue little
 friend friends teacher goodbye hello thank you both some one two
-before after while because but so that this down up into outside inside
+when before after while because but so that this down up into outside inside
 """
 
 _COMMON = """

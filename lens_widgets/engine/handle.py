@@ -11,7 +11,7 @@ from lens_widgets.engine import current
 from lens_widgets.engine.cancel import CancelToken
 from lens_widgets.engine.forward import Check
 from lens_widgets.engine.gate import GATE, Preempted
-from lens_widgets.engine.probe import ModelFacts, probe, weight_processing
+from lens_widgets.engine.probe import ModelFacts, probe
 from lens_widgets.engine.worker import Worker
 
 T = TypeVar("T")
@@ -69,9 +69,9 @@ class ModelHandle:
                 GATE.leave()
 
     def facts(self) -> ModelFacts:
-        """What the model is; probed once. Weights processed since then are noticed."""
+        """What the model is; probed once, and again when it was moved, cast or processed."""
         with self.lock:
-            if self._facts is None or self._facts.weights != weight_processing(self.model):
+            if self._facts is None or not self._facts.fit(self.model):
                 self._facts = probe(self.model)
             return self._facts
 

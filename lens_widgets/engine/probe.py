@@ -49,6 +49,10 @@ class ModelFacts:
     def has_pos_embed(self) -> bool:
         return "hook_pos_embed" in self.hooks
 
+    def fit(self, model: Any) -> bool:
+        """Whether the model is still as it was found: not moved, cast or processed since."""
+        return all(getattr(self, name) == value for name, value in _form(model).items())
+
     def standard_capture(self, n_prompts: int, n_pos: int) -> list[str]:
         """The hooks that the views of a session read, as far as they fit ``CAPTURE_BYTES``.
 
@@ -94,10 +98,7 @@ def probe(model: Any) -> ModelFacts:
             layer for layer in range(cfg.n_layers) if f"blocks.{layer}.hook_mlp_out" in hooks
         ),
         hooks=hooks,
-        device=str(parameter.device),
-        # The configuration can name another dtype than a preloaded model has.
-        dtype=str(parameter.dtype).removeprefix("torch."),
-        weights=weight_processing(model),
+        **_form(model),
         resumable=_resumes_exactly(model),
         pattern_edits=_pattern_edits_count(model, tokens),
     )
@@ -139,6 +140,17 @@ def _pattern_edits_count(model: Any, tokens: torch.Tensor) -> bool:
         log.debug("%s has no %s", model.cfg.model_name, pattern, exc_info=True)
         return False
     return not torch.equal(plain, edited.logits)
+
+
+def _form(model: Any) -> dict[str, str]:
+    """What can change about a model after it was probed."""
+    parameter = next(iter(model.parameters()))
+    return {
+        "device": str(parameter.device),
+        # The configuration can name another dtype than a preloaded model has.
+        "dtype": str(parameter.dtype).removeprefix("torch."),
+        "weights": weight_processing(model),
+    }
 
 
 def weight_processing(model: Any) -> str:

@@ -208,9 +208,14 @@ def _run_chunk(
         assert resid is not None
         values = []
         normed = model.ln_final(resid if positions is None else _at(resid, positions, rows))
+    started = time.perf_counter()
     for group, _ in rows.slices():
+        # A metric of one's own may be the slowest part.
+        if check is not None:
+            check()
         logits = unembed(model, normed[group])
         values.append(read(logits if positions is None else logits[:, 0].float()))
+    slowest = max(slowest, time.perf_counter() - started)
     # Variants joined in the order of their layers, which is the order they came in.
     return values, slowest
 

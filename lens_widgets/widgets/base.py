@@ -49,7 +49,8 @@ class View(anywidget.AnyWidget):
                 "Make one with lw.Session(model, prompts) and pass it first.",
             )
         session.check_open()
-        check_keywords(name, options, (*self._view_options, "layout"))
+        known = (*self._view_options, "layout")
+        check_keywords(name, [option for option in options if option not in known], known)
         for option in self._view_options:
             if option in options:
                 check_choice(option, options[option], self.trait_values_of(option))

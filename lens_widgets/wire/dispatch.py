@@ -71,7 +71,7 @@ class Dispatcher:
         request = _Request(content, self._send)
         try:
             kind = content.get("kind") if isinstance(content, dict) else None
-            if kind not in CLIENT_MESSAGES:
+            if not isinstance(kind, str) or kind not in CLIENT_MESSAGES:
                 raise FieldError(
                     f"message.kind={kind!r} is not known; it takes {', '.join(CLIENT_MESSAGES)}."
                 )
@@ -131,11 +131,9 @@ class _Request:
 
     def answer_with(self, work: Callable[[], Any]) -> None:
         try:
-            result = work()
+            self.reply(work())
         except Exception as error:
             self.fail(error)
-        else:
-            self.reply(result)
 
     def reply(self, result: dict[str, Any]) -> None:
         packed, buffers = pack(result)

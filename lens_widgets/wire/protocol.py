@@ -10,7 +10,7 @@ exactly one ``Reply`` or ``ErrorMessage``. Numbers inside JSON are finite or nul
 buffers described by ``ArrayRef``.
 """
 
-from __future__ import annotations
+# Annotations must be real here: of strings, __optional_keys__ cannot tell what is NotRequired.
 
 from typing import Any, Literal
 

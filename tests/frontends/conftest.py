@@ -16,13 +16,17 @@ PROMPTS = (
 )
 ANSWERS = ((" Mary", " John"), (" Tom", " James"), (" Martin", " Amy"))
 
-MODEL = """
-import torch
+IOI = """
 import lens_widgets as lw
 from tests.frontends.truth import Truth
 
-torch.set_num_threads(2)
 model = lw.load_demo("ioi")
+"""
+# One thread is quicker for a model this small when others use the machine too.
+MODEL = f"""
+import torch
+torch.set_num_threads(1)
+{IOI}
 """
 SESSION = f"""
 prompts = {list(PROMPTS)!r}
@@ -32,6 +36,13 @@ session = lw.Session(model, prompts, answers=answers)
 EXPLORER = f"""{SESSION}
 explorer = session.explore()
 explorer
+"""
+
+
+TIDY = """
+import ipywidgets
+session.close()
+ipywidgets.Widget.close_all()
 """
 
 
@@ -77,7 +88,7 @@ def show(ioi: Notebook) -> Iterator[Show]:
     ioi.problems.clear()
     yield run
     problems = ioi.our_problems()
-    ioi.show("session.close()")
+    ioi.show(TIDY)
     assert problems == []
     ioi.lab.check_offline()
 

@@ -207,7 +207,7 @@ class Notebook:
             THEMES[name],
         )
         light = "true" if name == "light" else "false"
-        self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']")
+        self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
 
     def hide_side_bars(self) -> None:
         """Leaves the page to the notebook, for pictures."""

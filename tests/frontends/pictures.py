@@ -11,6 +11,7 @@ from tests.frontends.screen import Screen
 HEAD = "L3H1"
 ABLATED = ("L1H3", "L2.mlp")
 HEIGHT = 1400
+MARGIN = 600
 WIDTHS = (1600, 900)
 
 
@@ -31,6 +32,11 @@ def take(notebook: Notebook, theme: str, width: int, folder: Path = ARTIFACTS) -
     screen = Screen(page)
     page.wait_for_selector(f'.lw-root[data-lw-theme="{theme}"]')
     screen.wait_idle()
+    settle(notebook)
+    # Outputs scroll inside the notebook: what does not fit the window would be missing.
+    needed = screen.view("explorer").bounding_box()
+    assert needed is not None
+    page.set_viewport_size({"width": width, "height": round(needed["height"]) + MARGIN})
     settle(notebook)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"explorer-{theme}-{width}.png"

@@ -114,10 +114,10 @@ class Screen:
         self.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
         return self.readout()
 
-    def whole_pattern(self) -> dict[tuple[int, int], float]:
-        """Every cell's weight, read from the readout as the arrow keys pass over it."""
+    def whole_pattern(self, every: int = 1) -> dict[tuple[int, int], float]:
+        """Weights of every cell, or of every few rows, read out as the arrow keys pass over."""
         cells: list[list[float]] = self._pattern().evaluate(
-            """pattern => {
+            """(pattern, every) => {
               const root = pattern.closest('[data-lw-view="attention"]');
               const count = Number(pattern.getAttribute('aria-rowcount'));
               const press = key => {
@@ -131,17 +131,18 @@ class Screen:
                 const { queryPos, keyPos, value } = root.querySelector('[data-lw-readout]').dataset;
                 seen.push([queryPos, keyPos, value].map(Number));
               };
-              for (let row = 0; row < count; row++) {
-                if (row > 0) press('ArrowDown');
-                read();
-                for (let i = 1; i < count; i++) {
-                  press(row % 2 === 0 ? 'ArrowRight' : 'ArrowLeft');
+              for (let row = 0; row < count; row += every) {
+                const key = (row / every) % 2 === 0 ? 'ArrowRight' : 'ArrowLeft';
+                for (let i = 0; i < count; i++) {
+                  if (i > 0) press(key);
                   read();
                 }
+                for (let i = 0; i < every; i++) press('ArrowDown');
               }
               pattern.blur();
               return seen;
-            }"""
+            }""",
+            every,
         )
         return {(int(q), int(k)): value for q, k, value in cells}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -14,8 +15,8 @@ from tests.models import ARCHITECTURES, tiny
 from tests.unit import reference
 from tests.unit.cases import CORRUPTED, PROMPTS, corrupted_rows, rows
 
+Kind = Literal["zero", "mean", "resample"]
 COMPONENTS = ("L0H1", "L1H3", "L0.attn", "L1.mlp", "embed")
-PLACES: list[tuple[int, ...] | None] = [None, (1,), (-1, -2), (0, 5)]
 
 
 def _has(name: str, component: str) -> bool:
@@ -45,53 +46,54 @@ def _activations(session: lw.Session, part: Component, prompts: Sequence[Tensor]
     return found if part.head is None else [value[:, part.head] for value in found]
 
 
-@pytest.mark.parametrize(("name", "component"), CASES)
-def test_zero_ablation_writes_zeros(name: str, component: str) -> None:
-    session = lw.Session(tiny(name), PROMPTS)
-    for places in PLACES:
-        check(session, lw.Ablate(component, positions=places), [0.0, 0.0])
-
-
-@pytest.mark.parametrize(("name", "component"), CASES)
-def test_mean_ablation_writes_the_mean_over_all_real_tokens(name: str, component: str) -> None:
-    session = lw.Session(tiny(name), PROMPTS)
+def _values(session: lw.Session, component: str, kind: str) -> list[float | Tensor]:
+    """What each prompt's component should hold, from plain runs."""
     part = Component.parse(component)
-    mean = torch.cat(_activations(session, part, rows(session))).mean(dim=0)
-    for places in PLACES:
-        check(session, lw.Ablate(component, "mean", positions=places), [mean, mean])
+    if kind == "zero":
+        return [0.0, 0.0]
+    if kind == "mean":
+        return [torch.cat(_activations(session, part, rows(session))).mean(dim=0)] * 2
+    return [*_activations(session, part, corrupted_rows(session))]
 
 
 @pytest.mark.parametrize(("name", "component"), CASES)
-def test_resample_ablation_writes_what_the_corrupted_prompts_have(
-    name: str, component: str
+@pytest.mark.parametrize("kind", ["zero", "mean", "resample"])
+def test_an_ablation_replaces_what_the_component_wrote(
+    name: str, component: str, kind: Kind
 ) -> None:
     session = lw.Session(tiny(name), PROMPTS, corrupted=CORRUPTED)
-    part = Component.parse(component)
-    values = _activations(session, part, corrupted_rows(session))
-    for places in PLACES:
-        check(session, lw.Ablate(component, "resample", positions=places), values)
+    values = _values(session, component, kind)
+    for places in (None, (1, -1)):
+        check(session, lw.Ablate(component, kind, positions=places), values)
+
+
+@pytest.mark.parametrize("places", [(1,), (0, 5), (-1, -2), (-6,), 3, range(2)])
+@pytest.mark.parametrize("kind", ["zero", "mean", "resample"])
+def test_an_ablation_acts_only_at_its_positions(
+    session: lw.Session, places: Any, kind: Kind
+) -> None:
+    for component in ("L0H1", "L0.mlp", "embed", "pos_embed"):
+        values = _values(session, component, kind)
+        check(session, lw.Ablate(component, kind, positions=places), values)
 
 
 @pytest.mark.parametrize("kind", ["zero", "mean", "resample"])
-def test_prompts_of_one_length_are_ablated_alike(kind: str) -> None:
+def test_prompts_of_one_length_are_ablated_alike(kind: Kind) -> None:
     prompts, corrupted = ["w5 w6 w7", "w8 w9 w10"], ["w5 w16 w7", "w18 w9 w10"]
     session = lw.Session(tiny("gpt2"), prompts, corrupted=corrupted)
     for component in ("L0H1", "L1.mlp", "embed", "pos_embed"):
-        part = Component.parse(component)
-        mean = torch.cat(_activations(session, part, rows(session))).mean(dim=0)
-        resampled = _activations(session, part, corrupted_rows(session))
-        values = {"zero": [0.0, 0.0], "mean": [mean, mean], "resample": resampled}[kind]
+        values = _values(session, component, kind)
         for places in (None, (-1,)):
-            check(session, lw.Ablate(component, kind, positions=places), values)  # type: ignore[arg-type]
+            check(session, lw.Ablate(component, kind, positions=places), values)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
-@pytest.mark.parametrize("component", ["L1.attn", "L1.mlp", "L1H0"])
+@pytest.mark.parametrize(
+    ("name", "component"),
+    [(n, c) for n in ARCHITECTURES for c in ("L1.attn", "L1.mlp", "L1H0") if _has(n, c)],
+)
 def test_an_ablated_component_no_longer_writes_into_the_residual_stream(
     name: str, component: str
 ) -> None:
-    if not _has(name, component):
-        pytest.skip("an attention-only model has no MLP")
     session = lw.Session(tiny(name), PROMPTS[:1])
     run = session.run([lw.Ablate(component)])
     start, end = run.activation("blocks.1.hook_in"), run.activation("ln_final.hook_in")

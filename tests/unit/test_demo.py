@@ -128,17 +128,6 @@ def test_induction_works_over_the_whole_context(seq_len: int) -> None:
     assert loss[seq_len + 3 :].mean() < 1.5 < 5 < loss[:seq_len].mean()
 
 
-def test_ioi_holds_late_in_the_context() -> None:
-    model = shared("ioi")
-    story = StoryTeller(99).story(9)
-    before = model.to_tokens(story).shape[1]
-    assert 100 < before < 230
-    tokens = model.to_tokens(f"{story} {IOI_PROMPTS[0]}")
-    with torch.no_grad():
-        last = model(tokens)[0, -1]
-    assert last[model.to_single_token(" Mary")] > last[model.to_single_token(" John")]
-
-
 def test_any_text_survives_the_tokenizer(name: str) -> None:
     model = shared(name)
     for text in ODD_TEXTS:

@@ -47,7 +47,7 @@ def test_a_patch_puts_in_the_corrupted_value(
     session = lw.Session(tiny(name), PROMPTS, corrupted=CORRUPTED)
     given = [reference.activation(session.model, t, hook) for t in corrupted_rows(session)]
     values = given if head is None else [value[:, head] for value in given]
-    for places, at in ((None, None), (-1, [-1]), ((3, -2), [3, -2])):
+    for places, at in ((None, None), ((3, -1), [3, -1])):
         hooks = [[reference.write(hook, value, head, at)] for value in values]
         item = lw.Patch(target, positions=places)
         run = session.run([item])
@@ -111,6 +111,22 @@ def test_steering_a_head_moves_that_head_alone(name: str) -> None:
     check(session, [lw.Steer("L1H3", vector, 2.0)], plain)
 
 
+def test_positions_of_a_pattern_are_its_queries() -> None:
+    session = lw.Session(tiny("gpt2"), PROMPTS, corrupted=CORRUPTED)
+    name = "blocks.1.attn.hook_pattern"
+
+    def plain(given: Tensor, query: int) -> tuple[str, Any]:
+        def edit(pattern: Tensor, hook: Any) -> Tensor:
+            pattern = pattern.clone()
+            pattern[0, :, query] = given[:, query]
+            return pattern
+
+        return name, edit
+
+    given = [reference.activation(session.model, t, name) for t in corrupted_rows(session)]
+    check(session, [lw.Patch(name, positions=-1)], [[plain(value, -1)] for value in given])
+
+
 def test_steering_all_heads_at_once(session: lw.Session) -> None:
     vector = _vector(D_HEAD)
     plain = reference.add("blocks.0.attn.hook_v", vector, at=(0, 2))
@@ -138,7 +154,8 @@ def test_order_counts_between_names_of_one_hook_too(session: lw.Session) -> None
     check(session, [steer, zero], [[plain]] * 2)
 
 
-@pytest.mark.parametrize("vector", [[0.5] * D_MODEL, (0.5,) * D_MODEL, torch.full((D_MODEL,), 0.5)])
-def test_a_vector_may_be_a_list_or_a_tensor(session: lw.Session, vector: Any) -> None:
-    plain = reference.add("hook_embed", torch.full((D_MODEL,), 0.5))
-    check(session, [lw.Steer("embed", vector, positions=-1)], [[plain]] * 2)
+@pytest.mark.parametrize("form", [list, tuple, torch.tensor])
+def test_a_vector_may_be_a_list_or_a_tensor(session: lw.Session, form: Any) -> None:
+    vector = _vector(D_MODEL)
+    plain = reference.add("hook_embed", vector)
+    check(session, [lw.Steer("embed", form(vector.tolist()), positions=-1)], [[plain]] * 2)

@@ -9,7 +9,7 @@ import lens_widgets as lw
 from lens_widgets.errors import ClosedError
 from tests.models import BOS, PAD, byte_tokenizer, hugging_face, native, tiny
 from tests.unit import reference
-from tests.unit.cases import ANSWER_IDS, ANSWERS, CORRUPTED, PROMPTS, rows, state
+from tests.unit.cases import ANSWER_IDS, ANSWERS, CORRUPTED, PROMPTS, rows
 
 
 def test_prompts_are_tokenised_with_bos_and_padded_on_the_right(session: lw.Session) -> None:
@@ -183,11 +183,10 @@ def test_repr_says_what_the_session_is_about(session: lw.Session) -> None:
     )
 
 
-def test_corrupted_prompts_are_run_on_their_own(session: lw.Session) -> None:
+def test_the_corrupted_run_is_that_of_the_corrupted_prompts(session: lw.Session) -> None:
     corrupted = lw.Session(session.model, CORRUPTED, answers=ANSWERS)
     torch.testing.assert_close(session.corrupted_run().metric, corrupted.baseline)
-    before = state(session)
     session.interventions.toggle("L0H0")
-    torch.testing.assert_close(session.corrupted_run().metric, corrupted.baseline)
-    session.interventions.undo()
-    assert state(session)["current"] == before["current"]
+    corrupted.interventions.toggle("L0H0")
+    torch.testing.assert_close(session.corrupted_run().metric, corrupted.current)
+    assert not torch.allclose(corrupted.current, corrupted.baseline)

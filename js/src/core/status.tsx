@@ -23,7 +23,8 @@ function useLate(condition: boolean): boolean {
 export function StatusPill(props: { handle: ViewState; compact?: boolean }): JSX.Element {
   const { handle, compact } = props;
   const now = handle.status.value;
-  const late = useLate(now === "busy");
+  // Late stays late when work goes on after a cell: the stop button must not vanish under the mouse.
+  const late = useLate(now === "busy" || now === "waiting");
   const status = now === "busy" && !late ? "idle" : now;
   const progress = handle.progress.value;
   const working = status === "busy" || status === "waiting";

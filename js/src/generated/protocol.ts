@@ -46,7 +46,7 @@ export interface Progress {
   done: number;
   total: number;
   label: string;
-  partial: Record<string, unknown>;
+  partial?: Record<string, unknown>;
 }
 
 /**
@@ -187,7 +187,7 @@ export interface EditPromptArgs {
   text: string;
   correct: string;
   wrong: string;
-  corrupted: string | null;
+  corrupted?: string | null;
 }
 
 export interface PatternsArgs {

@@ -43,6 +43,8 @@ def _effects(session: Session, args: dict[str, Any]) -> Generator[Step, None, di
 
     total = len(sweep_components(session, "head")) + len(sweep_components(session, "mlp"))
     done = 0
+    # Said before the first result, which may take a while: nobody waits for a cell.
+    yield Step(done, total, f"{kind} ablation")
     for over in ("head", "mlp"):
         for effect in ablation_effects(session, kind, over):
             part, change = effect.component, effect.change.cpu()

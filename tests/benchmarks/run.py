@@ -1,0 +1,41 @@
+"""Prints how quickly the widgets react, and keeps it in RESULTS.md: make bench
+
+    python -m tests.benchmarks.run [SECTION ...]
+
+A section is a module of this folder with ``measure() -> Table``. With names, only those are run
+and nothing is written.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.benchmarks import bundles, interactive
+from tests.benchmarks.machine import describe
+from tests.benchmarks.table import Table
+
+SECTIONS: dict[str, Callable[[], Table]] = {
+    "interactive": interactive.measure,
+    "bundles": bundles.measure,
+}
+RESULTS = Path(__file__).parent / "RESULTS.md"
+
+
+def main(names: list[str]) -> None:
+    unknown = set(names) - set(SECTIONS)
+    if unknown:
+        sys.exit(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    print(describe(), end="\n\n", flush=True)
+    tables = []
+    for name in names or SECTIONS:
+        tables.append(SECTIONS[name]().markdown())
+        print(tables[-1], end="\n\n", flush=True)
+    if not names:
+        head = f"# How quickly the widgets react\n\nMade by `make bench`.\n\n{describe()}"
+        RESULTS.write_text("\n\n".join([head, *tables]) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,110 @@
+"""Stands in for a view: sends messages as a page does and keeps what comes back."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from typing import Any
+
+import numpy as np
+
+from lens_widgets.session import Session
+from lens_widgets.widgets.replies import METHODS
+from lens_widgets.wire import protocol
+from lens_widgets.wire.dispatch import Dispatcher
+from lens_widgets.wire.schema import check
+from tests.unit.waiting import LIMIT_S
+
+_ids = itertools.count(1)
+
+
+class Page:
+    """One view of a session. Every message it gets is checked against the protocol."""
+
+    def __init__(self, session: Session) -> None:
+        self._changed = threading.Condition()
+        self.messages: list[dict[str, Any]] = []
+        self.buffers: dict[str, list[bytes]] = {}
+        self._methods: dict[str, str] = {}
+        self.dispatcher = Dispatcher(f"page {next(_ids)}", session, METHODS, self._record)
+
+    def _record(self, content: dict[str, Any], buffers: list[bytes]) -> None:
+        with self._changed:
+            self.messages.append(content)
+            if content["kind"] == "reply":
+                self.buffers[content["id"]] = buffers
+            self._changed.notify_all()
+
+    def send(self, method: str, slot: str | None = None, /, **args: Any) -> str:
+        """Asks for something and returns the request's id at once."""
+        number = next(_ids)
+        identity = f"r{number}"
+        self._methods[identity] = method
+        self.dispatcher.receive(
+            {
+                "kind": "request",
+                "id": identity,
+                "slot": slot or method,
+                "seq": number,
+                "method": method,
+                "args": args,
+            }
+        )
+        return identity
+
+    def cancel(self, slot: str) -> None:
+        """Stops what a slot asked for."""
+        self.dispatcher.receive({"kind": "cancel", "slot": slot})
+
+    def answers(self, identity: str) -> list[dict[str, Any]]:
+        """The replies and errors to one request so far."""
+        with self._changed:
+            return [
+                m for m in self.messages if m["id"] == identity and m["kind"] in ("reply", "error")
+            ]
+
+    def progress(self, identity: str) -> list[dict[str, Any]]:
+        """The progress told of one request so far."""
+        with self._changed:
+            return [m for m in self.messages if m["id"] == identity and m["kind"] == "progress"]
+
+    def wait_until(self, condition: Any) -> None:
+        """Returns once ``condition()`` holds; looks again after every message."""
+        with self._changed:
+            assert self._changed.wait_for(condition, LIMIT_S), "no such message in time"
+
+    def answer(self, identity: str) -> dict[str, Any]:
+        """The one reply or error to a request, checked against the protocol."""
+        self.wait_until(lambda: self.answers(identity))
+        (message,) = self.answers(identity)
+        check(protocol.Reply if message["kind"] == "reply" else protocol.ErrorMessage, message)
+        if message["kind"] == "reply":
+            check(protocol.METHODS[self._methods[identity]][1], message["result"], "result")
+        for told in self.progress(identity):
+            check(protocol.Progress, told)
+        return message
+
+    def ask(self, method: str, slot: str | None = None, /, **args: Any) -> dict[str, Any]:
+        """The result of a request; fails on an error."""
+        message = self.answer(self.send(method, slot, **args))
+        assert message["kind"] == "reply", message
+        message["result"]["_id"] = message["id"]
+        return message["result"]
+
+    def error(self, method: str, slot: str | None = None, /, **args: Any) -> dict[str, Any]:
+        """The error a request is answered with; fails on a reply."""
+        message = self.answer(self.send(method, slot, **args))
+        assert message["kind"] == "error", message
+        return message["error"]
+
+    def array(self, result: dict[str, Any], field: str) -> np.ndarray[Any, Any]:
+        """An array of a result, decoded as the front end does."""
+        ref = result[field]
+        check(protocol.ArrayRef, ref)
+        raw = np.frombuffer(self.buffers[result["_id"]][ref["buffer"]], dtype=ref["dtype"])
+        values = raw.astype(np.float64) * ref["scale"] + ref["offset"]
+        return values.reshape(ref["shape"])
+
+    def size(self, result: dict[str, Any]) -> int:
+        """Bytes of all buffers of a result."""
+        return sum(map(len, self.buffers[result["_id"]]))
