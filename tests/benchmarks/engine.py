@@ -81,9 +81,9 @@ def block_flops(n_layers: float, tokens: float) -> float:
 def head_floor() -> float:
     """What a head ablation sweep must compute, in floating-point operations.
 
-    Per variant: the output projection and the MLP of its own block (18 of 24 d^2), whole blocks after
-    it, of the last one only queries, keys and values everywhere (6 of 24) and the rest at the position
-    that is read; and one row of the unembedding a prompt.
+    Per variant: the output projection and the MLP of its own block (18 of 24 d^2), whole blocks
+    after it, of the last one only queries, keys and values everywhere (6 of 24) and the rest at the
+    position that is read; and one row of the unembedding a prompt.
     """
     tokens, d = N_PROMPTS * N_POS, CONFIG["n_embd"]
     total = 0.0
@@ -157,14 +157,17 @@ def measure() -> Table:
     session, rate = setting.session, sgemm_flops()
     rows: list[tuple[str, ...]] = []
 
-    def row(name: str, other: Callable[[], object], ours: Callable[[], object], flops: float | None):
+    def row(
+        name: str,
+        other: Callable[[], object],
+        ours: Callable[[], object],
+        flops: float,
+    ) -> None:
         extra = peak_extra_mb(ours)
         mine = seconds(ours)
         theirs = seconds(other)
-        floor = "" if flops is None else f"{flops / rate:.2f}"
-        rows.append(
-            (name, f"{theirs:.2f}", f"{mine:.2f}", f"{theirs / mine:.1f}", floor, f"{extra:.0f}")
-        )
+        numbers = (theirs, mine, theirs / mine, flops / rate)
+        rows.append((name, *(f"{value:.2f}" for value in numbers), f"{extra:.0f}"))
 
     sweep = lw.analysis.patch_sweep
     row(
@@ -188,12 +191,12 @@ def measure() -> Table:
     small = [*rows, *_single_runs(setting)]
     return Table(
         "Sweeps and toggles beside TransformerLens",
-        ("GPT-2-small shape, 8 x 16", "without (s)", "lens_widgets (s)", "ratio", "floor (s)", "MB"),
+        ("GPT-2 small, 8 x 16", "without (s)", "lens_widgets (s)", "ratio", "floor (s)", "MB"),
         tuple(small),
         notes=(
             "Random weights. Without: one hooked forward a head for ablation, TransformerLens's "
             "`patching` for the rest. Floor: the sweep's own floating-point work over this run's "
-            f"float32 matrix rate, {rate / 1e9:.0f} GFLOP/s. MB: growth of the process's peak size. "
+            f"matrix rate, {rate / 1e9:.0f} GFLOP/s. MB: growth of the process's peak size. "
             "GPU: not measured."
         ),
     )

@@ -24,7 +24,9 @@ async ([heads, pause_ms]) => {
   };
   const observer = new MutationObserver(read);
   observer.observe(root, {
-    subtree: true, attributes: true, attributeFilter: ['data-lw-seq', 'data-lw-pattern', 'data-exact'],
+    subtree: true,
+    attributes: true,
+    attributeFilter: ['data-lw-seq', 'data-lw-pattern', 'data-exact'],
   });
   window.stopRecording = () => { observer.disconnect(); return log; };
   read();

@@ -41,7 +41,8 @@ def test_separate_widgets_and_cells_move_each_other(linked: Dashboard) -> None:
     linked.wait_pattern("L3H6")
     linked.kernel.run("session.selection.query_pos = 10\nsession.selection.key_pos = 4")
     linked.view("token").locator('[data-pos="10"][aria-selected="true"]').wait_for()
-    weight = linked.kernel.value("Truth(model, prompts, answers, ['L1H3', 'L2.mlp']).pattern(0, 3, 6)")
+    truth = "Truth(model, prompts, answers, ['L1H3', 'L2.mlp'])"
+    weight = linked.kernel.value(f"{truth}.pattern(0, 3, 6)")
     linked.wait_idle()
     assert linked.readout() == (10, 4, pytest.approx(weight[10][4], abs=2e-6))
 

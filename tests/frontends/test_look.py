@@ -20,7 +20,8 @@ def posed(dashboard: Dashboard) -> Iterator[Dashboard]:
 def brightness(dashboard: Dashboard, selector: str) -> float:
     """Of an element's background, from 0 (black) to 1."""
     red, green, blue = dashboard.page.locator(selector).first.evaluate(
-        "element => getComputedStyle(element).backgroundColor.match(/[\\d.]+/g).slice(0, 3).map(Number)"
+        "element => getComputedStyle(element).backgroundColor"
+        ".match(/[\\d.]+/g).slice(0, 3).map(Number)"
     )
     return float(red + green + blue) / 765
 

@@ -299,9 +299,12 @@ def test_loading_is_offline_silent_and_leaves_global_state_alone() -> None:
     assert done.stderr.split("---\n")[-1] == ""
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_model_can_be_loaded_on_a_gpu(name: str) -> None:
-    model = load_demo(name, device="cuda")
-    assert model.to_tokens("When").device.type == "cuda"
-    assert {p.device.type for p in model.parameters()} == {"cuda"}
+DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_model_is_loaded_on_the_device_asked_for(name: str, device: str) -> None:
+    model = load_demo(name, device=device)
+    assert model.to_tokens("When").device.type == device
+    assert {p.device.type for p in model.parameters()} == {device}
     assert unmet(name, measure(name, model)) == []

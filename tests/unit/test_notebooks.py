@@ -1,4 +1,4 @@
-"""The example notebooks run, say what is true, and carry nothing of the machine they were made on."""
+"""The example notebooks run, say what is true, and carry nothing of the machine that made them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def test_notebook_runs_from_top_to_bottom(path: Path, monkeypatch: pytest.Monkey
     notebook = nbformat.read(path, as_version=4)
     if path.stem == "01_quickstart":
         notebook.cells.append(nbformat.v4.new_code_cell(QUICKSTART_IS_TRUE))
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(
+        notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}
+    ).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     complaints = [o.text for o in outputs if o.get("name") == "stderr"]
     assert complaints == []

@@ -1,0 +1,225 @@
+"""What a page is told: every reply fits the protocol, and its numbers are the session's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lens_widgets as lw
+from lens_widgets.analysis.patterns import attention_patterns
+from lens_widgets.analysis.tokens import token_table
+from lens_widgets.widgets.replies import METHODS
+from lens_widgets.wire import protocol
+from tests.models import ARCHITECTURES, D_MODEL, tiny
+from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
+from tests.unit.page import Page
+
+ARGS: dict[str, list[dict[str, Any]]] = {
+    "tokens": [{"prompt": 0}, {"prompt": 1}],
+    "token_stats": [{"prompt": 0}, {"prompt": 1}],
+    "patterns": [{"prompt": 1, "which": w} for w in ("baseline", "current", "difference")],
+    "pattern": [
+        {"prompt": 0, "which": w, "layer": 1, "head": 2}
+        for w in ("baseline", "current", "difference")
+    ],
+    "pattern_lines": [
+        {"prompt": 1, "which": "current", "layer": 0, "head": 1, "query_pos": 3, "key_pos": 1}
+    ],
+    "attribution": [
+        {"by": by, "scope": scope, "prompt": 1}
+        for by in ("head", "layer", "component")
+        for scope in ("mean", "selected")
+    ],
+    "ablation_grid": [
+        {"kind": kind, "values": values, "scope": scope, "prompt": 1}
+        for kind, values, scope in (
+            ("zero", "attribution", "mean"),
+            ("zero", "attribution", "selected"),
+            ("mean", "effect", "mean"),
+            ("resample", "effect", "selected"),
+        )
+    ],
+    "effects": [{"prompt": 0}, {"prompt": 1}],
+    "toggle": [{"component": "L1H2", "kind": "mean"}],
+    "set_enabled": [{"key": "i1", "enabled": False}],
+    "remove": [{"key": "i1"}],
+    "undo": [{}],
+    "redo": [{}],
+    "clear": [{}],
+    "code": [{}],
+    "edit_prompt": [
+        {"prompt": 0, "text": PROMPTS[0], "correct": "w7", "wrong": "w8"},
+        {"prompt": 1, "text": PROMPTS[1], "correct": "w7", "wrong": "w8", "corrupted": None},
+        {"prompt": 1, "text": PROMPTS[1], "correct": "w7", "wrong": "w8", "corrupted": "w1 " * 4},
+    ],
+}
+CASES = [(method, args) for method, choices in ARGS.items() for args in choices]
+
+
+def test_every_method_of_the_protocol_is_answered_and_tried_here() -> None:
+    assert set(METHODS) == set(protocol.METHODS)
+    assert set(protocol.METHODS) - set(ARGS) == set()
+
+
+@pytest.mark.parametrize(("method", "args"), CASES, ids=str)
+def test_replies_fit_the_protocol_with_answers(
+    session: lw.Session, method: str, args: dict[str, Any]
+) -> None:
+    session.interventions.toggle("L0H1")
+    page = Page(session)
+    assert page.size(page.ask(method, **args)) <= protocol.MAX_REPLY_BYTES
+
+
+@pytest.mark.parametrize("name", ["attn_only", "llama", "bloom", "gemma2"])
+def test_replies_fit_the_protocol_on_other_models_without_answers(name: str) -> None:
+    for method, args in CASES:
+        # New for each method: some of them change the session.
+        session = lw.Session(tiny(name), PROMPTS, corrupted=CORRUPTED)
+        session.interventions.toggle("L0H1")
+        given = {**args, "correct": "", "wrong": ""} if method == "edit_prompt" else args
+        Page(session).ask(method, **given)
+
+
+def test_a_summary_tells_the_metric_before_and_after(session: lw.Session) -> None:
+    session.interventions.toggle("L0H1")
+    page = Page(session)
+    for method in ("tokens", "effects"):
+        summary = page.ask(method, prompt=0)["summary"]
+        assert summary["baseline"] == pytest.approx(float(session.baseline.mean()), abs=1e-6)
+        assert summary["current"] == pytest.approx(float(session.current.mean()), abs=1e-6)
+        assert (summary["metric"], summary["units"]) == ("logit difference", "logits")
+        assert (summary["n_prompts"], summary["revision"]) == (2, 1)
+
+
+def test_tokens_are_told_with_what_the_editor_starts_from(session: lw.Session) -> None:
+    result = Page(session).ask("tokens", prompt=1)
+    assert [t["text"] for t in result["tokens"]] == ["<bos>", "w11", "w12", "w13", "w14"]
+    assert [t["id"] for t in result["tokens"]] == [0, 11, 12, 13, 14]
+    assert (result["text"], result["corrupted"]) == (PROMPTS[1], CORRUPTED[1])
+    assert (result["correct"], result["wrong"]) == ANSWERS[1]
+    assert result["answer"]["correct"] == {"id": 32, "text": "w32"}
+    assert result["n_prompts"] == 2
+
+
+def test_token_statistics_are_those_of_the_token_table(session: lw.Session) -> None:
+    baseline = token_table(session, 0)
+    session.interventions.toggle("L0H1")
+    page, table = Page(session), token_table(session, 0)
+    result = page.ask("token_stats", prompt=0)
+    for field, column in (("loss", "loss"), ("prob", "prob"), ("rank", "rank")):
+        np.testing.assert_allclose(page.array(result, field), table[column].values, atol=1e-6)
+    np.testing.assert_allclose(
+        page.array(result, "baseline_loss"), baseline["loss"].values, atol=1e-6
+    )
+    last = session.run().top_predictions(5)[0]
+    assert [t["id"] for t in result["top_tokens"][-1]] == [p.token_id for p in last]
+    np.testing.assert_allclose(
+        page.array(result, "top_probs")[-1], [p.prob for p in last], atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("which", ["baseline", "current", "difference"])
+def test_patterns_are_those_of_the_analysis(session: lw.Session, which: Any) -> None:
+    session.interventions.toggle("L0H1")
+    page, expected = Page(session), attention_patterns(session, which, 1).values
+    all_heads = page.ask("patterns", prompt=1, which=which)
+    assert all_heads["pool"] == 1
+    tolerance = np.abs(expected).max() / 254 if which == "difference" else 1 / 510
+    np.testing.assert_allclose(page.array(all_heads, "patterns"), expected, atol=tolerance + 1e-6)
+    one = page.ask("pattern", prompt=1, which=which, layer=1, head=3)
+    assert one["exact"]
+    assert one["pool"] == 1
+    np.testing.assert_allclose(page.array(one, "pattern"), expected[1, 3], atol=1e-7)
+    place = {"layer": 1, "head": 3, "query_pos": 3, "key_pos": 1}
+    lines = page.ask("pattern_lines", prompt=1, which=which, **place)
+    np.testing.assert_allclose(page.array(lines, "row"), expected[1, 3, 3], atol=1e-7)
+    np.testing.assert_allclose(page.array(lines, "column"), expected[1, 3, :, 1], atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("by", ["head", "layer", "component"])
+def test_attribution_rows_add_up_to_the_total_which_is_the_metric(name: str, by: str) -> None:
+    session = lw.Session(tiny(name), PROMPTS, answers=ANSWERS, corrupted=CORRUPTED)
+    session.interventions.add(lw.Ablate("L0H1"))
+    session.interventions.add(lw.Steer("blocks.0.hook_resid_post", [0.1, -0.3] * (D_MODEL // 2)))
+    page = Page(session)
+    for scope, before, after in (
+        ("mean", session.baseline.mean(), session.current.mean()),
+        ("selected", session.baseline[1], session.current[1]),
+    ):
+        result = page.ask("attribution", by=by, scope=scope, prompt=1)
+        for column, metric in (("baseline", before), ("current", after)):
+            rows = sum(row[column] for row in result["rows"])
+            assert rows == pytest.approx(float(metric), abs=1e-4)
+            assert result["total"][column] == pytest.approx(float(metric), abs=1e-4)
+
+
+def test_attribution_rows_are_those_of_the_analysis(session: lw.Session) -> None:
+    session.interventions.toggle("L0H1")
+    page = Page(session)
+    for by in ("head", "layer", "component"):
+        table = lw.analysis.attribution(session, by=by, per_prompt=True)  # type: ignore[arg-type]
+        result = page.ask("attribution", by=by, scope="selected", prompt=1)
+        rows = {row["component"]: row for row in result["rows"]}
+        for row in rows.values():
+            place = {"layer": row["layer"], "head": row["head"]} if by == "head" else {}
+            if by == "component":
+                place = {"component": row["component"]}
+            elif by == "layer" and row["component"].startswith("L"):
+                place = {"layer": int(row["component"][1:])}
+            if None not in place.values() and place:
+                expected = float(table.sel(prompt=1, **place))
+                assert row["current"] == pytest.approx(expected, abs=1e-6)
+        assert result["definition"].startswith("Direct effect on the logit of the correct answer")
+    heads = page.ask("attribution", by="head", scope="mean", prompt=0)["rows"]
+    assert [r["component"] for r in heads[:5]] == ["L0H0", "L0H1", "L0H2", "L0H3", "L0.mlp"]
+    assert {r["component"] for r in heads if not r["ablatable"]} == {"bias"}
+
+
+@pytest.mark.parametrize("kind", ["zero", "mean", "resample"])
+def test_the_grid_of_effects_is_the_sweep(session: lw.Session, kind: Any) -> None:
+    session.interventions.toggle("L0H1")
+    page = Page(session)
+    args = {"kind": kind, "values": "effect", "prompt": 1}
+    heads = lw.analysis.ablation_sweep(session, kind, per_prompt=True)
+    mlps = lw.analysis.ablation_sweep(session, kind, "mlp", per_prompt=True)
+    for scope, pick in (("mean", lambda a: a.mean("prompt")), ("selected", lambda a: a[1])):
+        result = page.ask("ablation_grid", scope=scope, **args)
+        np.testing.assert_allclose(page.array(result, "heads"), pick(heads), atol=1e-5)
+        np.testing.assert_allclose(page.array(result, "mlps"), pick(mlps), atol=1e-5)
+        assert result["units"] == "logits"
+
+
+def test_the_grid_of_attributions_has_no_value_where_there_is_no_mlp() -> None:
+    session = lw.Session(tiny("attn_only"), PROMPTS, answers=ANSWERS)
+    page = Page(session)
+    args = {"kind": "zero", "scope": "mean", "prompt": 0}
+    result = page.ask("ablation_grid", values="attribution", **args)
+    heads = lw.analysis.attribution(session)
+    np.testing.assert_allclose(page.array(result, "heads"), heads, atol=1e-6)
+    assert np.isnan(page.array(result, "mlps")).all()
+    assert np.isnan(page.array(page.ask("ablation_grid", values="effect", **args), "mlps")).all()
+
+
+def test_effects_compare_the_next_token_before_and_after(session: lw.Session) -> None:
+    session.interventions.toggle("L0H1")
+    session.interventions.toggle("L1.mlp")
+    result = Page(session).ask("effects", prompt=1)
+    before, now = (run.last_logits[1].softmax(-1) for run in (session.run(()), session.run()))
+    shown = {p["token"]["id"]: p for p in result["predictions"]}
+    assert set(shown) == set(before.topk(5).indices.tolist()) | set(now.topk(5).indices.tolist())
+    for token, told in shown.items():
+        assert told["baseline"] == pytest.approx(float(before[token]), abs=1e-6)
+        assert told["current"] == pytest.approx(float(now[token]), abs=1e-6)
+    values = [p["baseline"] for p in result["predictions"]]
+    assert values == sorted(values, reverse=True)
+    assert result["baseline"] == pytest.approx(float(session.baseline[1]), abs=1e-6)
+    assert result["current"] == pytest.approx(float(session.current[1]), abs=1e-6)
+    keys = [entry.key for entry in session.interventions.entries]
+    without = session.run([lw.Ablate("L1.mlp")]).metric.mean()
+    assert [w["key"] for w in result["worths"]] == keys
+    assert result["worths"][0]["worth"] == pytest.approx(
+        float(session.current.mean() - without), abs=1e-5
+    )
