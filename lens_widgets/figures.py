@@ -15,7 +15,6 @@ _SEQUENTIAL = {"colorscale": "Blues", "zmin": 0}
 def pattern_heatmap(patterns: xr.DataArray, layer: int, head: int) -> go.Figure:
     """One head of [layer, head, query_pos, key_pos] with both token axes."""
     one = patterns.sel(layer=layer, head=head)
-    signed = bool((one < 0).any())
     title = f"L{layer}H{head}: {patterns.attrs['definition']}"
     figure = go.Figure(
         go.Heatmap(
@@ -24,7 +23,7 @@ def pattern_heatmap(patterns: xr.DataArray, layer: int, head: int) -> go.Figure:
             y=one["query_token"].values,
             colorbar={"title": patterns.attrs["units"]},
             hovertemplate="query %{y}<br>key %{x}<br>%{z:.4f}<extra></extra>",
-            **(_SIGNED if signed else _SEQUENTIAL),
+            **(_SIGNED if patterns.attrs["signed"] else _SEQUENTIAL),
         )
     )
     figure.update_layout(title=title, xaxis_title="key", yaxis_title="query")

@@ -80,9 +80,53 @@ def make_prompt_set(
     if corrupted is not None:
         corrupted_rows, corrupted_texts = _rows(model, corrupted, "corrupted", prepend_bos)
         _check_same_shape(rows, corrupted_rows)
-    answer_tokens = None
-    if answers is not None:
-        answer_tokens = _answers(model, answers, len(rows))
+    return _assembled(model, rows, texts, answers, corrupted_rows, corrupted_texts)
+
+
+def edited_prompt_set(
+    model: Any,
+    prompts: PromptSet,
+    index: int,
+    text: str,
+    *,
+    answers: Any = None,
+    corrupted: str | None = None,
+    prepend_bos: bool | None = None,
+) -> PromptSet:
+    """``prompts`` with one of them replaced; the tokens of the others stay what they are.
+
+    ``answers`` are those of all prompts. ``corrupted=None`` keeps the corrupted prompt.
+    """
+
+    def edited(
+        argument: str, tokens: Tensor, texts: tuple[str, ...], text: str | None
+    ) -> tuple[list[list[int]], tuple[str, ...]]:
+        lengths = prompts.lengths.tolist()
+        rows = [row[:length] for row, length in zip(tokens.tolist(), lengths, strict=True)]
+        shown = list(texts)
+        if text is not None:
+            (rows[index],), (shown[index],) = _rows(model, [text], argument, prepend_bos, index)
+        return rows, tuple(shown)
+
+    rows, texts = edited("prompts", prompts.tokens, prompts.texts, text)
+    if prompts.corrupted_tokens is None or prompts.corrupted_texts is None:
+        return _assembled(model, rows, texts, answers, None, None)
+    others, other_texts = edited(
+        "corrupted", prompts.corrupted_tokens, prompts.corrupted_texts, corrupted
+    )
+    _check_same_shape(rows, others)
+    return _assembled(model, rows, texts, answers, others, other_texts)
+
+
+def _assembled(
+    model: Any,
+    rows: list[list[int]],
+    texts: tuple[str, ...],
+    answers: Any,
+    corrupted_rows: list[list[int]] | None,
+    corrupted_texts: tuple[str, ...] | None,
+) -> PromptSet:
+    answer_tokens = None if answers is None else _answers(model, answers, len(rows))
     device = _device(model)
     pad = _pad_id(model)
     return PromptSet(
@@ -110,13 +154,14 @@ def _padded(rows: list[list[int]], pad: int, device: torch.device) -> Tensor:
 
 
 def _rows(
-    model: Any, prompts: Any, argument: str, prepend_bos: bool | None
+    model: Any, prompts: Any, argument: str, prepend_bos: bool | None, first: int = 0
 ) -> tuple[list[list[int]], tuple[str, ...]]:
+    """Token ids and texts; errors number the prompts from ``first``."""
     if isinstance(prompts, Tensor):
         rows = _tensor_rows(model, prompts, argument)
         texts = tuple(_decode(model, row) for row in rows)
     else:
-        strings = _strings(prompts, argument)
+        strings = _strings(prompts, argument, first)
         if model.tokenizer is None:
             raise InputError(
                 f"{argument}: this model has no tokenizer, so text cannot be tokenised.",
@@ -125,7 +170,7 @@ def _rows(
         kwargs = {} if prepend_bos is None else {"prepend_bos": prepend_bos}
         rows = [model.to_tokens(text, truncate=False, **kwargs)[0].tolist() for text in strings]
         texts = tuple(strings)
-    for index, row in enumerate(rows):
+    for index, row in enumerate(rows, start=first):
         if not row:
             raise InputError(f"{argument}[{index}] has no tokens.", "Write at least one token.")
         if len(row) > model.cfg.n_ctx:
@@ -137,7 +182,7 @@ def _rows(
     return rows, texts
 
 
-def _strings(prompts: Any, argument: str) -> list[str]:
+def _strings(prompts: Any, argument: str, first: int) -> list[str]:
     if isinstance(prompts, str):
         prompts = [prompts]
     if not isinstance(prompts, Sequence) or not all(isinstance(text, str) for text in prompts):
@@ -150,7 +195,7 @@ def _strings(prompts: Any, argument: str) -> list[str]:
         )
     if not prompts:
         raise InputError(f"{argument} is an empty list.", "Pass at least one prompt.")
-    for index, text in enumerate(prompts):
+    for index, text in enumerate(prompts, start=first):
         if not text:
             raise InputError(f"{argument}[{index}] is an empty string.", "Write some text.")
     return list(prompts)

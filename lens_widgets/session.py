@@ -22,7 +22,7 @@ from lens_widgets.history import Entry, Interventions
 from lens_widgets.interventions import Intervention
 from lens_widgets.metrics import Metric, resolve_metric
 from lens_widgets.prompt_runs import PromptRuns
-from lens_widgets.prompt_set import PromptSet, make_prompt_set
+from lens_widgets.prompt_set import PromptSet, edited_prompt_set, make_prompt_set
 from lens_widgets.run import Run
 from lens_widgets.selection import Selection
 
@@ -233,7 +233,28 @@ class Session(traitlets.HasTraits):
             corrupted=corrupted,
             prepend_bos=self._prepend_bos,
         )
-        wish = self._metric_wish if metric is None else metric
+        self._take(prompt_set, self._metric_wish if metric is None else metric)
+
+    def edit_prompt(
+        self, index: int, text: str, *, answers: Any = None, corrupted: str | None = None
+    ) -> None:
+        """Replaces one prompt; the others keep their very tokens. All or nothing, as above.
+
+        ``answers`` are those of all prompts. ``corrupted=None`` keeps the corrupted prompt.
+        """
+        self.check_open()
+        prompt_set = edited_prompt_set(
+            self.model,
+            self.prompt_set,
+            index,
+            text,
+            answers=answers,
+            corrupted=corrupted,
+            prepend_bos=self._prepend_bos,
+        )
+        self._take(prompt_set, self._metric_wish)
+
+    def _take(self, prompt_set: PromptSet, wish: Any) -> None:
         chosen = resolve_metric(wish, prompt_set)
         self.interventions.revalidate(prompt_set)
         handle, facts = self._runs.handle, self.facts

@@ -8,6 +8,15 @@ from typing import Any
 import xarray as xr
 from torch import Tensor
 
+_OF_ALL_PROMPTS = ("total", "rest", "before")
+
+
+def of_prompt(values: xr.DataArray, prompt: int) -> xr.DataArray:
+    """One prompt of an array, without the attributes that are means over all prompts."""
+    chosen = values.sel(prompt=prompt)
+    chosen.attrs = {k: v for k, v in chosen.attrs.items() if k not in _OF_ALL_PROMPTS}
+    return chosen
+
 
 def labelled(
     values: Tensor,

@@ -51,6 +51,7 @@ def attention_patterns(session: Session, which: Which = "current", prompt: int =
             "units": "attention weight",
             "metric": session.metric.name,
             "definition": f"{which} attention pattern, prompt {prompt}",
+            "signed": which == "difference",
         },
     )
 

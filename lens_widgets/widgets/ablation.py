@@ -8,6 +8,7 @@ from plotly.graph_objects import Figure
 from lens_widgets import figures
 from lens_widgets.analysis.ablation import ablation_sweep
 from lens_widgets.analysis.attribution import attribution
+from lens_widgets.analysis.labels import of_prompt
 from lens_widgets.widgets import options
 from lens_widgets.widgets.base import View, bundle
 
@@ -35,7 +36,7 @@ class AblationPanel(View):
         else:
             table = attribution(self._session, "head", per_prompt=True)
         if self.scope == "selected":
-            return table.sel(prompt=self._session.selection.prompt)
+            return of_prompt(table, self._session.selection.prompt)
         return table.mean("prompt", keep_attrs=True)
 
     def figure(self) -> Figure:

@@ -6,9 +6,18 @@ import xarray as xr
 from plotly.graph_objects import Figure
 
 from lens_widgets import figures
-from lens_widgets.analysis.attribution import attribution
+from lens_widgets.analysis.attribution import By, attribution
+from lens_widgets.analysis.labels import of_prompt
+from lens_widgets.session import Session
 from lens_widgets.widgets import options
 from lens_widgets.widgets.base import View, bundle
+
+
+def effects_shown(session: Session, by: By, scope: str) -> xr.DataArray:
+    """Direct effects, the mean over prompts or those of the selected one."""
+    if scope == "mean":
+        return attribution(session, by)
+    return of_prompt(attribution(session, by, per_prompt=True), session.selection.prompt)
 
 
 class AttributionTable(View):
@@ -27,10 +36,7 @@ class AttributionTable(View):
 
     def data(self) -> xr.DataArray:
         """The current direct effects in logits; dims as in ``lw.analysis.attribution``."""
-        per_prompt = attribution(self._session, self.by, per_prompt=True)
-        if self.scope == "selected":
-            return per_prompt.sel(prompt=self._session.selection.prompt)
-        return attribution(self._session, self.by)
+        return effects_shown(self._session, self.by, self.scope)
 
     def figure(self) -> Figure:
         """The same as a heatmap (heads) or bars."""

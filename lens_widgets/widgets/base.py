@@ -35,6 +35,7 @@ class View(anywidget.AnyWidget):
     """
 
     _view_options: ClassVar[tuple[str, ...]] = ()
+    _following = False
 
     info = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
@@ -66,6 +67,7 @@ class View(anywidget.AnyWidget):
         self.observe(self._selection_from_page, "selection")
         session.observe(self._follow_state, ["revision", "prompts_revision", "closed"])
         session.selection.observe(self._follow_selection)
+        self._following = True
 
     @classmethod
     def trait_values_of(cls, option: str) -> tuple[str, ...]:
@@ -87,9 +89,13 @@ class View(anywidget.AnyWidget):
         raise NotImplementedError
 
     def close(self) -> None:
-        """Closes the view; the session lives on."""
-        self._session.unobserve(self._follow_state, ["revision", "prompts_revision", "closed"])
-        self._session.selection.unobserve(self._follow_selection)
+        """Closes the view and stops what it asked for; the session lives on."""
+        # Python closes a widget once more when it is let go, even one that was never finished.
+        if self._following:
+            self._following = False
+            self._session.unobserve(self._follow_state, ["revision", "prompts_revision", "closed"])
+            self._session.selection.unobserve(self._follow_selection)
+            self._dispatcher.close()
         super().close()
 
     def set_state(self, sync_data: dict[str, Any]) -> None:

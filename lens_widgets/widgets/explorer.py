@@ -6,8 +6,8 @@ import xarray as xr
 from plotly.graph_objects import Figure
 
 from lens_widgets import figures
-from lens_widgets.analysis.attribution import attribution
 from lens_widgets.widgets import options
+from lens_widgets.widgets.attribution import effects_shown
 from lens_widgets.widgets.base import View, bundle
 
 
@@ -30,8 +30,8 @@ class Explorer(View):
     values = options.values()
 
     def data(self) -> xr.DataArray:
-        """The direct effects by ``by``."""
-        return attribution(self._session, self.by)
+        """The direct effects by ``by``, over ``scope``."""
+        return effects_shown(self._session, self.by, self.scope)
 
     def figure(self) -> Figure:
         """The direct effects as a figure."""

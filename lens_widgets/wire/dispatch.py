@@ -90,6 +90,10 @@ class Dispatcher:
         else:
             self._queue(request, method, content)
 
+    def close(self) -> None:
+        """Stops whatever the widget asked for and has not got yet."""
+        self._session.cancel((self._owner,))
+
     def _check_request(self, content: dict[str, Any]) -> None:
         name = content["method"]
         if name not in self._methods:

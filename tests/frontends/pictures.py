@@ -8,18 +8,20 @@ from tests.browser.pages import ARTIFACTS
 from tests.frontends.jupyterlab import Notebook
 from tests.frontends.screen import Screen
 
-HEAD = "L3H1"
-ABLATED = ("L1H3", "L2.mlp")
+HEAD = "L2H1"
+ABLATED = "L1H4"
 HEIGHT = 1400
 MARGIN = 600
 WIDTHS = (1600, 900)
 
 
-def pose(screen: Screen) -> None:
-    """Selects a head, picks a cell and switches two parts off."""
-    for part in ABLATED:
-        screen.toggle(part)
+def pose(notebook: Notebook) -> None:
+    """Switches the crucial head off, selects a name mover and picks the cell it is known for."""
+    screen = Screen(notebook.page)
+    screen.toggle(ABLATED)
     screen.click_head(HEAD)
+    notebook.kernel.run("session.selection.update(query_pos=14, key_pos=4)")
+    screen.view("token").locator('[data-pos="14"][aria-selected="true"]').wait_for()
     screen.page.mouse.move(0, 0)
 
 

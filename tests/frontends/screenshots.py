@@ -21,7 +21,7 @@ def main() -> None:
         notebook = lab.run(MODEL, EXPLORER)
         screen = Screen(notebook.page)
         screen.wait_idle()
-        pictures.pose(screen)
+        pictures.pose(notebook)
         for theme in ("light", "dark"):
             taken = pictures.take(notebook, theme, WIDTH, Path(folder))
             path = IMAGES / f"explorer-{theme}.png"

@@ -12,7 +12,7 @@ from tests.frontends.conftest import Dashboard
 
 @pytest.fixture
 def posed(dashboard: Dashboard) -> Iterator[Dashboard]:
-    pictures.pose(dashboard)
+    pictures.pose(dashboard.notebook)
     yield dashboard
     dashboard.notebook.set_theme("light")
 

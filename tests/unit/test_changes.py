@@ -89,6 +89,20 @@ def test_editing_one_prompt_does_not_give_bos_to_another() -> None:
     assert session.tokens[1, :3].tolist() == [8, 9, 10]
 
 
+def test_an_error_in_an_edit_names_the_edited_prompt(session: lw.Session) -> None:
+    page = Page(session)
+    edit = {"prompt": 1, "correct": "w30", "wrong": "w31"}
+    for changes, named in (
+        ({"text": ""}, "prompts[1]"),
+        ({"text": "w5 " * 50}, "prompts[1]"),
+        ({"text": PROMPTS[1], "corrupted": ""}, "corrupted[1]"),
+        ({"text": PROMPTS[1], "corrupted": "w5"}, "corrupted[1]"),
+        ({"text": PROMPTS[1], "correct": "w5 w6"}, "answers[1][0]"),
+    ):
+        assert named in page.error("edit_prompt", **{**edit, **changes})["message"]
+    assert session.revision == 0
+
+
 def test_an_edit_runs_everything_again_with_the_interventions(session: lw.Session) -> None:
     session.interventions.toggle("L1H2")
     page = Page(session)

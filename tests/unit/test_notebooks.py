@@ -14,23 +14,28 @@ NOTEBOOKS = sorted((ROOT / "example_notebooks").glob("*.ipynb"))
 
 # What the quickstart's sentences say of the demo model, asked of the model once more.
 QUICKSTART_IS_TRUE = """
+assert (layer, head) == (1, 4)
+assert abs(float(direct[1, 4])) < 0.15 * abs(float(effect[1, 4]))
 assert bool((session.baseline > 0).all())
 
-mover = divmod(int(direct.values.argmax()), direct.sizes["head"])
-for prompt, (tokens, (receiver, _)) in enumerate(zip(session.tokens, session.answer_tokens)):
-    row = session.run(()).pattern(mover[0])[prompt, mover[1], -1]
-    assert int(tokens[row.argmax()]) == int(receiver), "the name mover looks at the receiver"
+clean, off = session.run(()), session.run([lw.Ablate("L1H4")])
+for prompt, tokens in enumerate(session.tokens.tolist()):
+    receiver, giver = session.answer_tokens[prompt].tolist()
+    first, second = (i for i, token in enumerate(tokens) if token == giver)
+    row = clean.pattern(1)[prompt, 4, -1]
+    assert int(row.argmax()) == second and float(row[second]) > 0.9
+    moved = (off.pattern(2) - clean.pattern(2))[prompt, 6, -1]
+    assert float(moved[first]) > 0.1 and float(moved[tokens.index(receiver)]) < -0.04
+assert float(off.metric.mean()) < 0
 
-assert abs(float(direct[layer, head])) < 0.1 * abs(float(effect.min()))
-off = session.with_interventions([lw.Ablate(crucial)])
-assert bool((off.current < 0).any()), "the model goes wrong without it"
-for other in range(model.cfg.n_layers):
-    moved = (off.run().pattern(other) - off.run(()).pattern(other)).abs().max()
-    assert (float(moved) > 0.1) == (other > layer), other
+before = lw.analysis.attribution(session, by="component")
+assert 0.4 < float(before.sel(component="L2.mlp")) / before.attrs["total"] < 0.6
+without = session.with_interventions([lw.Ablate("L1H4")])
+assert float(lw.analysis.attribution(without, by="component").sel(component="L2.mlp")) < 0
 
 scope = {"model": model, "tokens": session.tokens}
 exec(code, scope)
-torch.testing.assert_close(scope["logits"], off.run().logits)
+torch.testing.assert_close(scope["logits"], off.logits)
 assert "lens_widgets" not in code
 assert len(session.interventions) == 0
 """

@@ -27,7 +27,7 @@ def ablation_grid(session: Session, args: dict[str, Any]) -> Any:
     mlps = parts.mlp.clone()
     for layer in set(range(session.facts.n_layers)) - set(session.facts.mlp_layers):
         mlps[:, layer] = float("nan")
-    definition = f"Direct effect on the {DEFINITIONS[parts.readout.target]}"
+    definition = f"Direct effect on the {DEFINITIONS[parts.readout.target]}."
     return _grid(session, args, parts.heads, mlps, "logits", definition)
 
 
@@ -36,7 +36,7 @@ def _effects(session: Session, args: dict[str, Any]) -> Generator[Step, None, di
     n_prompts = session.prompt_set.n_prompts
     heads = torch.full((n_prompts, facts.n_layers, facts.n_heads), float("nan"))
     mlps = torch.full((n_prompts, facts.n_layers), float("nan"))
-    definition = f"Change of the {session.metric.label} when the part is ablated ({kind})"
+    definition = f"Change of the {session.metric.label} when the part is ablated ({kind})."
 
     def shown() -> dict[str, Any]:
         return _grid(session, args, heads, mlps, session.metric.units, definition)

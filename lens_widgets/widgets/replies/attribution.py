@@ -33,7 +33,7 @@ def attribution(session: Session, args: dict[str, Any]) -> dict[str, Any]:
         "rows": rows,
         "total": _row("total", None, pick(clean.total), pick(now.total)),
         "units": "logits",
-        "definition": f"Direct effect on the {DEFINITIONS[now.readout.target]}",
+        "definition": f"Direct effect on the {DEFINITIONS[now.readout.target]}.",
     }
 
 

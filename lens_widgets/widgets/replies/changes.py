@@ -15,15 +15,9 @@ def _changed(session: Session) -> dict[str, Any]:
 
 def edit_prompt(session: Session, args: dict[str, Any]) -> dict[str, Any]:
     """Replaces one prompt, its answers and its corrupted prompt; all or nothing."""
-    prompts = session.prompt_set
     index = check_prompt(session, args["prompt"])
-    texts = list(prompts.texts)
-    texts[index] = args["text"]
-    corrupted = args.get("corrupted")
-    others = None if prompts.corrupted_texts is None else list(prompts.corrupted_texts)
-    if others is not None and corrupted is not None:
-        others[index] = corrupted
-    session.set_prompts(texts, answers=_answers(session, args, index), corrupted=others)
+    answers = _answers(session, args, index)
+    session.edit_prompt(index, args["text"], answers=answers, corrupted=args.get("corrupted"))
     return _changed(session)
 
 

@@ -1,0 +1,111 @@
+"""``data()`` is what the view shows, labelled; ``figure()`` draws exactly that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import lens_widgets as lw
+from lens_widgets.analysis.patterns import attention_patterns
+from lens_widgets.analysis.tokens import token_table
+
+
+@pytest.fixture(autouse=True)
+def _close_views() -> Iterator[None]:
+    from ipywidgets import Widget
+
+    yield
+    Widget.close_all()
+
+
+@pytest.fixture
+def changed(session: lw.Session) -> lw.Session:
+    """With an ablation in force and the second prompt selected."""
+    session.interventions.toggle("L0H1")
+    session.selection.update(prompt=1, layer=1, head=2)
+    return session
+
+
+@pytest.mark.parametrize("show", ["baseline", "current", "difference"])
+def test_attention(changed: lw.Session, show: str) -> None:
+    view = lw.AttentionView(changed, show=show)
+    xr.testing.assert_identical(view.data(), attention_patterns(changed, show, 1))  # type: ignore[arg-type]
+    (trace,) = view.figure().data
+    np.testing.assert_array_equal(trace.z, view.data().sel(layer=1, head=2))
+    assert list(trace.x) == list(trace.y) == ["<bos> 0", "w11 1", "w12 2", "w13 3", "w14 4"]
+    assert trace.colorbar.title.text == "attention weight"
+    assert "L1H2" in view.figure().layout.title.text
+    assert (trace.zmid == 0) is (show == "difference")
+
+
+def test_a_difference_of_no_change_is_still_drawn_around_zero(session: lw.Session) -> None:
+    (trace,) = lw.AttentionView(session, show="difference").figure().data
+    assert trace.zmid == 0
+
+
+@pytest.mark.parametrize("by", ["head", "layer", "component"])
+def test_attribution(changed: lw.Session, by: str) -> None:
+    mean = lw.AttributionTable(changed, by=by)
+    xr.testing.assert_identical(mean.data(), lw.analysis.attribution(changed, by))  # type: ignore[arg-type]
+    selected = lw.AttributionTable(changed, by=by, scope="selected").data()
+    each = lw.analysis.attribution(changed, by, per_prompt=True)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(selected, each.sel(prompt=1))
+    assert "total" in mean.data().attrs
+    assert "total" not in selected.attrs, "a mean over prompts says nothing of one"
+    (trace,) = mean.figure().data
+    if by == "head":
+        np.testing.assert_array_equal(trace.z, mean.data())
+        assert trace.zmid == 0
+        assert trace.colorbar.title.text == "logits"
+        assert (trace.x[2], trace.y[1]) == ("H2", "L1")
+    else:
+        np.testing.assert_array_equal(trace.y, mean.data())
+        assert trace.x[-1] == ("bias" if by == "component" else "L1")
+
+
+@pytest.mark.parametrize("scope", ["mean", "selected"])
+def test_the_explorer_shows_the_same_attribution_as_the_table(
+    changed: lw.Session, scope: str
+) -> None:
+    explorer = changed.explore(by="component", scope=scope)
+    table = lw.AttributionTable(changed, by="component", scope=scope)
+    xr.testing.assert_identical(explorer.data(), table.data())
+    np.testing.assert_array_equal(explorer.figure().data[0].y, table.data())
+
+
+@pytest.mark.parametrize("values", ["attribution", "effect"])
+@pytest.mark.parametrize("scope", ["mean", "selected"])
+def test_ablation(changed: lw.Session, values: str, scope: str) -> None:
+    view = lw.AblationPanel(changed, values=values, scope=scope, kind="mean")
+    if values == "effect":
+        expected = lw.analysis.ablation_sweep(changed, "mean", per_prompt=True)
+    else:
+        expected = lw.analysis.attribution(changed, per_prompt=True)
+    expected = expected.mean("prompt") if scope == "mean" else expected.sel(prompt=1)
+    np.testing.assert_allclose(view.data(), expected, atol=1e-6)
+    assert view.data().dims == ("layer", "head")
+    (trace,) = view.figure().data
+    np.testing.assert_allclose(trace.z, expected, atol=1e-6)
+    assert trace.colorbar.title.text == "logits"
+    assert view.figure().layout.title.text == view.data().attrs["definition"]
+
+
+def test_tokens(changed: lw.Session) -> None:
+    view = lw.TokenView(changed)
+    xr.testing.assert_identical(view.data(), token_table(changed, 1))
+    (trace,) = view.figure().data
+    np.testing.assert_array_equal(trace.y, view.data()["loss"])
+    assert list(trace.x) == ["<bos> 0", "w11 1", "w12 2", "w13 3", "w14 4"]
+    assert view.figure().layout.yaxis.title.text == "nats"
+
+
+def test_data_follows_the_session(session: lw.Session) -> None:
+    view = lw.AttributionTable(session)
+    before = view.data()
+    session.interventions.toggle("L1H2")
+    after = view.data()
+    assert float(after.sel(layer=1, head=2)) == 0.0
+    assert float(before.sel(layer=1, head=2)) != 0.0
