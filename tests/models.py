@@ -84,10 +84,12 @@ LOGIT_DIVISORS = {"granite": 4.0}
 
 _made: dict[str, TransformerBridge] = {}
 _pristine: dict[str, dict[str, int]] = {}
+_asked: set[str] = set()
 
 
 def tiny(name: str) -> TransformerBridge:
     """One of ``ARCHITECTURES``, in eval mode; always the same object."""
+    _asked.add(name)
     if name not in _made:
         model = _made[name] = fresh(name)
         # TransformerLens puts hooks of its own on a model when it first runs.
@@ -96,9 +98,14 @@ def tiny(name: str) -> TransformerBridge:
     return _made[name]
 
 
+def forget() -> None:
+    """Begins a test: ``leftovers`` looks at the models asked for from now on."""
+    _asked.clear()
+
+
 def leftovers() -> dict[str, set[tuple[str, int]]]:
-    """What of ours is still on the models made so far: nothing, between two tests."""
-    found = {name: set(traces(model).items()) for name, model in _made.items()}
+    """What of ours is still on the models of this test: nothing, when nothing runs."""
+    found = {name: set(traces(_made[name]).items()) for name in _asked}
     changed = {name: found[name] ^ set(_pristine[name].items()) for name in found}
     return {name: items for name, items in changed.items() if items}
 

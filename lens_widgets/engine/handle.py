@@ -85,10 +85,12 @@ class ModelHandle:
             return work()
         token = CancelToken()
         outcome: dict[str, Any] = {}
-        finished = threading.Event()
+        go, finished = threading.Event(), threading.Event()
 
         def body() -> None:
+            go.wait()
             try:
+                token.check()
                 with current.working(token, gated=False):
                     outcome["value"] = work()
             except BaseException as error:
@@ -96,12 +98,19 @@ class ModelHandle:
             finally:
                 finished.set()
 
-        threading.Thread(target=body, name="lens_widgets inline", daemon=True).start()
+        thread = threading.Thread(target=body, name="lens_widgets inline", daemon=True)
+        started = False
         try:
+            # An interrupt can come inside of start() too: nothing is done before ``go``.
+            thread.start()
+            started = True
+            go.set()
             finished.wait()
         except BaseException:
             token.cancel()
-            finished.wait()
+            go.set()
+            if started:
+                finished.wait()
             raise
         if "error" in outcome:
             raise outcome["error"]

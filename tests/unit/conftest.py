@@ -10,7 +10,7 @@ import transformers
 
 from lens_widgets.engine.gate import GATE
 from lens_widgets.session import Session
-from tests.models import leftovers, tiny
+from tests.models import forget, leftovers, tiny
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
 
 
@@ -24,6 +24,7 @@ def _quiet_and_small() -> None:
 @pytest.fixture(autouse=True)
 def _models_are_left_clean() -> Iterator[None]:
     """No hook of ours outlives the test that needed it, and the gate is open again."""
+    forget()
     yield
     GATE.open()
     assert leftovers() == {}

@@ -63,8 +63,10 @@ def test_an_ablation_replaces_what_the_component_wrote(
 ) -> None:
     session = lw.Session(tiny(name), PROMPTS, corrupted=CORRUPTED)
     values = _values(session, component, kind)
-    for places in (None, (1, -1)):
-        check(session, lw.Ablate(component, kind, positions=places), values)
+    if kind != "resample":
+        check(session, lw.Ablate(component, kind), values)
+    if kind != "mean":
+        check(session, lw.Ablate(component, kind, positions=(1, -1)), values)
 
 
 @pytest.mark.parametrize("places", [(1,), (0, 5), (-1, -2), (-6,), 3, range(2)])

@@ -19,7 +19,7 @@ from tests.models import leftovers, tiny
 from tests.unit import reference
 from tests.unit.cases import ANSWERS, PROMPTS, rows
 from tests.unit.page import Page
-from tests.unit.waiting import Outcome, in_thread, join, wait_for
+from tests.unit.waiting import Outcome, in_thread, join, wait_for, wait_until
 
 
 class FakeShell:
@@ -159,8 +159,7 @@ def test_a_cell_that_begins_preempts_a_slice_which_is_run_again(
             def watched(activation: Tensor, hook: Any) -> Tensor:
                 if not cells:
                     cells.append(in_thread(lambda: (shell.announce("pre_run_cell"), begun.set())))
-                    while not GATE.closed:
-                        cells[0].join(0.001)
+                    wait_until(lambda: GATE.closed)
                 seen.append(GATE.closed)
                 return edit(activation, hook)
 

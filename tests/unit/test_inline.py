@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +14,12 @@ import torch
 from torch import Tensor
 
 import lens_widgets as lw
+from lens_widgets.engine import current
 from lens_widgets.engine.handle import handle_for
 from tests.models import fresh, leftovers, tiny, traces
 from tests.unit import reference
 from tests.unit.cases import ANSWERS, PROMPTS, rows, state
-from tests.unit.waiting import Outcome, in_thread, join, wait_for
+from tests.unit.waiting import Outcome, in_thread, join, wait_for, wait_until
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,23 @@ def test_an_interrupt_reaches_the_cell_and_leaves_no_hook(
     with pytest.raises(KeyboardInterrupt):
         session.run([Meddling(component, during=_thread.interrupt_main)])
     assert state(session) == before
+    _still_right(session)
+
+
+def test_an_interrupt_stops_the_forward_at_its_next_block(session: lw.Session) -> None:
+    later: list[bool] = []
+
+    def interrupt() -> None:
+        token = current.token()
+        assert token is not None
+        # As Jupyter does: a signal, which wakes the waiting cell.
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        wait_until(lambda: token.cancelled)
+
+    items = [Meddling("L0H1", during=interrupt), Meddling("L1H1", during=lambda: later.append(1))]
+    with pytest.raises(KeyboardInterrupt):
+        session.run(items)
+    assert later == []
     _still_right(session)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -16,6 +17,14 @@ LIMIT_S = 30.0
 def wait_for(event: threading.Event) -> None:
     """Returns once ``event`` is set; fails after a while."""
     assert event.wait(LIMIT_S), "nothing happened in time"
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Returns once ``condition()`` holds, for what no event tells of; fails after a while."""
+    pause, end = threading.Event(), time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < end, "nothing happened in time"
+        pause.wait(0.001)
 
 
 class Outcome:
