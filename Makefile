@@ -29,13 +29,16 @@ help:
 	@echo "make js         build the front end"
 	@echo "make clean      remove what was built and installed"
 
+# See lens_widgets/jupyter.py.
+NO_DELAY := --ServerApp.kernel_websocket_connection_class=lens_widgets.jupyter.NoDelayConnection
+
 # Without a display JupyterLab opens no browser; it prints its URL either way.
 demo: setup-demo
 	@$(PY) hatch_build.py
 	@flags=; \
 	if [ "$$(uname)" = Linux ] && [ -z "$$DISPLAY$$WAYLAND_DISPLAY" ]; then flags="--no-browser"; fi; \
 	if [ "$$(id -u)" = 0 ]; then flags="$$flags --allow-root"; fi; \
-	exec $(PY) -m jupyterlab --LabApp.default_url=/lab/tree/$(NOTEBOOK) $$flags $(LAB_FLAGS)
+	exec $(PY) -m jupyterlab --LabApp.default_url=/lab/tree/$(NOTEBOOK) $(NO_DELAY) $$flags $(LAB_FLAGS)
 
 test: lint js unit
 

@@ -164,18 +164,23 @@ describe("a view's life", () => {
     session.toggleAblation(view, "L0H1");
     expect(session.wishes.ablated.value.has("L0H1")).toBe(true);
     expect(attribute("status")).toBe("busy");
-    model.fail(model.lastSent(), { type: "ValueError", message: "cannot", hint: "" });
+    model.fail(model.lastRequest("toggle"), { type: "ValueError", message: "cannot", hint: "" });
     await settle();
     expect(session.wishes.ablated.value.has("L0H1")).toBe(false);
     expect(view.error.value).toMatchObject({ message: "cannot" });
   });
 
-  it("stays busy from a change until its new numbers are painted", async () => {
+  it("asks for the new numbers together with a change, and stays busy until they are painted", async () => {
     answer(model.lastSent());
     await settle();
     const change = view.change("toggle", { component: "L0H1", kind: "zero" });
-    model.reply(model.lastSent(), { revision: 2 });
+    expect(model.sent.slice(-2).map(({ method }) => method)).toEqual(["toggle", "pattern"]);
+    const question = model.lastSent();
+    model.reply(model.lastRequest("toggle"), { revision: 2 });
     expect(await change).toBe(true);
+    expect(attribute("status")).toBe("busy");
+    answer(question, 2);
+    await settle();
     expect(attribute("status")).toBe("busy");
     const item = {
       key: "k",
@@ -186,11 +191,27 @@ describe("a view's life", () => {
       enabled: true,
     };
     model.set("state", { ...state(2), interventions: [item] });
-    expect(session.wishes.ablated.value.has("L0H1")).toBe(true);
-    expect(attribute("status")).toBe("busy");
-    answer(model.lastSent(), 2);
     await settle();
+    expect(session.wishes.ablated.value.has("L0H1")).toBe(true);
     expect(attribute("status")).toBe("idle");
+    expect(model.lastSent()).toBe(question);
+  });
+
+  it("keeps the numbers it has when a change is refused", async () => {
+    answer(model.lastSent());
+    await settle();
+    const change = view.change("toggle", { component: "L0H1", kind: "zero" });
+    const question = model.lastSent();
+    model.fail(model.lastRequest("toggle"), { type: "ValueError", message: "cannot", hint: "" });
+    expect(await change).toBe(false);
+    answer(question, 1);
+    await settle();
+    expect(view.paintedRevision.value).toBe(1);
+    const again = view.change("toggle", { component: "L0H2", kind: "zero" });
+    expect(model.lastSent()).toMatchObject({ method: "pattern" });
+    expect(model.lastSent()).not.toBe(question);
+    model.reply(model.lastRequest("toggle"), { revision: 2 });
+    expect(await again).toBe(true);
   });
 
   it("keeps a snapshot after it came to rest, and shows it when reopened without a kernel", async () => {

@@ -35,8 +35,9 @@ export function useResource<M extends Method>(
     () => new Slot(view, name, method, { on: on ?? "revision", quiet: quiet ?? false }),
     [view, name, method, on, quiet],
   );
-  const state = view.session.state.value;
-  const revision = slot.on === "prompts" ? state.prompts_revision : state.revision;
+  const { session } = view;
+  const revision =
+    slot.on === "prompts" ? session.state.value.prompts_revision : session.revision.value;
   const loaded = slot.data.value;
 
   useLayoutEffect(() => {

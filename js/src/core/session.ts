@@ -52,6 +52,11 @@ export class ViewSession {
   readonly summary: Signal<Summary | null> = signal(null);
   /** Interventions and ablated components as clicked, granted by the kernel or not yet. */
   readonly wishes: Wishes;
+  /**
+   * The revision that numbers are wanted for. It runs ahead of the kernel's state while a change is on
+   * its way, so that the numbers are asked for together with the change: one round trip, not two.
+   */
+  readonly revision: ReadonlySignal<number>;
   /** True while a change is on its way to the kernel or its new state on the way back. */
   readonly changing: ReadonlySignal<boolean>;
   readonly views: Signal<readonly ViewHandle[]> = signal([]);
@@ -60,7 +65,8 @@ export class ViewSession {
   readonly #selection: Signal<Selection>;
   readonly #options: OptionSignals;
   readonly #rpc: Rpc;
-  readonly #underway = signal(0);
+  /** The revisions that the changes on their way should lead to. */
+  readonly #underway: Signal<readonly number[]> = signal([]);
   readonly #expected = signal(0);
   #changes = 0;
 
@@ -90,7 +96,10 @@ export class ViewSession {
     };
 
     this.changing = computed(
-      () => this.#underway.value > 0 || this.#expected.value > this.state.value.revision,
+      () => this.#underway.value.length > 0 || this.#expected.value > this.state.value.revision,
+    );
+    this.revision = computed(() =>
+      Math.max(this.state.value.revision, this.#expected.value, ...this.#underway.value),
     );
     this.wishes = createWishes(this);
   }
@@ -117,20 +126,23 @@ export class ViewSession {
     options: RequestOptions = {},
   ): Promise<Methods[M]["result"]> {
     const number = ++this.#changes;
+    const target = this.revision.peek() + 1;
+    // Sent before the flush, in which the views ask for the numbers that follow from it.
+    const answer = this.#rpc.request(`change${number}`, number, method, args, options);
     flush(() => {
-      this.#underway.value++;
+      this.#underway.value = [...this.#underway.peek(), target];
     });
-    try {
-      const { result } = await this.#rpc.request(`change${number}`, number, method, args, options);
+    const arrived = (revision: number) =>
       flush(() => {
-        this.#expected.value = Math.max(this.#expected.peek(), result.revision);
-        this.#underway.value--;
+        this.#expected.value = Math.max(this.#expected.peek(), revision);
+        this.#underway.value = this.#underway.peek().filter((other) => other !== target);
       });
+    try {
+      const { result } = await answer;
+      arrived(result.revision);
       return result;
     } catch (error) {
-      flush(() => {
-        this.#underway.value--;
-      });
+      arrived(0);
       throw error;
     }
   }

@@ -153,7 +153,8 @@ export class Slot<M extends Method> implements AnySlot {
     asked: number,
   ): void {
     const summary = summaryOf(result);
-    const revision = Math.max(asked, summary && this.on === "revision" ? summary.revision : asked);
+    // The kernel's word: a change that was refused leaves the numbers at the revision before it.
+    const revision = summary && this.on === "revision" ? summary.revision : asked;
     const { session } = this.#view;
     flush(() => {
       if (summary) session.see(summary);

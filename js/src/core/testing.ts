@@ -52,6 +52,12 @@ export class FakeModel implements WidgetModel {
     return this.sent.filter((message) => message.kind === "request" && message.method === method);
   }
 
+  lastRequest(method: string): Record<string, unknown> {
+    const last = this.requests(method).at(-1);
+    if (!last) throw new Error(`${method} was not asked for`);
+    return last;
+  }
+
   receive(content: Record<string, unknown>, buffers: unknown[] = []): void {
     this.#emit("msg:custom", content, buffers);
   }
