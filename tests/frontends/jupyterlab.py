@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,21 +14,11 @@ from typing import Any
 import nbformat
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 
-from tests.browser.pages import ROOT, browser
-from tests.frontends.kernel import CellError, Kernel, plain, wait_until
+from tests.browser.pages import browser
+from tests.frontends.kernel import CellError, Kernel, plain
+from tests.frontends.server import NO_DELAY, run_server
 
-SETTINGS: dict[str, dict[str, Any]] = {
-    # What a notebook keeps of its widgets is off by default; the snapshots are tested with it.
-    "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
-    "@jupyterlab/apputils-extension/notification": {
-        "checkForUpdates": False,
-        "doNotDisturbMode": True,
-        "fetchNews": "false",
-    },
-    "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
-}
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
-START_TIMEOUT_S = 60
 CELLS_TIMEOUT_MS = 180_000
 
 
@@ -240,95 +225,18 @@ _PANEL = "jupyterapp.shell.currentWidget"
 
 
 @contextmanager
-def open_lab(width: int = 1600, height: int = 1500, scale: float = 1) -> Iterator[Lab]:
-    """JupyterLab on a free port with an empty home, in its own process group, and a browser."""
+def open_lab(
+    width: int = 1600, height: int = 1500, scale: float = 1, *, flags: Sequence[str] = (NO_DELAY,)
+) -> Iterator[Lab]:
+    """JupyterLab on a free port with an empty home, in its own process group, and a browser.
+
+    Started as `make demo` does, unless told other ``flags``.
+    """
     with tempfile.TemporaryDirectory(prefix="lens_widgets-") as folder:
         home = Path(folder)
-        with _server(home) as url, browser(width, height, scale) as context:
+        with run_server(home, *flags) as url, browser(width, height, scale) as context:
             lab = Lab(url, home, context)
             try:
                 yield lab
             finally:
                 lab.close()
-
-
-@contextmanager
-def _server(home: Path) -> Iterator[str]:
-    for name in ("config", "data", "runtime", "settings", "workspaces", "ipython", "notebooks"):
-        (home / name).mkdir()
-    for name, values in SETTINGS.items():
-        path = home / "settings" / f"{name}.jupyterlab-settings"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(values))
-    port = _free_port()
-    url = f"http://127.0.0.1:{port}/"
-    command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
-        *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
-        *("--IdentityProvider.token=", "--ServerApp.password=", "--expose-app-in-browser"),
-        "--ServerApp.disable_check_xsrf=True",
-        f"--ServerApp.root_dir={home / 'notebooks'}",
-    ]
-    log = home / "server.log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            command,
-            cwd=home,
-            env=_environment(home),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-
-        def answers() -> bool:
-            assert server.poll() is None, f"JupyterLab ended:\n{log.read_text()}"
-            try:
-                with urllib.request.urlopen(f"{url}api/status", timeout=5):
-                    return True
-            except OSError:
-                return False
-
-        wait_until(answers, f"JupyterLab answers at {url}", START_TIMEOUT_S)
-        yield url
-    finally:
-        _end(server)
-
-
-def _environment(home: Path) -> dict[str, str]:
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
-        "HF_HUB_OFFLINE": "1",
-        "JUPYTER_CONFIG_DIR": str(home / "config"),
-        "JUPYTER_DATA_DIR": str(home / "data"),
-        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
-        "IPYTHONDIR": str(home / "ipython"),
-    }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _end(server: subprocess.Popen[bytes]) -> None:
-    """Ends the server and the kernels it started, and nothing else."""
-    if os.name == "nt":
-        server.terminate()
-        server.wait(timeout=30)
-        return
-    for kind in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(server.pid, kind)
-            server.wait(timeout=20)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
-        return

@@ -66,6 +66,7 @@ def test_an_interrupt_reaches_the_cell_and_leaves_no_hook(
 
 
 def test_an_interrupt_stops_the_forward_at_its_next_block(session: lw.Session) -> None:
+    stopped: list[bool] = []
     later: list[bool] = []
 
     def interrupt() -> None:
@@ -74,11 +75,15 @@ def test_an_interrupt_stops_the_forward_at_its_next_block(session: lw.Session) -
         # As Jupyter does: a signal, which wakes the waiting cell.
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         wait_until(lambda: token.cancelled)
+        stopped.append(True)
 
-    items = [Meddling("L0H1", during=interrupt), Meddling("L1H1", during=lambda: later.append(1))]
+    items = [
+        Meddling("L0H1", during=interrupt),
+        Meddling("L1H1", during=lambda: later.append(True)),
+    ]
     with pytest.raises(KeyboardInterrupt):
         session.run(items)
-    assert later == []
+    assert (stopped, later) == ([True], [])
     _still_right(session)
 
 

@@ -1,0 +1,117 @@
+"""Starts a JupyterLab of its own: free port, empty home, own process group."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.browser.pages import ROOT
+from tests.frontends.kernel import wait_until
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    # What a notebook keeps of its widgets is off by default; the snapshots are tested with it.
+    "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
+    "@jupyterlab/apputils-extension/notification": {
+        "checkForUpdates": False,
+        "doNotDisturbMode": True,
+        "fetchNews": "false",
+    },
+    "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
+}
+NO_DELAY = "--ServerApp.kernel_websocket_connection_class=lens_widgets.jupyter.NoDelayConnection"
+"""As `make demo` starts JupyterLab."""
+
+START_TIMEOUT_S = 60
+
+
+@contextmanager
+def run_server(home: Path, *flags: str) -> Iterator[str]:
+    """The URL of a JupyterLab that keeps everything it writes in ``home``."""
+    for name in ("config", "data", "runtime", "settings", "workspaces", "ipython", "notebooks"):
+        (home / name).mkdir()
+    for name, values in SETTINGS.items():
+        path = home / "settings" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}/"
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+        *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
+        *("--IdentityProvider.token=", "--ServerApp.password=", "--expose-app-in-browser"),
+        "--ServerApp.disable_check_xsrf=True",
+        f"--ServerApp.root_dir={home / 'notebooks'}",
+        *flags,
+    ]
+    log = home / "server.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command,
+            cwd=home,
+            env=_environment(home),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+
+        def answers() -> bool:
+            assert server.poll() is None, f"JupyterLab ended:\n{log.read_text()}"
+            try:
+                with urllib.request.urlopen(f"{url}api/status", timeout=5):
+                    return True
+            except OSError:
+                return False
+
+        wait_until(answers, f"JupyterLab answers at {url}", START_TIMEOUT_S)
+        yield url
+    finally:
+        _end(server)
+
+
+def _environment(home: Path) -> dict[str, str]:
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "HF_HUB_OFFLINE": "1",
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "IPYTHONDIR": str(home / "ipython"),
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """Ends the server and the kernels it started, and nothing else."""
+    if os.name == "nt":
+        server.terminate()
+        server.wait(timeout=30)
+        return
+    for kind in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(server.pid, kind)
+            server.wait(timeout=20)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+        return
