@@ -108,7 +108,7 @@ async () => {
 
 
 def measure() -> Table:
-    """Click and toggle times on the ioi demo, with JupyterLab as `make demo` starts it and plain."""
+    """Clicks and toggles on the ioi demo, with JupyterLab as `make demo` starts it and plain."""
     ours, plain = _times((NO_DELAY,)), _times(())
     rows = [_row(what, ours[what], plain[what], aim) for what, aim in ROWS.items()]
     columns = ("from the click to the painted frame", "n", "median ms", "p95 ms", "aim for p95")

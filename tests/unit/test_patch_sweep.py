@@ -64,7 +64,7 @@ def _places(sweep: Any) -> list[dict[str, int]]:
     """The corners of a map and a few cells between."""
     dims = [d for d in sweep.dims if d != "prompt"]
     sizes = [sweep.sizes[d] for d in dims]
-    flat = np.linspace(0, int(np.prod(sizes)) - 1, 6).astype(int)
+    flat = np.linspace(0, int(np.prod(sizes)) - 1, 4).astype(int)
     return [dict(zip(dims, map(int, np.unravel_index(i, sizes)), strict=True)) for i in flat]
 
 
@@ -75,12 +75,12 @@ def test_each_cell_is_one_hooked_forward(name: str, node: Any) -> None:
         with pytest.raises(InputError, match=r"node='pattern'.*ignores edits"):
             lw.analysis.patch_sweep(session, node)
         return
-    for by_pos in (False,) if node in STREAM_NODES else (False, True):
-        sweep = lw.analysis.patch_sweep(session, node, by_pos, per_prompt=True)
-        for place in _places(sweep):
-            got = sweep.sel(place).values.tolist()
-            expected = _expected(session, node, place)
-            assert got == pytest.approx(expected, abs=1e-4, nan_ok=True), place
+    # By position is the harder half: it also shows what a single position reaches.
+    sweep = lw.analysis.patch_sweep(session, node, node not in STREAM_NODES, per_prompt=True)
+    for place in _places(sweep):
+        got = sweep.sel(place).values.tolist()
+        expected = _expected(session, node, place)
+        assert got == pytest.approx(expected, abs=1e-4, nan_ok=True), place
 
 
 @pytest.mark.parametrize("node", NODES)
