@@ -3,7 +3,6 @@ code."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,16 @@ from torch import Tensor
 from lens_widgets import snippets
 from lens_widgets.components import Component
 from lens_widgets.engine.forward import Hook
-from lens_widgets.errors import InputError, check_choice, near
+from lens_widgets.errors import InputError, check_choice
+from lens_widgets.intervention_checks import (
+    check_component,
+    check_corrupted,
+    check_positions,
+    check_target,
+    finite_scale,
+    normal_positions,
+    parse_target,
+)
 
 if TYPE_CHECKING:
     from lens_widgets.engine.probe import ModelFacts
@@ -50,7 +58,7 @@ class Intervention(ABC):
     @property
     def places(self) -> tuple[int, ...] | None:
         """``positions`` as it was normalised when the value was made."""
-        return _positions(self.positions)
+        return normal_positions(self.positions)
 
     @property
     @abstractmethod
@@ -104,7 +112,7 @@ class Ablate(Intervention):
     def __post_init__(self) -> None:
         object.__setattr__(self, "component", Component.parse(self.component))
         check_choice("kind", self.kind, KINDS)
-        object.__setattr__(self, "positions", _positions(self.positions))
+        object.__setattr__(self, "positions", normal_positions(self.positions))
 
     @property
     def site(self) -> Site:
@@ -115,10 +123,10 @@ class Ablate(Intervention):
         return str(self.component)
 
     def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
-        _check_component(facts, self.component)
-        _check_positions(prompts, self.places)
+        check_component(facts, self.component)
+        check_positions(prompts, self.places)
         if self.kind == "resample":
-            _check_corrupted(prompts, "kind='resample'")
+            check_corrupted(prompts, "kind='resample'")
 
     def hooks(self, session: Session | PromptRuns) -> list[Hook]:
         self.validate(session.facts, session.prompt_set)
@@ -150,9 +158,9 @@ class Patch(Intervention):
     source: Literal["corrupted", "clean"] = "corrupted"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "target", _target(self.target))
+        object.__setattr__(self, "target", parse_target(self.target))
         check_choice("source", self.source, SOURCES)
-        object.__setattr__(self, "positions", _positions(self.positions))
+        object.__setattr__(self, "positions", normal_positions(self.positions))
 
     @property
     def kind(self) -> str:
@@ -171,10 +179,10 @@ class Patch(Intervention):
         return f"from {self.source} · {super().detail}"
 
     def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
-        _check_target(facts, self.target)
-        _check_positions(prompts, self.places)
+        check_target(facts, self.target)
+        check_positions(prompts, self.places)
         if self.source == "corrupted":
-            _check_corrupted(prompts, "source='corrupted'")
+            check_corrupted(prompts, "source='corrupted'")
 
     def hooks(self, session: Session | PromptRuns) -> list[Hook]:
         self.validate(session.facts, session.prompt_set)
@@ -199,7 +207,7 @@ class Steer(Intervention):
     positions: tuple[int, ...] | int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hook", _target(self.hook))
+        object.__setattr__(self, "hook", parse_target(self.hook))
         try:
             vector = torch.as_tensor(self.vector, dtype=torch.float32).detach()
         except (TypeError, ValueError, RuntimeError) as error:
@@ -214,8 +222,8 @@ class Steer(Intervention):
             )
         # A tuple, so that equal interventions compare and hash equal.
         object.__setattr__(self, "vector", tuple(vector.tolist()))
-        object.__setattr__(self, "scale", _scale(self.scale))
-        object.__setattr__(self, "positions", _positions(self.positions))
+        object.__setattr__(self, "scale", finite_scale(self.scale))
+        object.__setattr__(self, "positions", normal_positions(self.positions))
 
     @property
     def kind(self) -> str:
@@ -234,8 +242,8 @@ class Steer(Intervention):
         return f"{self.scale:g} × vector · {super().detail}"
 
     def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
-        _check_target(facts, self.hook)
-        _check_positions(prompts, self.places)
+        check_target(facts, self.hook)
+        check_positions(prompts, self.places)
         shape = facts.hooks[self.site.hook]
         if is_pattern(self.site.hook) or len(shape) < 3:
             raise InputError(
@@ -313,81 +321,3 @@ def is_pattern(hook: str) -> bool:
 def _of_head(activation: Tensor, head: int | None) -> Tensor:
     """A view of one head of [prompt, pos, head, d_head], or all of the activation."""
     return activation if head is None else activation[:, :, head]
-
-
-def _positions(positions: Any) -> tuple[int, ...] | None:
-    if positions is None:
-        return None
-    if isinstance(positions, int) and not isinstance(positions, bool):
-        return (positions,)
-    if isinstance(positions, Tensor):
-        positions = positions.tolist()
-    if (
-        not isinstance(positions, (list, tuple, range))
-        or not positions
-        or not all(isinstance(p, int) and not isinstance(p, bool) for p in positions)
-    ):
-        raise InputError(
-            f"positions={positions!r} must be None, an integer or a list of integers.",
-            "None means every position.",
-        )
-    return tuple(dict.fromkeys(positions))
-
-
-def _scale(scale: Any) -> float:
-    if isinstance(scale, (int, float, Tensor)) and math.isfinite(scale):
-        return float(scale)
-    raise InputError(f"scale={scale!r} must be a finite number.", "1.0 adds the vector as it is.")
-
-
-def _target(target: Any) -> Component | str:
-    if isinstance(target, str) and "hook_" in target:
-        return target
-    return Component.parse(target)
-
-
-def _check_target(facts: ModelFacts, target: Component | str) -> None:
-    if isinstance(target, Component):
-        _check_component(facts, target)
-    elif target not in facts.hooks:
-        raise InputError(
-            f"hook={target!r} is not a hook of this model.",
-            f"{near(target, facts.hooks)} See model.hook_dict.".strip(),
-        )
-
-
-def _check_component(facts: ModelFacts, component: Component | str) -> None:
-    part = Component.parse(component)
-    if part.layer is not None and part.layer >= facts.n_layers:
-        raise InputError(
-            f"component={str(part)!r}: the model has {facts.n_layers} layers.",
-            f"Layers run from 0 to {facts.n_layers - 1}.",
-        )
-    if part.head is not None and part.head >= facts.n_heads:
-        raise InputError(
-            f"component={str(part)!r}: the model has {facts.n_heads} heads a layer.",
-            f"Heads run from 0 to {facts.n_heads - 1}.",
-        )
-    if part.hook not in facts.hooks:
-        raise InputError(
-            f"component={str(part)!r}: this model has no {part.hook}.",
-            "Choose a component that the model has.",
-        )
-
-
-def _check_positions(prompts: PromptSet, positions: tuple[int, ...] | None) -> None:
-    longest = prompts.tokens.shape[1]
-    for position in positions or ():
-        if not -longest <= position < longest:
-            raise InputError(
-                f"positions has {position}; the longest prompt has {longest} tokens.",
-                f"Positions run from 0 to {longest - 1}, or from -1 back to {-longest}.",
-            )
-
-
-def _check_corrupted(prompts: PromptSet, what: str) -> None:
-    if prompts.corrupted_tokens is None:
-        raise InputError(
-            f"{what} needs corrupted prompts, and this session has none.",
-            "Give Session(..., corrupted=[...]), one for each prompt and of the same length.",
-        )

@@ -84,7 +84,8 @@ def probe(model: Any) -> ModelFacts:
     """Runs ``model`` on two tokens and reads its shape, device, dtype and weight processing."""
     cfg = model.cfg
     parameter = next(iter(model.parameters()))
-    tokens = torch.zeros((1, 2), dtype=torch.long, device=parameter.device)
+    # Two different tokens, neither of them 0: a padding token's embedding can be all zeros.
+    tokens = (torch.tensor([[1, 2]]) + cfg.d_vocab // 2).to(parameter.device) % cfg.d_vocab
     with torch.no_grad():
         _, cache = model.run_with_cache(tokens, return_cache_object=False, use_cache=False)
     hooks = {name: tuple(value.shape) for name, value in cache.items() if hasattr(value, "shape")}

@@ -13,7 +13,7 @@ from torch import Tensor
 import lens_widgets as lw
 from lens_widgets.errors import InputError, KeywordError
 from tests.models import D_HEAD, D_MODEL, tiny
-from tests.unit.cases import ANSWERS, PROMPTS, state
+from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS, state
 
 
 def _raising(logits: Tensor) -> Tensor:
@@ -220,6 +220,12 @@ def test_a_component_the_model_lacks_is_refused() -> None:
     rotary = lw.Session(tiny("llama"), PROMPTS)
     with pytest.raises(InputError, match=r"'pos_embed'.*no hook_pos_embed"):
         rotary.interventions.toggle("pos_embed")
+
+
+def test_a_pattern_that_is_only_a_copy_cannot_be_patched() -> None:
+    session = lw.Session(tiny("opt"), PROMPTS, corrupted=CORRUPTED)
+    with pytest.raises(InputError, match=r"blocks\.1\.attn\.hook_pattern.*ignores edits"):
+        session.interventions.add(lw.Patch("blocks.1.attn.hook_pattern"))
 
 
 def test_bad_changes_of_the_list_leave_it_as_it_was(session: lw.Session) -> None:
