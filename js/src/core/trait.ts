@@ -26,6 +26,21 @@ export class OwnWrites {
   }
 }
 
+const saving = new WeakSet<WidgetModel>();
+
+/**
+ * Writes changed traits once the running handler is through: what it asked the kernel for goes first,
+ * and several traits written by one click go in one message.
+ */
+function saveSoon(model: WidgetModel, abort: AbortSignal): void {
+  if (saving.has(model)) return;
+  saving.add(model);
+  queueMicrotask(() => {
+    saving.delete(model);
+    if (!abort.aborted) model.save_changes();
+  });
+}
+
 /**
  * A trait as a signal, both ways. Local writes show at once and are sent; writes from elsewhere are
  * followed. `parse` returns null for what cannot be a value, which is then not followed. A trait that
@@ -50,7 +65,7 @@ export function syncedTrait<T>(
     known = json;
     own.wrote(json, performance.now());
     model.set(name, value.value);
-    model.save_changes();
+    saveSoon(model, abort);
   });
   abort.addEventListener("abort", stop, { once: true });
 
@@ -64,7 +79,7 @@ export function syncedTrait<T>(
       if (json === known) return;
       if (own.isStale(json, performance.now())) {
         model.set(name, value.peek());
-        model.save_changes();
+        saveSoon(model, abort);
         return;
       }
       known = json;
