@@ -12,13 +12,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import bundles, interactive
+from tests.benchmarks import bundles, engine, interactive
 from tests.benchmarks.machine import describe
 from tests.benchmarks.table import Table
 
 SECTIONS: dict[str, Callable[[], Table]] = {
     "interactive": interactive.measure,
     "bundles": bundles.measure,
+    "engine": engine.measure,
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
