@@ -58,9 +58,12 @@ def check_target(facts: ModelFacts, target: Component | str) -> None:
             f"hook={target!r} is not a hook of this model.",
             f"{near(target, facts.hooks)} See model.hook_dict.".strip(),
         )
-    elif target.endswith("hook_pattern") and not facts.pattern_edits:
+    elif (target.endswith("hook_pattern") and not facts.pattern_edits) or (
+        target.endswith("hook_attn_scores") and not facts.score_edits
+    ):
+        what = "pattern" if target.endswith("hook_pattern") else "scores"
         raise InputError(
-            f"hook={target!r}: this model's attention ignores edits of its pattern.",
+            f"hook={target!r}: this model's attention ignores edits of its {what}.",
             "Act on hook_q, hook_k or hook_z instead.",
         )
 

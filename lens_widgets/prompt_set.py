@@ -13,9 +13,6 @@ from torch import Tensor
 from lens_widgets.errors import InputError
 from lens_widgets.token_text import token_text
 
-Prompts = "str | Sequence[str] | Int[Tensor, 'prompt pos']"
-Answer = "str | int"
-
 
 @dataclass(frozen=True)
 class PromptSet:

@@ -44,6 +44,7 @@ class ModelFacts:
     weights: str
     resumable: bool
     pattern_edits: bool
+    score_edits: bool
 
     @property
     def has_pos_embed(self) -> bool:
@@ -101,7 +102,8 @@ def probe(model: Any) -> ModelFacts:
         hooks=hooks,
         **_form(model),
         resumable=_resumes_exactly(model),
-        pattern_edits=_pattern_edits_count(model, tokens),
+        pattern_edits=_edits_count(model, tokens, "blocks.0.attn.hook_pattern"),
+        score_edits=_edits_count(model, tokens, "blocks.0.attn.hook_attn_scores"),
     )
 
 
@@ -128,17 +130,16 @@ def _resumes_exactly(model: Any) -> bool:
     return torch.allclose(expected, got, rtol=tolerance, atol=tolerance)
 
 
-def _pattern_edits_count(model: Any, tokens: torch.Tensor) -> bool:
-    """Whether editing a pattern changes the logits: some attentions only report theirs."""
-    pattern = "blocks.0.attn.hook_pattern"
+def _edits_count(model: Any, tokens: torch.Tensor, name: str) -> bool:
+    """Whether editing an activation changes the logits: some attentions only report theirs."""
     try:
         plain = forward(model, tokens).logits
         with warnings.catch_warnings():
             # TransformerLens warns of an edit that it discards: that is the answer here.
             warnings.simplefilter("ignore")
-            edited = forward(model, tokens, hooks=[(pattern, lambda p, hook: torch.zeros_like(p))])
+            edited = forward(model, tokens, hooks=[(name, lambda x, hook: torch.zeros_like(x))])
     except Exception:
-        log.debug("%s has no %s", model.cfg.model_name, pattern, exc_info=True)
+        log.debug("%s has no %s", model.cfg.model_name, name, exc_info=True)
         return False
     return not torch.equal(plain, edited.logits)
 

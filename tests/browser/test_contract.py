@@ -165,7 +165,10 @@ def test_a_snapshot_is_shown_without_a_kernel(mount: Mount, view: str) -> None:
     snapshot = first.js("return mounts[0].model.traits.snapshot")
     assert first.js("return JSON.stringify(mounts[0].model.traits.snapshot).length") <= 48_100
     requests = first.js("return kernel.requests.length")
-    first.page.wait_for_timeout(50)
+    # Whatever the write sets off is asked for within the next two frames.
+    first.page.evaluate(
+        "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
     assert first.js("return kernel.requests.length") == requests
 
     second = mount(view, rest="snapshot", silent=True, snapshot=snapshot)

@@ -25,3 +25,16 @@ def test_opt_only_reports_its_patterns_and_says_so() -> None:
     with pytest.raises(InputError, match="ignores edits of its pattern"):
         session.interventions.add(PATCH)
     assert list(session.interventions) == []
+
+
+@pytest.mark.parametrize("name", ["opt", "attn_only", "native"])
+def test_scores_that_are_only_reported_are_refused(name: str) -> None:
+    session = lw.Session(tiny(name), PROMPTS, answers=ANSWERS, corrupted=CORRUPTED)
+    with pytest.raises(InputError, match="ignores edits of its scores"):
+        session.interventions.add(lw.Patch("blocks.0.attn.hook_attn_scores"))
+
+
+def test_scores_that_count_are_accepted() -> None:
+    session = lw.Session(tiny("gpt2"), PROMPTS, answers=ANSWERS, corrupted=CORRUPTED)
+    session.interventions.add(lw.Patch("blocks.0.attn.hook_attn_scores"))
+    assert not torch.equal(session.run().logits, session.run(()).logits)
