@@ -153,6 +153,22 @@ class Interventions(traitlets.HasTraits):
     def can_redo(self) -> bool:
         return bool(self._redo)
 
+    @property
+    def history(self) -> tuple[list[Entries], list[Entries]]:
+        """What ``undo`` and ``redo`` lead to, each with the nearest last."""
+        with self._lock:
+            return list(self._undo), list(self._redo)
+
+    def restore(self, entries: Entries, undo: list[Entries], redo: list[Entries]) -> None:
+        """Takes over a list with its history, as a saved session had them."""
+        for entry in entries:
+            entry.intervention.validate(self._session.facts, self._session.prompt_set)
+        with self._lock:
+            self._undo, self._redo = undo[-MAX_HISTORY:], redo[-MAX_HISTORY:]
+            keys = [int(e.key[1:]) for state in (entries, *undo, *redo) for e in state]
+            self._made = max(keys, default=0)
+            self.set_trait("entries", entries)
+
     def to_code(self) -> str:
         """A script that expects ``model`` and ``tokens``, imports only torch, leaves ``logits``."""
         return snippets.script(list(self.active), self._session)

@@ -80,6 +80,31 @@ def make_prompt_set(
     return _assembled(model, rows, texts, answers, corrupted_rows, corrupted_texts)
 
 
+def saved_prompt_set(
+    model: Any,
+    rows: list[list[int]],
+    texts: tuple[str, ...],
+    *,
+    answers: list[list[int]] | None,
+    corrupted_rows: list[list[int]] | None,
+    corrupted_texts: tuple[str, ...] | None,
+) -> PromptSet:
+    """A set from its parts; InputError when they do not belong together or to this model."""
+    for argument, group, names in (
+        ("prompts", rows, texts),
+        ("corrupted", corrupted_rows, corrupted_texts),
+    ):
+        if group is None:
+            continue
+        for index, row in enumerate(group):
+            _tensor_rows(model, torch.tensor([row], dtype=torch.long), f"{argument}[{index}]")
+        if names is None or len(names) != len(group) or not group:
+            raise InputError(f"{argument}: tokens and texts do not belong together.")
+    if corrupted_rows is not None:
+        _check_same_shape(rows, corrupted_rows)
+    return _assembled(model, rows, texts, answers, corrupted_rows, corrupted_texts)
+
+
 def edited_prompt_set(
     model: Any,
     prompts: PromptSet,

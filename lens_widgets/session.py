@@ -27,6 +27,10 @@ from lens_widgets.run import Run
 from lens_widgets.selection import Selection
 
 if TYPE_CHECKING:
+    import os
+
+    import xarray as xr
+
     from lens_widgets.widgets.explorer import Explorer
 
 _WRITERS = (
@@ -76,6 +80,22 @@ class Session(traitlets.HasTraits):
         prompt_set = make_prompt_set(
             model, prompts, answers=answers, corrupted=corrupted, prepend_bos=prepend_bos
         )
+        self._start(model, prompt_set, metric, prepend_bos)
+
+    @classmethod
+    def _of(
+        cls, model: Any, prompt_set: PromptSet, metric: Any, prepend_bos: bool | None
+    ) -> Session:
+        """A session of prompts that are tokens already."""
+        _check_model(model)
+        install_cell_gate()
+        session: Session = cls.__new__(cls)
+        session._start(model, prompt_set, metric, prepend_bos)
+        return session
+
+    def _start(
+        self, model: Any, prompt_set: PromptSet, metric: Any, prepend_bos: bool | None
+    ) -> None:
         chosen = resolve_metric(metric, prompt_set)
         handle = handle_for(model)
         runs = handle.run_inline(lambda: PromptRuns(handle, handle.facts(), prompt_set, chosen))
@@ -88,6 +108,8 @@ class Session(traitlets.HasTraits):
         # One lock for all state that views show, the synced traits of widgets included.
         self.lock = threading.RLock()
         self.model = model
+        self.results: dict[str, xr.DataArray | xr.Dataset] = {}
+        """Arrays of yours that belong to this session; ``save`` keeps them with it."""
         self._runs = runs
         lengths = runs.prompt_set.lengths.tolist()
         self.selection = Selection(runs.facts.n_layers, runs.facts.n_heads, lengths)
@@ -110,6 +132,16 @@ class Session(traitlets.HasTraits):
     def metric(self) -> Metric:
         """What is measured."""
         return self._runs.metric
+
+    @property
+    def metric_wish(self) -> Any:
+        """The metric as it was asked for: a name, a function, or None for the answers' own."""
+        return self._metric_wish
+
+    @property
+    def prepend_bos(self) -> bool | None:
+        """Whether text gets a BOS token; None leaves it to the model."""
+        return self._prepend_bos
 
     @property
     def tokens(self) -> Int[Tensor, "prompt pos"]:
@@ -295,6 +327,31 @@ class Session(traitlets.HasTraits):
     def _interventions_changed(self, _change: Any) -> None:
         with self.lock:
             self.set_trait("revision", self.revision + 1)
+
+    # --- files ------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes prompts, metric, interventions with their history, selection and ``results``.
+
+        One file without pickles; the model is not in it. An existing file is replaced at the end,
+        or stays as it was on an error. Of a metric of your own only the name is kept.
+        """
+        from lens_widgets.session_file import save
+
+        save(self, path)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], model: Any, *, metric: Any = None) -> Session:
+        """The session that was saved to ``path``, on the model it was saved with.
+
+        Args:
+            metric: the function it measured, if that was one of your own.
+
+        InputError for a damaged file, another model, or numbers that differ from the saved ones.
+        """
+        from lens_widgets.session_file import load
+
+        return load(path, model, metric)
 
     # --- life -------------------------------------------------------------------------------
 
