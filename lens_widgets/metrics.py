@@ -22,25 +22,36 @@ NAMES = ("logit_diff", "loss", "prob", "kl")
 class Metric:
     """A named quantity of the logits.
 
-    ``reads`` is where it looks: ``"last"``, each prompt's last position, and it is given logits
-    [prompt, d_vocab]; or ``"all"``, and it is given [prompt, pos, d_vocab].
+    ``reads`` is where it looks: ``"answers"``, the (correct, wrong) logits at each prompt's last
+    position, and it is given [prompt, 2]; ``"last"``, all logits there, [prompt, d_vocab]; or
+    ``"all"``, and it is given [prompt, pos, d_vocab].
     """
 
     name: str
     label: str
     units: str
-    reads: Literal["last", "all"]
+    reads: Literal["answers", "last", "all"]
     compute: Callable[[Logits, PromptSet, Logits | None], Float[Tensor, "prompt"]]
 
     def of(
         self, outcome: Outcome, prompts: PromptSet, clean: Outcome | None = None
     ) -> Float[Tensor, "prompt"]:
         """The metric of each prompt of a run. ``clean``: the run without interventions."""
-        if self.reads == "last":
-            at = prompts.positions
-            reference = None if clean is None else clean.logits_at(at).float()
-            return self.compute(outcome.logits_at(at).float(), prompts, reference)
-        return self.compute(outcome.logits, prompts, None if clean is None else clean.logits)
+        reference = None if clean is None else self.read(clean, prompts)
+        return self.compute(self.read(outcome, prompts), prompts, reference)
+
+    def read(self, outcome: Outcome, prompts: PromptSet) -> Logits:
+        """The logits of a run that the metric is given."""
+        if self.reads == "all":
+            return outcome.logits
+        return self.narrow(outcome.logits_at(prompts.positions).float(), prompts)
+
+    def narrow(self, last: Float[Tensor, "prompt d_vocab"], prompts: PromptSet) -> Logits:
+        """Of the logits at each prompt's last position, those that the metric is given."""
+        if self.reads != "answers":
+            return last
+        assert prompts.answer_tokens is not None
+        return last.gather(1, prompts.answer_tokens)
 
 
 def resolve_metric(metric: Any, prompts: PromptSet) -> Metric:
@@ -76,9 +87,7 @@ def loss_per_token(logits: Logits, prompts: PromptSet) -> Float[Tensor, "prompt 
 
 
 def _logit_diff(logits: Logits, prompts: PromptSet, clean: Logits | None) -> Tensor:
-    assert prompts.answer_tokens is not None
-    pair = logits.gather(-1, prompts.answer_tokens)
-    return pair[:, 0] - pair[:, 1]
+    return logits[:, 0] - logits[:, 1]
 
 
 def _loss(logits: Logits, prompts: PromptSet, clean: Logits | None) -> Tensor:
@@ -99,7 +108,7 @@ def _kl(logits: Logits, prompts: PromptSet, clean: Logits | None) -> Tensor:
 
 
 _BUILT_IN = {
-    "logit_diff": Metric("logit_diff", "logit difference", "logits", "last", _logit_diff),
+    "logit_diff": Metric("logit_diff", "logit difference", "logits", "answers", _logit_diff),
     "loss": Metric("loss", "next-token loss", "nats", "all", _loss),
     "prob": Metric("prob", "probability of the answer", "probability", "last", _prob),
     "kl": Metric("kl", "KL from the clean run", "nats", "last", _kl),

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from lens_widgets.engine.execution import Execution, Outcome
+from lens_widgets.engine.execution import Execution, Outcome, past_blocks
 from lens_widgets.engine.forward import Hook, gradients
 from lens_widgets.engine.handle import ModelHandle
+from lens_widgets.engine.places import first_alike
 from lens_widgets.engine.probe import ModelFacts
-from lens_widgets.engine.sweep import Base, Variant, sweep
+from lens_widgets.engine.sweep import Base, Reading, Variant, sweep
 from lens_widgets.errors import InputError
 from lens_widgets.interventions import Intervention
 from lens_widgets.metrics import Metric
@@ -95,19 +96,27 @@ class PromptRuns:
     ) -> Iterator[tuple[int, Float[Tensor, "prompt"]]]:
         """The metric [prompt] under ``active`` and one variant each: (index, metric) as known.
 
-        Runs that cannot be resumed are made one whole forward at a time.
+        A variant that changes nothing has the metric of the run it starts from. Variants change
+        prompts that begin alike, corrupted ones too, in the same way. Runs that cannot be batched
+        are made one at a time.
         """
         run = self.run(active, corrupted=corrupted)
         hooks = self._hooks(active)
-        if not run.outcome.calls:
+        effective = [i for i, variant in enumerate(variants) if bool(variant.changed.any())]
+        for index in sorted(set(range(len(variants))) - set(effective)):
+            yield index, run.metric
+        calls = run.outcome.calls
+        if not calls or any(past_blocks(name) for name, _ in hooks):
             execution = self._side(corrupted)
-            for index, variant in enumerate(variants):
-                yield index, self._run(execution.edited([*hooks, variant.hook], ())).metric
+            for index in effective:
+                outcome = execution.edited([*hooks, variants[index].hook], ())
+                yield index, self._run(outcome).metric
             return
-        positions = self.prompt_set.positions if self.metric.reads == "last" else None
-        base = Base(run.outcome.calls, hooks)
-        for chunk in sweep(self.handle, base, variants, self._reader(), positions, max_memory_gb):
-            yield from chunk
+        base = Base(calls, hooks, self._twins(active))
+        chosen = [variants[index] for index in effective]
+        for chunk in sweep(self.handle, base, chosen, self._reading(), max_memory_gb):
+            for number, metric in chunk:
+                yield effective[number], metric
 
     def corrupted_gradients(
         self, active: Active, names: Sequence[str]
@@ -119,12 +128,13 @@ class PromptRuns:
                 "estimate_sweep: this model's blocks cannot be called one by one.",
                 "Use patch_sweep, which is exact.",
             )
-        read, at = self._reader(), self.prompt_set.positions
+        compute, prompts, at = self._reading().function, self.prompt_set, self.prompt_set.positions
         rows = torch.arange(len(at), device=at.device)
-        last = self.metric.reads == "last"
 
         def value(logits: Tensor) -> Tensor:
-            return read(logits[rows, at].float() if last else logits)
+            if self.metric.reads == "all":
+                return compute(logits)
+            return compute(self.metric.narrow(logits[rows, at].float(), prompts))
 
         return self.handle.run_inline(
             lambda: self.handle.slice(
@@ -171,12 +181,28 @@ class PromptRuns:
     def _hooks(self, active: Active) -> list[Hook]:
         return [hook for item in active for hook in item.hooks(self)]
 
-    def _reader(self) -> Callable[[Tensor], Tensor]:
-        """The metric as a function of logits as it reads them."""
-        clean = self._execution.clean
-        last = self.metric.reads == "last"
-        reference = clean.logits_at(self.prompt_set.positions).float() if last else clean.logits
-        return lambda logits: self.metric.compute(logits, self.prompt_set, reference)
+    def _reading(self) -> Reading:
+        """The metric as a function of the logits it reads."""
+        metric, prompts = self.metric, self.prompt_set
+        reference = metric.read(self._execution.clean, prompts)
+
+        def compute(logits: Tensor) -> Tensor:
+            return metric.compute(logits, prompts, reference)
+
+        if metric.reads == "all":
+            return Reading(compute)
+        if metric.reads == "answers" and self.facts.token_logits:
+            return Reading(compute, prompts.positions, prompts.answer_tokens)
+        return Reading(lambda last: compute(metric.narrow(last, prompts)), prompts.positions)
+
+    def _twins(self, active: Active) -> Int[Tensor, "prompt pos"] | None:
+        """Which prompts begin alike, unless an intervention counts from their ends."""
+        if any(place < 0 for item in active for place in item.places or ()):
+            return None
+        batches = [self.prompt_set.tokens]
+        if self.prompt_set.corrupted_tokens is not None:
+            batches.append(self.prompt_set.corrupted_tokens)
+        return first_alike(*batches)
 
     def _run(self, outcome: Outcome) -> Run:
         clean = self._execution.clean

@@ -15,7 +15,7 @@ from lens_widgets.analysis.labels import labelled
 from lens_widgets.components import Component
 from lens_widgets.engine.sweep import Variant
 from lens_widgets.errors import check_choice
-from lens_widgets.interventions import KINDS, Ablate, Intervention, position_mask
+from lens_widgets.interventions import KINDS, Ablate, Intervention
 
 if TYPE_CHECKING:
     from lens_widgets.session import Session
@@ -58,11 +58,9 @@ def ablation_variant(session: Session, ablate: Ablate) -> Variant:
     part = Component.parse(ablate.component)
     assert part.layer is not None
     nowhere = torch.zeros(session.tokens.shape, dtype=torch.bool)
-    mask = position_mask(session, ablate.places)
-    changed = ~nowhere if mask is None else mask.cpu()
     # Nothing inside an MLP need run when its output is replaced.
-    computed = nowhere if part.kind == "mlp" else changed
-    return Variant(part.layer, ablate.hooks(session)[0], nowhere, computed, changed)
+    computed = nowhere if part.kind == "mlp" else ~nowhere
+    return Variant(part.layer, ablate.hooks(session)[0], nowhere, computed, ~nowhere)
 
 
 def sweep_components(session: Session, over: Over) -> list[Component]:

@@ -91,8 +91,24 @@ def index_of(cell: Cell, node: str) -> tuple[Any, ...]:
     return (slice(None), pos, cell.head)
 
 
-def patch_variant(session: Session, node: str, cell: Cell, source: Tensor) -> Variant:
-    """Replacing one cell by ``source``'s, as the engine's sweep takes it."""
+def differing(
+    node: str, source: Tensor, base: Tensor
+) -> Bool[Tensor, "prompt pos"] | Bool[Tensor, "prompt pos head"]:
+    """Where two activations of a node are not the very same; of patterns, at which queries."""
+    differs = (source != base).any(dim=-1)
+    return differs.transpose(1, 2) if node == "pattern" else differs
+
+
+def patch_variant(
+    node: str,
+    cell: Cell,
+    source: Tensor,
+    differs: Bool[Tensor, "prompt pos"] | Bool[Tensor, "prompt pos head"],
+) -> Variant:
+    """Replacing one cell by ``source``'s, as the engine's sweep takes it.
+
+    ``differs``, on the host, as made by ``differing``: elsewhere the patch changes nothing.
+    """
     index = index_of(cell, node)
 
     def patch(activation: Tensor, hook: Any) -> Tensor:
@@ -101,7 +117,9 @@ def patch_variant(session: Session, node: str, cell: Cell, source: Tensor) -> Va
         return edited
 
     hook: Hook = (hook_name(node, cell.layer), patch)
-    at, onward = _places(session, cell.pos)
+    at = _patched(differs if cell.head is None else differs[:, :, cell.head], cell.pos)
+    # What attends to a patched position comes after it.
+    onward = at.long().cummax(dim=1).values.bool()
     nowhere = torch.zeros_like(at)
     if node == "resid_pre":
         return Variant(cell.layer, hook, at, onward, onward)
@@ -112,12 +130,9 @@ def patch_variant(session: Session, node: str, cell: Cell, source: Tensor) -> Va
     return Variant(cell.layer, hook, nowhere, at, at)
 
 
-def _places(
-    session: Session, pos: int | None
-) -> tuple[Bool[Tensor, "prompt pos"], Bool[Tensor, "prompt pos"]]:
-    """The patched positions, and those that can attend to them."""
-    at = torch.zeros(session.tokens.shape, dtype=torch.bool)
-    at[:, slice(None) if pos is None else pos] = True
-    onward = at.clone()
-    onward[:, 0 if pos is None else pos :] = True
-    return at, onward
+def _patched(differs: Bool[Tensor, "prompt pos"], pos: int | None) -> Bool[Tensor, "prompt pos"]:
+    if pos is None:
+        return differs
+    at = torch.zeros_like(differs)
+    at[:, pos] = differs[:, pos]
+    return at

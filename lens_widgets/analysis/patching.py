@@ -18,6 +18,7 @@ from lens_widgets.analysis.nodes import (
     Cell,
     Grid,
     Node,
+    differing,
     hook_name,
     index_of,
     make_grid,
@@ -62,9 +63,15 @@ def patch_effects(
     """The metric [prompt] of each cell as it is known; ``cells`` chooses some, in any order."""
     chosen = grid.cells if cells is None else cells
     layers = sorted({cell.layer for cell in chosen})
-    clean = session.run().activations([hook_name(grid.node, layer) for layer in layers])
+    names = {layer: hook_name(grid.node, layer) for layer in layers}
+    clean = session.run().activations(list(names.values()))
+    corrupted = session.corrupted_run().activations(list(names.values()))
+    # On the host in one go: a GPU is waited for once.
+    differs = torch.stack(
+        [differing(grid.node, clean[name], corrupted[name]) for name in names.values()]
+    ).cpu()
     variants = [
-        patch_variant(session, grid.node, cell, clean[hook_name(grid.node, cell.layer)])
+        patch_variant(grid.node, cell, clean[names[cell.layer]], differs[layers.index(cell.layer)])
         for cell in chosen
     ]
     for index, metric in session.sweep(variants, max_memory_gb, corrupted=True):

@@ -178,7 +178,12 @@ def block_of(name: str, n_layers: int) -> int:
     """The block a hook lies in; -1 before the first, ``n_layers`` after the last."""
     if name.startswith("blocks."):
         return int(name.split(".")[1])
-    return n_layers if name.startswith("ln_final.") or _is_unembedding(name) else _EMBEDDING
+    return n_layers if past_blocks(name) else _EMBEDDING
+
+
+def past_blocks(name: str) -> bool:
+    """Whether a hook lies behind the last block."""
+    return name.startswith("ln_final.") or _is_unembedding(name)
 
 
 def _is_unembedding(name: str) -> bool:

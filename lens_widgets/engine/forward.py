@@ -151,6 +151,29 @@ def unembed(
         return _transformed(model, model.unembed(normed))
 
 
+def answer_rows(model: Any, tokens: Int[Tensor, "prompt n"]) -> Float[Tensor, "prompt n d_model"]:
+    """The unembedding's columns of some tokens."""
+    return model.W_U.detach()[:, tokens.flatten()].T.reshape(*tokens.shape, -1)
+
+
+def unembed_tokens(
+    model: Any,
+    normed: Float[Tensor, "row d_model"],
+    answers: Float[Tensor, "row n d_model"],
+    tokens: Int[Tensor, "row n"],
+) -> Float[Tensor, "row n"]:
+    """Logits of a few tokens of each row, without the others; ``answers`` as in ``answer_rows``.
+
+    Right where the end of the architecture treats logits one by one (see ``probe``).
+    """
+    with torch.no_grad():
+        logits = (answers.float() @ normed.float()[:, :, None])[:, :, 0]
+        if model.b_U is not None:
+            logits = logits + model.b_U.detach().float()[tokens]
+        # Rounded as the model's own logits are.
+        return _transformed(model, logits.to(normed.dtype))
+
+
 def _transformed(model: Any, logits: Tensor) -> Tensor:
     adapter = getattr(model, "adapter", None)
     transform = getattr(adapter, "apply_output_logits_transform", None)

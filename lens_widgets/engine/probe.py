@@ -11,7 +11,13 @@ from typing import Any
 
 import torch
 
-from lens_widgets.engine.forward import forward, resume, unembed
+from lens_widgets.engine.forward import (
+    answer_rows,
+    forward,
+    resume,
+    unembed,
+    unembed_tokens,
+)
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +36,9 @@ _BLOCK_PARTS = (
 @dataclass(frozen=True)
 class ModelFacts:
     """``hooks`` maps each hook that fires (TransformerLens's short names included) to its shape on
-    two tokens. ``mlp_layers`` are the layers that have an MLP output."""
+    two tokens. ``mlp_layers`` are the layers that have an MLP output. ``resumable``: blocks can be
+    called one by one; ``pattern_edits``, ``score_edits``: attention uses an edited pattern, or
+    edited scores; ``token_logits``: a few logits can be computed without the others."""
 
     name: str
     n_layers: int
@@ -45,6 +53,7 @@ class ModelFacts:
     resumable: bool
     pattern_edits: bool
     score_edits: bool
+    token_logits: bool
 
     @property
     def has_pos_embed(self) -> bool:
@@ -104,6 +113,7 @@ def probe(model: Any) -> ModelFacts:
         resumable=_resumes_exactly(model),
         pattern_edits=_edits_count(model, tokens, "blocks.0.attn.hook_pattern"),
         score_edits=_edits_count(model, tokens, "blocks.0.attn.hook_attn_scores"),
+        token_logits=_logits_stand_alone(model, tokens),
     )
 
 
@@ -125,9 +135,24 @@ def _resumes_exactly(model: Any) -> bool:
         log.debug("blocks of %s cannot be called one by one", model.cfg.model_name, exc_info=True)
         return False
     real = mask.bool()
-    tolerance = 1e-4 if whole.logits.dtype in (torch.float32, torch.float64) else 2e-2
-    expected, got = whole.logits[real].float(), again[real].float()
-    return torch.allclose(expected, got, rtol=tolerance, atol=tolerance)
+    return _close(whole.logits[real], again[real])
+
+
+def _logits_stand_alone(model: Any, tokens: torch.Tensor) -> bool:
+    """Whether the logits of a few tokens, computed without the others, are the model's own."""
+    try:
+        found = forward(model, tokens, capture=["ln_final.hook_out"])
+        normed, wanted = found.captured["ln_final.hook_out"][:, -1], tokens[:, :2]
+        got = unembed_tokens(model, normed, answer_rows(model, wanted), wanted)
+    except Exception:
+        log.debug("%s has no unembedding to read", model.cfg.model_name, exc_info=True)
+        return False
+    return _close(found.logits[:, -1].gather(1, wanted), got)
+
+
+def _close(expected: torch.Tensor, got: torch.Tensor) -> bool:
+    tolerance = 1e-4 if expected.dtype in (torch.float32, torch.float64) else 2e-2
+    return torch.allclose(expected.float(), got.float(), rtol=tolerance, atol=tolerance)
 
 
 def _edits_count(model: Any, tokens: torch.Tensor, name: str) -> bool:

@@ -1,53 +1,55 @@
 """Computing only what a variant changes inside a block.
 
-A block's cost is its linear maps: queries, keys, values, the output projection, the MLP. Their
-outputs at positions that a variant leaves alone are the base run's, so during a sweep these modules
-compute the changed positions and take the rest from the base. Everything else runs in full, and all
-TransformerLens hooks see full activations. Nothing here knows an architecture: it finds the maps by
-the names TransformerLens gives them, and leaves alone what it does not find, such as experts.
+A block's cost is its position-wise parts: queries, keys, values, the output projection, the MLP.
+Their outputs at positions that a variant leaves alone are the base run's, so during a sweep these
+modules compute the changed positions and take the rest from the base. Everything else runs in full,
+and TransformerLens hooks see full activations. Nothing here knows an architecture: it finds the
+parts by the names TransformerLens gives them, and leaves alone what it does not find.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from torch import Tensor, nn
 
-Side = Literal["input", "output"]
-"""Before attention mixes positions (queries, keys, values), or after it (its output, the MLP)."""
+from lens_widgets.engine.places import Places, computing_at
 
-_LINEAR: dict[str, Side] = {
-    "q": "input",
+Side = Literal["query", "input", "output"]
+"""Queries; what else comes before attention mixes positions; what comes after it."""
+
+_ATTENTION: dict[str, Side] = {
+    "q": "query",
     "k": "input",
     "v": "input",
     "qkv": "input",
     "o": "output",
-    "in": "output",
-    "gate": "output",
-    "out": "output",
 }
+_MLP: dict[str, Side] = {"in": "output", "gate": "output", "out": "output"}
 
 
-class Places:
-    """Which rows and positions are computed; ``index`` None computes all."""
+@dataclass(frozen=True)
+class BlockPlaces:
+    """Where one block computes, side by side with ``Side``."""
 
-    def __init__(self, mask: Bool[Tensor, "row pos"], device: torch.device) -> None:
-        # Masks live on the host, so that a GPU is never waited for.
-        self.index: tuple[Tensor, ...] | None = None
-        if not bool(mask.all()):
-            found = torch.nonzero(mask, as_tuple=True)
-            self.index = tuple(part.to(device, non_blocking=True) for part in found)
+    query: Places
+    input: Places
+    output: Places
 
 
 class SparseBlock:
-    """One block whose position-wise parts can be told which positions to compute."""
+    """One block whose position-wise parts can be told which positions to compute.
 
-    def __init__(self, block: Any) -> None:
-        self._parts = list(_position_wise(block))
+    ``hooks`` are the names of all hook points that a sweep edits: where one lies inside the MLP,
+    which then must see full activations, its linear maps are limited one by one.
+    """
+
+    def __init__(self, block: Any, hooks: Sequence[str]) -> None:
+        self._parts = [*_linear(block, "attn", _ATTENTION), *_mlp(block, hooks)]
         self._activations = [m for m in block.modules() if type(m).__name__ == "NewGELUActivation"]
         self._base: dict[nn.Module, Tensor] = {}
 
@@ -67,44 +69,46 @@ class SparseBlock:
                 handle.remove()
 
     @contextmanager
-    def computing(
-        self, prompts: Int[Tensor, "row"], inputs: Places, outputs: Places
-    ) -> Iterator[None]:
+    def computing(self, prompts: Int[Tensor, "row"], places: BlockPlaces) -> Iterator[None]:
         """Inside, the block computes these places; ``prompts`` tells each row's prompt."""
         with ExitStack() as stack:
             for part, side in self._parts:
-                places = inputs if side == "input" else outputs
+                chosen: Places = getattr(places, side)
                 base = self._base.get(part)
-                if places.index is not None and base is not None:
-                    stack.enter_context(_replaced(part, _sparse(part, base, prompts, places.index)))
+                if not chosen.everything and base is not None:
+                    limited = computing_at(part.forward, base, prompts, chosen)
+                    stack.enter_context(_replaced(part, limited))
             for module in self._activations:
                 stack.enter_context(_replaced(module, _fused_gelu))
             yield
 
 
-def _position_wise(block: Any) -> Iterator[tuple[nn.Module, Side]]:
-    """The linear maps of a block, by TransformerLens's names for them."""
-    for owner in ("attn", "mlp"):
-        for name, child in getattr(block, owner, nn.Module()).named_children():
-            module = getattr(child, "original_component", None)
-            if name in _LINEAR and isinstance(module, nn.Module):
-                yield module, _LINEAR[name]
+def _mlp(block: Any, hooks: Sequence[str]) -> Iterator[tuple[nn.Module, Side]]:
+    """The MLP as a whole, experts included, or its linear maps."""
+    mlp = getattr(block, "mlp", None)
+    # Without a name of its own an MLP is spread over its block, which it then stands for.
+    whole = None if getattr(mlp, "name", None) is None else _original(mlp)
+    if whole is None or any(_inside_mlp(name) for name in hooks):
+        yield from _linear(block, "mlp", _MLP)
+    else:
+        yield whole, "output"
 
 
-def _sparse(
-    module: nn.Module, base: Tensor, prompts: Tensor, index: tuple[Tensor, ...]
-) -> Callable[[Tensor], Tensor]:
-    original = module.forward
+def _inside_mlp(name: str) -> bool:
+    parts = name.split(".")
+    return "mlp" in parts and parts[-2:] not in (["mlp", "hook_in"], ["mlp", "hook_out"])
 
-    def forward(x: Tensor) -> Tensor:
-        if x.dim() != 3 or x.shape[:2] != (len(prompts), base.shape[1]):
-            return original(x)
-        result = base[prompts]
-        if len(index[0]):
-            result[index] = original(x[index][None])[0]
-        return result
 
-    return forward
+def _linear(block: Any, owner: str, sides: dict[str, Side]) -> Iterator[tuple[nn.Module, Side]]:
+    for name, child in getattr(block, owner, nn.Module()).named_children():
+        module = _original(child)
+        if name in sides and module is not None:
+            yield module, sides[name]
+
+
+def _original(component: Any) -> nn.Module | None:
+    module = getattr(component, "original_component", None)
+    return module if isinstance(module, nn.Module) else None
 
 
 def _fused_gelu(x: Tensor) -> Tensor:

@@ -1,0 +1,226 @@
+"""One batch of a sweep: variants join at the blocks they change and end in the logits read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lens_widgets.engine.forward import Check, Hook, HookFn, answer_rows, unembed, unembed_tokens
+from lens_widgets.engine.places import Places, computing_at
+from lens_widgets.engine.sparse import BlockPlaces, SparseBlock
+
+if TYPE_CHECKING:
+    from lens_widgets.engine.sweep import Base, Reading, Variant
+
+VOCABULARY_ROWS = 256
+"""Rows of whole logits that are made at once."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What all batches of a sweep share: the base run's parts, and how logits are read.
+
+    ``answers`` [prompt, n, d_model] are the unembedding's columns for the tokens that are read.
+    """
+
+    base: Base
+    reading: Reading
+    blocks: list[SparseBlock]
+    logits: Float[Tensor, "prompt pos d_vocab"] | None
+    answers: Float[Tensor, "prompt n d_model"] | None
+
+
+def prepare(
+    model: Any, check: Check | None, *, base: Base, reading: Reading, names: Sequence[str]
+) -> Prepared:
+    """Runs the base once more, keeping what its position-wise parts put out.
+
+    ``names`` are the hook points that the sweep edits.
+    """
+    canonical = [model.hook_dict[name].name for name in dict.fromkeys(names)]
+    blocks = [SparseBlock(block, canonical) for block in model.blocks]
+    resid = base.calls[0].resid
+    with torch.no_grad(), model.hooks(fwd_hooks=list(base.hooks)), ExitStack() as stack:
+        for block in blocks:
+            stack.enter_context(block.recording())
+        for layer, call in enumerate(base.calls):
+            if check is not None:
+                check()
+            output = model.blocks[layer](call.resid, *call.args, **call.kwargs)
+            resid = output[0] if isinstance(output, tuple) else output
+        normed = model.ln_final(resid) if reading.positions is None else None
+    logits = None if normed is None else unembed(model, normed)
+    answers = None if reading.tokens is None else answer_rows(model, reading.tokens)
+    return Prepared(base, reading, blocks, logits, answers)
+
+
+class _Rows:
+    """The batch as it grows: groups of ``n_prompts`` rows, one group a variant."""
+
+    def __init__(self, base: Base, variants: Sequence[Variant]) -> None:
+        self.base = base
+        self.variants = variants
+        self.joined: list[Variant] = []
+        self.device = base.calls[0].resid.device
+        self.prompts = torch.arange(base.n_prompts, device=self.device)
+
+    def prompt_of_row(self) -> Int[Tensor, "row"]:
+        return self.prompts.repeat(len(self.joined))
+
+    def slices(self) -> list[tuple[slice, Variant]]:
+        n = self.base.n_prompts
+        return [(slice(i * n, (i + 1) * n), variant) for i, variant in enumerate(self.joined)]
+
+    def places(self, layer: int, read: Bool[Tensor, "prompt pos"] | None) -> BlockPlaces:
+        """Where this layer differs from the base; of its outputs only those in ``read``."""
+        before, after = [], []
+        for variant in self.joined:
+            own = variant.layer == layer
+            reach = reached(variant)
+            before.append(variant.inputs if own else reach)
+            outputs = variant.outputs if own else reach
+            after.append(outputs if read is None else outputs & read)
+        inputs, outputs = torch.cat(before), torch.cat(after)
+        return BlockPlaces(
+            self._places(inputs & outputs), self._places(inputs), self._places(outputs)
+        )
+
+    def _places(self, mask: Bool[Tensor, "row pos"]) -> Places:
+        return Places(mask, self.base.twins, self.device)
+
+
+def reached(variant: Variant) -> Bool[Tensor, "prompt pos"]:
+    """Whatever a position changed, every later position may attend to."""
+    return variant.changed.long().cummax(dim=1).values.bool()
+
+
+def run_batch(
+    model: Any, check: Check | None, *, prepared: Prepared, variants: Sequence[Variant]
+) -> tuple[list[Tensor], float]:
+    """What the reading gives for each variant, and the seconds of the slowest block.
+
+    ``variants`` come in the order of their layers.
+    """
+    base, positions = prepared.base, prepared.reading.positions
+    rows = _Rows(base, variants)
+    n_layers = len(base.calls)
+    resid: Tensor | None = None
+    slowest = 0.0
+    last_read = None if positions is None else _only(positions, base)
+    with torch.no_grad(), model.hooks(fwd_hooks=_grouped(base, rows)):
+        for layer in range(variants[0].layer, n_layers):
+            if check is not None:
+                check()
+            started = time.perf_counter()
+            call = base.calls[layer]
+            joining = [v for v in variants if v.layer == layer]
+            rows.joined += joining
+            parts = ([] if resid is None else [resid]) + [call.resid] * len(joining)
+            places = rows.places(layer, last_read if layer == n_layers - 1 else None)
+            with prepared.blocks[layer].computing(rows.prompt_of_row(), places):
+                output = model.blocks[layer](
+                    torch.cat(parts),
+                    *_expanded(call.args, base, model, len(rows.joined)),
+                    **_expanded(call.kwargs, base, model, len(rows.joined)),
+                )
+            resid = output[0] if isinstance(output, tuple) else output
+            slowest = max(slowest, time.perf_counter() - started)
+        assert resid is not None
+        normed = model.ln_final(resid if positions is None else _at(resid, positions, rows))
+    started = time.perf_counter()
+    values = _read(model, check, prepared, rows, normed)
+    return values, max(slowest, time.perf_counter() - started)
+
+
+def _read(
+    model: Any, check: Check | None, prepared: Prepared, rows: _Rows, normed: Tensor
+) -> list[Tensor]:
+    function = prepared.reading.function
+    groups = rows.slices()
+    if prepared.answers is not None:
+        answers = prepared.answers.repeat(len(groups), 1, 1)
+        tokens = prepared.reading.tokens
+        assert tokens is not None
+        found = unembed_tokens(model, normed[:, 0], answers, tokens.repeat(len(groups), 1)).float()
+        return [function(found[group]) for group, _ in groups]
+    if prepared.logits is None:
+        logits = torch.cat(
+            [unembed(model, part[:, 0]).float() for part in normed.split(VOCABULARY_ROWS)]
+        )
+        return [function(logits[group]) for group, _ in groups]
+    values = []
+    for group, variant in groups:
+        # A metric of one's own may be the slowest part.
+        if check is not None:
+            check()
+        places = Places(reached(variant), prepared.base.twins, rows.device)
+        whole = computing_at(lambda x: unembed(model, x), prepared.logits, rows.prompts, places)
+        values.append(function(whole(normed[group])))
+    return values
+
+
+def _at(resid: Tensor, positions: Tensor, rows: _Rows) -> Float[Tensor, "row 1 d_model"]:
+    index = torch.arange(resid.shape[0], device=resid.device)
+    return resid[index, positions.repeat(len(rows.joined))][:, None]
+
+
+def _only(positions: Tensor, base: Base) -> Bool[Tensor, "prompt pos"]:
+    return torch.arange(base.n_pos)[None] == positions.cpu()[:, None]
+
+
+def _grouped(base: Base, rows: _Rows) -> list[Hook]:
+    """The base's hooks applied to every group of rows, then each variant's to its own."""
+
+    def each_group(fn: HookFn) -> HookFn:
+        def edit(activation: Tensor, hook: Any) -> Tensor:
+            edited = activation.clone()
+            for group, _ in rows.slices():
+                changed = fn(edited[group], hook)
+                if changed is not None:
+                    edited[group] = changed
+            return edited
+
+        return edit
+
+    def own_group(name: str) -> HookFn:
+        def edit(activation: Tensor, hook: Any) -> Tensor | None:
+            own = [(group, v) for group, v in rows.slices() if v.hook[0] == name]
+            if not own:
+                return None
+            edited = activation.clone()
+            for group, variant in own:
+                changed = variant.hook[1](edited[group], hook)
+                if changed is not None:
+                    edited[group] = changed
+            return edited
+
+        return edit
+
+    names = dict.fromkeys(variant.hook[0] for variant in rows.variants)
+    return [(n, each_group(fn)) for n, fn in base.hooks] + [(n, own_group(n)) for n in names]
+
+
+def _expanded(value: Any, base: Base, model: Any, groups: int) -> Any:
+    """Call arguments for ``groups`` times as many rows; what is broadcast stays as it is."""
+    if isinstance(value, Tensor):
+        n, shape = base.n_prompts, value.shape
+        # BLOOM's alibi folds prompt and head into one dimension.
+        batched = value.dim() >= 2 and (
+            (n > 1 and shape[0] == n)
+            or (value.dim() == 3 and shape[:2] == (n * model.cfg.n_heads, 1))
+        )
+        return value.repeat(groups, *[1] * (value.dim() - 1)) if batched else value
+    if isinstance(value, tuple):
+        return tuple(_expanded(item, base, model, groups) for item in value)
+    if isinstance(value, list):
+        return [_expanded(item, base, model, groups) for item in value]
+    if isinstance(value, dict):
+        return {key: _expanded(item, base, model, groups) for key, item in value.items()}
+    return value
