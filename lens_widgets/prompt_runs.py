@@ -207,4 +207,4 @@ class PromptRuns:
     def _run(self, outcome: Outcome) -> Run:
         clean = self._execution.clean
         metric = self.metric.of(outcome, self.prompt_set, None if outcome is clean else clean)
-        return Run(self.handle, outcome, self.prompt_set, metric, self.facts.hooks)
+        return Run(self.handle, outcome, self.prompt_set, metric, self.facts.points)

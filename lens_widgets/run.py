@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -40,12 +40,12 @@ class Run:
         outcome: Outcome,
         prompts: PromptSet,
         metric: Float[Tensor, "prompt"],
-        known_hooks: Iterable[str],
+        points: Mapping[str, str],
     ) -> None:
         self._handle = handle
         self.outcome = outcome
         self._prompts = prompts
-        self._known_hooks = known_hooks
+        self._points = points
         self.metric = metric
         self.derived: dict[str, Any] = {}
         """What analysis made of this run, kept as long as the run is."""
@@ -68,12 +68,15 @@ class Run:
     def activations(self, names: Sequence[str]) -> dict[str, Tensor]:
         """Several activations, with at most one more forward for those not at hand."""
         for name in names:
-            if name not in self._known_hooks:
+            if name not in self._points:
                 raise InputError(
                     f"activation {name!r} is not a hook of this model.",
-                    f"{near(name, self._known_hooks)} See model.hook_dict.".strip(),
+                    f"{near(name, self._points)} See model.hook_dict.".strip(),
                 )
-        return self.outcome.activations(names)
+        # Several names can stand for one hook point, as hook_resid_pre and hook_in do.
+        points = {name: self._points[name] for name in names}
+        found = self.outcome.activations(list(dict.fromkeys(points.values())))
+        return {name: found[point] for name, point in points.items()}
 
     def pattern(self, layer: int) -> Float[Tensor, "prompt head query_pos key_pos"]:
         """The attention pattern of every head of a layer, each row summing to 1."""

@@ -41,6 +41,23 @@ _OPT = {
     "word_embed_proj_dim": D_MODEL,
     "max_position_embeddings": N_CTX,
 }
+_FALCON = {
+    "num_hidden_layers": N_LAYERS,
+    "num_attention_heads": N_HEADS,
+    "hidden_size": D_MODEL,
+    # One key and value head for all queries, attention and MLP side by side.
+    "multi_query": True,
+    "parallel_attn": True,
+    "alibi": False,
+}
+_GPTNEO = {
+    "num_layers": N_LAYERS,
+    "num_heads": N_HEADS,
+    "hidden_size": D_MODEL,
+    "max_position_embeddings": N_CTX,
+    "attention_types": [[["global", "local"], 1]],
+    "window_size": 3,
+}
 _GEMMA2 = {
     **_GQA,
     "head_dim": D_HEAD,
@@ -62,6 +79,12 @@ _HUGGING_FACE: dict[str, tuple[str, dict[str, Any]]] = {
     "opt": ("OPTConfig", _OPT),
     "mixtral": ("MixtralConfig", {**_GQA, "num_local_experts": 3}),
     "qwen2": ("Qwen2Config", _GQA),
+    "mistral": ("MistralConfig", {**_GQA, "sliding_window": 3}),
+    "gptj": ("GPTJConfig", {**_GPT2, "rotary_dim": 4}),
+    "gptneo": ("GPTNeoConfig", _GPTNEO),
+    "falcon": ("FalconConfig", _FALCON),
+    "gemma3": ("Gemma3TextConfig", {**_GEMMA2, "final_logit_softcapping": None}),
+    "qwen3": ("Qwen3Config", {**_GQA, "head_dim": D_HEAD}),
 }
 
 _NATIVE: dict[str, dict[str, Any]] = {
@@ -78,6 +101,9 @@ _NATIVE: dict[str, dict[str, Any]] = {
 }
 
 ARCHITECTURES = (*_HUGGING_FACE, *_NATIVE, "gpt2_folded")
+PATTERN_IS_A_COPY = ("opt", "gptj", "gptneo")
+"""Their attention reports a pattern and ignores what is made of it."""
+
 LOGIT_CAPS = {"gemma2": 4.0, "native": 4.0}
 LOGIT_DIVISORS = {"granite": 4.0}
 

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lens_widgets.engine.activations import fused_activations
 from lens_widgets.engine.forward import Check, Hook, HookFn, answer_rows, unembed, unembed_tokens
 from lens_widgets.engine.places import Places, computing_at
 from lens_widgets.engine.sparse import BlockPlaces, SparseBlock
@@ -114,7 +115,11 @@ def run_batch(
     resid: Tensor | None = None
     slowest = 0.0
     last_read = None if positions is None else _only(positions, base)
-    with torch.no_grad(), model.hooks(fwd_hooks=_grouped(base, rows)):
+    with (
+        torch.no_grad(),
+        model.hooks(fwd_hooks=_grouped(base, rows)),
+        fused_activations(model.blocks[variants[0].layer :]),
+    ):
         for layer in range(variants[0].layer, n_layers):
             if check is not None:
                 check()

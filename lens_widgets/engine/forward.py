@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lens_widgets.engine.activations import fused_activations
+
 HookFn = Callable[[Tensor, Any], "Tensor | None"]
 Hook = tuple[str, HookFn]
 Check = Callable[[], None]
@@ -87,7 +89,11 @@ def resume(
     """Runs blocks ``start`` and later as recorded, with ``hooks``, and the final norm."""
     captured: dict[str, Tensor] = {}
     all_hooks = [*_checks(model, start, check), *hooks, *_captures(capture, captured)]
-    with torch.no_grad(), model.hooks(fwd_hooks=all_hooks):
+    with (
+        torch.no_grad(),
+        model.hooks(fwd_hooks=all_hooks),
+        fused_activations(model.blocks[start:]),
+    ):
         resid = calls[start].resid
         made: list[BlockCall] = []
         for layer in range(start, len(calls)):

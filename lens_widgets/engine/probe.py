@@ -36,9 +36,10 @@ _BLOCK_PARTS = (
 @dataclass(frozen=True)
 class ModelFacts:
     """``hooks`` maps each hook that fires (TransformerLens's short names included) to its shape on
-    two tokens. ``mlp_layers`` are the layers that have an MLP output. ``resumable``: blocks can be
-    called one by one; ``pattern_edits``, ``score_edits``: attention uses an edited pattern, or
-    edited scores; ``token_logits``: a few logits can be computed without the others."""
+    two tokens, ``points`` to the one name of its hook point. ``mlp_layers`` are the layers that have
+    an MLP output. ``resumable``: blocks can be called one by one; ``pattern_edits``,
+    ``score_edits``: attention uses an edited pattern, or edited scores; ``token_logits``: a few
+    logits can be computed without the others."""
 
     name: str
     n_layers: int
@@ -47,6 +48,7 @@ class ModelFacts:
     d_vocab: int
     mlp_layers: tuple[int, ...]
     hooks: Mapping[str, tuple[int, ...]]
+    points: Mapping[str, str]
     device: str
     dtype: str
     weights: str
@@ -64,7 +66,7 @@ class ModelFacts:
         return all(getattr(self, name) == value for name, value in _form(model).items())
 
     def standard_capture(self, n_prompts: int, n_pos: int) -> list[str]:
-        """The hooks that the views of a session read, as far as they fit ``CAPTURE_BYTES``.
+        """The hook points that the views of a session read, as far as they fit ``CAPTURE_BYTES``.
 
         Captured along with every run, so that a toggle costs one forward for all views together.
         Patterns grow with the square of the length and are the first to be left out.
@@ -79,7 +81,7 @@ class ModelFacts:
             present = [name for name in group if name in self.hooks]
             size = sum(self._bytes(name, n_prompts, n_pos) for name in present)
             if size <= budget:
-                chosen += present
+                chosen += [self.points[name] for name in present]
                 budget -= size
         return chosen
 
@@ -109,6 +111,7 @@ def probe(model: Any) -> ModelFacts:
             layer for layer in range(cfg.n_layers) if f"blocks.{layer}.hook_mlp_out" in hooks
         ),
         hooks=hooks,
+        points={name: model.hook_dict[name].name for name in hooks},
         **_form(model),
         resumable=_resumes_exactly(model),
         pattern_edits=_edits_count(model, tokens, "blocks.0.attn.hook_pattern"),

@@ -66,7 +66,7 @@ def test_each_head_is_one_hooked_forward(name: str, kind: Kind) -> None:
     for layer in range(2):
         for head in range(4):
             got = sweep.sel(layer=layer, head=head).values
-            assert got == pytest.approx(_expected(session, f"L{layer}H{head}", kind), abs=1e-4)
+            assert got == pytest.approx(_expected(session, f"L{layer}H{head}", kind), abs=2e-5)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -82,7 +82,7 @@ def test_each_layer_is_one_hooked_forward(name: str, over: Any) -> None:
                 assert np.isnan(got).all()
             else:
                 expected = _expected(session, f"L{layer}.{over}", kind)  # type: ignore[arg-type]
-                assert got == pytest.approx(expected, abs=1e-4)
+                assert got == pytest.approx(expected, abs=2e-5)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -101,7 +101,7 @@ def test_a_sweep_is_on_top_of_the_interventions(name: str) -> None:
     for layer, head in ((0, 0), (0, 3), (1, 2)):
         got = sweep.sel(layer=layer, head=head).values
         expected = _expected(session, f"L{layer}H{head}", "zero", hooks)
-        assert got == pytest.approx(expected, abs=1e-4)
+        assert got == pytest.approx(expected, abs=2e-5)
     assert not sweep.sel(layer=0, head=1).any()
 
 
@@ -113,7 +113,7 @@ def test_a_sweep_after_a_change_of_the_embedding_starts_from_the_changed_run() -
     for layer in range(2):
         got = sweep.sel(layer=layer, head=2).values
         expected = _expected(session, f"L{layer}H2", "mean", hooks)
-        assert got == pytest.approx(expected, abs=1e-4)
+        assert got == pytest.approx(expected, abs=2e-5)
 
 
 @pytest.mark.parametrize("metric", ["loss", "prob", "kl"])
@@ -135,7 +135,7 @@ def test_a_sweep_measures_with_a_function_of_the_logits() -> None:
     sweep = lw.analysis.ablation_sweep(session, per_prompt=True)
     for layer, head in ((0, 2), (1, 1)):
         one = session.run([lw.Ablate(f"L{layer}H{head}")]).metric - session.baseline
-        assert sweep.sel(layer=layer, head=head).values == pytest.approx(one.tolist(), abs=1e-4)
+        assert sweep.sel(layer=layer, head=head).values == pytest.approx(one.tolist(), abs=2e-5)
 
 
 def test_the_mean_over_prompts_is_the_mean_of_each_prompt() -> None:

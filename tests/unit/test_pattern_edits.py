@@ -7,13 +7,13 @@ import torch
 
 import lens_widgets as lw
 from lens_widgets.errors import InputError
-from tests.models import ARCHITECTURES, tiny
+from tests.models import ARCHITECTURES, PATTERN_IS_A_COPY, tiny
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
 
 PATCH = lw.Patch("blocks.0.attn.hook_pattern")
 
 
-@pytest.mark.parametrize("name", [a for a in ARCHITECTURES if a != "opt"])
+@pytest.mark.parametrize("name", [a for a in ARCHITECTURES if a not in PATTERN_IS_A_COPY])
 def test_a_patched_pattern_moves_the_logits(name: str) -> None:
     session = lw.Session(tiny(name), PROMPTS, answers=ANSWERS, corrupted=CORRUPTED)
     session.interventions.add(PATCH)
