@@ -35,8 +35,8 @@ _BLOCK_PARTS = (
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """``hooks`` maps each hook that fires (TransformerLens's short names included) to its shape on
-    two tokens, ``points`` to the one name of its hook point. ``mlp_layers`` are the layers that have
+    """``hooks`` maps each hook that fires (TransformerLens's short names included) to its shape
+    on two tokens, ``points`` to the one name of its hook point. ``mlp_layers`` are those that have
     an MLP output. ``resumable``: blocks can be called one by one; ``pattern_edits``,
     ``score_edits``: attention uses an edited pattern, or edited scores; ``token_logits``: a few
     logits can be computed without the others."""
