@@ -56,6 +56,7 @@ export class ViewHandle implements ViewState {
 
   #status(): Status {
     const slots = this.#slots.value.filter((slot) => !slot.quiet);
+    if (!this.session.connected.value) return "snapshot";
     const failed = this.error.value !== null;
     const pending = slots.some((slot) => slot.pending.value);
     if (slots.some((slot) => slot.fromSnapshot.value) && !failed) return "snapshot";

@@ -1,5 +1,7 @@
 /** The part of anywidget's model that the views use; tests and other hosts can stand in for it. */
 export interface WidgetModel {
+  /** False for a saved state that nobody answers for, as in an exported page. */
+  readonly live?: boolean;
   get(name: string): unknown;
   set(name: string, value: unknown): void;
   save_changes(): void;

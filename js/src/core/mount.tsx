@@ -1,4 +1,5 @@
 import { type FunctionComponent, render } from "preact";
+import { watchConnection } from "./connection";
 import { flush } from "./flush";
 import type { WidgetModel } from "./model";
 import { Rpc } from "./rpc";
@@ -33,7 +34,7 @@ export function mountView(Panel: FunctionComponent<PanelProps>): {
       root.className = "lw-root";
       el.append(root);
       const theme = watchTheme(root, abort.signal);
-      const rpc = new Rpc(model, abort.signal);
+      const rpc = new Rpc(model, abort.signal, watchConnection(model, el, abort.signal));
       const session = new ViewSession(model, abort.signal, rpc);
       flush(() =>
         render(

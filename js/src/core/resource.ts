@@ -39,6 +39,8 @@ export function useResource<M extends Method>(
   const revision =
     slot.on === "prompts" ? session.state.value.prompts_revision : session.revision.value;
   const loaded = slot.data.value;
+  // Read here, so that the question is put again when somebody can answer.
+  void session.connected.value;
 
   useLayoutEffect(() => {
     const detach = view.attachSlot(slot);

@@ -1,3 +1,4 @@
+import { effect, type ReadonlySignal, signal } from "@preact/signals";
 import {
   type ErrorInfo,
   MAX_REQUEST_BYTES,
@@ -5,6 +6,7 @@ import {
   type Progress,
 } from "../generated/protocol";
 import { toViews } from "./arrays";
+import { NO_KERNEL } from "./connection";
 import { isRecord, listen, type WidgetModel } from "./model";
 
 export type Method = keyof Methods;
@@ -38,6 +40,11 @@ export function isWithdrawn(error: unknown): boolean {
   return error instanceof RpcError && (error.type === "Superseded" || error.type === "Cancelled");
 }
 
+/** Nobody can answer: the page is an export, or the kernel has gone. */
+export function isUnanswerable(error: ErrorInfo | null): boolean {
+  return error?.type === NO_KERNEL.type;
+}
+
 /** The kernel checks its replies against the schema before sending, so their shape is taken as given. */
 export function isResult<M extends Method>(
   _method: M,
@@ -56,6 +63,7 @@ interface Pending {
 }
 
 const SILENCE_MS = 1000;
+const ALWAYS = signal(true);
 
 /** Requests and their answers over one widget's messages. In each slot only the newest request counts. */
 export class Rpc {
@@ -66,7 +74,11 @@ export class Rpc {
   #count = 0;
   #closed = false;
 
-  constructor(model: WidgetModel, signal: AbortSignal) {
+  constructor(
+    model: WidgetModel,
+    signal: AbortSignal,
+    readonly connected: ReadonlySignal<boolean> = ALWAYS,
+  ) {
     this.#model = model;
     listen(
       model,
@@ -74,7 +86,17 @@ export class Rpc {
       (content, buffers) => this.#receive(content, toViews(buffers)),
       signal,
     );
-    signal.addEventListener("abort", () => this.#close(), { once: true });
+    const stop = effect(() => {
+      if (!connected.value) this.#lose();
+    });
+    signal.addEventListener(
+      "abort",
+      () => {
+        stop();
+        this.#close();
+      },
+      { once: true },
+    );
   }
 
   /** Resolves with the reply. Rejects with `RpcError`, of type `Superseded` as soon as a newer request takes the slot. */
@@ -92,6 +114,10 @@ export class Rpc {
       const problem = this.#closed ? "the view is closed" : tooLarge(content);
       if (problem) {
         reject(new RpcError({ type: "ValueError", message: problem, hint: "" }));
+        return;
+      }
+      if (!this.connected.peek()) {
+        reject(new RpcError(NO_KERNEL));
         return;
       }
       const pending: Pending = {
@@ -146,6 +172,10 @@ export class Rpc {
     } else if (content.kind === "error") {
       this.#take(content.id)?.fail(new RpcError(readError(content.error)));
     }
+  }
+
+  #lose(): void {
+    for (const id of [...this.#pending.keys()]) this.#take(id)?.fail(new RpcError(NO_KERNEL));
   }
 
   #close(): void {

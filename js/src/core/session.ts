@@ -57,6 +57,8 @@ export class ViewSession {
    * its way, so that the numbers are asked for together with the change: one round trip, not two.
    */
   readonly revision: ReadonlySignal<number>;
+  /** False once nobody can answer: what is shown is then a snapshot. */
+  readonly connected: ReadonlySignal<boolean>;
   /** True while a change is on its way to the kernel or its new state on the way back. */
   readonly changing: ReadonlySignal<boolean>;
   readonly views: Signal<readonly ViewHandle[]> = signal([]);
@@ -72,6 +74,7 @@ export class ViewSession {
 
   constructor(model: WidgetModel, abort: AbortSignal, rpc: Rpc) {
     this.#rpc = rpc;
+    this.connected = rpc.connected;
     this.info = syncedTrait(model, "info", parseInfo, NO_INFO, abort);
     this.state = syncedTrait(model, "state", parseState, NO_STATE, abort);
     this.#selection = syncedTrait(model, "selection", parseSelection, NO_SELECTION, abort);

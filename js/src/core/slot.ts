@@ -3,7 +3,14 @@ import type { ErrorInfo, Methods, Summary } from "../generated/protocol";
 import { flush } from "./flush";
 import type { ViewHandle } from "./handle";
 import { isRecord } from "./model";
-import { isResult, isWithdrawn, type Method, type ProgressInfo, RpcError } from "./rpc";
+import {
+  isResult,
+  isUnanswerable,
+  isWithdrawn,
+  type Method,
+  type ProgressInfo,
+  RpcError,
+} from "./rpc";
 
 /** A result as shown, with the question it answers. `seq` is 0 for one from the snapshot. */
 export interface Loaded<M extends Method> {
@@ -67,7 +74,9 @@ export class Slot<M extends Method> implements AnySlot {
 
   /** States the question; null means nothing is asked now. Asks only when it differs from before. */
   want(args: Methods[M]["args"] | null, revision: number): void {
-    const wanted = args === null ? "" : `${revision} ${JSON.stringify(args)}`;
+    // Asked anew when somebody can answer again.
+    const connected = this.#view.session.connected.value;
+    const wanted = args === null ? "" : `${connected} ${revision} ${JSON.stringify(args)}`;
     if (wanted === this.#wanted) return;
     this.#wanted = wanted;
     const held = this.data.peek();
@@ -146,6 +155,16 @@ export class Slot<M extends Method> implements AnySlot {
     );
   }
 
+  /** A snapshot of the very thing that was asked for needs no excuse. */
+  #answersAlready(error: ErrorInfo): boolean {
+    const held = this.data.peek();
+    return (
+      isUnanswerable(error) &&
+      held !== null &&
+      this.#wanted.endsWith(` ${JSON.stringify(held.args)}`)
+    );
+  }
+
   #show(
     args: Methods[M]["args"],
     result: Methods[M]["result"],
@@ -174,6 +193,7 @@ export class Slot<M extends Method> implements AnySlot {
       this.error.value = isWithdrawn(error) ? null : info;
       if (!this.quiet) {
         if (isWithdrawn(error)) this.#view.stopped.value = true;
+        else if (this.#answersAlready(info)) this.#view.answered(this.#key);
         else this.#view.fail(info, this.#key);
       }
       this.#settle();

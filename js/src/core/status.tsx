@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { ViewState } from "./handle";
+import { isUnanswerable } from "./rpc";
 import { Button } from "./ui";
 
 const LATE_MS = 150;
@@ -37,6 +38,7 @@ export function StatusPill(props: { handle: ViewState; compact?: boolean }): JSX
       : status === "waiting"
         ? progress?.label || "waiting for the running cell"
         : status;
+  const title = status === "snapshot" ? "as last saved; a running kernel would compute anew" : text;
   return (
     <span
       class={compact ? "lw-pill lw-pill-compact" : "lw-pill"}
@@ -44,7 +46,7 @@ export function StatusPill(props: { handle: ViewState; compact?: boolean }): JSX
       role="status"
     >
       <span class="lw-pill-dot" />
-      <span class="lw-pill-text lw-num" title={text}>
+      <span class="lw-pill-text lw-num" title={title}>
         {text}
       </span>
       {working && (
@@ -91,7 +93,7 @@ export function AlertBox({ handle }: { handle: ViewState }): JSX.Element | null 
         <b>{error.message}</b>
         {error.hint && <span class="lw-muted">{error.hint}</span>}
       </div>
-      <Button label="try again" onClick={() => handle.retry()} />
+      {!isUnanswerable(error) && <Button label="try again" onClick={() => handle.retry()} />}
       <Button label="dismiss" onClick={() => handle.dismiss()} />
     </div>
   );

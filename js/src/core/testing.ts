@@ -6,6 +6,7 @@ export class FakeModel implements WidgetModel {
   readonly sent: Record<string, unknown>[] = [];
   readonly traits: Record<string, unknown>;
   saves = 0;
+  live?: boolean;
   readonly #callbacks = new Map<string, Set<(...args: unknown[]) => void>>();
 
   constructor(traits: Record<string, unknown> = {}) {
@@ -18,7 +19,7 @@ export class FakeModel implements WidgetModel {
 
   set(name: string, value: unknown): void {
     this.traits[name] = value;
-    this.#emit(`change:${name}`);
+    this.emit(`change:${name}`);
   }
 
   save_changes(): void {
@@ -59,7 +60,7 @@ export class FakeModel implements WidgetModel {
   }
 
   receive(content: Record<string, unknown>, buffers: unknown[] = []): void {
-    this.#emit("msg:custom", content, buffers);
+    this.emit("msg:custom", content, buffers);
   }
 
   reply(to: Record<string, unknown>, result: unknown, buffers: unknown[] = []): void {
@@ -72,7 +73,7 @@ export class FakeModel implements WidgetModel {
     this.receive({ kind: "error", id, slot, seq, error });
   }
 
-  #emit(event: string, ...args: unknown[]): void {
+  emit(event: string, ...args: unknown[]): void {
     for (const callback of [...(this.#callbacks.get(event) ?? [])]) callback(...args);
   }
 }

@@ -1,0 +1,33 @@
+import { type ReadonlySignal, signal } from "@preact/signals";
+import type { ErrorInfo } from "../generated/protocol";
+import { flush } from "./flush";
+import { listen, type WidgetModel } from "./model";
+
+/** What ipywidgets' views are marked with while their model has no comm. */
+const DISCONNECTED = "jupyter-widgets-disconnected";
+
+export const NO_KERNEL: ErrorInfo = {
+  type: "NoKernel",
+  message: "This needs a running kernel.",
+  hint: "What is shown is the last saved state. Run the cell that made this view to go on.",
+};
+
+/**
+ * Whether anybody can answer: false in an exported page, in a notebook that was opened without its
+ * kernel, and once the kernel has gone. Hosts that do not say are taken to be connected.
+ */
+export function watchConnection(
+  model: WidgetModel,
+  el: HTMLElement,
+  abort: AbortSignal,
+): ReadonlySignal<boolean> {
+  const read = () => model.live !== false && el.closest(`.${DISCONNECTED}`) === null;
+  const connected = signal(read());
+  const update = () =>
+    flush(() => {
+      connected.value = read();
+    });
+  // The host marks its element in a listener of its own, which may come after this one.
+  listen(model, "comm_live_update", () => queueMicrotask(update), abort);
+  return connected;
+}
