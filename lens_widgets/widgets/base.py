@@ -15,6 +15,8 @@ from lens_widgets.errors import InputError, check_choice, check_keywords
 from lens_widgets.session import Session
 from lens_widgets.widgets.replies import METHODS
 from lens_widgets.wire.dispatch import Dispatcher
+from lens_widgets.wire.options import option_types
+from lens_widgets.wire.schema import check
 
 STATIC = Path(__file__).parents[1] / "static"
 
@@ -54,7 +56,7 @@ class View(anywidget.AnyWidget):
         check_keywords(name, [option for option in options if option not in known], known)
         for option in self._view_options:
             if option in options:
-                check_choice(option, options[option], self.trait_values_of(option))
+                options[option] = self._checked(option, options[option])
         self._session = session
         self._dispatcher = Dispatcher(uuid.uuid4().hex, session, METHODS, self._send_message)
         super().__init__(
@@ -68,6 +70,20 @@ class View(anywidget.AnyWidget):
         session.observe(self._follow_state, ["revision", "prompts_revision", "closed"])
         session.selection.observe(self._follow_selection)
         self._following = True
+
+    def _checked(self, option: str, value: Any) -> Any:
+        """The value for an option's trait; InputError when it is not one."""
+        trait = self.class_traits()[option]
+        if isinstance(trait, traitlets.Enum):
+            return check_choice(option, value, self.trait_values_of(option))
+        value = list(value) if isinstance(value, tuple) else value
+        check(option_types()[option][0], value, option)
+        if value is None:
+            return value
+        try:
+            return trait.validate(self, value)
+        except traitlets.TraitError as error:
+            raise InputError(f"{option}={value!r} cannot be used.", f"{error}.") from error
 
     @classmethod
     def trait_values_of(cls, option: str) -> tuple[str, ...]:

@@ -2,47 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import traitlets
 
+from lens_widgets.wire.options import option_types
 
-def _choice(*values: str) -> Any:
-    return traitlets.Enum(values, default_value=values[0]).tag(sync=True)
+
+def _trait(option: str, **limits: Any) -> Any:
+    """The synced trait of an option as ``protocol.Options`` declares it.
+
+    ``limits`` go to the trait: ``min`` and ``max`` of a number, ``minlen`` and ``maxlen`` of a
+    list.
+    """
+    hint, default = option_types()[option]
+    made = _of(hint, default_value=default, **limits)
+    return made.tag(sync=True)
+
+
+def _of(hint: Any, **arguments: Any) -> Any:
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        known = [arg for arg in args if arg is not NoneType]
+        if len(known) != 1:
+            raise TypeError(f"{hint!r} cannot be an option; it may be one type or None")
+        return _of(known[0], allow_none=True, **arguments)
+    if origin is Literal:
+        return traitlets.Enum(args, **arguments)
+    if origin is list:
+        return traitlets.List(_of(args[0]), **arguments)
+    return _TRAITS[hint](**arguments)
+
+
+_TRAITS = {
+    int: traitlets.Int,
+    float: traitlets.Float,
+    str: traitlets.Unicode,
+    bool: traitlets.Bool,
+}
 
 
 def show() -> Any:
     """Which run's patterns: the current one's, the baseline's, or their difference."""
-    return traitlets.Enum(("baseline", "current", "difference"), default_value="current").tag(
-        sync=True
-    )
+    return _trait("show")
 
 
 def token_mode() -> Any:
     """What a picked token means: what it attends from, or what attends to it."""
-    return _choice("from", "to")
+    return _trait("token_mode")
 
 
 def color() -> Any:
     """What colours the tokens: next-token loss, or whether the true next token ranks first."""
-    return _choice("loss", "hit")
+    return _trait("color")
 
 
 def by() -> Any:
     """How finely effects are split."""
-    return _choice("head", "layer", "component")
+    return _trait("by")
 
 
 def scope() -> Any:
     """Mean over all prompts, or the selected prompt."""
-    return _choice("mean", "selected")
+    return _trait("scope")
 
 
 def kind() -> Any:
     """What an ablation puts in place of the output."""
-    return _choice("zero", "mean", "resample")
+    return _trait("kind")
 
 
 def values() -> Any:
     """What colours the ablation grid: direct attribution, or the exact effect of ablating."""
-    return _choice("attribution", "effect")
+    return _trait("values")

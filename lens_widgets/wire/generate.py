@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 import types
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from typing_extensions import NotRequired, get_type_hints, is_typeddict
 
 from lens_widgets.wire import protocol
+from lens_widgets.wire.options import option_types
 
 TARGET = Path(__file__).parents[2] / "js" / "src" / "generated" / "protocol.ts"
 _PRIMITIVES = {int: "number", float: "number", str: "string", bool: "boolean", Any: "unknown"}
@@ -25,7 +27,7 @@ def ts_type(hint: Any) -> str:
     if is_typeddict(hint):
         return str(hint.__name__)
     origin, args = get_origin(hint), get_args(hint)
-    if origin is NotRequired:
+    if origin in (NotRequired, Annotated):
         return ts_type(args[0])
     if origin is Literal:
         return " | ".join(f'"{value}"' for value in args)
@@ -61,6 +63,57 @@ def _interface(cls: type) -> str:
     return f"{_comment(cls)}export interface {cls.__name__} {{\n{fields}}}\n"
 
 
+def ts_check(hint: Any, value: str) -> str:
+    """A TypeScript condition that holds when ``value`` is of an option's type."""
+    if hint is type(None):
+        return f"{value} === null"
+    if hint in _CHECKS:
+        return _CHECKS[hint].format(value)
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return " || ".join(f"{value} === {json.dumps(choice)}" for choice in args)
+    if origin in (Union, types.UnionType):
+        return " || ".join(ts_check(arg, value) for arg in args)
+    if origin is list:
+        inner = ts_check(args[0], "item")
+        return f"(Array.isArray({value}) && {value}.every((item: unknown) => {inner}))"
+    raise TypeError(f"{hint!r} cannot be an option")
+
+
+_CHECKS = {
+    int: 'typeof {0} === "number" && Number.isInteger({0})',
+    float: 'typeof {0} === "number" && Number.isFinite({0})',
+    str: 'typeof {0} === "string"',
+    bool: 'typeof {0} === "boolean"',
+}
+
+
+def _options() -> str:
+    entries = "".join(
+        f"  {name}: {{\n"
+        f"    initial: {json.dumps(default)},\n"
+        f'    is: (value): value is Options["{name}"] => {ts_check(hint, "value")},\n'
+        "  },\n"
+        for name, (hint, default) in option_types().items()
+    )
+    reads = "".join(f'    {name}: read("{name}"),\n' for name in option_types())
+    return (
+        "/** What an option starts from where a widget has no such trait, and its values. */\n"
+        "export const OPTIONS: {\n"
+        "  readonly [K in keyof Options]: {\n"
+        "    readonly initial: Options[K];\n"
+        "    readonly is: (value: unknown) => value is Options[K];\n"
+        "  };\n"
+        f"}} = {{\n{entries}}};\n\n"
+        "export type OptionSignals = { [K in keyof Options]: Signal<Options[K]> };\n\n"
+        "/** Every option as a signal, each made by `read`. */\n"
+        "export function readOptions(\n"
+        "  read: <K extends keyof Options>(name: K) => Signal<Options[K]>,\n"
+        "): OptionSignals {\n"
+        f"  return {{\n{reads}  }};\n}}\n"
+    )
+
+
 def generate() -> str:
     """The whole of ``protocol.ts``."""
     limits = "".join(
@@ -73,8 +126,10 @@ def generate() -> str:
     )
     parts = [
         "// Written by `python -m lens_widgets.wire.generate` from wire/protocol.py.\n",
+        'import type { Signal } from "@preact/signals";\n',
         limits,
         *(_interface(cls) for cls in protocol.TYPES),
+        _options(),
         f"export interface Methods {{\n{methods}}}\n",
     ]
     return "\n".join(parts)

@@ -12,7 +12,7 @@ buffers described by ``ArrayRef``.
 
 # Annotations must be real here: of strings, __optional_keys__ cannot tell what is NotRequired.
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from typing_extensions import NotRequired, TypedDict
 
@@ -389,9 +389,13 @@ CLIENT_MESSAGES: dict[str, type] = {"request": Request, "cancel": Cancel}
 
 
 class Options(TypedDict):
-    """Every view's options, each a synced trait of the same name on the widgets that have it."""
+    """Every view's options, each a synced trait of the same name on the widgets that have it.
 
-    show: Which
+    An option is a Literal of strings, int, float, str, bool, a list of one of these, or any of them
+    ``| None``. It starts as the first choice, 0, "", False, [] or None, or as what it is
+    ``Annotated`` with. ``widgets/options.py`` makes the trait, ``session.option("k")`` reads it."""
+
+    show: Annotated[Which, "current"]
     token_mode: Literal["from", "to"]
     color: TokenColor
     by: AttributionBy

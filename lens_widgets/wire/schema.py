@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from typing_extensions import get_type_hints, is_typeddict
 
@@ -21,6 +21,9 @@ def check(schema: Any, value: Any, path: str = "message") -> None:
         return
     origin, args = get_origin(schema), get_args(schema)
     if schema is Any:
+        return
+    if origin is Annotated:
+        check(args[0], value, path)
         return
     if origin in (Union, types.UnionType):
         _check_union(args, value, path)

@@ -9,9 +9,11 @@ those). ``--js`` runs a script in the page after it came to rest, for example a 
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from .pages import ROOT, STATIC, browser, serve, start
 
@@ -29,6 +31,14 @@ def build(view: str, outdir: Path) -> None:
         "--log-level=warning",
     ]
     subprocess.run(command, cwd=js, check=True)
+
+
+def plain(text: str) -> Any:
+    """``3``, ``true`` or ``[1]`` as what it says; anything else as text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def main() -> None:
@@ -65,7 +75,7 @@ def main() -> None:
         "delay_ms": args.delay_ms,
         "progress": args.progress,
         "failures": {method: f"{method} failed on purpose" for method in args.fail},
-        "options": dict(item.split("=", 1) for item in args.option),
+        "options": {name: plain(value) for name, value in (o.split("=", 1) for o in args.option)},
         "selection": {"layer": min(layer, args.layers - 1), "head": min(head, args.heads - 1)},
     }
     if args.texts:

@@ -1,4 +1,4 @@
-import type { Options, Selection, SessionInfo, SessionState } from "../generated/protocol";
+import type { Selection, SessionInfo, SessionState } from "../generated/protocol";
 import { isRecord } from "./model";
 
 /** Readers of the synced traits. Python validates them; what is checked here is what a view relies on. */
@@ -32,20 +32,20 @@ export const NO_SELECTION: Selection = {
   prompt: 0,
 };
 
-export function parseInfo(raw: unknown): SessionInfo | null {
+export function parseInfo(raw: unknown): SessionInfo | undefined {
   const hasAll = (value: unknown): value is SessionInfo =>
     isRecord(value) && typeof value.n_layers === "number" && typeof value.n_heads === "number";
-  return hasAll(raw) ? { ...NO_INFO, ...raw } : null;
+  return hasAll(raw) ? { ...NO_INFO, ...raw } : undefined;
 }
 
-export function parseState(raw: unknown): SessionState | null {
+export function parseState(raw: unknown): SessionState | undefined {
   const hasAll = (value: unknown): value is SessionState =>
     isRecord(value) && typeof value.revision === "number" && Array.isArray(value.interventions);
-  return hasAll(raw) ? { ...NO_STATE, ...raw } : null;
+  return hasAll(raw) ? { ...NO_STATE, ...raw } : undefined;
 }
 
-export function parseSelection(raw: unknown): Selection | null {
-  if (!isRecord(raw)) return null;
+export function parseSelection(raw: unknown): Selection | undefined {
+  if (!isRecord(raw)) return undefined;
   const { layer, head, query_pos, key_pos, prompt } = raw;
   const pos = (value: unknown) => (typeof value === "number" ? value : null);
   const index = (value: unknown) => (typeof value === "number" ? value : 0);
@@ -57,14 +57,3 @@ export function parseSelection(raw: unknown): Selection | null {
     prompt: index(prompt),
   };
 }
-
-/** Every option's values; the first is what a widget without that trait starts from. */
-export const OPTION_VALUES: { readonly [K in keyof Options]: readonly Options[K][] } = {
-  show: ["current", "baseline", "difference"],
-  token_mode: ["from", "to"],
-  color: ["loss", "hit"],
-  by: ["head", "layer", "component"],
-  scope: ["mean", "selected"],
-  kind: ["zero", "mean", "resample"],
-  values: ["attribution", "effect"],
-};

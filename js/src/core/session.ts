@@ -1,24 +1,19 @@
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import type {
-  Methods,
-  Options,
-  Selection,
-  SessionInfo,
-  SessionState,
-  Summary,
+import {
+  type Methods,
+  OPTIONS,
+  type OptionSignals,
+  type Options,
+  readOptions,
+  type Selection,
+  type SessionInfo,
+  type SessionState,
+  type Summary,
 } from "../generated/protocol";
 import { flush } from "./flush";
 import type { ViewHandle } from "./handle";
 import type { WidgetModel } from "./model";
-import {
-  NO_INFO,
-  NO_SELECTION,
-  NO_STATE,
-  OPTION_VALUES,
-  parseInfo,
-  parseSelection,
-  parseState,
-} from "./parse";
+import { NO_INFO, NO_SELECTION, NO_STATE, parseInfo, parseSelection, parseState } from "./parse";
 import type { RequestOptions, Rpc } from "./rpc";
 import { SnapshotStore } from "./snapshot";
 import { syncedTrait } from "./trait";
@@ -38,8 +33,6 @@ export interface HeadRef {
   layer: number;
   head: number;
 }
-
-type OptionSignals = { [K in keyof Options]: Signal<Options[K]> };
 
 /** One widget's synced state as signals, shared by all views that are mounted for it on the page. */
 export class ViewSession {
@@ -81,22 +74,11 @@ export class ViewSession {
     this.selection = this.#selection;
     this.snapshot = new SnapshotStore(model, abort);
 
-    const option = <K extends keyof Options>(name: K): Signal<Options[K]> => {
-      const values = OPTION_VALUES[name];
-      const [missing] = values;
-      if (missing === undefined) throw new Error(`option ${name} has no values`);
-      const parse = (raw: unknown) => values.find((value) => value === raw) ?? null;
-      return syncedTrait<Options[K]>(model, name, parse, missing, abort);
-    };
-    this.#options = {
-      show: option("show"),
-      token_mode: option("token_mode"),
-      color: option("color"),
-      by: option("by"),
-      scope: option("scope"),
-      kind: option("kind"),
-      values: option("values"),
-    };
+    this.#options = readOptions(<K extends keyof Options>(name: K) => {
+      const { initial, is } = OPTIONS[name];
+      const parse = (raw: unknown) => (is(raw) ? raw : undefined);
+      return syncedTrait<Options[K]>(model, name, parse, initial, abort);
+    });
 
     this.changing = computed(
       () => this.#underway.value.length > 0 || this.#expected.value > this.state.value.revision,
@@ -115,7 +97,7 @@ export class ViewSession {
   }
 
   /** An option of the widget. Setting `.value` shows at once and writes the trait, where there is one. */
-  option<K extends keyof Options>(name: K): OptionSignals[K] {
+  option<K extends keyof Options>(name: K): Signal<Options[K]> {
     return this.#options[name];
   }
 

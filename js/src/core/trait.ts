@@ -43,19 +43,20 @@ function saveSoon(model: WidgetModel, abort: AbortSignal): void {
 
 /**
  * A trait as a signal, both ways. Local writes show at once and are sent; writes from elsewhere are
- * followed. `parse` returns null for what cannot be a value, which is then not followed. A trait that
+ * followed. `parse` returns undefined for what cannot be a value, which is then not followed. A trait that
  * the widget does not have is a plain local signal.
  */
 export function syncedTrait<T>(
   model: WidgetModel,
   name: string,
-  parse: (raw: unknown) => T | null,
+  parse: (raw: unknown) => T | undefined,
   missing: T,
   abort: AbortSignal,
 ): Signal<T> {
   const raw = model.get(name);
-  const value = signal<T>(parse(raw) ?? missing);
-  if (raw === undefined || raw === null) return value;
+  const parsed = parse(raw);
+  const value = signal<T>(parsed === undefined ? missing : parsed);
+  if (raw === undefined || (raw === null && parsed === undefined)) return value;
 
   const own = new OwnWrites();
   let known = JSON.stringify(value.peek());
@@ -74,7 +75,7 @@ export function syncedTrait<T>(
     `change:${name}`,
     () => {
       const incoming = parse(model.get(name));
-      if (incoming === null) return;
+      if (incoming === undefined) return;
       const json = JSON.stringify(incoming);
       if (json === known) return;
       if (own.isStale(json, performance.now())) {

@@ -1,5 +1,7 @@
 // Written by `python -m lens_widgets.wire.generate` from wire/protocol.py.
 
+import type { Signal } from "@preact/signals";
+
 export const MAX_REPLY_BYTES = 1000000;
 export const MAX_REQUEST_BYTES = 64000;
 export const MAX_PROGRESS_PER_SECOND = 10;
@@ -112,7 +114,13 @@ export interface SessionInfo {
   notes: string[];
 }
 
-/** Every view's options, each a synced trait of the same name on the widgets that have it. */
+/**
+ * Every view's options, each a synced trait of the same name on the widgets that have it.
+ *
+ * An option is a Literal of strings, int, float, str, bool, a list of one of these, or any of them
+ * ``| None``. It starts as the first choice, 0, "", False, [] or None, or as what it is
+ * ``Annotated`` with. ``widgets/options.py`` makes the trait, ``session.option("k")`` reads it.
+ */
 export interface Options {
   show: "baseline" | "current" | "difference";
   token_mode: "from" | "to";
@@ -335,6 +343,60 @@ export interface ChangeResult {
 
 export interface CodeResult {
   code: string;
+}
+
+/** What an option starts from where a widget has no such trait, and its values. */
+export const OPTIONS: {
+  readonly [K in keyof Options]: {
+    readonly initial: Options[K];
+    readonly is: (value: unknown) => value is Options[K];
+  };
+} = {
+  show: {
+    initial: "current",
+    is: (value): value is Options["show"] => value === "baseline" || value === "current" || value === "difference",
+  },
+  token_mode: {
+    initial: "from",
+    is: (value): value is Options["token_mode"] => value === "from" || value === "to",
+  },
+  color: {
+    initial: "loss",
+    is: (value): value is Options["color"] => value === "loss" || value === "hit",
+  },
+  by: {
+    initial: "head",
+    is: (value): value is Options["by"] => value === "head" || value === "layer" || value === "component",
+  },
+  scope: {
+    initial: "mean",
+    is: (value): value is Options["scope"] => value === "mean" || value === "selected",
+  },
+  kind: {
+    initial: "zero",
+    is: (value): value is Options["kind"] => value === "zero" || value === "mean" || value === "resample",
+  },
+  values: {
+    initial: "attribution",
+    is: (value): value is Options["values"] => value === "attribution" || value === "effect",
+  },
+};
+
+export type OptionSignals = { [K in keyof Options]: Signal<Options[K]> };
+
+/** Every option as a signal, each made by `read`. */
+export function readOptions(
+  read: <K extends keyof Options>(name: K) => Signal<Options[K]>,
+): OptionSignals {
+  return {
+    show: read("show"),
+    token_mode: read("token_mode"),
+    color: read("color"),
+    by: read("by"),
+    scope: read("scope"),
+    kind: read("kind"),
+    values: read("values"),
+  };
 }
 
 export interface Methods {
