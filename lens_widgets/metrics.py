@@ -133,7 +133,9 @@ def _custom(function: Callable[[Logits], Any]) -> Metric:
                 f"per prompt; got {came}.",
                 "Do not average over prompts: lens_widgets does that.",
             )
-        values = values.detach().float()
+        values = values.float()
+        if not logits.requires_grad:
+            values = values.detach()
         if not bool(values.isfinite().all()):
             raise InputError(
                 f"metric {name!r} returned values that are not finite: {values.tolist()}.",
@@ -142,4 +144,5 @@ def _custom(function: Callable[[Logits], Any]) -> Metric:
         return values
 
     label = "metric" if name == "<lambda>" else name.replace("_", " ")
-    return Metric(name, label, "metric units", "all", compute)
+    units = str(getattr(function, "units", "metric units"))
+    return Metric(name, label, units, "all", compute)

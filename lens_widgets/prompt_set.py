@@ -11,6 +11,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from lens_widgets.errors import InputError
+from lens_widgets.prompt_pairs import PromptPairs
 from lens_widgets.token_text import token_text
 
 
@@ -71,6 +72,10 @@ def make_prompt_set(
     prepend_bos: bool | None = None,
 ) -> PromptSet:
     """Checks and tokenises everything at once; raises InputError and changes nothing otherwise."""
+    if isinstance(prompts, PromptPairs):
+        answers = prompts.answers if answers is None else answers
+        corrupted = prompts.corrupted if corrupted is None else corrupted
+        prompts = prompts.prompts
     rows, texts = _rows(model, prompts, "prompts", prepend_bos)
     corrupted_rows: list[list[int]] | None = None
     corrupted_texts: tuple[str, ...] | None = None

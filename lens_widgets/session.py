@@ -47,12 +47,14 @@ class Session(traitlets.HasTraits):
 
     Args:
         model: a TransformerLens ``TransformerBridge``, in eval mode.
-        prompts: a string, a list of strings, or token ids [prompt, pos].
+        prompts: a string, a list of strings, token ids [prompt, pos], or a set from ``lw.prompts``,
+            which brings its answers and corrupted prompts.
         answers: one ``(correct, wrong)`` pair per prompt, or one for all; strings that are one
             token, or token ids.
         corrupted: prompts of the same token lengths, for resampling and patching.
         metric: ``"logit_diff"`` (default with answers), ``"loss"`` (default without), ``"prob"``,
-            ``"kl"``, or a function from logits [prompt, pos, d_vocab] to one value per prompt.
+            ``"kl"``, or a function from logits [prompt, pos, d_vocab] to one value per prompt; its
+            name and its ``units``, where it has them, are shown.
         prepend_bos: whether text gets a BOS token; None leaves it to the model.
 
     Raises InputError (a ValueError) for anything it cannot use. Observe ``revision`` to be told of

@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from lens_widgets.demo.vocabulary import NAMES, OBJECTS, PLACES
+from lens_widgets.errors import InputError
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -122,9 +123,39 @@ def repeated_tokens(
     """
     import torch
 
-    special = set(model.tokenizer.all_special_ids)
+    first, (half,) = random_sequences(model, seq_len, batch, seed, 1)
+    return torch.cat([first, half, half], dim=1)
+
+
+def random_sequences(
+    model: Any, seq_len: int, batch: int, seed: int, count: int
+) -> tuple[Int[Tensor, "batch 1"], list[Int[Tensor, "batch seq_len"]]]:
+    """A column of ``<bos>`` and ``count`` sequences of ordinary tokens, on the model's device.
+
+    The first ones stay the same whatever ``count`` is. InputError without a tokenizer, or with one
+    that knows no token to begin with.
+    """
+    import torch
+
+    tokenizer = model.tokenizer
+    if tokenizer is None:
+        raise InputError(
+            "model: this model has no tokenizer, so its BOS token is not known.",
+            "Pass token ids of your own to lw.Session.",
+        )
+    begin = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    if begin is None:
+        raise InputError(
+            "model: this model's tokenizer has neither a BOS nor an EOS token to begin with.",
+            "Pass token ids of your own to lw.Session.",
+        )
+    special = set(tokenizer.all_special_ids)
     ordinary = torch.tensor([i for i in range(model.cfg.d_vocab) if i not in special])
     generator = torch.Generator().manual_seed(seed)
-    half = ordinary[torch.randint(len(ordinary), (batch, seq_len), generator=generator)]
-    bos = torch.full((batch, 1), model.tokenizer.bos_token_id)
-    return torch.cat([bos, half, half], dim=1).to(model.cfg.device)
+    drawn = [
+        ordinary[torch.randint(len(ordinary), (batch, seq_len), generator=generator)]
+        for _ in range(count)
+    ]
+    device = next(iter(model.parameters())).device
+    first = torch.full((batch, 1), begin)
+    return first.to(device), [sequence.to(device) for sequence in drawn]

@@ -8,7 +8,7 @@ from tests.frontends.conftest import Show
 
 CELL = """
 induction = lw.load_demo("induction")
-tokens = lw.prompts.repeated_tokens(induction, seq_len=50, batch=2)
+tokens = lw.prompts.repeated_tokens(induction, seq_len=50, batch=2).prompts
 session = lw.Session(induction, tokens)
 session.explore()
 """

@@ -88,7 +88,7 @@ SHARED = {"lens_widgets.errors", "lens_widgets.components"}
 # Doors that open on first use.
 DOORS = {
     "lens_widgets.session": {"lens_widgets.widgets.explorer"},
-    "lens_widgets.prompts": {"lens_widgets.demo.prompts"},
+    "lens_widgets.prompts": {"lens_widgets.demo.prompts", "lens_widgets.demo.sets"},
 }
 
 

@@ -1,0 +1,35 @@
+"""Prompts with their answers and corrupted partners, before any session has seen them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+    from torch import Tensor
+
+Pair = tuple["str | int", "str | int"]
+
+
+@dataclass(frozen=True, eq=False)
+class PromptPairs:
+    """What :class:`lens_widgets.Session` takes: ``lw.Session(model, pairs)`` uses the prompts, the
+    answers and the corrupted prompts.
+
+    Attributes:
+        prompts: texts, or token ids [prompt, pos].
+        answers: one (correct, wrong) pair per prompt, or None.
+        corrupted: each prompt's partner, of the same token length, or None.
+        metric: a function of the logits that belongs to these prompts, or None. It is used when
+            asked for: ``lw.Session(model, pairs, metric=pairs.metric)``.
+    """
+
+    prompts: tuple[str, ...] | Int[Tensor, "prompt pos"]
+    answers: tuple[Pair, ...] | None = None
+    corrupted: tuple[str, ...] | Int[Tensor, "prompt pos"] | None = None
+    metric: Callable[[Float[Tensor, "prompt pos d_vocab"]], Float[Tensor, "prompt"]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.prompts)
