@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Explorer,
         TokenView,
     )
+    from lens_widgets.widgets.export import export_html
 
 __version__ = "0.1.0"
 
@@ -36,6 +37,7 @@ _HOME = {
     "AttributionTable": "lens_widgets.widgets",
     "AblationPanel": "lens_widgets.widgets",
     "Explorer": "lens_widgets.widgets",
+    "export_html": "lens_widgets.widgets.export",
 }
 _MODULES = ("analysis", "prompts")
 
@@ -51,6 +53,7 @@ __all__ = [
     "Steer",
     "TokenView",
     "analysis",
+    "export_html",
     "load_demo",
     "prompts",
 ]

@@ -79,6 +79,11 @@ class PromptRuns:
                 kept.popitem(last=False)
         return run
 
+    def known_metric(self, active: Active) -> Float[Tensor, "prompt"] | None:
+        """The metric under ``active`` if that run is kept."""
+        known = self._known(active, False) if active else self.clean
+        return None if known is None else known.metric
+
     def metric_with(self, active: Active) -> Float[Tensor, "prompt"]:
         """The metric under ``active``, keeping nothing else of the run: for sweeps."""
         known = self._known(active, False) if active else self.clean

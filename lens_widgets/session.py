@@ -209,6 +209,10 @@ class Session(traitlets.HasTraits):
             return self._runs.run(self.interventions.active)
         return self._runs.run(_checked(interventions))
 
+    def known_metric(self, interventions: Iterable[Intervention]) -> Float[Tensor, "prompt"] | None:
+        """The metric under ``interventions`` if that run is at hand; computes nothing."""
+        return self._runs.known_metric(tuple(interventions))
+
     def metric_with(self, interventions: Iterable[Intervention]) -> Float[Tensor, "prompt"]:
         """The metric under ``interventions``, keeping nothing else of the run: for sweeps."""
         self.check_open()

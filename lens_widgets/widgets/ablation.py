@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import xarray as xr
 from plotly.graph_objects import Figure
 
@@ -24,6 +26,10 @@ class AblationPanel(View):
     _esm = bundle("ablation.js")
     _css = bundle("style.css")
     _view_options = ("kind", "values", "scope")
+    opening: ClassVar[dict[str, str]] = {
+        "ablation/grid": "ablation_grid",
+        "ablation/effects": "effects",
+    }
 
     kind = options.kind()
     values = options.values()

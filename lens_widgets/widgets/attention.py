@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import xarray as xr
 from plotly.graph_objects import Figure
 
@@ -21,6 +23,10 @@ class AttentionView(View):
     _esm = bundle("attention.js")
     _css = bundle("style.css")
     _view_options = ("show", "token_mode")
+    opening: ClassVar[dict[str, str]] = {
+        "attention/patterns": "patterns",
+        "attention/pattern": "pattern",
+    }
 
     show = options.show()
     token_mode = options.token_mode()

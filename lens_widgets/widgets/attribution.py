@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import xarray as xr
 from plotly.graph_objects import Figure
 
@@ -30,6 +32,7 @@ class AttributionTable(View):
     _esm = bundle("attribution.js")
     _css = bundle("style.css")
     _view_options = ("by", "scope")
+    opening: ClassVar[dict[str, str]] = {"attribution/rows": "attribution"}
 
     by = options.by()
     scope = options.scope()

@@ -13,6 +13,7 @@ from plotly.graph_objects import Figure
 
 from lens_widgets.errors import InputError, check_choice, check_keywords
 from lens_widgets.session import Session
+from lens_widgets.widgets.picture import picture, text
 from lens_widgets.widgets.replies import METHODS
 from lens_widgets.wire.dispatch import Dispatcher
 from lens_widgets.wire.options import option_types
@@ -38,6 +39,8 @@ class View(anywidget.AnyWidget):
 
     _view_options: ClassVar[tuple[str, ...]] = ()
     _following = False
+    opening: ClassVar[dict[str, str]] = {}
+    """The page's slots and the methods they ask when the view opens."""
 
     info = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
@@ -113,6 +116,18 @@ class View(anywidget.AnyWidget):
             self._session.selection.unobserve(self._follow_selection)
             self._dispatcher.close()
         super().close()
+
+    def __repr__(self) -> str:
+        return text(self)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """The widget, and a still picture for places that have none of its state."""
+        made = super()._repr_mimebundle_(**kwargs)
+        if made is None:
+            return None
+        data, metadata = made
+        still = picture(self)
+        return ({**data, "text/html": still} if still else data), metadata
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         # Pages and the worker may write at once, on threads of the kernel's choosing.

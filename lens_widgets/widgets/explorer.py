@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import xarray as xr
 from plotly.graph_objects import Figure
 
 from lens_widgets import figures
 from lens_widgets.widgets import options
-from lens_widgets.widgets.attribution import effects_shown
+from lens_widgets.widgets.ablation import AblationPanel
+from lens_widgets.widgets.attention import AttentionView
+from lens_widgets.widgets.attribution import AttributionTable, effects_shown
 from lens_widgets.widgets.base import View, bundle
+from lens_widgets.widgets.token import TokenView
 
 
 class Explorer(View):
@@ -20,6 +25,12 @@ class Explorer(View):
     _esm = bundle("explorer.js")
     _css = bundle("style.css")
     _view_options = ("show", "token_mode", "color", "by", "scope", "kind", "values")
+    opening: ClassVar[dict[str, str]] = {
+        **TokenView.opening,
+        **AttentionView.opening,
+        **AttributionTable.opening,
+        **AblationPanel.opening,
+    }
 
     show = options.show()
     token_mode = options.token_mode()

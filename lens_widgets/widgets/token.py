@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import xarray as xr
 from plotly.graph_objects import Figure
 
@@ -20,6 +22,7 @@ class TokenView(View):
     _esm = bundle("token.js")
     _css = bundle("style.css")
     _view_options = ("color",)
+    opening: ClassVar[dict[str, str]] = {"token/stats": "token_stats"}
 
     color = options.color()
 

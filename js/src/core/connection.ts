@@ -9,7 +9,7 @@ const DISCONNECTED = "jupyter-widgets-disconnected";
 export const NO_KERNEL: ErrorInfo = {
   type: "NoKernel",
   message: "This needs a running kernel.",
-  hint: "What is shown is the last saved state. Run the cell that made this view to go on.",
+  hint: "What is shown is what was saved. Run the notebook to compute it anew.",
 };
 
 /**

@@ -1,0 +1,94 @@
+"""A still picture of a view for places that run no widgets: plain HTML of what is known already.
+
+It stands in where a notebook is shown without its widgets' state, so it is made at display time and
+must cost next to nothing: no run of the model, and no style sheet, which such places take out.
+"""
+
+from __future__ import annotations
+
+import logging
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from lens_widgets.token_text import token_text
+
+if TYPE_CHECKING:
+    from lens_widgets.session import Session
+    from lens_widgets.widgets.base import View
+
+log = logging.getLogger(__name__)
+
+MAX_ROWS = 6
+MAX_CHARS = 160
+_NOTE = "A still picture. Run the notebook to work with this view."
+
+
+def picture(view: View) -> str:
+    """HTML of the session behind ``view``; an empty string when even that is not to be had."""
+    try:
+        return _html(type(view).__name__, view.session)
+    except Exception:
+        # Called by the notebook as it shows a cell's result: that must never fail.
+        log.debug("no still picture of %s", type(view).__name__, exc_info=True)
+        return ""
+
+
+def text(view: View) -> str:
+    """The same in one line."""
+    try:
+        session = view.session
+        return f"{type(view).__name__}({session.facts.name}, {_metric(session)})"
+    except Exception:
+        log.debug("no text for %s", type(view).__name__, exc_info=True)
+        return f"{type(view).__name__}()"
+
+
+def _html(name: str, session: Session) -> str:
+    facts, prompts = session.facts, session.prompt_set
+    rows = [
+        ("model", f"{facts.name}, {facts.n_layers} layers of {facts.n_heads} heads"),
+        ("runs on", f"{facts.device}, {facts.dtype}, {facts.weights} weights"),
+        ("metric", _metric(session)),
+    ]
+    rows += [
+        (f"prompt {index}", _cut(prompt)) for index, prompt in enumerate(prompts.texts[:MAX_ROWS])
+    ]
+    if prompts.answer_tokens is not None:
+        pairs = prompts.answer_tokens[:MAX_ROWS].tolist()
+        tokenizer = session.model.tokenizer
+        rows += [
+            (f"answer {index}", " rather than ".join(token_text(tokenizer, i) for i in pair))
+            for index, pair in enumerate(pairs)
+        ]
+    rows += [
+        (
+            "intervention" if entry.enabled else "switched off",
+            f"{entry.intervention.label} {entry.intervention.kind}, {entry.intervention.detail}",
+        )
+        for entry in session.interventions.entries[:MAX_ROWS]
+    ]
+    lines = "".join(
+        f"<tr><th>{escape(label)}</th><td>{escape(value)}</td></tr>" for label, value in rows
+    )
+    return (
+        f"<table><caption>{escape(name)}</caption><tbody>{lines}</tbody></table>"
+        f"<p>{escape(_NOTE)}</p>"
+    )
+
+
+def _metric(session: Session) -> str:
+    """Only runs that were made are read: this may not compute anything."""
+    baseline = session.known_metric(())
+    current = session.known_metric(session.interventions.active)
+    known = [f"{float(v.mean()):.4g}" for v in (baseline, current) if v is not None]
+    if len(known) == 2 and known[0] == known[1]:
+        known = known[:1]
+    values = " → ".join(known) or "not computed"
+    n_prompts = session.prompt_set.n_prompts
+    mean = f", mean of {n_prompts} prompts" if n_prompts > 1 else ""
+    return f"{session.metric.label} {values} ({session.metric.units}{mean})"
+
+
+def _cut(value: Any) -> str:
+    shown = str(value)
+    return shown if len(shown) <= MAX_CHARS else f"{shown[:MAX_CHARS]}…"
