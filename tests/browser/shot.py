@@ -19,10 +19,12 @@ from .pages import ROOT, STATIC, browser, serve, start
 
 
 def build(view: str, outdir: Path) -> None:
+    """Builds one view and the style sheet; ``parts`` are the shared components by themselves."""
     js = ROOT / "js"
+    source = "tests/parts.tsx" if view == "parts" else f"src/views/{view}/index.tsx"
     command = [
         str(js / "node_modules" / ".bin" / "esbuild"),
-        f"{view}=src/views/{view}/index.tsx",
+        f"{view}={source}",
         "style=src/style.css",
         "--bundle",
         "--format=esm",
@@ -59,6 +61,7 @@ def main() -> None:
     parser.add_argument("--progress", type=int, default=0)
     parser.add_argument("--fail", nargs="*", default=[], help="methods that answer with an error")
     parser.add_argument("--option", nargs="*", default=[], help="traits, as in show=difference")
+    parser.add_argument("--model-name", default="ioi demo", help="for parts, what to show")
     parser.add_argument("--js", default="")
     parser.add_argument("--no-wait", action="store_true", help="do not wait until the view rests")
     parser.add_argument("--built", action="store_true", help="use lens_widgets/static as it is")
@@ -66,6 +69,7 @@ def main() -> None:
 
     layer, head = (int(part) for part in args.select.split(","))
     options = {
+        "model_name": args.model_name,
         "n_layers": args.layers,
         "n_heads": args.heads,
         "n_tokens": args.tokens,

@@ -1,6 +1,6 @@
 import { type ReadonlySignal, signal } from "@preact/signals";
 import { createContext } from "preact";
-import { useContext } from "preact/hooks";
+import { useContext, useMemo, useRef } from "preact/hooks";
 import { flush } from "./flush";
 
 export type RGB = readonly [number, number, number];
@@ -104,6 +104,43 @@ function readTheme(root: HTMLElement, mode: Mode): Theme {
     surface: read("--lw-surface") ?? SURFACE[mode],
     text: read("--lw-text") ?? TEXT[mode],
   };
+}
+
+/** What a canvas must be told of the style sheet: fonts and the colours of marks. */
+export interface Look {
+  text: string;
+  mono: string;
+  accent: string;
+  ablate: string;
+  muted: string;
+}
+
+const LOOK: Look = {
+  text: "sans-serif",
+  mono: "monospace",
+  accent: "#1f6feb",
+  ablate: "#c8432b",
+  muted: "#5c6773",
+};
+
+/** The look as it is around an element; the same object until something of it changes. */
+export function useLook(box: { readonly current: HTMLElement | null }): Look {
+  const theme = useTheme();
+  const known = useRef(LOOK);
+  // Read after the first commit, when the element exists; `theme` changes with the variables.
+  return useMemo(() => {
+    if (!box.current) return known.current;
+    const style = getComputedStyle(box.current);
+    const read = (name: string, missing: string) => style.getPropertyValue(name).trim() || missing;
+    known.current = {
+      text: read("--lw-font", LOOK.text),
+      mono: read("--lw-mono", LOOK.mono),
+      accent: read("--lw-accent", LOOK.accent),
+      ablate: read("--lw-ablate", LOOK.ablate),
+      muted: read("--lw-muted", LOOK.muted),
+    };
+    return known.current;
+  }, [theme, box.current]);
 }
 
 let probe: CanvasRenderingContext2D | null = null;

@@ -1,0 +1,97 @@
+// The shared parts on a page of their own, for screenshots and tests in Chromium.
+
+import type { JSX } from "preact";
+import { useMemo, useState } from "preact/hooks";
+import { HeatMap, type MapCell } from "../src/core/heatmap/heatmap";
+import { MapLegend } from "../src/core/heatmap/legend";
+import { useRamp } from "../src/core/heatmap/ramp";
+import { mountView, type PanelProps } from "../src/core/mount";
+import { useView, ViewFrame } from "../src/core/view";
+
+const WORDS = ["<bos>", "When", "·John", "·and", "·Mary", "·went", "·to", "·the", "·shops", ","];
+
+function wave(rows: number, cols: number, shift: number): Float32Array {
+  return Float32Array.from({ length: rows * cols }, (_, index) => {
+    const row = Math.floor(index / cols);
+    const col = index % cols;
+    if ((row + col) % 17 === 16) return Number.NaN;
+    return 2 * Math.sin(row / 2 + shift) * Math.cos(col / 3) ** 3;
+  });
+}
+
+/** `what`, the model's name on this page, says what to show: "rows=24&cols=1024&names=tokens". */
+function Maps({ what }: { what: string }): JSX.Element {
+  const parameters = useMemo(() => new URLSearchParams(what), [what]);
+  const number = (name: string, missing: number) => Number(parameters.get(name) ?? missing);
+  const rows = number("rows", 12);
+  const cols = number("cols", 12);
+  const count = number("maps", 1);
+  const tokens = parameters.get("names") === "tokens";
+  const maps = useMemo(
+    () => Array.from({ length: count }, (_, map) => wave(rows, cols, map)),
+    [rows, cols, count],
+  );
+  const rowNames = useMemo(() => Array.from({ length: rows }, (_, i) => `L${i}`), [rows]);
+  const colNames = useMemo(
+    () => Array.from({ length: cols }, (_, i) => (tokens ? (WORDS[i % 10] ?? "") : `H${i}`)),
+    [cols, tokens],
+  );
+  const kind = parameters.get("scale") === "sequential" ? "sequential" : "diverging";
+  const ramp = useRamp(maps, { scale: kind });
+  const [selected, setSelected] = useState<readonly MapCell[]>([]);
+  const [opened, setOpened] = useState("");
+  const functions = useMemo(
+    () => ({
+      cell: (row: number, col: number) => ({
+        name: tokens ? `L${row} at position ${col}` : `L${row}H${col}`,
+        attributes: tokens
+          ? { "data-pos": col, "data-layer": row }
+          : { "data-head": `L${row}H${col}` },
+      }),
+      estimated: (index: number) => index % 3 === 1,
+      ablated: (index: number) => index === 5,
+    }),
+    [tokens],
+  );
+  return (
+    <div
+      data-selected={selected.map(({ row, col }) => `${row},${col}`).join(" ")}
+      data-opened={opened}
+    >
+      <MapLegend ramp={ramp} kind={kind} units="logits" estimates unknown />
+      <div class={count > 1 ? "lw-maps" : ""}>
+        {maps.map((values, map) => (
+          <HeatMap
+            // The maps never change places.
+            key={map}
+            label={`effects ${map}, layers by ${tokens ? "positions" : "heads"}`}
+            {...(count > 1 ? { title: `map ${map}` } : {})}
+            rows={rowNames}
+            cols={colNames}
+            axes={{ rows: "layer", cols: tokens ? "position" : "head" }}
+            values={values}
+            ramp={ramp}
+            units="logits"
+            missing="unknown"
+            {...functions}
+            selected={selected}
+            onSelect={setSelected}
+            onOpen={({ row, col }) => setOpened(`open ${row},${col}`)}
+            onToggle={({ row, col }) => setOpened(`toggle ${row},${col}`)}
+          />
+        ))}
+      </div>
+    </div>
+  );
+}
+
+function Parts({ session, rpc, compact }: PanelProps): JSX.Element {
+  const handle = useView("parts", { session, rpc });
+  return (
+    <ViewFrame handle={handle} title="Parts" compact={compact}>
+      <Maps what={session.info.value.model_name} />
+    </ViewFrame>
+  );
+}
+
+export default mountView(Parts);
