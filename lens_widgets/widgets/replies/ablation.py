@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lens_widgets.analysis.ablation import ablation_effects, sweep_components, worths
-from lens_widgets.analysis.attribution import decompose
+from lens_widgets.analysis.decomposition import decompose
 from lens_widgets.analysis.readout import DEFINITIONS
 from lens_widgets.session import Session
 from lens_widgets.widgets.replies.common import check_prompt, number, summary

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lens_widgets.analysis.attribution import Decomposition, components, decompose
+from lens_widgets.analysis.decomposition import Decomposition, components, decompose
 from lens_widgets.analysis.readout import DEFINITIONS
 from lens_widgets.components import Component
 from lens_widgets.session import Session
