@@ -16,18 +16,27 @@ from tests.models import LOGIT_CAPS, LOGIT_DIVISORS
 from tests.unit import reference
 from tests.unit.cases import rows
 
-LAYER_NORMS = {"gpt2", "neox", "phi", "bloom", "opt", "attn_only", "gpt2_folded"}
-POST_NORMS = {"gemma2", "olmo2"}
+LAYER_NORMS = {
+    *("gpt2", "neox", "phi", "bloom", "opt", "gptj", "gptneo", "falcon"),
+    *("attn_only", "gpt2_folded"),
+}
+POST_NORMS = {"gemma2", "gemma3", "olmo2"}
+GAINS_FROM_ONE = {"gemma2", "gemma3"}
 
 
 class Prompt:
-    """One prompt of a session, by itself, on a model under plain hooks."""
+    """One prompt of a session, by itself or only its first ``n_tokens``, under plain hooks."""
 
     def __init__(
-        self, name: str, session: Session, row: int, hooks: tuple[reference.Hook, ...] = ()
+        self,
+        name: str,
+        session: Session,
+        row: int,
+        hooks: tuple[reference.Hook, ...] = (),
+        n_tokens: int | None = None,
     ) -> None:
         self.name, self.model, self.hooks = name, session.model, hooks
-        self.tokens = rows(session)[row]
+        self.tokens = rows(session)[row][:, :n_tokens]
         self.final = self.at_last("ln_final.hook_in")
         self.normed = self.at_last("ln_final.hook_out")
 
@@ -60,24 +69,49 @@ class Prompt:
             vector = vector - vector.mean()
         scale = (resid.pow(2).mean() + self.model.cfg.eps).sqrt()
         gain = norm.original_component.weight.detach()
-        return vector / scale * (gain + 1 if self.name == "gemma2" else gain)
+        return vector / scale * (gain + 1 if self.name in GAINS_FROM_ONE else gain)
 
     def head_write(self, layer: int, head: int) -> Tensor:
         """What one head writes into the residual stream, measured: with it alone, minus without."""
-        outputs = []
+        return self.written("attn", layer, self.head_output(layer, head))
+
+    def head_output(self, layer: int, head: int) -> Tensor:
+        """The same before any norm that follows the attention layer."""
         z = f"blocks.{layer}.attn.hook_z"
-        site = f"blocks.{layer}.hook_attn_out"
-        if self.name in POST_NORMS:
-            site = f"blocks.{layer}.ln1_post.hook_in"
+        outputs = []
         for kept in ([head], []):
             others = [h for h in range(self.model.cfg.n_heads) if h not in kept]
-            hooks = [*self.hooks, *(reference.write(z, 0.0, other) for other in others)]
-            outputs.append(reference.activation(self.model, self.tokens, site, hooks)[-1])
-        write = outputs[0] - outputs[1]
+            outputs.append(
+                self._output("attn", layer, *(reference.write(z, 0.0, o) for o in others))
+            )
+        return outputs[0] - outputs[1]
+
+    def neuron_write(self, layer: int, neuron: int) -> Tensor:
+        """What one neuron writes into the residual stream, measured: with it, minus without."""
+        without = self._output("mlp", layer, reference.zero_last_dim(_neurons(layer), neuron))
+        return self.written("mlp", layer, self._output("mlp", layer) - without)
+
+    def bias_write(self, layer: int) -> Tensor:
+        """What an MLP writes when all its neurons are silent, with its norm's scale as it is."""
+        silent = self._output("mlp", layer, reference.write(_neurons(layer), 0.0))
+        return self.written("mlp", layer, silent)
+
+    def written(self, part: str, layer: int, output: Tensor) -> Tensor:
+        """``output`` of an attention layer or MLP as it reaches the stream."""
+        if self.name not in POST_NORMS:
+            return output
+        norm = self.model.blocks[layer].ln1_post if part == "attn" else None
+        norm = norm or self.model.blocks[layer].ln2_post
+        return self.through_norm(norm, self.at_last(self._site(part, layer)), output)
+
+    def _site(self, part: str, layer: int) -> str:
         if self.name in POST_NORMS:
-            norm = self.model.blocks[layer].ln1_post
-            return self.through_norm(norm, self.at_last(site), write)
-        return write
+            return f"blocks.{layer}.{'ln1_post' if part == 'attn' else 'ln2_post'}.hook_in"
+        return f"blocks.{layer}.hook_{part}_out"
+
+    def _output(self, part: str, layer: int, *hooks: reference.Hook) -> Tensor:
+        every = [*self.hooks, *hooks]
+        return reference.activation(self.model, self.tokens, self._site(part, layer), every)[-1]
 
     def _bend(self, read: Tensor) -> float:
         """How far the architecture scales or caps what is read of the logits."""
@@ -88,6 +122,10 @@ class Prompt:
             cap = LOGIT_CAPS[self.name]
             return float((cap * torch.tanh(raw / cap)) @ read / (raw @ read))
         return 1 / LOGIT_DIVISORS.get(self.name, 1.0)
+
+
+def _neurons(layer: int) -> str:
+    return f"blocks.{layer}.mlp.out.hook_in"
 
 
 def answer_difference(d_vocab: int, answer: tuple[int, int]) -> Tensor:

@@ -58,6 +58,17 @@ def add(name: str, vector: Tensor, head: int | None = None, at: Sequence[int] = 
     return name, edit
 
 
+def zero_last_dim(name: str, index: int) -> Hook:
+    """Puts 0 at one index of the last dim: a neuron, say."""
+
+    def edit(before: Tensor, hook: Any) -> Tensor:
+        after = before.clone()
+        after[..., index] = 0.0
+        return after
+
+    return name, edit
+
+
 def logit_diff(values: Tensor, answer: Sequence[int]) -> float:
     """Logit of the correct answer minus the wrong one's at the last position of [pos, d_vocab]."""
     return float(values[-1, answer[0]] - values[-1, answer[1]])
