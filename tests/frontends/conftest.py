@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from playwright.sync_api import BrowserContext
 
+from tests.browser.pages import browser
 from tests.frontends.jupyterlab import Lab, Notebook, open_lab
 from tests.frontends.screen import Screen
 
@@ -59,8 +61,14 @@ Show = Callable[..., Dashboard]
 
 
 @pytest.fixture(scope="package")
-def lab() -> Iterator[Lab]:
-    with open_lab() as lab:
+def chromium() -> Iterator[BrowserContext]:
+    with browser(1600, 1500) as context:
+        yield context
+
+
+@pytest.fixture(scope="package")
+def lab(chromium: BrowserContext) -> Iterator[Lab]:
+    with open_lab(context=chromium) as lab:
         yield lab
         lab.check_offline()
 

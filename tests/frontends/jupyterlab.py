@@ -7,7 +7,7 @@ import tempfile
 import urllib.request
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +25,16 @@ CELLS_TIMEOUT_MS = 180_000
 class Lab:
     """A running JupyterLab server and the browser that talks to it."""
 
-    def __init__(self, url: str, home: Path, context: BrowserContext) -> None:
+    def __init__(
+        self, url: str, home: Path, context: BrowserContext, place: str = "lab/tree"
+    ) -> None:
         self.url = url
+        self.place = place
         self.home = home
         self.notebooks = home / "notebooks"
         self.context = context
         self._outside: list[str] = []
         self._notebooks: list[Notebook] = []
-        context.on("request", lambda request: self._note(request.url))
-        for page in context.pages:
-            page.set_default_timeout(30_000)
 
     def _note(self, url: str) -> None:
         if not url.startswith((self.url, "ws:" + self.url.split(":", 1)[1], "data:", "blob:")):
@@ -44,11 +44,11 @@ class Lab:
         """Fails when any page asked for anything outside this machine."""
         assert not self._outside, f"asked for outside this machine: {self._outside}"
 
-    def write(self, *cells: str) -> Path:
+    def write(self, *cells: str, kernel: str = "python3") -> Path:
         """A new notebook with these code cells; its path."""
         notebook = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
-            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+            metadata={"kernelspec": {"name": kernel, "display_name": "Python 3"}},
         )
         path = self.notebooks / f"{uuid.uuid4().hex[:8]}.ipynb"
         nbformat.write(notebook, path)
@@ -58,9 +58,10 @@ class Lab:
         """Opens a notebook in a page of its own and waits for its kernel."""
         page = self.context.new_page()
         page.set_default_timeout(30_000)
+        page.on("request", lambda request: self._note(request.url))
         notebook = Notebook(self, page, path)
         self._notebooks.append(notebook)
-        page.goto(f"{self.url}lab/tree/{path.name}?reset")
+        page.goto(f"{self.url}{self.place}/{path.name}?reset")
         notebook.wait_for_kernel()
         return notebook
 
@@ -125,6 +126,12 @@ class Notebook:
         self.page.evaluate(
             f"async () => {{ await {_PANEL}.sessionContext.ready;"
             f" await {_PANEL}.sessionContext.session.kernel.info; }}"
+        )
+
+    def use_comms_on_the_main_thread(self) -> None:
+        """As front ends do that know no subshells; before the first widget is made."""
+        self.page.evaluate(
+            f"() => {{ {_PANEL}.sessionContext.session.kernel.commsOverSubshells = 'disabled'; }}"
         )
 
     def run_all(self) -> None:
@@ -226,16 +233,27 @@ _PANEL = "jupyterapp.shell.currentWidget"
 
 @contextmanager
 def open_lab(
-    width: int = 1600, height: int = 1500, scale: float = 1, *, flags: Sequence[str] = (NO_DELAY,)
+    width: int = 1600,
+    height: int = 1500,
+    scale: float = 1,
+    *,
+    flags: Sequence[str] = (NO_DELAY,),
+    context: BrowserContext | None = None,
+    application: str = "jupyterlab",
+    place: str = "lab/tree",
 ) -> Iterator[Lab]:
     """JupyterLab on a free port with an empty home, in its own process group, and a browser.
 
-    Started as `make demo` does, unless told other ``flags``.
+    Started as `make demo` does, unless told other ``flags``; Notebook 7 is another ``application``
+    of the same kind, with notebooks in another ``place``.
     """
     with tempfile.TemporaryDirectory(prefix="lens_widgets-") as folder:
         home = Path(folder)
-        with run_server(home, *flags) as url, browser(width, height, scale) as context:
-            lab = Lab(url, home, context)
+        server = run_server(home, *flags, application=application)
+        # Playwright runs once in a process: who has a browser already lends it.
+        own = browser(width, height, scale) if context is None else nullcontext(context)
+        with server as url, own as pages:
+            lab = Lab(url, home, pages, place)
             try:
                 yield lab
             finally:

@@ -10,16 +10,27 @@ WAIT_MS = 30_000
 Columns = dict[str, float]
 
 
+# The roots of all views inside an element, open shadow roots included (marimo mounts in those).
+ROOTS = """
+const rootsIn = scope => [
+  ...(scope.matches?.('[data-lw-view]') ? [scope] : []),
+  ...scope.querySelectorAll('[data-lw-view]'),
+  ...[...scope.querySelectorAll('*')].flatMap(el => el.shadowRoot ? rootsIn(el.shadowRoot) : []),
+];
+"""
+
+
 class Screen:
-    """The views in one page, or those inside ``within`` (a CSS selector)."""
+    """The views in one page, or those inside ``within`` (a Playwright selector)."""
 
     def __init__(self, page: Page, within: str = "body") -> None:
         self.page = page
         self.within = within
+        self.scope = page.locator(within)
 
     def view(self, name: str) -> Locator:
         """The root of a view: token, attention, attribution, ablation or explorer."""
-        return self.page.locator(f'{self.within} [data-lw-view="{name}"]')
+        return self.scope.locator(f'[data-lw-view="{name}"]')
 
     def wait_idle(self, revision: int | None = None, timeout_ms: int = WAIT_MS) -> None:
         """Until every view is idle and paints the numbers of ``revision`` or a later one."""
@@ -37,11 +48,12 @@ class Screen:
     def _wait(self, condition: str, wanted: Any, timeout_ms: int) -> None:
         try:
             self.page.wait_for_function(
-                f"""([within, wanted]) => {{
-                  const roots = [...document.querySelectorAll(`${{within}} [data-lw-view]`)];
+                f"""([scope, wanted]) => {{
+                  {ROOTS}
+                  const roots = rootsIn(scope);
                   return roots.length > 0 && {condition};
                 }}""",
-                arg=[self.within, wanted],
+                arg=[self.scope.element_handle(), wanted],
                 timeout=timeout_ms,
             )
         except Exception as error:
@@ -49,12 +61,14 @@ class Screen:
 
     def states(self) -> list[dict[str, str]]:
         """Each view's name, status, painted reply and revision."""
-        found: list[dict[str, str]] = self.page.evaluate(
-            """within => [...document.querySelectorAll(`${within} [data-lw-view]`)].map(root => ({
-              view: root.dataset.lwView, status: root.dataset.lwStatus,
-              seq: root.dataset.lwSeq, revision: root.dataset.lwRevision,
-            }))""",
-            self.within,
+        found: list[dict[str, str]] = self.scope.evaluate(
+            f"""scope => {{
+              {ROOTS}
+              return rootsIn(scope).map(root => ({{
+                view: root.dataset.lwView, status: root.dataset.lwStatus,
+                seq: root.dataset.lwSeq, revision: root.dataset.lwRevision,
+              }}));
+            }}"""
         )
         return found
 
@@ -65,14 +79,14 @@ class Screen:
     # --- the header -------------------------------------------------------------------------
 
     def metric(self) -> Columns:
-        metric = self.page.locator(f"{self.within} [data-lw-metric]").first
+        metric = self.scope.locator("[data-lw-metric]").first
         return {
             name: float(metric.get_attribute(f"data-{name}") or "nan")
             for name in ("baseline", "current", "change")
         }
 
     def alert(self) -> Locator:
-        return self.page.locator(f'{self.within} [role="alert"]')
+        return self.scope.locator('[role="alert"]')
 
     # --- heads ------------------------------------------------------------------------------
 

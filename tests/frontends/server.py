@@ -1,4 +1,4 @@
-"""Starts a JupyterLab of its own: free port, empty home, own process group."""
+"""Starts servers of their own: free port, empty home, own process group."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,30 +34,44 @@ START_TIMEOUT_S = 60
 
 
 @contextmanager
-def run_server(home: Path, *flags: str) -> Iterator[str]:
-    """The URL of a JupyterLab that keeps everything it writes in ``home``."""
-    for name in ("config", "data", "runtime", "settings", "workspaces", "ipython", "notebooks"):
-        (home / name).mkdir()
+def run_server(home: Path, *flags: str, application: str = "jupyterlab") -> Iterator[str]:
+    """The URL of a JupyterLab that keeps everything it writes in ``home``.
+
+    ``application`` can be another Jupyter server with the same flags, such as ``notebook``.
+    """
+    make_home(home)
     for name, values in SETTINGS.items():
         path = home / "settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))
-    port = _free_port()
-    url = f"http://127.0.0.1:{port}/"
+    port = free_port()
     command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+        *(sys.executable, "-m", application, "--no-browser", "--allow-root"),
         *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
         *("--IdentityProvider.token=", "--ServerApp.password=", "--expose-app-in-browser"),
         "--ServerApp.disable_check_xsrf=True",
         f"--ServerApp.root_dir={home / 'notebooks'}",
         *flags,
     ]
+    with serve(command, home, f"http://127.0.0.1:{port}/", "api/status") as url:
+        yield url
+
+
+def make_home(home: Path) -> None:
+    """Empty folders for everything a Jupyter server or kernel keeps."""
+    for name in ("config", "data", "runtime", "settings", "workspaces", "ipython", "notebooks"):
+        (home / name).mkdir()
+
+
+@contextmanager
+def serve(command: Sequence[str], home: Path, url: str, path: str = "") -> Iterator[str]:
+    """A server in a process group of its own, once it answers at ``path`` of ``url``."""
     log = home / "server.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
             command,
             cwd=home,
-            env=_environment(home),
+            env=environment(home),
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -65,20 +79,20 @@ def run_server(home: Path, *flags: str) -> Iterator[str]:
     try:
 
         def answers() -> bool:
-            assert server.poll() is None, f"JupyterLab ended:\n{log.read_text()}"
+            assert server.poll() is None, f"{command} ended:\n{log.read_text()}"
             try:
-                with urllib.request.urlopen(f"{url}api/status", timeout=5):
+                with urllib.request.urlopen(f"{url}{path}", timeout=5):
                     return True
             except OSError:
                 return False
 
-        wait_until(answers, f"JupyterLab answers at {url}", START_TIMEOUT_S)
+        wait_until(answers, f"{command[2]} answers at {url}", START_TIMEOUT_S)
         yield url
     finally:
         _end(server)
 
 
-def _environment(home: Path) -> dict[str, str]:
+def environment(home: Path) -> dict[str, str]:
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         **os.environ,
@@ -90,10 +104,14 @@ def _environment(home: Path) -> dict[str, str]:
         "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
         "IPYTHONDIR": str(home / "ipython"),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "XDG_DATA_HOME": str(home / "data"),
+        "XDG_STATE_HOME": str(home / "data"),
+        "XDG_CACHE_HOME": str(home / "data"),
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
