@@ -1,53 +1,74 @@
 """The engine's sweeps beside TransformerLens's own functions and hand-written hooked loops.
 
 On a random model of GPT-2 small's shape: 8 prompts x 16 tokens, which is what the numbers in
-activation-patching notebooks are made of. Each row is measured in the same run: first what a user
-would write otherwise, then the engine; the floating-point floor is the sweep's own arithmetic over
-the machine's measured matrix rate.
+activation-patching notebooks are made of. Each row is measured in the same run: first the engine,
+then what a user would write otherwise; the floor is the sweep's own arithmetic over the machine's
+measured matrix rate.
 """
 
 from __future__ import annotations
 
-import gc
-import resource
-import statistics
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 from transformer_lens import patching
 
 import lens_widgets as lw
+from lens_widgets.engine import current
+from lens_widgets.engine.cancel import Cancelled, CancelToken
 from lens_widgets.engine.execution import Execution
 from lens_widgets.engine.handle import handle_for
+from tests.benchmarks.flops import (
+    KEY_VALUE,
+    N_HEAD,
+    N_LAYER,
+    QUERY,
+    beginnings,
+    matrix_rate,
+    seconds,
+    sweep_flops,
+)
+from tests.benchmarks.memory import peak_extra_mb, resident_mb
 from tests.benchmarks.table import Table
 from tests.models import hugging_face, word_tokenizer
 
-N_PROMPTS, N_POS = 8, 16
-CONFIG = {"n_layer": 12, "n_head": 12, "n_embd": 768, "n_positions": 1024, "vocab_size": 50257}
+N_PROMPTS, N_POS, D_VOCAB = 8, 16, 50257
+CONFIG = {"n_layer": 12, "n_head": 12, "n_embd": 768, "n_positions": 1024, "vocab_size": D_VOCAB}
+CHANGED = 5
+"""The position at which the corrupted prompts have another token."""
+SAMPLED = 144
+"""Of the 2,304 cells of a map by head and position, how many TransformerLens is measured on."""
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @dataclass(frozen=True)
 class Setting:
     """The model, a session on it, and what TransformerLens's functions need."""
 
-    model: object
+    model: Any
     session: lw.Session
     metric: Callable[[Tensor], Tensor]
 
 
-def make_setting() -> Setting:
-    """A random GPT-2-small shape and random prompts, fixed by a seed."""
+def make_model() -> Any:
+    """A random model of GPT-2 small's shape."""
     torch.manual_seed(0)
-    model = hugging_face("GPT2Config", word_tokenizer(), **CONFIG)
-    clean = torch.randint(2, 50257, (N_PROMPTS, N_POS))
-    corrupted = clean.clone()
-    corrupted[:, 5] = torch.randint(2, 50257, (N_PROMPTS,))
-    answers = [(int(a), int(b)) for a, b in torch.randint(2, 50257, (N_PROMPTS, 2))]
+    return hugging_face("GPT2Config", word_tokenizer(), **CONFIG).to(DEVICE)
+
+
+def make_setting(model: Any, clean: Tensor, corrupted: Tensor) -> Setting:
+    """A session with random answers, and the metric as activation-patching notebooks write it."""
+    ids = torch.randint(2, D_VOCAB, (len(clean), 2), generator=torch.Generator().manual_seed(2))
+    answers = [(int(a), int(b)) for a, b in ids]
     session = lw.Session(model, clean, answers=answers, corrupted=corrupted)
-    ids = torch.tensor(answers)
+    ids = ids.to(DEVICE)
 
     def metric(logits: Tensor) -> Tensor:
         pair = logits[:, -1].gather(1, ids)
@@ -56,86 +77,38 @@ def make_setting() -> Setting:
     return Setting(model, session, metric)
 
 
-def seconds(work: Callable[[], object], times: int = 1) -> float:
-    """The median of ``times`` runs."""
-    taken = []
-    for _ in range(times):
-        start = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
+def unrelated() -> tuple[Tensor, Tensor]:
+    """Prompts with nothing in common; the corrupted ones differ in one token."""
+    numbers = torch.Generator().manual_seed(1)
+    clean = torch.randint(2, D_VOCAB, (N_PROMPTS, N_POS), generator=numbers)
+    corrupted = clean.clone()
+    corrupted[:, CHANGED] = torch.randint(2, D_VOCAB, (N_PROMPTS,), generator=numbers)
+    return clean, corrupted
 
 
-def sgemm_flops() -> float:
-    """Floating-point operations a second of a large float32 matrix product, best of several."""
-    a, b = torch.randn(2048, 768), torch.randn(768, 3072)
-    work = 2 * 2048 * 768 * 3072
-    return max(work / seconds(lambda: a @ b) for _ in range(20))
-
-
-def block_flops(n_layers: float, tokens: float) -> float:
-    """Arithmetic of so many whole blocks over so many tokens: 24 d_model^2 a token."""
-    return 24 * CONFIG["n_embd"] ** 2 * n_layers * tokens
-
-
-def head_floor() -> float:
-    """What a head ablation sweep must compute, in floating-point operations.
-
-    Per variant: the output projection and the MLP of its own block (18 of 24 d^2), whole blocks
-    after it, of the last one only queries, keys and values everywhere (6 of 24) and the rest at the
-    position that is read; and one row of the unembedding a prompt.
-    """
-    tokens, d = N_PROMPTS * N_POS, CONFIG["n_embd"]
-    total = 0.0
-    for layer in range(CONFIG["n_layer"]):
-        if layer == CONFIG["n_layer"] - 1:
-            per_variant = block_flops(18 / 24, N_PROMPTS)
-        else:
-            between = CONFIG["n_layer"] - 2 - layer
-            per_variant = block_flops(18 / 24 + between + 6 / 24, tokens)
-            per_variant += block_flops(18 / 24, N_PROMPTS)
-        per_variant += 2 * d * CONFIG["vocab_size"] * N_PROMPTS
-        total += CONFIG["n_head"] * per_variant
-    return total
-
-
-def position_floor(n_cells: int, first: float) -> float:
-    """The same for sweeps by position: a variant at position p computes positions from p on.
-
-    ``n_cells`` variants a layer and position; ``first`` is the share of a block's work at its own
-    block, at the changed positions.
-    """
-    d, n_layer = CONFIG["n_embd"], CONFIG["n_layer"]
-    total = 0.0
-    for layer in range(n_layer):
-        for pos in range(N_POS):
-            onward = N_PROMPTS * (N_POS - pos)
-            if layer == n_layer - 1:
-                cost = block_flops(18 / 24, N_PROMPTS) + block_flops(6 / 24, N_PROMPTS)
-            else:
-                cost = block_flops(first, onward)
-                cost += block_flops(n_layer - 2 - layer + 6 / 24, onward)
-                cost += block_flops(18 / 24, N_PROMPTS)
-            total += n_cells * (cost + 2 * d * CONFIG["vocab_size"] * N_PROMPTS)
-    return total
+def indirect_objects() -> tuple[Tensor, Tensor]:
+    """The eight prompts of the activation-patching demo, a number a word; neighbours swapped."""
+    texts = [prompt.replace(",", " ,").split() for prompt in lw.prompts.IOI_PROMPTS]
+    words = {word: number for number, word in enumerate(sorted({w for t in texts for w in t}), 1)}
+    clean = torch.tensor([[0, *(100 * words[word] for word in text)] for text in texts])
+    return clean, clean[[i ^ 1 for i in range(len(clean))]]
 
 
 def hooked_ablation_loop(setting: Setting) -> None:
     """What a user writes: one hooked forward for every head."""
     model, tokens = setting.model, setting.session.tokens
     with torch.no_grad():
-        for layer in range(CONFIG["n_layer"]):
-            for head in range(CONFIG["n_head"]):
+        for layer, head in product(range(N_LAYER), range(N_HEAD)):
 
-                def ablate(z: Tensor, hook: object, head: int = head) -> Tensor:
-                    z[:, :, head] = 0.0
-                    return z
+            def ablate(z: Tensor, hook: object, head: int = head) -> Tensor:
+                z[:, :, head] = 0.0
+                return z
 
-                hooks = [(f"blocks.{layer}.attn.hook_z", ablate)]
-                setting.metric(model.run_with_hooks(tokens, fwd_hooks=hooks))
+            hooks = [(f"blocks.{layer}.attn.hook_z", ablate)]
+            setting.metric(model.run_with_hooks(tokens, fwd_hooks=hooks))
 
 
-def patching_loop(setting: Setting, function: Callable[..., Tensor]) -> None:
+def patching_loop(setting: Setting, function: Callable[..., Any]) -> None:
     """One of TransformerLens's patching functions, as its demos call it."""
     model, prompts = setting.model, setting.session.prompt_set
     with torch.no_grad():
@@ -143,58 +116,107 @@ def patching_loop(setting: Setting, function: Callable[..., Tensor]) -> None:
         function(model, prompts.corrupted_tokens, cache, setting.metric)
 
 
-def peak_extra_mb(work: Callable[[], object]) -> float:
-    """Growth of the process's largest size while ``work`` runs, in MB."""
-    gc.collect()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    work()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+def some_cells_by_position(*args: Any) -> None:
+    """``get_act_patch_attn_head_out_by_pos`` for a random sample of its cells."""
+    cells = list(product(range(N_LAYER), range(N_POS), range(N_HEAD)))
+    chosen = torch.randperm(len(cells), generator=torch.Generator().manual_seed(3))[:SAMPLED]
+    frame = pd.DataFrame([cells[i] for i in chosen.tolist()], columns=["layer", "pos", "head"])
+    patching.generic_activation_patch(
+        *args,
+        patch_setter=patching.layer_pos_head_vector_patch_setter,
+        activation_name="z",
+        index_df=frame,
+    )
 
 
 def measure() -> Table:
-    """All rows, on this machine's CPU."""
-    setting = make_setting()
-    session, rate = setting.session, sgemm_flops()
+    """All rows, on the GPU where there is one."""
+    model, rate = make_model(), matrix_rate(DEVICE)
+    plain = make_setting(model, *unrelated())
+    ioi = make_setting(model, *indirect_objects())
     rows: list[tuple[str, ...]] = []
 
     def row(
         name: str,
-        other: Callable[[], object],
         ours: Callable[[], object],
-        flops: float,
+        flops: int,
+        other: Callable[[], object],
+        scale: float = 1.0,
     ) -> None:
-        begun = time.perf_counter()
         extra = peak_extra_mb(ours)
-        mine = time.perf_counter() - begun
-        theirs = seconds(other)
+        mine, theirs = seconds(ours), scale * seconds(other)
         numbers = (theirs, mine, theirs / mine, flops / rate)
         rows.append((name, *(f"{value:.2f}" for value in numbers), f"{extra:.0f}"))
 
-    sweep = lw.analysis.patch_sweep
+    heads = [(layer, 0, 0) for layer, _ in product(range(N_LAYER), range(N_HEAD))]
+    for setting, name in ((plain, "head ablation, 144 heads"), (ioi, "the same, IOI prompts")):
+        tokens = setting.session.tokens.cpu()
+        everywhere = beginnings(tokens)
+        row(
+            name,
+            lambda s=setting.session: lw.analysis.ablation_sweep(s),
+            sweep_flops(tokens, heads, lambda _, n=everywhere: n),
+            lambda s=setting: hooked_ablation_loop(s),
+        )
+    for setting, name in (
+        (plain, "resid_pre by position, 192 cells"),
+        (ioi, "the same, IOI prompts"),
+    ):
+        tokens, first = _joint(setting), _first_change(setting)
+        inside = (QUERY + KEY_VALUE) * N_PROMPTS
+        cells = [(la, p, inside) for la in range(N_LAYER) for p in range(first, tokens.shape[1])]
+        row(
+            name,
+            lambda s=setting.session: lw.analysis.patch_sweep(s, "resid_pre"),
+            sweep_flops(tokens, cells, lambda p, t=tokens: beginnings(t, p)),
+            lambda s=setting: patching_loop(s, patching.get_act_patch_resid_pre),
+        )
+    by_position = [(la, p, 0) for la, p in product(range(N_LAYER), range(CHANGED, N_POS))]
+    last_block = [cell for cell in by_position if cell[0] < N_LAYER - 1 or cell[1] == N_POS - 1]
     row(
-        "head ablation, 144 heads",
-        lambda: hooked_ablation_loop(setting),
-        lambda: lw.analysis.ablation_sweep(session),
-        head_floor(),
+        "head output by position, 2,304 cells",
+        lambda: lw.analysis.patch_sweep(plain.session, "z", by_pos=True),
+        sweep_flops(_joint(plain), last_block * N_HEAD, lambda _: N_PROMPTS),
+        lambda: patching_loop(plain, some_cells_by_position),
+        scale=N_LAYER * N_POS * N_HEAD / SAMPLED,
     )
-    row(
-        "resid_pre by position, 192 cells",
-        lambda: patching_loop(setting, patching.get_act_patch_resid_pre),
-        lambda: sweep(session, "resid_pre"),
-        position_floor(1, 1.0),
-    )
-    rows += _single_runs(setting)
+    rows += _single_runs(plain)
+    rows += _long_prompt(model)
+    rows += _stops(plain)
     return Table(
         "Sweeps and toggles beside TransformerLens",
         ("GPT-2 small, 8 x 16", "without (s)", "lens_widgets (s)", "ratio", "floor (s)", "MB"),
         tuple(rows),
-        notes=(
-            "Random weights. Without: one hooked forward a head for ablation, TransformerLens's "
-            "`patching` for the rest. Floor: the sweep's own floating-point work over this run's "
-            f"matrix rate, {rate / 1e9:.0f} GFLOP/s. MB: growth of the process's peak size. "
-            "GPU: not measured."
-        ),
+        notes=_notes(rate),
     )
+
+
+def _notes(rate: float) -> str:
+    where = "on the CPU; GPU: not measured"
+    if DEVICE.type == "cuda":
+        where = f"on {torch.cuda.get_device_name()}"
+    return (
+        f"Random weights, float32, {where}. Without: one hooked forward a head for ablation, "
+        "TransformerLens's `patching` for the rest (by head and position measured on "
+        f"{SAMPLED} of the 2,304 cells and scaled). Floor: the sweep's own arithmetic over this "
+        f"run's matrix rate, {rate / 1e9:,.0f} GFLOP/s. MB: growth of memory at most. The "
+        f"corrupted prompts differ from position {CHANGED} on, and the prompts have nothing in "
+        "common; IOI prompts are the eight of TransformerLens's demo, neighbours swapped, of which "
+        "many begin alike. What cannot differ, or begins alike, is not computed twice."
+    )
+
+
+def _joint(setting: Setting) -> Tensor:
+    """Clean and corrupted tokens as one number each, which tell prompts apart together."""
+    prompts = setting.session.prompt_set
+    assert prompts.corrupted_tokens is not None
+    return (prompts.tokens * (D_VOCAB + 1) + prompts.corrupted_tokens).cpu()
+
+
+def _first_change(setting: Setting) -> int:
+    prompts = setting.session.prompt_set
+    differs = (prompts.tokens != prompts.corrupted_tokens).any(dim=0)
+    return int(differs.nonzero()[0, 0])
 
 
 def _single_runs(setting: Setting) -> list[tuple[str, ...]]:
@@ -203,7 +225,7 @@ def _single_runs(setting: Setting) -> list[tuple[str, ...]]:
     with torch.no_grad():
         plain = seconds(lambda: model(session.tokens), 15)
         hugging_face = seconds(lambda: model.original_model(session.tokens), 15)
-    heads = [lw.Ablate(f"L{layer}H{layer}") for layer in range(CONFIG["n_layer"])]
+    heads = [lw.Ablate(f"L{layer}H{layer}") for layer in range(N_LAYER)]
 
     def toggle_each() -> None:
         for head in heads:
@@ -214,9 +236,58 @@ def _single_runs(setting: Setting) -> list[tuple[str, ...]]:
     opening = seconds(lambda: Execution(handle, session.tokens, None, ()), 15)
 
     def line(name: str, without: float, ours: float) -> tuple[str, ...]:
-        return (name, f"{without:.3f}", f"{ours:.3f}", f"{without / ours:.1f}", "", "")
+        return (name, f"{without:.3f}", f"{ours:.3f}", f"{without / ours:.2f}", "", "")
 
     return [
         line("one toggled head, mean of 12 layers, metric only; plain forward", plain, toggle),
         line("first run of a session; plain Hugging Face forward", hugging_face, opening),
+    ]
+
+
+def _long_prompt(model: Any) -> list[tuple[str, ...]]:
+    """One prompt of 1,024 tokens within a memory budget, where all heads at once would not fit."""
+    tokens = torch.randint(2, D_VOCAB, (1, 1024), generator=torch.Generator().manual_seed(4))
+    session = lw.Session(model, tokens, answers=[(3, 4)])
+    taken: list[float] = []
+
+    def work() -> None:
+        taken.append(seconds(lambda: lw.analysis.ablation_sweep(session, max_memory_gb=1.0)))
+
+    extra = peak_extra_mb(work)
+    return [
+        ("head ablation at 1 x 1,024, budget 1 GB", "", f"{taken[0]:.1f}", "", "", f"{extra:.0f}")
+    ]
+
+
+def _stops(setting: Setting) -> list[tuple[str, ...]]:
+    """From a stop, at five moments of the longest sweep, until the model is free again."""
+    waits, before = [], resident_mb()
+    for after_s in (0.3, 0.8, 1.5, 2.5, 4.0):
+        token, stopped = CancelToken(), threading.Event()
+
+        def work(token: CancelToken = token, stopped: threading.Event = stopped) -> None:
+            try:
+                with current.working(token, gated=False):
+                    lw.analysis.patch_sweep(setting.session, "v", by_pos=True)
+            except Cancelled:
+                stopped.set()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        time.sleep(after_s)
+        start = time.perf_counter()
+        token.cancel()
+        thread.join()
+        waits.append(time.perf_counter() - start)
+        assert stopped.is_set()
+    grown = resident_mb() - before
+    return [
+        (
+            "stop in mid-sweep until the model is free, worst of 5",
+            "",
+            f"{max(waits):.3f}",
+            "",
+            "",
+            f"{grown:.0f}",
+        )
     ]
