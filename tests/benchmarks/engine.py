@@ -129,6 +129,13 @@ def some_cells_by_position(*args: Any) -> None:
     )
 
 
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds and the memory in MB that ``work`` takes, measured in one run of it."""
+    taken: list[float] = []
+    extra = peak_extra_mb(lambda: taken.append(seconds(work)))
+    return taken[0], extra
+
+
 def measure() -> Table:
     """All rows, on the GPU where there is one."""
     model, rate = make_model(), matrix_rate(DEVICE)
@@ -143,8 +150,8 @@ def measure() -> Table:
         other: Callable[[], object],
         scale: float = 1.0,
     ) -> None:
-        extra = peak_extra_mb(ours)
-        mine, theirs = seconds(ours), scale * seconds(other)
+        mine, extra = timed(ours)
+        theirs = scale * seconds(other)
         numbers = (theirs, mine, theirs / mine, flops / rate)
         rows.append((name, *(f"{value:.2f}" for value in numbers), f"{extra:.0f}"))
 
@@ -248,15 +255,9 @@ def _long_prompt(model: Any) -> list[tuple[str, ...]]:
     """One prompt of 1,024 tokens within a memory budget, where all heads at once would not fit."""
     tokens = torch.randint(2, D_VOCAB, (1, 1024), generator=torch.Generator().manual_seed(4))
     session = lw.Session(model, tokens, answers=[(3, 4)])
-    taken: list[float] = []
-
-    def work() -> None:
-        taken.append(seconds(lambda: lw.analysis.ablation_sweep(session, max_memory_gb=1.0)))
-
-    extra = peak_extra_mb(work)
-    return [
-        ("head ablation at 1 x 1,024, budget 1 GB", "", f"{taken[0]:.1f}", "", "", f"{extra:.0f}")
-    ]
+    took, extra = timed(lambda: lw.analysis.ablation_sweep(session, max_memory_gb=1.0))
+    name = "head ablation at 1 x 1,024, budget 1 GB"
+    return [(name, "", f"{took:.1f}", "", "", f"{extra:.0f}")]
 
 
 def _stops(setting: Setting) -> list[tuple[str, ...]]:
