@@ -1,4 +1,4 @@
-"""Attention patterns of the session's runs."""
+"""Attention patterns of the session's runs: as they are, weighted by values, or as scores."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
+from lens_widgets.analysis.attention_scores import attention_scores
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.run import Run
 from lens_widgets.token_text import token_text
@@ -19,57 +20,110 @@ if TYPE_CHECKING:
 
 Which = Literal["baseline", "current", "difference"]
 WHICH = ("baseline", "current", "difference")
+Mode = Literal["pattern", "value", "scores"]
+MODES = ("pattern", "value", "scores")
+Average = Literal["none", "layer", "all"]
+AVERAGES = ("none", "layer", "all")
+
+UNITS: dict[Mode, str] = {
+    "pattern": "attention weight",
+    "value": "attention weight x |value|",
+    "scores": "score",
+}
+DEFINITIONS: dict[Mode, str] = {
+    "pattern": "attention weight",
+    "value": "attention weight times the norm of the key token's value vector",
+    "scores": "attention score before the softmax, masked entries absent",
+}
+_OF_HEADS: dict[Average, str] = {
+    "none": "",
+    "layer": ", mean over the layer's heads",
+    "all": ", mean over all heads",
+}
 
 
-def attention_patterns(session: Session, which: Which = "current", prompt: int = 0) -> xr.DataArray:
+def attention_patterns(
+    session: Session,
+    which: Which = "current",
+    prompt: int = 0,
+    *,
+    mode: Mode = "pattern",
+    average: Average = "none",
+) -> xr.DataArray:
     """Every head's pattern on one prompt; dims layer, head, query_pos, key_pos.
 
-    Attention weights from 0 to 1; ``"difference"`` is current minus baseline.
+    ``which="difference"`` is current minus baseline. ``mode``: the attention weights from 0 to 1;
+    ``"value"``, each weight times the norm of the value vector that it carries (value-weighted
+    attention); ``"scores"``, what the softmax is taken of, NaN where it is masked. ``average``
+    over a ``"layer"``'s heads leaves out the dim head, over ``"all"`` heads layer as well.
+
+    InputError for the scores of models that report only patterns and whose scores are not plainly
+    query times key.
     """
     check_choice("which", which, WHICH)
+    check_choice("mode", mode, MODES)
+    check_choice("average", average, AVERAGES)
     n_prompts = session.prompt_set.n_prompts
     if not 0 <= prompt < n_prompts:
         raise InputError(
             f"prompt={prompt} is out of range; the session has {n_prompts} prompts.",
             f"Prompts run from 0 to {n_prompts - 1}.",
         )
-    values = stacked_patterns(session, which, prompt)
+    values = averaged(stacked_patterns(session, which, prompt, mode), average)
     texts = token_texts(session, prompt)
     labels = [f"{text} {pos}" for pos, text in enumerate(texts)]
+    dims = ("layer", "head", "query_pos", "key_pos")[-values.dim() :]
+    if average == "layer":
+        dims = ("layer", "query_pos", "key_pos")
+    kind = {"pattern": "attention pattern", "value": "value-weighted attention"}
+    name = kind.get(mode, "attention scores before the softmax")
     return xr.DataArray(
         values.cpu().numpy(),
-        dims=("layer", "head", "query_pos", "key_pos"),
+        dims=dims,
         coords={
-            "layer": range(values.shape[0]),
-            "head": range(values.shape[1]),
-            "query_pos": range(len(texts)),
-            "key_pos": range(len(texts)),
+            **{dim: range(size) for dim, size in zip(dims, values.shape, strict=True)},
             "query_token": ("query_pos", labels),
             "key_token": ("key_pos", labels),
         },
         attrs={
-            "units": "attention weight",
+            "units": UNITS[mode],
             "metric": session.metric.name,
-            "definition": f"{which} attention pattern, prompt {prompt}",
-            "signed": which == "difference",
+            "definition": f"{which} {name}{_OF_HEADS[average]}, prompt {prompt}",
+            "signed": which == "difference" or mode == "scores",
+            "mode": mode,
         },
     )
 
 
+def averaged(values: Float[Tensor, "*heads query key"], average: Average) -> Tensor:
+    """The mean over heads, or over heads and layers; of the entries that are there."""
+    if average == "layer":
+        return values.nanmean(dim=-3)
+    return values.flatten(0, -3).nanmean(dim=0) if average == "all" else values
+
+
 def stacked_patterns(
-    session: Session, which: Which, prompt: int
+    session: Session, which: Which, prompt: int, mode: Mode = "pattern"
 ) -> Float[Tensor, "layer head query key"]:
     """The same as a tensor on the model's device, float32."""
-    names = [f"blocks.{layer}.attn.hook_pattern" for layer in range(session.facts.n_layers)]
-    return _difference(session, which, lambda run: torch.stack(_crop(session, run, names, prompt)))
+    layers = list(range(session.facts.n_layers))
+    return _difference(session, which, lambda run: _read(session, run, prompt, mode, layers))
 
 
 def head_pattern(
-    session: Session, which: Which, prompt: int, layer: int, head: int
+    session: Session,
+    which: Which,
+    prompt: int,
+    layer: int,
+    head: int,
+    mode: Mode = "pattern",
+    average: Average = "none",
 ) -> Float[Tensor, "query key"]:
-    """One head's pattern on one prompt, float32."""
-    name = f"blocks.{layer}.attn.hook_pattern"
-    return _difference(session, which, lambda run: _crop(session, run, [name], prompt)[0][head])
+    """One head's pattern on one prompt, or the mean that it is part of, float32."""
+    if average == "all":
+        return averaged(stacked_patterns(session, which, prompt, mode), average)
+    values = _difference(session, which, lambda run: _read(session, run, prompt, mode, [layer]))[0]
+    return averaged(values, average) if average == "layer" else values[head]
 
 
 def _difference(session: Session, which: Which, read: Callable[[Run], Tensor]) -> Tensor:
@@ -80,10 +134,21 @@ def _difference(session: Session, which: Which, read: Callable[[Run], Tensor]) -
     return current - read(clean) if which == "difference" else current
 
 
-def _crop(session: Session, run: Run, names: list[str], prompt: int) -> list[Tensor]:
+def _read(session: Session, run: Run, prompt: int, mode: Mode, layers: list[int]) -> Tensor:
+    if mode == "scores":
+        return torch.stack([attention_scores(session, run, prompt, layer) for layer in layers])
     length = int(session.prompt_set.lengths[prompt])
+    names = [f"blocks.{layer}.attn.hook_pattern" for layer in layers]
     found = run.activations(names)
-    return [found[name][prompt, :, :length, :length].float() for name in names]
+    patterns = torch.stack([found[name][prompt, :, :length, :length].float() for name in names])
+    if mode == "pattern":
+        return patterns
+    names = [f"blocks.{layer}.attn.hook_v" for layer in layers]
+    found = run.activations(names)
+    norms = torch.stack([found[name][prompt, :length].float().norm(dim=-1).T for name in names])
+    # Under grouped-query attention several heads share one value.
+    shared = norms.repeat_interleave(patterns.shape[1] // norms.shape[1], dim=1)
+    return patterns * shared[:, :, None, :]
 
 
 def token_texts(session: Session, prompt: int) -> list[str]:
