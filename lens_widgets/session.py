@@ -313,6 +313,20 @@ class Session(traitlets.HasTraits):
             derived.interventions.add(item)
         return derived
 
+    def with_prompt_set(
+        self, prompts: PromptSet, interventions: Iterable[Intervention], metric: Any = None
+    ) -> Session:
+        """A session of its own on the same model, with other prompts, interventions and metric."""
+        self.check_open()
+        chosen = resolve_metric(metric, prompts)
+        handle, facts = self._runs.handle, self.facts
+        runs = handle.run_inline(lambda: PromptRuns(handle, facts, prompts, chosen))
+        derived = self._derived((), runs)
+        derived._metric_wish = metric
+        for item in _checked(interventions):
+            derived.interventions.add(item)
+        return derived
+
     def frozen(self) -> Session:
         """This session as it is now: later changes of this one do not reach it.
 
@@ -324,10 +338,10 @@ class Session(traitlets.HasTraits):
             copy.set_trait("prompts_revision", self.prompts_revision)
             return copy
 
-    def _derived(self, entries: tuple[Entry, ...]) -> Session:
+    def _derived(self, entries: tuple[Entry, ...], runs: PromptRuns | None = None) -> Session:
         derived: Session = Session.__new__(Session)
         derived._prepend_bos, derived._metric_wish = self._prepend_bos, self._metric_wish
-        derived._begin(self.model, self._runs, entries)
+        derived._begin(self.model, self._runs if runs is None else runs, entries)
         return derived
 
     def _interventions_changed(self, _change: Any) -> None:

@@ -2,18 +2,21 @@
 
 from lens_widgets.analysis.ablation import ablation_sweep
 from lens_widgets.analysis.attribution import attribution
+from lens_widgets.analysis.bos import compare_bos
 from lens_widgets.analysis.patching import estimate_sweep, patch_sweep, rank_correlation
 from lens_widgets.analysis.patterns import attention_patterns
 from lens_widgets.analysis.sources import attribution_by_source
-from lens_widgets.analysis.tokens import token_loss
+from lens_widgets.analysis.tokens import token_accuracy, token_loss
 
 __all__ = [
     "ablation_sweep",
     "attention_patterns",
     "attribution",
     "attribution_by_source",
+    "compare_bos",
     "estimate_sweep",
     "patch_sweep",
     "rank_correlation",
+    "token_accuracy",
     "token_loss",
 ]

@@ -27,6 +27,32 @@ def token_loss(session: Session) -> xr.DataArray:
     return labelled(session.run().loss_per_token, ("pos",), {}, attrs)
 
 
+def token_accuracy(session: Session) -> xr.DataArray:
+    """The share of each prompt's next tokens that rank first; dim prompt, 0 to 1.
+
+    Under the session's interventions. As TransformerLens's ``utilities.lm_accuracy``, of the real
+    tokens only. Coordinates ``hits`` and ``tokens`` count for each prompt, ``attrs`` for all
+    together; a prompt of one token has none to predict and is NaN.
+    """
+    run = session.run()
+    following = session.tokens[:, 1:]
+    true = run.logits[:, :-1].gather(-1, following[..., None])
+    first = (run.logits[:, :-1] > true).sum(dim=-1) == 0
+    places = torch.arange(following.shape[1], device=following.device)
+    real = places[None] < session.positions[:, None]
+    hits, tokens = (first & real).sum(dim=1), real.sum(dim=1)
+    share = torch.where(tokens > 0, hits / tokens, torch.full_like(hits / tokens, float("nan")))
+    attrs = {
+        "units": "share",
+        "metric": session.metric.name,
+        "definition": "share of next tokens that rank first",
+        "hits": int(hits.sum()),
+        "tokens": int(tokens.sum()),
+    }
+    counts = {name: ("prompt", n.cpu().numpy()) for name, n in (("hits", hits), ("tokens", tokens))}
+    return labelled(share, (), counts, attrs)
+
+
 def token_table(session: Session, prompt: int) -> xr.Dataset:
     """Loss, probability and rank of the true next token of one prompt; dim pos."""
     run = session.run()
