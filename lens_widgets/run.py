@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -16,6 +17,8 @@ from lens_widgets.errors import InputError, near
 from lens_widgets.metrics import loss_per_token
 from lens_widgets.prompt_set import PromptSet
 from lens_widgets.token_text import token_text
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,18 @@ class Run:
         points = {name: self._points[name] for name in names}
         found = self.outcome.activations(list(dict.fromkeys(points.values())))
         return {name: found[point] for name, point in points.items()}
+
+    def compute(self, work: Callable[[Any], T]) -> T:
+        """``work(model)`` with the model to itself and without gradients, for what no hook holds.
+
+        In the worker it waits while a cell runs, so keep it to a fraction of a second.
+        """
+
+        def alone(model: Any, check: Any) -> T:
+            with torch.no_grad():
+                return work(model)
+
+        return self._handle.run_inline(lambda: self._handle.slice(alone))
 
     def pattern(self, layer: int) -> Float[Tensor, "prompt head query_pos key_pos"]:
         """The attention pattern of every head of a layer, each row summing to 1."""

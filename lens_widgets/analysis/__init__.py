@@ -1,8 +1,10 @@
 """What is computed: pure functions from a session to labelled arrays."""
 
 from lens_widgets.analysis.ablation import ablation_sweep
+from lens_widgets.analysis.accumulated import accumulated_attribution
 from lens_widgets.analysis.attribution import attribution
 from lens_widgets.analysis.bos import compare_bos
+from lens_widgets.analysis.logit_lens import lens_path, logit_lens
 from lens_widgets.analysis.patching import estimate_sweep, patch_sweep, rank_correlation
 from lens_widgets.analysis.patterns import attention_patterns
 from lens_widgets.analysis.sources import attribution_by_source
@@ -10,11 +12,14 @@ from lens_widgets.analysis.tokens import token_accuracy, token_loss
 
 __all__ = [
     "ablation_sweep",
+    "accumulated_attribution",
     "attention_patterns",
     "attribution",
     "attribution_by_source",
     "compare_bos",
     "estimate_sweep",
+    "lens_path",
+    "logit_lens",
     "patch_sweep",
     "rank_correlation",
     "token_accuracy",

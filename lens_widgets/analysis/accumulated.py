@@ -1,0 +1,65 @@
+"""How the metric's logits come about from stage to stage, and what each layer adds.
+
+Source: "logit lens" and "layer attribution" of TransformerLens's Exploratory Analysis Demo:
+``accumulated_resid`` and ``decompose_resid`` through ``apply_ln_to_stack`` with the cached scale.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import xarray as xr
+from jaxtyping import Float
+from torch import Tensor
+
+from lens_widgets.analysis.decomposition import decompose
+from lens_widgets.analysis.labels import labelled
+from lens_widgets.analysis.readout import DEFINITIONS, target_logits
+from lens_widgets.analysis.stages import edited_past_norm, model_stages, read_stages
+from lens_widgets.run import Run
+
+if TYPE_CHECKING:
+    from lens_widgets.session import Session
+
+
+def accumulated_attribution(
+    session: Session, incl_mid: bool = True, per_prompt: bool = False
+) -> xr.DataArray:
+    """The metric's logits read from the residual stream at each stage, in logits; dim stage.
+
+    The final norm's scale is held at the value the run had at its end, so that stages differ by
+    exactly what the layers between them add (``attribution(by="component")``), and the last stage
+    is the metric's logit difference. Under the session's interventions. Mean over prompts, with its
+    ``standard_error`` as a second coordinate, or with ``per_prompt`` a leading prompt dim.
+    """
+    values = accumulated(session, session.run(), incl_mid)
+    readout = decompose(session).readout
+    coords: dict[str, object] = {"stage": [stage.name for stage in model_stages(session, incl_mid)]}
+    if not per_prompt:
+        coords["standard_error"] = ("stage", standard_error(values).cpu().numpy())
+    attrs = {
+        "units": "logits",
+        "metric": session.metric.name,
+        "definition": f"{DEFINITIONS[readout.target]}, read from the residual stream at each stage",
+        "total": float(values[:, -1].mean()),
+    }
+    return labelled(values, ("stage",), coords, attrs, per_prompt)
+
+
+def accumulated(session: Session, run: Run, incl_mid: bool) -> Float[Tensor, "prompt stage"]:
+    """The same for one run, per prompt, on the model's device."""
+    readout = decompose(session, run).readout
+    streams = read_stages(run, model_stages(session, incl_mid), readout.at)
+    effects = [(stream * readout.direction).sum(dim=-1) + readout.bias for stream in streams]
+    if edited_past_norm(session, run):
+        effects[-1] = target_logits(session, readout, readout.at(run.logits))
+    return readout.per_prompt(torch.stack(effects, dim=-1))
+
+
+def standard_error(values: Float[Tensor, "prompt *rest"]) -> Float[Tensor, "*rest"]:
+    """Of the mean over prompts; NaN for a single prompt."""
+    count = len(values)
+    if count < 2:
+        return torch.full_like(values[0], float("nan"))
+    return values.std(dim=0) / count**0.5

@@ -1,0 +1,203 @@
+"""The logit lens: what the model would predict if it stopped at each stage of the residual stream.
+
+Each stage goes through the final norm, with the statistics that stage itself has, and the
+unembedding. Source: nostalgebraist, interpreting GPT: the logit lens (2020), as in
+TransformerLens's ``tools.analysis.logit_lens``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lens_widgets.analysis.stages import Stage, edited_past_norm, model_stages, read_stages
+from lens_widgets.engine.forward import unembed
+from lens_widgets.errors import InputError
+from lens_widgets.run import Run
+
+if TYPE_CHECKING:
+    from lens_widgets.session import Session
+
+LensTarget = Literal["answer", "next"]
+TARGETS = ("answer", "next")
+TARGET_NAMES: dict[LensTarget, str] = {
+    "answer": "the correct answer",
+    "next": "the true next token",
+}
+
+CHUNK_ELEMENTS = 1 << 23
+"""Logits held at once, over stages and positions together: 32 MiB a copy in float32."""
+
+NO_TOKEN = -1
+
+
+@dataclass(frozen=True)
+class Lens:
+    """The lens at some positions of one prompt, on the model's device.
+
+    ``rank`` (0 = first) and ``target_prob`` are those of the target token, -1 and NaN where a
+    position has none. ``kl`` in nats: of the stage's distribution from the run's final one.
+    """
+
+    tokens: Int[Tensor, "stage pos k"]
+    probs: Float[Tensor, "stage pos k"]
+    rank: Int[Tensor, "stage pos"]
+    target_prob: Float[Tensor, "stage pos"]
+    kl: Float[Tensor, "stage pos"]
+
+
+@dataclass(frozen=True)
+class Path:
+    """Chosen tokens from stage to stage at one position: probability, rank (0 = first), logit."""
+
+    prob: Float[Tensor, "stage token"]
+    rank: Int[Tensor, "stage token"]
+    logit: Float[Tensor, "stage token"]
+
+
+def lens_target(session: Session, target: str | None = None) -> LensTarget:
+    """Which token's rank is told: the answer's where there are answers, or the true next token's.
+
+    InputError for the answer in a session without answers.
+    """
+    answers = session.answer_tokens is not None
+    if target is None:
+        return "answer" if answers else "next"
+    if target == "answer" and not answers:
+        raise InputError(
+            "target='answer' needs answers.",
+            'Pass answers=[(" Mary", " John")] to lw.Session, or choose target="next".',
+        )
+    return "answer" if target == "answer" else "next"
+
+
+def target_tokens(session: Session, prompt: int, target: LensTarget) -> Int[Tensor, "pos"]:
+    """The target at each position of one prompt; ``NO_TOKEN`` where there is none."""
+    length = int(session.prompt_set.lengths[prompt])
+    if target == "answer":
+        assert session.answer_tokens is not None
+        return session.answer_tokens[prompt, 0].expand(length)
+    following = torch.full((length,), NO_TOKEN, device=session.device)
+    following[:-1] = session.tokens[prompt, 1:length]
+    return following
+
+
+def lens_at(
+    session: Session,
+    run: Run,
+    prompt: int,
+    positions: Int[Tensor, "pos"],
+    target: LensTarget,
+    k: int,
+    incl_mid: bool = True,
+) -> Lens:
+    """The lens of ``run`` at some positions of one prompt."""
+    stages = model_stages(session, incl_mid)
+    wanted = target_tokens(session, prompt, target)[positions]
+    parts: list[list[Lens]] = []
+    for places, groups in _logits(session, run, stages, prompt, positions):
+        column: list[Lens] = []
+        final: Tensor | None = None
+        for logits in groups:
+            # The last stage comes first: all others are compared with it.
+            log_probs = logits.log_softmax(dim=-1)
+            final = log_probs[0] if final is None else final
+            column.append(_cells(logits, log_probs, final, wanted[places], k))
+        parts.append([_joined(column[1:], 0), column[0]])
+    stacked = [_joined([earlier, last], 0) for earlier, last in parts]
+    return _joined(stacked, 1)
+
+
+def path_at(
+    session: Session,
+    run: Run,
+    prompt: int,
+    position: int,
+    tokens: Sequence[int],
+    incl_mid: bool = True,
+) -> Path:
+    """Some tokens' way through the stages at one position of one prompt."""
+    stages = model_stages(session, incl_mid)
+    ids = torch.tensor(list(tokens), dtype=torch.long, device=session.device)
+    places = torch.tensor([position], device=session.device)
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
+    for _, groups in _logits(session, run, stages, prompt, places):
+        for group in groups:
+            logits = group[:, 0]
+            chosen = logits[:, ids]
+            probs = (chosen - logits.logsumexp(dim=-1, keepdim=True)).exp()
+            # One token at a time: never [stage, token, d_vocab].
+            ranks = [(logits > chosen[:, i, None]).sum(dim=-1) for i in range(len(ids))]
+            rank = torch.stack(ranks, dim=1) if ranks else chosen.long()
+            found.append((probs, rank, chosen))
+    ordered = [*found[1:], found[0]]
+    prob, rank, logit = (torch.cat(part) for part in zip(*ordered, strict=True))
+    return Path(prob, rank, logit)
+
+
+def _logits(
+    session: Session, run: Run, stages: Sequence[Stage], prompt: int, positions: Int[Tensor, "pos"]
+) -> Iterator[tuple[slice, Iterator[Float[Tensor, "stage pos d_vocab"]]]]:
+    """Chunks of positions, each with the last stage's logits and then groups of earlier stages'.
+
+    Never more than ``CHUNK_ELEMENTS`` of them at once, or one row of the vocabulary.
+    """
+    rows = max(1, CHUNK_ELEMENTS // session.facts.d_vocab)
+    streams = read_stages(run, stages, lambda activation: activation[prompt, positions])
+    past_norm = edited_past_norm(session, run)
+    for start in range(0, len(positions), rows):
+        places = slice(start, min(start + rows, len(positions)))
+
+        def groups(places: slice = places) -> Iterator[Tensor]:
+            if past_norm:
+                yield run.logits[prompt, positions[places]].float()[None]
+            else:
+                yield _read(run, streams[-1][places])[None]
+            at_once = max(1, rows // (places.stop - places.start))
+            for first in range(0, len(streams) - 1, at_once):
+                chosen = streams[first : min(first + at_once, len(streams) - 1)]
+                yield _read(run, torch.stack([stream[places] for stream in chosen]))
+
+        yield places, groups()
+
+
+def _read(run: Run, resid: Float[Tensor, "*n d_model"]) -> Float[Tensor, "*n d_vocab"]:
+    """Logits of a stream as if it were the final one, in float32."""
+    rows = resid.reshape(1, -1, resid.shape[-1])
+
+    def read(model: Any) -> Tensor:
+        return unembed(model, model.ln_final(rows))
+
+    return run.compute(read).float().reshape(*resid.shape[:-1], -1)
+
+
+def _cells(
+    logits: Float[Tensor, "stage pos d_vocab"],
+    log_probs: Float[Tensor, "stage pos d_vocab"],
+    final: Float[Tensor, "pos d_vocab"],
+    wanted: Int[Tensor, "pos"],
+    k: int,
+) -> Lens:
+    known = wanted >= 0
+    index = wanted.clamp(min=0)[None, :, None].expand(len(logits), -1, 1)
+    rank = (logits > logits.gather(-1, index)).sum(dim=-1)
+    prob = log_probs.gather(-1, index)[..., 0].exp()
+    top = logits.topk(k, dim=-1)
+    return Lens(
+        tokens=top.indices,
+        probs=log_probs.gather(-1, top.indices).exp(),
+        rank=rank.where(known, rank.new_tensor(NO_TOKEN)),
+        target_prob=prob.where(known, prob.new_tensor(float("nan"))),
+        # Rounding alone can make it negative.
+        kl=(final.exp() * (final - log_probs)).sum(dim=-1).clamp(min=0),
+    )
+
+
+def _joined(parts: Sequence[Lens], dim: int) -> Lens:
+    fields = ("tokens", "probs", "rank", "target_prob", "kl")
+    return Lens(*(torch.cat([getattr(part, name) for part in parts], dim=dim) for name in fields))
