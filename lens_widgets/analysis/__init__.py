@@ -4,8 +4,8 @@ from lens_widgets.analysis.ablation import ablation_sweep
 from lens_widgets.analysis.accumulated import accumulated_attribution
 from lens_widgets.analysis.attribution import attribution
 from lens_widgets.analysis.bos import compare_bos
-from lens_widgets.analysis.logit_lens import lens_path, logit_lens
 from lens_widgets.analysis.head_scores import head_scores
+from lens_widgets.analysis.logit_lens import lens_path, logit_lens
 from lens_widgets.analysis.patching import estimate_sweep, patch_sweep, rank_correlation
 from lens_widgets.analysis.patterns import attention_patterns
 from lens_widgets.analysis.sources import attribution_by_source
@@ -19,9 +19,9 @@ __all__ = [
     "attribution_by_source",
     "compare_bos",
     "estimate_sweep",
+    "head_scores",
     "lens_path",
     "logit_lens",
-    "head_scores",
     "patch_sweep",
     "rank_correlation",
     "token_accuracy",
