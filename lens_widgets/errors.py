@@ -28,6 +28,16 @@ class ClosedError(RuntimeError):
         super().__init__(f"{self.message} {self.hint}")
 
 
+def shown(value: object, limit: int = 80) -> str:
+    """``repr(value)`` for a message: cut short, and of what has none, its type."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):
+        # Nested beyond reason, or an integer of thousands of digits.
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
 def near(name: object, known: Iterable[str]) -> str:
     """``Did you mean 'x'?`` for the closest known name, or an empty string."""
     candidates = list(known)

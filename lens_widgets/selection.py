@@ -56,6 +56,8 @@ class Selection(traitlets.HasTraits):
     @traitlets.validate("layer", "head", "prompt", "query_pos", "key_pos")
     def _in_range(self, proposal: dict[str, Any]) -> int | None:
         value: int | None = proposal["value"]
+        if isinstance(value, bool):
+            raise traitlets.TraitError(f"selection.{proposal['trait'].name} must be an integer.")
         if value is not None:
             self._check_range(proposal["trait"].name, value)
         return value

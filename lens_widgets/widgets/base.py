@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import uuid
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +20,10 @@ from lens_widgets.widgets.replies import METHODS
 from lens_widgets.wire.dispatch import Dispatcher
 from lens_widgets.wire.options import option_types
 from lens_widgets.wire.schema import check
+
+log = logging.getLogger(__name__)
+
+MAX_SNAPSHOT_BYTES = 300_000
 
 STATIC = Path(__file__).parents[1] / "static"
 
@@ -45,7 +51,8 @@ class View(anywidget.AnyWidget):
     info = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
     selection = traitlets.Dict().tag(sync=True)
-    snapshot = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    # Not echoed: the page that wrote it is the only one that needs it.
+    snapshot = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True, echo_update=False)
 
     def __init__(self, session: Session, **options: Any) -> None:
         name = type(self).__name__
@@ -130,9 +137,26 @@ class View(anywidget.AnyWidget):
         return ({**data, "text/html": still} if still else data), metadata
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Takes over what a page may write; shows it the true value of anything else."""
+        mine = {name: value for name, value in sync_data.items() if self._takes(name, value)}
+        refused = [name for name in sync_data if name not in mine and name in self.keys]
         # Pages and the worker may write at once, on threads of the kernel's choosing.
         with self._session.lock:
-            super().set_state(sync_data)
+            try:
+                super().set_state(mine)
+            except (InputError, traitlets.TraitError, TypeError, RecursionError) as error:
+                log.info("a page's state was not taken over: %s", error)
+                refused = [name for name in sync_data if name in self.keys]
+            if refused:
+                self.send_state(refused)
+
+    def _takes(self, name: str, value: Any) -> bool:
+        if name == "snapshot":
+            try:
+                return len(json.dumps(value)) <= MAX_SNAPSHOT_BYTES
+            except (RecursionError, ValueError):
+                return False
+        return name in ("selection", "_view_count", *self._view_options)
 
     def _send_message(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         self.send(content, buffers)

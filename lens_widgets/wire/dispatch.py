@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lens_widgets.engine.cancel import Cancelled
 from lens_widgets.engine.gate import GATE
-from lens_widgets.errors import near
+from lens_widgets.errors import near, shown
 from lens_widgets.wire.arrays import pack
 from lens_widgets.wire.protocol import (
     CLIENT_MESSAGES,
@@ -24,12 +24,15 @@ from lens_widgets.wire.protocol import (
     MAX_REQUEST_BYTES,
     METHODS,
 )
-from lens_widgets.wire.schema import FieldError, check
+from lens_widgets.wire.schema import MAX_INTEGER, FieldError, check
 
 if TYPE_CHECKING:
     from lens_widgets.session import Session
 
 log = logging.getLogger(__name__)
+
+MAX_NAME_CHARS = 200
+MAX_ERROR_CHARS = 2_000
 
 Send = Callable[[dict[str, Any], list[bytes]], None]
 Handler = Callable[["Session", dict[str, Any]], Any]
@@ -73,8 +76,10 @@ class Dispatcher:
             kind = content.get("kind") if isinstance(content, dict) else None
             if not isinstance(kind, str) or kind not in CLIENT_MESSAGES:
                 raise FieldError(
-                    f"message.kind={kind!r} is not known; it takes {', '.join(CLIENT_MESSAGES)}."
+                    f"message.kind={shown(kind)} is not known; it takes "
+                    f"{', '.join(CLIENT_MESSAGES)}."
                 )
+            _check_size(content)
             check(CLIENT_MESSAGES[kind], content)
             if kind == "cancel":
                 self._session.cancel((self._owner, content["slot"]))
@@ -97,13 +102,8 @@ class Dispatcher:
     def _check_request(self, content: dict[str, Any]) -> None:
         name = content["method"]
         if name not in self._methods:
-            raise FieldError(f"message.method={name!r} is not known.", near(name, self._methods))
-        size = len(json.dumps(content["args"]))
-        if size > MAX_REQUEST_BYTES:
-            raise FieldError(
-                f"message.args has {size} bytes; at most {MAX_REQUEST_BYTES} are taken.",
-                "Shorten the prompt.",
-            )
+            hint = near(name[:MAX_NAME_CHARS], self._methods)
+            raise FieldError(f"message.method={shown(name)} is not known.", hint)
         check(METHODS[name][0], content["args"], "args")
 
     def _queue(self, request: _Request, method: Method, content: dict[str, Any]) -> None:
@@ -119,17 +119,48 @@ class Dispatcher:
         )
 
 
+def _check_size(content: dict[str, Any]) -> None:
+    """FieldError for a message that is too large, or whose names are."""
+    for name in ("id", "slot"):
+        value = content.get(name)
+        if isinstance(value, str) and len(value) > MAX_NAME_CHARS:
+            raise FieldError(
+                f"message.{name} has {len(value)} characters; at most {MAX_NAME_CHARS} are taken."
+            )
+    try:
+        size = len(json.dumps(content))
+    except RecursionError:
+        raise FieldError("message is nested too deeply.") from None
+    if size > MAX_REQUEST_BYTES:
+        raise FieldError(
+            f"message has {size} bytes; at most {MAX_REQUEST_BYTES} are taken.",
+            "Shorten the prompt.",
+        )
+
+
+def _cut(text: Any) -> str:
+    """An error's text: it may quote what came, which may be long."""
+    text = str(text)
+    return text if len(text) <= MAX_ERROR_CHARS else f"{text[:MAX_ERROR_CHARS]}…"
+
+
+def _name(value: Any) -> str:
+    """An id or a slot to answer with; what cannot be one is not sent back."""
+    return value if isinstance(value, str) and len(value) <= MAX_NAME_CHARS else ""
+
+
 class _Request:
     """One request's answers: any progress, then exactly one reply or error."""
 
     def __init__(self, content: Any, send: Send) -> None:
         fields = content if isinstance(content, dict) else {}
+        seq = fields.get("seq")
         self._head = {
-            "id": str(fields.get("id", "")),
-            "slot": str(fields.get("slot", "")),
-            "seq": fields["seq"] if isinstance(fields.get("seq"), int) else 0,
+            "id": _name(fields.get("id")),
+            "slot": _name(fields.get("slot")),
+            "seq": seq if type(seq) is int and abs(seq) <= MAX_INTEGER else 0,
         }
-        self._send = send
+        self._send_now = send
         self._last_progress = 0.0
         self._last_step = Step(0, 0, "")
 
@@ -141,9 +172,10 @@ class _Request:
 
     def reply(self, result: dict[str, Any]) -> None:
         packed, buffers = pack(result)
-        size = sum(map(len, buffers))
-        if size > MAX_REPLY_BYTES:
-            raise RuntimeError(f"a reply of {size} bytes exceeds {MAX_REPLY_BYTES}")
+        # Arrays are made to fit by whoever packs them; the text beside them has the same room.
+        for size in (sum(map(len, buffers)), len(json.dumps(packed, allow_nan=False))):
+            if size > MAX_REPLY_BYTES:
+                raise RuntimeError(f"a reply of {size} bytes exceeds {MAX_REPLY_BYTES}")
         self._send({"kind": "reply", **self._head, "result": packed}, buffers)
 
     def fail(self, error: BaseException) -> None:
@@ -151,10 +183,17 @@ class _Request:
             log.error("request failed", exc_info=error)
         info = {
             "type": type(error).__name__,
-            "message": getattr(error, "message", None) or str(error) or type(error).__name__,
-            "hint": getattr(error, "hint", ""),
+            "message": _cut(getattr(error, "message", None) or str(error) or type(error).__name__),
+            "hint": _cut(getattr(error, "hint", "")),
         }
         self._send({"kind": "error", **self._head, "error": info}, [])
+
+    def _send(self, message: dict[str, Any], buffers: list[bytes]) -> None:
+        try:
+            self._send_now(message, buffers)
+        except Exception:
+            # The page has gone, or its kernel's sockets: there is nobody to tell.
+            log.warning("could not send a %s", message["kind"], exc_info=True)
 
     def report(self, steps: Generator[Step, None, Any]) -> Generator[None, None, Any]:
         """Runs a long handler slice by slice, telling the view how far it is."""
@@ -187,5 +226,9 @@ class _Request:
         }
         buffers: list[bytes] = []
         if step.partial is not None and throttle:
-            message["partial"], buffers = pack(step.partial)
+            partial, buffers = pack(step.partial)
+            if sum(map(len, buffers)) <= MAX_REPLY_BYTES:
+                message["partial"] = partial
+            else:
+                buffers = []
         self._send(message, buffers)

@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from typing_extensions import get_type_hints, is_typeddict
 
-from lens_widgets.errors import InputError
+from lens_widgets.errors import InputError, shown
+
+MAX_INTEGER = 2**53 - 1
 
 
 class FieldError(InputError):
@@ -29,7 +31,7 @@ def check(schema: Any, value: Any, path: str = "message") -> None:
         _check_union(args, value, path)
     elif origin is Literal:
         if value not in args or not isinstance(value, str):
-            raise FieldError(f"{path}={value!r} is not one of {', '.join(map(repr, args))}.")
+            raise FieldError(f"{path}={shown(value)} is not one of {', '.join(map(repr, args))}.")
     elif origin is list:
         _expect(isinstance(value, list), path, "a list", value)
         for index, item in enumerate(value):
@@ -55,7 +57,7 @@ def _check_fields(schema: Any, value: Any, path: str) -> None:
     for name in value:
         if name not in hints:
             raise FieldError(
-                f"{path}.{name} is not a field; it takes {', '.join(hints) or 'none'}."
+                f"{path}.{str(name)[:80]} is not a field; it takes {', '.join(hints) or 'none'}."
             )
 
 
@@ -84,7 +86,9 @@ def _check_plain(schema: Any, value: Any, path: str) -> None:
             good and value == value and abs(value) != float("inf"), path, "a finite number", value
         )
     elif schema is int:
-        _expect(isinstance(value, int) and not isinstance(value, bool), path, "an integer", value)
+        good = isinstance(value, int) and not isinstance(value, bool)
+        # JavaScript knows no larger ones.
+        _expect(good and abs(value) <= MAX_INTEGER, path, "an integer", value)
     elif schema is bool:
         _expect(isinstance(value, bool), path, "true or false", value)
     else:
@@ -93,5 +97,4 @@ def _check_plain(schema: Any, value: Any, path: str) -> None:
 
 def _expect(good: bool, path: str, wanted: str, came: Any) -> None:
     if not good:
-        shown = repr(came)
-        raise FieldError(f"{path} must be {wanted}; got {shown[:80]}.")
+        raise FieldError(f"{path} must be {wanted}; got {shown(came)}.")

@@ -47,6 +47,13 @@ def find_browser() -> str:
     )
 
 
+STRICT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+"""No inline script or style, no eval, no blob, no connection: what the strictest hosts allow."""
+
+
 class _Handler(SimpleHTTPRequestHandler):
     """Serves /harness/ and /static/; nothing is cached, so a rebuilt bundle is seen at once."""
 
@@ -61,6 +68,8 @@ class _Handler(SimpleHTTPRequestHandler):
         return str(HERE / (path or "harness/index.html"))
 
     def end_headers(self) -> None:
+        if self.path.endswith("?strict"):
+            self.send_header("Content-Security-Policy", STRICT_POLICY)
         self.send_header("Cache-Control", "no-store")
         super().end_headers()
 

@@ -57,7 +57,7 @@ def _request(**changes: Any) -> dict[str, Any]:
         ),
         (
             _request(method="edit_prompt", args={"text": "x" * 70_000}),
-            ["message.args has 700", "64000", "Shorten the prompt"],
+            ["message has 701", "64000", "Shorten the prompt"],
         ),
         (_request(args={"nested": float("nan")}), ["args.nested is not a field"]),
     ],
