@@ -4,6 +4,16 @@ from lens_widgets.analysis.ablation import ablation_sweep
 from lens_widgets.analysis.accumulated import accumulated_attribution
 from lens_widgets.analysis.attribution import attribution
 from lens_widgets.analysis.bos import compare_bos
+from lens_widgets.analysis.circuits import (
+    copy_accuracy,
+    k_composition_circuit,
+    ov_circuit,
+    pos_circuit,
+    q_composition_circuit,
+    qk_circuit,
+    v_composition_circuit,
+)
+from lens_widgets.analysis.composition import composition_scores
 from lens_widgets.analysis.head_scores import head_scores
 from lens_widgets.analysis.logit_lens import lens_path, logit_lens
 from lens_widgets.analysis.patching import estimate_sweep, patch_sweep, rank_correlation
@@ -18,12 +28,20 @@ __all__ = [
     "attribution",
     "attribution_by_source",
     "compare_bos",
+    "composition_scores",
+    "copy_accuracy",
     "estimate_sweep",
     "head_scores",
+    "k_composition_circuit",
     "lens_path",
     "logit_lens",
+    "ov_circuit",
     "patch_sweep",
+    "pos_circuit",
+    "q_composition_circuit",
+    "qk_circuit",
     "rank_correlation",
     "token_accuracy",
     "token_loss",
+    "v_composition_circuit",
 ]

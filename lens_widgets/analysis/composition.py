@@ -1,0 +1,128 @@
+"""How much of what a head writes a later head can read: composition scores of all pairs."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Literal
+
+import torch
+import xarray as xr
+from jaxtyping import Float
+from torch import Tensor
+
+from lens_widgets.analysis.head_weights import head_weights, model_of
+from lens_widgets.engine.probe import weight_processing
+from lens_widgets.errors import InputError, check_choice
+
+Kind = Literal["Q", "K", "V"]
+KINDS = ("Q", "K", "V")
+SEEDS = 16
+"""Random pairs that the baseline is the mean of."""
+
+_READERS = {"Q": "W_Q W_Kᵀ", "K": "W_K W_Qᵀ", "V": "W_V W_O"}
+
+
+def composition_scores(source: Any, kind: Kind = "K", baseline: bool = True) -> xr.DataArray:
+    """‖W_A W_B‖ / (‖W_A‖ ‖W_B‖), Frobenius norms, for every pair of heads of different layers.
+
+    W_A is what the source head writes, W_V W_O; W_B what the destination reads: W_Q W_Kᵀ for Q-,
+    its transpose for K-, W_V W_O for V-composition (Elhage et al. 2021). Dims src_layer, src_head,
+    dst_layer, dst_head; NaN where the destination does not come later. ``baseline`` subtracts the
+    mean score of random Gaussian matrices of the same shapes; its mean and spread are in ``attrs``.
+    Weights as they are in the model, norms left out. A session or a model.
+    """
+    model = model_of(source)
+    check_choice("kind", kind, KINDS)
+    if not isinstance(baseline, bool):
+        raise InputError(f"baseline={baseline!r} must be True or False.", "")
+    n_layers, n_heads = model.cfg.n_layers, model.cfg.n_heads
+    heads = [
+        [head_weights(model, f"L{layer}H{head}") for head in range(n_heads)]
+        for layer in range(n_layers)
+    ]
+
+    def stack(layer: int, name: str) -> Tensor:
+        return torch.stack([getattr(head, name) for head in heads[layer]])
+
+    shape = (n_layers, n_heads, n_layers, n_heads)
+    scores = torch.full(shape, float("nan"), device=model.W_E.device)
+    for dst in range(1, n_layers):
+        into, out = _reader(kind, partial(stack, dst))
+        for src in range(dst):
+            scores[src, :, dst] = pair_scores(stack(src, "v"), stack(src, "o"), into, out)
+    d_model, d_head = heads[0][0].v.shape
+    random = random_scores(d_model, d_head)
+    mean, spread = float(random.mean()), float(random.std())
+    values = scores - mean if baseline else scores
+    return xr.DataArray(
+        values.cpu().numpy(),
+        dims=("src_layer", "src_head", "dst_layer", "dst_head"),
+        coords={
+            "src_layer": range(n_layers),
+            "src_head": range(n_heads),
+            "dst_layer": range(n_layers),
+            "dst_head": range(n_heads),
+        },
+        attrs={
+            "units": "ratio of norms" + (" above random" if baseline else ""),
+            "definition": f"{kind}-composition: ‖W_V W_O · {_READERS[kind]}‖ over the product of "
+            "both norms" + (", minus that of random matrices" if baseline else ""),
+            "kind": kind,
+            "baseline": mean,
+            "baseline_spread": spread,
+            "baseline_seeds": SEEDS,
+            "subtracted": baseline,
+            "weights": weight_processing(model),
+        },
+    )
+
+
+def composition_score(first: Float[Tensor, "a b"], second: Float[Tensor, "b c"]) -> float:
+    """‖first second‖ / (‖first‖ ‖second‖) of two plain matrices, Frobenius norms."""
+    product = torch.linalg.matrix_norm(first @ second)
+    return float(product / (torch.linalg.matrix_norm(first) * torch.linalg.matrix_norm(second)))
+
+
+def pair_scores(
+    a: Float[Tensor, "src d_model d_head"],
+    b: Float[Tensor, "src d_head d_model"],
+    c: Float[Tensor, "dst d_model d_head"],
+    d: Float[Tensor, "dst d_head d_model"],
+) -> Float[Tensor, "src dst"]:
+    """Scores of the products a b and c d for all pairs, never larger than d_head in the middle."""
+    left = a.transpose(1, 2) @ a
+    right = d @ d.transpose(1, 2)
+    middle = torch.einsum("ihm,jmg->ijhg", b, c)
+    # ‖a b c d‖² is the trace of (aᵀa)(b c)(d dᵀ)(b c)ᵀ.
+    squared = torch.einsum("ijhg,ihk,ijkl,jlg->ij", middle, left, middle, right)
+    norms_first = _product_norm(left, b)
+    norms_second = _product_norm(c.transpose(1, 2) @ c, d)
+    return squared.clamp(min=0).sqrt() / (norms_first[:, None] * norms_second[None])
+
+
+def _product_norm(gram: Tensor, right: Tensor) -> Float[Tensor, "head"]:
+    """‖a b‖ from aᵀa and b."""
+    squared = torch.einsum("hij,hjm,him->h", gram, right, right)
+    return squared.clamp(min=0).sqrt()
+
+
+def _reader(kind: str, stack: Any) -> tuple[Tensor, Tensor]:
+    if kind == "V":
+        return stack("v"), stack("o")
+    if kind == "Q":
+        return stack("q"), stack("k").transpose(1, 2)
+    return stack("k"), stack("q").transpose(1, 2)
+
+
+def random_scores(d_model: int, d_head: int) -> Float[Tensor, "seed"]:
+    """Scores of random Gaussian pairs of these shapes, the same on every machine."""
+    found = []
+    for seed in range(SEEDS):
+        numbers = torch.Generator().manual_seed(seed)
+
+        def draw(*shape: int, numbers: torch.Generator = numbers) -> Tensor:
+            return torch.randn(1, *shape, generator=numbers)
+
+        wide, tall = (d_head, d_model), (d_model, d_head)
+        found.append(pair_scores(draw(*tall), draw(*wide), draw(*tall), draw(*wide))[0, 0])
+    return torch.stack(found)
