@@ -155,7 +155,7 @@ def ov_circuit(source: Any, head: Component | str) -> FactoredCircuit:
     h = head_weights(model, head)
     return FactoredCircuit(
         f"OV {h.name}",
-        f"W_E W_V W_O W_U of {h.name}: effect on the column's logit of attending to the row's token",
+        f"W_E W_V W_O W_U of {h.name}: what attending to the row's token adds to a column's logit",
         "logits before the final norm",
         embedding(model) @ h.v,
         h.o @ unembedding(model),
@@ -271,12 +271,15 @@ def copy_counts(
             f"copying: {circuit.name} does not lead from tokens to tokens.", "Use an OV circuit."
         )
     counts, device = torch.zeros(len(ks), dtype=torch.long), circuit.left.device
+    # One buffer for all: fresh pages would cost as much as the product.
+    buffer = circuit.left.new_empty(ACCURACY_ROWS, n_columns)
     for start in range(0, n_rows, ACCURACY_ROWS):
         check_cancelled()
         rows = torch.arange(start, min(start + ACCURACY_ROWS, n_rows), device=device)
-        logits = circuit.left[rows] @ circuit.right
-        rank = (logits > logits.gather(1, rows[:, None])).sum(dim=1)
-        counts += torch.stack([(rank < k).sum() for k in ks]).cpu()
+        logits = torch.mm(circuit.left[rows], circuit.right, out=buffer[: len(rows)])
+        own = logits.gather(1, rows[:, None])
+        best = logits.topk(min(max(ks), n_columns), dim=1).values
+        counts += torch.stack([(own >= best[:, [k - 1]]).sum() for k in ks]).cpu()
         yield start + len(rows), counts.tolist()
 
 
