@@ -31,13 +31,11 @@ def accumulated_attribution(
     The final norm's scale is held at the value the run had at its end, so that stages differ by
     exactly what the layers between them add (``attribution(by="component")``), and the last stage
     is the metric's logit difference. Under the session's interventions. Mean over prompts, with its
-    ``standard_error`` as a second coordinate, or with ``per_prompt`` a leading prompt dim.
+    standard error as the coordinate ``sem``, or with ``per_prompt`` a leading prompt dim.
     """
     values = accumulated(session, session.run(), incl_mid)
     readout = decompose(session).readout
-    coords: dict[str, object] = {"stage": [stage.name for stage in model_stages(session, incl_mid)]}
-    if not per_prompt:
-        coords["standard_error"] = ("stage", standard_error(values).cpu().numpy())
+    coords = {"stage": [stage.name for stage in model_stages(session, incl_mid)]}
     attrs = {
         "units": "logits",
         "metric": session.metric.name,
@@ -55,11 +53,3 @@ def accumulated(session: Session, run: Run, incl_mid: bool) -> Float[Tensor, "pr
     if edited_past_norm(session, run):
         effects[-1] = target_logits(session, readout, readout.at(run.logits))
     return readout.per_prompt(torch.stack(effects, dim=-1))
-
-
-def standard_error(values: Float[Tensor, "prompt *rest"]) -> Float[Tensor, "*rest"]:
-    """Of the mean over prompts; NaN for a single prompt."""
-    count = len(values)
-    if count < 2:
-        return torch.full_like(values[0], float("nan"))
-    return values.std(dim=0) / count**0.5

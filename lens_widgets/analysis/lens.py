@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lens_widgets.analysis.stages import Stage, edited_past_norm, model_stages, read_stages
+from lens_widgets.analysis.patterns import Which
+from lens_widgets.analysis.stages import Stage, edited_past_norm, read_stages
 from lens_widgets.engine.forward import unembed
 from lens_widgets.errors import InputError
 from lens_widgets.run import Run
@@ -92,25 +93,63 @@ def lens_at(
     run: Run,
     prompt: int,
     positions: Int[Tensor, "pos"],
+    *,
+    stages: Sequence[Stage],
     target: LensTarget,
     k: int,
-    incl_mid: bool = True,
+    tokens: Int[Tensor, "stage pos k"] | None = None,
 ) -> Lens:
-    """The lens of ``run`` at some positions of one prompt."""
-    stages = model_stages(session, incl_mid)
+    """The lens of ``run`` at some positions of one prompt.
+
+    The last of ``stages`` is the model's final one. ``tokens`` are told the probabilities of, in
+    place of the ``k`` likeliest.
+    """
     wanted = target_tokens(session, prompt, target)[positions]
-    parts: list[list[Lens]] = []
+    parts: list[Lens] = []
     for places, groups in _logits(session, run, stages, prompt, positions):
-        column: list[Lens] = []
+        found: list[Lens] = []
         final: Tensor | None = None
-        for logits in groups:
+        for chosen, logits in groups:
             # The last stage comes first: all others are compared with it.
             log_probs = logits.log_softmax(dim=-1)
             final = log_probs[0] if final is None else final
-            column.append(_cells(logits, log_probs, final, wanted[places], k))
-        parts.append([_joined(column[1:], 0), column[0]])
-    stacked = [_joined([earlier, last], 0) for earlier, last in parts]
-    return _joined(stacked, 1)
+            asked = None if tokens is None else tokens[chosen, places]
+            found.append(_cells(logits, log_probs, final, wanted[places], k, asked))
+        parts.append(_joined([*found[1:], found[0]], 0))
+    return _joined(parts, 1)
+
+
+def lens_of(
+    session: Session,
+    which: Which,
+    prompt: int,
+    positions: Int[Tensor, "pos"],
+    *,
+    stages: Sequence[Stage],
+    target: LensTarget,
+    k: int,
+) -> Lens:
+    """The lens of the baseline or the current run; or current minus baseline.
+
+    A difference has the current run's likeliest tokens, and how each of their probabilities, the
+    target's rank and probability, and the divergence changed.
+    """
+    chosen: dict[str, Any] = {"stages": stages, "target": target, "k": k}
+    clean = session.run(())
+    if which == "baseline":
+        return lens_at(session, clean, prompt, positions, **chosen)
+    now = lens_at(session, session.run(), prompt, positions, **chosen)
+    if which == "current":
+        return now
+    before = lens_at(session, clean, prompt, positions, tokens=now.tokens, **chosen)
+    # A position without a target has no change of rank either; 0 says so as -1 cannot.
+    return Lens(
+        now.tokens,
+        now.probs - before.probs,
+        now.rank - before.rank,
+        now.target_prob - before.target_prob,
+        now.kl - before.kl,
+    )
 
 
 def path_at(
@@ -119,30 +158,32 @@ def path_at(
     prompt: int,
     position: int,
     tokens: Sequence[int],
-    incl_mid: bool = True,
+    stages: Sequence[Stage],
 ) -> Path:
     """Some tokens' way through the stages at one position of one prompt."""
-    stages = model_stages(session, incl_mid)
     ids = torch.tensor(list(tokens), dtype=torch.long, device=session.device)
     places = torch.tensor([position], device=session.device)
     found: list[tuple[Tensor, Tensor, Tensor]] = []
     for _, groups in _logits(session, run, stages, prompt, places):
-        for group in groups:
+        for _, group in groups:
             logits = group[:, 0]
             chosen = logits[:, ids]
             probs = (chosen - logits.logsumexp(dim=-1, keepdim=True)).exp()
             # One token at a time: never [stage, token, d_vocab].
             ranks = [(logits > chosen[:, i, None]).sum(dim=-1) for i in range(len(ids))]
-            rank = torch.stack(ranks, dim=1) if ranks else chosen.long()
-            found.append((probs, rank, chosen))
+            found.append((probs, torch.stack(ranks, dim=1), chosen))
     ordered = [*found[1:], found[0]]
     prob, rank, logit = (torch.cat(part) for part in zip(*ordered, strict=True))
     return Path(prob, rank, logit)
 
 
+Group = tuple[slice, Float[Tensor, "stage pos d_vocab"]]
+"""Which stages, and their logits."""
+
+
 def _logits(
     session: Session, run: Run, stages: Sequence[Stage], prompt: int, positions: Int[Tensor, "pos"]
-) -> Iterator[tuple[slice, Iterator[Float[Tensor, "stage pos d_vocab"]]]]:
+) -> Iterator[tuple[slice, Iterator[Group]]]:
     """Chunks of positions, each with the last stage's logits and then groups of earlier stages'.
 
     Never more than ``CHUNK_ELEMENTS`` of them at once, or one row of the vocabulary.
@@ -153,15 +194,17 @@ def _logits(
     for start in range(0, len(positions), rows):
         places = slice(start, min(start + rows, len(positions)))
 
-        def groups(places: slice = places) -> Iterator[Tensor]:
+        def groups(places: slice = places) -> Iterator[Group]:
+            last = len(streams) - 1
             if past_norm:
-                yield run.logits[prompt, positions[places]].float()[None]
+                final = run.logits[prompt, positions[places]].float()
             else:
-                yield _read(run, streams[-1][places])[None]
+                final = _read(run, streams[last][places])
+            yield slice(last, last + 1), final[None]
             at_once = max(1, rows // (places.stop - places.start))
-            for first in range(0, len(streams) - 1, at_once):
-                chosen = streams[first : min(first + at_once, len(streams) - 1)]
-                yield _read(run, torch.stack([stream[places] for stream in chosen]))
+            for first in range(0, last, at_once):
+                chosen = slice(first, min(first + at_once, last))
+                yield chosen, _read(run, torch.stack([s[places] for s in streams[chosen]]))
 
         yield places, groups()
 
@@ -182,15 +225,16 @@ def _cells(
     final: Float[Tensor, "pos d_vocab"],
     wanted: Int[Tensor, "pos"],
     k: int,
+    tokens: Int[Tensor, "stage pos k"] | None,
 ) -> Lens:
     known = wanted >= 0
     index = wanted.clamp(min=0)[None, :, None].expand(len(logits), -1, 1)
     rank = (logits > logits.gather(-1, index)).sum(dim=-1)
     prob = log_probs.gather(-1, index)[..., 0].exp()
-    top = logits.topk(k, dim=-1)
+    shown = logits.topk(k, dim=-1).indices if tokens is None else tokens
     return Lens(
-        tokens=top.indices,
-        probs=log_probs.gather(-1, top.indices).exp(),
+        tokens=shown,
+        probs=log_probs.gather(-1, shown).exp(),
         rank=rank.where(known, rank.new_tensor(NO_TOKEN)),
         target_prob=prob.where(known, prob.new_tensor(float("nan"))),
         # Rounding alone can make it negative.

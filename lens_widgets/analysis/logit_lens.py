@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
@@ -14,12 +16,13 @@ from lens_widgets.analysis.lens import (
     TARGET_NAMES,
     TARGETS,
     Lens,
-    lens_at,
+    LensTarget,
+    lens_of,
     lens_target,
     path_at,
 )
-from lens_widgets.analysis.patterns import token_texts
-from lens_widgets.analysis.stages import model_stages
+from lens_widgets.analysis.patterns import WHICH, Which, token_texts
+from lens_widgets.analysis.stages import Stage, model_stages
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.prompt_set import answer_id
 from lens_widgets.token_text import token_text
@@ -32,6 +35,7 @@ def logit_lens(
     session: Session,
     k: int = 5,
     *,
+    which: Which = "current",
     incl_mid: bool = True,
     target: str | None = None,
     prompt: int | None = None,
@@ -42,11 +46,14 @@ def logit_lens(
     Dims prompt, stage, pos, k. ``tokens`` (ids, likeliest first) and their ``text``; ``probs``;
     ``rank`` (0 is first) and ``target_prob`` of the target; ``kl`` from the final distribution to
     the stage's, in nats. The last stage is the model's own prediction. Positions past a prompt's
-    end hold -1 or NaN, as do targets that do not exist.
+    end hold -1 or NaN, as do targets that do not exist. For ``which="difference"`` all but the
+    tokens are current minus baseline, with the tokens that are likeliest now; a rank that does not
+    exist has not changed.
 
     Args:
         session: whose prompts and interventions.
         k: how many of the likeliest tokens.
+        which: "current", under the interventions; "baseline", without them; or "difference".
         incl_mid: also between attention and MLP, in layers where one follows the other.
         target: whose rank: "answer" (the default with answers) at every position, or "next", the
             true next token of each.
@@ -56,6 +63,7 @@ def logit_lens(
     Raises:
         InputError: ``k``, ``prompt`` or ``positions`` out of range; no answers for "answer".
     """
+    check_choice("which", which, WHICH)
     if target is not None:
         check_choice("target", target, TARGETS)
     chosen = lens_target(session, target)
@@ -69,8 +77,8 @@ def logit_lens(
         _check_range(f"positions[{index}]", place, 0, longest - 1)
     if not places:
         raise InputError("positions is empty.", "Give at least one, or leave it out.")
-    lenses = [_padded(session, row, places, chosen, k, incl_mid) for row in prompts]
-    return _dataset(session, lenses, list(prompts), places, chosen, incl_mid)
+    asked = _Asked(which, places, model_stages(session, incl_mid), chosen, k)
+    return _dataset(session, [_padded(session, row, asked) for row in prompts], prompts, asked)
 
 
 def lens_path(
@@ -93,7 +101,8 @@ def lens_path(
     ids = [answer_id(session.model, token, f"tokens[{i}]") for i, token in enumerate(tokens)]
     if not ids:
         raise InputError("tokens is empty.", 'Name at least one, for example [" Mary"].')
-    path = path_at(session, session.run(), prompt, place, ids, incl_mid)
+    stages = model_stages(session, incl_mid)
+    path = path_at(session, session.run(), prompt, place, ids, stages)
     columns = {
         "prob": (path.prob, "probability"),
         "rank": (path.rank, "rank, 0 is first"),
@@ -105,7 +114,7 @@ def lens_path(
             for name, (values, units) in columns.items()
         },
         coords={
-            "stage": [stage.name for stage in model_stages(session, incl_mid)],
+            "stage": [stage.name for stage in stages],
             "token": ids,
             "text": ("token", [token_text(session.model.tokenizer, i) for i in ids]),
         },
@@ -113,72 +122,72 @@ def lens_path(
     )
 
 
-def _padded(
-    session: Session, prompt: int, places: list[int], target: Any, k: int, incl_mid: bool
-) -> Lens:
+@dataclass(frozen=True)
+class _Asked:
+    which: Which
+    places: list[int]
+    stages: list[Stage]
+    target: LensTarget
+    k: int
+
+
+def _padded(session: Session, prompt: int, asked: _Asked) -> Lens:
     """The lens of one prompt at all places asked for, those past its end empty."""
     length = int(session.prompt_set.lengths[prompt])
-    inside = [i for i, place in enumerate(places) if place < length]
-    here = torch.tensor([places[i] for i in inside], dtype=torch.long, device=session.device)
-    shape = (len(model_stages(session, incl_mid)), len(places))
+    inside = [i for i, place in enumerate(asked.places) if place < length]
     device = session.device
+    here = torch.tensor([asked.places[i] for i in inside], dtype=torch.long, device=device)
+    shape = (len(asked.stages), len(asked.places))
 
-    def blank(*rest: int, whole: bool = False) -> Tensor:
-        value = NO_TOKEN if whole else float("nan")
+    def blank(value: float, *rest: int) -> Tensor:
         return torch.full((*shape, *rest), value, device=device)
 
-    empty = Lens(blank(k, whole=True), blank(k), blank(whole=True), blank(), blank())
+    none, unknown, k = NO_TOKEN, float("nan"), asked.k
+    no_rank = 0 if asked.which == "difference" else none
+    empty = Lens(blank(none, k), blank(unknown, k), blank(no_rank), blank(unknown), blank(unknown))
     if inside:
-        lens = lens_at(session, session.run(), prompt, here, target, k, incl_mid)
+        options: dict[str, Any] = {"stages": asked.stages, "target": asked.target, "k": k}
+        lens = lens_of(session, asked.which, prompt, here, **options)
         for name, values in vars(empty).items():
             values[:, inside] = getattr(lens, name)
     return empty
 
 
 def _dataset(
-    session: Session,
-    lenses: list[Lens],
-    prompts: list[int],
-    places: list[int],
-    target: Any,
-    incl_mid: bool,
+    session: Session, lenses: list[Lens], prompts: Sequence[int], asked: _Asked
 ) -> xr.Dataset:
     dims = ("prompt", "stage", "pos")
-    named = TARGET_NAMES[lens_target(session, target)]
-    columns: dict[str, tuple[str, bool, str, str]] = {
-        "tokens": ("tokens", True, "token id", "likeliest next tokens, likeliest first"),
-        "probs": ("probs", True, "probability", "their probabilities"),
-        "rank": ("rank", False, "rank, 0 is first", f"rank of {named}"),
-        "target_prob": ("target_prob", False, "probability", f"probability of {named}"),
-        "kl": ("kl", False, "nats", "KL divergence from the final distribution to the stage's"),
+    named = TARGET_NAMES[asked.target]
+    change = "change of the " if asked.which == "difference" else ""
+    rank = "ranks" if change else "rank, 0 is first"
+    columns: dict[str, tuple[str, str]] = {
+        "tokens": ("token id", "likeliest next tokens, likeliest first"),
+        "probs": ("probability", f"{change}probability of each of the tokens"),
+        "rank": (rank, f"{change}rank of {named}"),
+        "target_prob": ("probability", f"{change}probability of {named}"),
+        "kl": ("nats", f"{change}KL divergence from the final distribution to the stage's"),
     }
-    arrays = {}
-    for name, (field, by_k, units, definition) in columns.items():
-        values = torch.stack([getattr(lens, field) for lens in lenses]).cpu().numpy()
+    arrays: dict[str, Any] = {}
+    for name, (units, definition) in columns.items():
+        values = torch.stack([getattr(lens, name) for lens in lenses]).cpu().numpy()
         attrs = {"units": units, "definition": definition}
-        arrays[name] = ((*dims, "k") if by_k else dims, values, attrs)
+        arrays[name] = ((*dims, "k")[: values.ndim], values, attrs)
     ids = arrays["tokens"][1]
-    texts = {int(i): "" if i == NO_TOKEN else _text(session, int(i)) for i in set(ids.ravel())}
-    shown = [texts[int(i)] for i in ids.ravel()]
-    arrays["text"] = (
-        (*dims, "k"),
-        xr.DataArray(shown).values.reshape(ids.shape),
-        {"definition": "the tokens as text"},
-    )
+    tokenizer = session.model.tokenizer
+    texts = {int(i): "" if i == NO_TOKEN else token_text(tokenizer, int(i)) for i in np.unique(ids)}
+    shown = np.array([texts[int(i)] for i in ids.ravel()]).reshape(ids.shape)
+    arrays["text"] = ((*dims, "k"), shown, {"definition": "the tokens as text"})
     coords: dict[str, Any] = {
-        "prompt": prompts,
-        "stage": [stage.name for stage in model_stages(session, incl_mid)],
-        "pos": places,
-        "k": range(ids.shape[-1]),
+        "prompt": list(prompts),
+        "stage": [stage.name for stage in asked.stages],
+        "pos": asked.places,
+        "k": range(asked.k),
     }
     if len(prompts) == 1:
         labels = [f"{text} {pos}" for pos, text in enumerate(token_texts(session, prompts[0]))]
-        coords["token"] = ("pos", [labels[p] if p < len(labels) else "" for p in places])
-    return xr.Dataset(arrays, coords=coords, attrs={"metric": session.metric.name, "target": named})
-
-
-def _text(session: Session, token: int) -> str:
-    return token_text(session.model.tokenizer, token)
+        coords["token"] = ("pos", [labels[p] if p < len(labels) else "" for p in asked.places])
+    attrs = {"metric": session.metric.name, "target": named, "which": asked.which}
+    return xr.Dataset(arrays, coords=coords, attrs=attrs)
 
 
 def _check_range(argument: str, value: object, low: int, high: int) -> None:

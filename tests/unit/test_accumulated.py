@@ -110,9 +110,9 @@ def test_means_tell_their_standard_error_over_prompts() -> None:
     assert mean.dims == ("stage",)
     np.testing.assert_allclose(mean, each.mean("prompt"), atol=1e-6)
     expected = each.std("prompt", ddof=1) / 2**0.5
-    np.testing.assert_allclose(mean["standard_error"], expected, atol=1e-6)
+    np.testing.assert_allclose(mean["sem"], expected, atol=1e-6)
     one = lw.Session(tiny("gpt2"), PROMPTS[:1], answers=ANSWERS[:1])
-    assert np.isnan(lw.analysis.accumulated_attribution(one)["standard_error"]).all()
+    assert np.isnan(lw.analysis.accumulated_attribution(one)["sem"]).all()
 
 
 @pytest.mark.parametrize("name", ["gpt2", "neox"])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from transformer_lens.tools import analysis as transformer_lens_analysis
 
 import lens_widgets as lw
@@ -192,6 +193,29 @@ def test_chunks_change_nothing_and_bound_what_is_held(monkeypatch: pytest.Monkey
         np.testing.assert_allclose(again["logit"], path["logit"], atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["gpt2", "gemma2", "phi"])
+def test_a_difference_is_the_current_lens_minus_the_baseline(name: str) -> None:
+    session = _session(name)
+    session.interventions.toggle("L0H1")
+    before, now, change = (
+        lw.analysis.logit_lens(session, k=D_VOCAB, which=which)
+        for which in ("baseline", "current", "difference")
+    )
+    session.interventions.clear()
+    xr.testing.assert_equal(before, lw.analysis.logit_lens(session, k=D_VOCAB, which="baseline"))
+    for field in ("target_prob", "kl", "rank"):
+        np.testing.assert_allclose(change[field], now[field] - before[field], atol=1e-6)
+    np.testing.assert_array_equal(change["tokens"], now["tokens"])
+    for row, length in enumerate(session.prompt_set.lengths.tolist()):
+        for pos in range(length):
+            place = {"prompt": row, "pos": pos, "stage": 2}
+            old, new, moved = (table.isel(place) for table in (before, now, change))
+            was = dict(zip(old["tokens"].values.tolist(), old["probs"].values, strict=True))
+            then = [was[token] for token in new["tokens"].values.tolist()]
+            np.testing.assert_allclose(moved["probs"], new["probs"] - then, atol=1e-6)
+    assert change["kl"].attrs["definition"].startswith("change of the KL divergence")
+
+
 @pytest.mark.parametrize("name", ["gpt2", "gemma2", "native", "phi"])
 def test_a_path_is_the_tokens_probability_rank_and_logit_at_each_stage(name: str) -> None:
     session = _session(name)
@@ -253,6 +277,7 @@ def test_arrays_are_labelled_with_units_and_words() -> None:
         ({"prompt": 2}, ["prompt=2", "0 to 1"]),
         ({"positions": [0, 7]}, ["positions[1]=7", "0 to 6"]),
         ({"positions": []}, ["positions is empty"]),
+        ({"which": "before"}, ["which='before'", "'baseline'"]),
         ({"target": "wrong"}, ["target='wrong'", "'answer' or 'next'"]),
     ],
 )
