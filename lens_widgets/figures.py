@@ -13,9 +13,11 @@ _SEQUENTIAL = {"colorscale": "Blues", "zmin": 0}
 
 
 def pattern_heatmap(patterns: xr.DataArray, layer: int, head: int) -> go.Figure:
-    """One head of [layer, head, query_pos, key_pos] with both token axes."""
-    one = patterns.sel(layer=layer, head=head)
-    title = f"L{layer}H{head}: {patterns.attrs['definition']}"
+    """One head of [layer, head, query_pos, key_pos], or a mean over heads, with token axes."""
+    place = {dim: at for dim, at in (("layer", layer), ("head", head)) if dim in patterns.dims}
+    one = patterns.sel(place)
+    name = {2: f"L{layer}H{head}", 1: f"L{layer}", 0: "all heads"}[len(place)]
+    title = f"{name}: {patterns.attrs['definition']}"
     figure = go.Figure(
         go.Heatmap(
             z=one.values,

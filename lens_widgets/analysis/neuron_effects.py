@@ -41,6 +41,14 @@ def neuron_effects(
     return torch.stack(values, dim=-2)
 
 
+def neuron_activations_read(
+    session: Session, run: Run, where: Where, layer: int
+) -> Float[Tensor, "*lead neuron"]:
+    """What enters a layer's output weights, at the places read: as ``neuron_effects`` collects."""
+    readout = decompose(session, run, where).readout
+    return readout.collect(readout.at(run.activation(f"blocks.{layer}.mlp.hook_post")))
+
+
 def check_mlp(session: Session, layer: Any) -> None:
     """InputError when the layer is not there, or its MLP is no sum of neurons."""
     facts = session.facts

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 import xarray as xr
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lens_widgets.analysis.labels import labelled
@@ -34,13 +34,8 @@ def token_accuracy(session: Session) -> xr.DataArray:
     tokens only. Coordinates ``hits`` and ``tokens`` count for each prompt, ``attrs`` for all
     together; a prompt of one token has none to predict and is NaN.
     """
-    run = session.run()
-    following = session.tokens[:, 1:]
-    true = run.logits[:, :-1].gather(-1, following[..., None])
-    first = (run.logits[:, :-1] > true).sum(dim=-1) == 0
-    places = torch.arange(following.shape[1], device=following.device)
-    real = places[None] < session.positions[:, None]
-    hits, tokens = (first & real).sum(dim=1), real.sum(dim=1)
+    first = first_ranked(session, session.run())
+    hits, tokens = first.sum(dim=1), session.positions
     share = torch.where(tokens > 0, hits / tokens, torch.full_like(hits / tokens, float("nan")))
     attrs = {
         "units": "share",
@@ -51,6 +46,15 @@ def token_accuracy(session: Session) -> xr.DataArray:
     }
     counts = {name: ("prompt", n.cpu().numpy()) for name, n in (("hits", hits), ("tokens", tokens))}
     return labelled(share, (), counts, attrs)
+
+
+def first_ranked(session: Session, run: Run) -> Bool[Tensor, "prompt pos-1"]:
+    """Where the true next token ranks first; false past a prompt's last."""
+    following = session.tokens[:, 1:]
+    true = run.logits[:, :-1].gather(-1, following[..., None])
+    first = (run.logits[:, :-1] > true).sum(dim=-1) == 0
+    places = torch.arange(following.shape[1], device=following.device)
+    return first & (places[None] < session.positions[:, None])
 
 
 def token_table(session: Session, prompt: int) -> xr.Dataset:

@@ -16,13 +16,17 @@ from lens_widgets.widgets.base import View, bundle
 class AttentionView(View):
     """Attention patterns of the selected prompt. Hover a head to look, click to select it.
 
-    ``show``: ``"current"``, ``"baseline"`` or ``"difference"``. ``token_mode``: a picked token
-    shows what it attends ``"from"`` as query, or what attends ``"to"`` it as key.
+    ``show``: ``"current"``, ``"baseline"`` or ``"difference"``. ``attention_mode``: weights
+    (``"pattern"``), weights times the norm of the value they carry (``"value"``), or ``"scores"``
+    before the softmax. ``head_average``: the large pattern is that of one head (``"none"``), the
+    mean over its ``"layer"``'s heads or over ``"all"``. ``skip_bos`` leaves the first token out of
+    the colours. ``token_mode``: a picked token shows what it attends ``"from"`` as query, or what
+    attends ``"to"`` it as key.
     """
 
     _esm = bundle("attention.js")
     _css = bundle("style.css")
-    _view_options = ("show", "token_mode")
+    _view_options = ("show", "token_mode", "attention_mode", "head_average", "skip_bos")
     opening: ClassVar[dict[str, str]] = {
         "attention/patterns": "patterns",
         "attention/pattern": "pattern",
@@ -30,12 +34,24 @@ class AttentionView(View):
 
     show = options.show()
     token_mode = options.token_mode()
+    attention_mode = options.attention_mode()
+    head_average = options.head_average()
+    skip_bos = options.skip_bos()
 
     def data(self) -> xr.DataArray:
-        """All patterns of the selected prompt; dims layer, head, query_pos, key_pos."""
-        return attention_patterns(self._session, self.show, self._session.selection.prompt)
+        """All patterns of the selected prompt; dims layer, head, query_pos, key_pos.
+
+        With ``head_average`` the means, without the dims that they are over.
+        """
+        return attention_patterns(
+            self._session,
+            self.show,
+            self._session.selection.prompt,
+            mode=self.attention_mode,
+            average=self.head_average,
+        )
 
     def figure(self) -> Figure:
-        """The selected head's pattern as a heatmap."""
+        """The selected head's pattern, or the mean that it is part of, as a heatmap."""
         selection = self._session.selection
         return figures.pattern_heatmap(self.data(), selection.layer, selection.head)

@@ -24,7 +24,10 @@ class Explorer(View):
 
     _esm = bundle("explorer.js")
     _css = bundle("style.css")
-    _view_options = ("show", "token_mode", "color", "by", "scope", "kind", "values")
+    _view_options = (
+        *("show", "token_mode", "attention_mode", "head_average", "skip_bos", "color"),
+        *("by", "scope", "read_at", "kind", "values"),
+    )
     opening: ClassVar[dict[str, str]] = {
         **TokenView.opening,
         **AttentionView.opening,
@@ -34,15 +37,19 @@ class Explorer(View):
 
     show = options.show()
     token_mode = options.token_mode()
+    attention_mode = options.attention_mode()
+    head_average = options.head_average()
+    skip_bos = options.skip_bos()
     color = options.color()
     by = options.by()
     scope = options.scope()
+    read_at = options.read_at()
     kind = options.kind()
     values = options.values()
 
     def data(self) -> xr.DataArray:
         """The direct effects by ``by``, over ``scope``."""
-        return effects_shown(self._session, self.by, self.scope)
+        return effects_shown(self._session, self.by, self.scope, self.read_at)
 
     def figure(self) -> Figure:
         """The direct effects as a figure."""

@@ -76,3 +76,23 @@ def kind() -> Any:
 def values() -> Any:
     """What colours the ablation grid: direct attribution, or the exact effect of ablating."""
     return _trait("values")
+
+
+def attention_mode() -> Any:
+    """What is shown of attention: weights, weights times value norms, or scores."""
+    return _trait("attention_mode")
+
+
+def head_average() -> Any:
+    """One head's pattern, the mean over its layer's heads, or the mean over all heads."""
+    return _trait("head_average")
+
+
+def skip_bos() -> Any:
+    """Whether the first token, BOS, is left out of the colours."""
+    return _trait("skip_bos")
+
+
+def read_at() -> Any:
+    """Read the logits where the metric does, or at the selected query position."""
+    return _trait("read_at")

@@ -44,6 +44,8 @@ def _opening_args(view: View, method: str) -> dict[str, Any]:
     """What the view would ask ``method`` with: its options and the selection."""
     options = {name: getattr(view, name) for name in view.trait_names(sync=True)}
     known = {**options, **view.session.selection.as_dict(), "which": options.get("show")}
+    if "read_at" in options:
+        known["pos"] = known["query_pos"] if options["read_at"] == "selected" else None
     args = {name: known[name] for name in SCHEMAS[method][0].__annotations__ if name in known}
     # As the views do: what an answer does not depend on is always asked in the same way.
     if args.get("scope") == "mean":

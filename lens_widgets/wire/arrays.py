@@ -37,12 +37,25 @@ def weights(values: Tensor) -> Packed:
     return Packed(raw, "uint8", scale=1 / 255)
 
 
-def signed(values: Tensor) -> Packed:
-    """Signed values as int8, zero exact: off by at most 1/254 of the largest magnitude."""
+def positive(values: Tensor) -> Packed:
+    """Values from 0 as uint8: off by at most 1/510 of the largest."""
     values = values.detach().float()
-    largest = float(values.abs().max()) if values.numel() else 0.0
+    largest = float(values.max()) if values.numel() else 0.0
+    scale = largest / 255 if largest > 0 else 1.0
+    return Packed((values / scale).round().clamp(0, 255).byte().cpu().numpy(), "uint8", scale=scale)
+
+
+def signed(values: Tensor) -> Packed:
+    """Signed values as int8, zero exact: off by at most 1/254 of the largest magnitude.
+
+    NaN travels as -128.
+    """
+    values = values.detach().float()
+    known = values.nan_to_num(nan=0.0)
+    largest = float(known.abs().max()) if values.numel() else 0.0
     scale = largest / 127 if largest > 0 else 1.0
-    return Packed((values / scale).round().char().cpu().numpy(), "int8", scale=scale)
+    raw = (known / scale).round().masked_fill(values.isnan(), -128.0)
+    return Packed(raw.char().cpu().numpy(), "int8", scale=scale)
 
 
 def pack(result: Any) -> tuple[Any, list[bytes]]:

@@ -21,6 +21,9 @@ MAX_REQUEST_BYTES = 64_000
 MAX_PROGRESS_PER_SECOND = 10
 
 Which = Literal["baseline", "current", "difference"]
+AttentionMode = Literal["pattern", "value", "scores"]
+HeadAverage = Literal["none", "layer", "all"]
+ReadAt = Literal["metric", "selected"]
 AblationKind = Literal["zero", "mean", "resample"]
 AttributionBy = Literal["head", "layer", "component"]
 Scope = Literal["mean", "selected"]
@@ -29,7 +32,7 @@ CellValues = Literal["attribution", "effect"]
 
 
 class ArrayRef(TypedDict):
-    """A buffer's meaning: value = raw * scale + offset, row-major."""
+    """A buffer's meaning: value = raw * scale + offset, row-major; int8 -128 is no value (NaN)."""
 
     buffer: int
     dtype: Literal["uint8", "int8", "int32", "float32"]
@@ -181,7 +184,8 @@ class AnswerInfo(TypedDict):
 
 
 class TokensResult(TypedDict):
-    """``text``, ``correct`` and ``wrong`` are what the editor starts from, verbatim."""
+    """``text``, ``correct`` and ``wrong`` are what the editor starts from, verbatim. ``bos``: the
+    prompt begins with the tokenizer's BOS."""
 
     summary: Summary
     prompt: int
@@ -192,6 +196,15 @@ class TokensResult(TypedDict):
     corrupted: str | None
     tokens: list[TokenInfo]
     answer: AnswerInfo | None
+    bos: bool
+
+
+class Accuracy(TypedDict):
+    """Next tokens that rank first, of all ``tokens`` that are predicted in all prompts."""
+
+    hits: int
+    baseline_hits: int
+    tokens: int
 
 
 class TokenStatsResult(TypedDict):
@@ -207,8 +220,23 @@ class TokenStatsResult(TypedDict):
     baseline_loss: ArrayRef
     prob: ArrayRef
     rank: ArrayRef
+    baseline_rank: ArrayRef
+    accuracy: Accuracy
     top_probs: ArrayRef
     top_tokens: list[list[TokenInfo]]
+
+
+class BosResult(TypedDict):
+    """One prompt's text tokenized with and without BOS, ``tokens`` having it. Arrays are [2, pos]:
+    with, without. ``loss`` in nats for predicting the next token, ``rank`` of the true one, NaN and
+    -1 where there is none. ``own``: which of the two the session has."""
+
+    summary: Summary
+    prompt: int
+    tokens: list[TokenInfo]
+    own: Literal["with", "without"]
+    loss: ArrayRef
+    rank: ArrayRef
 
 
 class EditPromptArgs(TypedDict):
@@ -224,34 +252,45 @@ class EditPromptArgs(TypedDict):
 class PatternsArgs(TypedDict):
     prompt: int
     which: Which
+    attention_mode: NotRequired[AttentionMode]
 
 
 class PatternsResult(TypedDict):
-    """All heads of one prompt, ``patterns`` [layer, head, query, key]; ``pool`` > 1 when each cell
-    is the largest of pool x pool weights (largest magnitude for the difference)."""
+    """All heads of one prompt, ``patterns`` [layer, head, query, key], NaN where a score is masked;
+    ``pool`` > 1 when each cell is the largest of pool x pool weights (largest magnitude for
+    differences and scores). ``definition`` says in words what they are."""
 
     summary: Summary
     tokens: TokensResult
     patterns: ArrayRef
     pool: int
+    which: Which
+    attention_mode: AttentionMode
+    units: str
+    definition: str
 
 
 class PatternArgs(TypedDict):
     prompt: int
     which: Which
+    attention_mode: NotRequired[AttentionMode]
+    head_average: NotRequired[HeadAverage]
     layer: int
     head: int
 
 
 class PatternResult(TypedDict):
-    """One head, ``pattern`` [query, key]; ``exact`` false when quantised to fit a message, and
-    pooled as in ``PatternsResult`` when even that is too large."""
+    """One head, or the mean over its layer's or over all heads, ``pattern`` [query, key]; ``exact``
+    false when quantised to fit a message, and pooled as in ``PatternsResult`` when even that is too
+    large."""
 
     summary: Summary
     prompt: int
     layer: int
     head: int
     which: Which
+    attention_mode: AttentionMode
+    head_average: HeadAverage
     exact: bool
     pool: int
     pattern: ArrayRef
@@ -260,6 +299,8 @@ class PatternResult(TypedDict):
 class PatternLinesArgs(TypedDict):
     prompt: int
     which: Which
+    attention_mode: NotRequired[AttentionMode]
+    head_average: NotRequired[HeadAverage]
     layer: int
     head: int
     query_pos: int
@@ -275,28 +316,96 @@ class PatternLinesResult(TypedDict):
 
 
 class AttributionArgs(TypedDict):
+    """``pos`` reads the logits there instead of where the metric does."""
+
     by: AttributionBy
     scope: Scope
     prompt: int
+    pos: NotRequired[int | None]
 
 
-class AttributionRow(TypedDict):
+class EffectNumbers(TypedDict):
+    """A direct effect, and for means its standard errors over prompts (of the change: paired)."""
+
+    baseline: float | None
+    current: float | None
+    baseline_sem: float | None
+    current_sem: float | None
+    change_sem: float | None
+
+
+class AttributionRow(EffectNumbers):
     """``component`` as TransformerLens names it. ``ablatable`` tells whether it has a switch."""
 
     component: str
     layer: int | None
     head: int | None
-    baseline: float | None
-    current: float | None
     ablatable: bool
 
 
 class AttributionResult(TypedDict):
-    """Direct effects that sum to ``total``; ``definition`` says of what, in one sentence."""
+    """Direct effects that sum to ``total``; ``definition`` says of what, in one sentence.
+    ``n_read``: how many prompts a mean is over."""
 
     summary: Summary
     rows: list[AttributionRow]
     total: AttributionRow
+    units: str
+    definition: str
+    n_read: int
+
+
+class HeadSourcesArgs(TypedDict):
+    prompt: int
+    layer: int
+    head: int
+    pos: NotRequired[int | None]
+
+
+class HeadSourcesResult(TypedDict):
+    """One head's direct effect on one prompt by the token whose value carried it. ``baseline`` and
+    ``current`` are [key]; they sum to the totals but for the ``rest``, which interventions put into
+    the head."""
+
+    summary: Summary
+    tokens: list[TokenInfo]
+    baseline: ArrayRef
+    current: ArrayRef
+    baseline_total: float | None
+    current_total: float | None
+    rest: float | None
+    units: str
+    definition: str
+
+
+class MlpNeuronsArgs(TypedDict):
+    """The ``k`` neurons of one MLP that matter most, before or after the interventions."""
+
+    layer: int
+    scope: Scope
+    prompt: int
+    pos: NotRequired[int | None]
+    k: int
+
+
+class NeuronRow(EffectNumbers):
+    """``activation`` is what enters the output weights, at the positions read."""
+
+    neuron: int
+    activation: float | None
+
+
+class MlpNeuronsResult(TypedDict):
+    """Largest first. ``others`` is what all the other neurons add, ``bias`` what the MLP adds
+    besides its neurons; with the rows they sum to the MLP's effect, ``total``."""
+
+    summary: Summary
+    layer: int
+    rows: list[NeuronRow]
+    others: EffectNumbers
+    bias: EffectNumbers
+    total: EffectNumbers
+    n_neurons: int
     units: str
     definition: str
 
@@ -374,6 +483,9 @@ METHODS: dict[str, tuple[type, type]] = {
     "pattern": (PatternArgs, PatternResult),
     "pattern_lines": (PatternLinesArgs, PatternLinesResult),
     "attribution": (AttributionArgs, AttributionResult),
+    "head_sources": (HeadSourcesArgs, HeadSourcesResult),
+    "mlp_neurons": (MlpNeuronsArgs, MlpNeuronsResult),
+    "compare_bos": (PromptArgs, BosResult),
     "ablation_grid": (AblationGridArgs, AblationGridResult),
     "effects": (PromptArgs, EffectsResult),
     "toggle": (ToggleArgs, ChangeResult),
@@ -402,6 +514,10 @@ class Options(TypedDict):
     scope: Scope
     kind: AblationKind
     values: CellValues
+    attention_mode: AttentionMode
+    head_average: HeadAverage
+    skip_bos: bool
+    read_at: ReadAt
 
 
 TYPES: list[type] = [
@@ -410,6 +526,8 @@ TYPES: list[type] = [
     Summary, Empty, PromptArgs, TokenInfo, AnswerInfo, TokensResult, TokenStatsResult,
     EditPromptArgs, PatternsArgs, PatternsResult, PatternArgs, PatternResult,
     PatternLinesArgs, PatternLinesResult, AttributionArgs, AttributionRow, AttributionResult,
+    HeadSourcesArgs, HeadSourcesResult, MlpNeuronsArgs, NeuronRow, MlpNeuronsResult,
+    EffectNumbers, Accuracy, BosResult,
     AblationGridArgs, AblationGridResult, InterventionWorth, Prediction, EffectsResult,
     ToggleArgs, KeyArgs, EnableArgs, ChangeResult, CodeResult,
 ]  # fmt: skip

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lens_widgets.session import Session
+from tests.models import native
 
 PROMPTS = ["w5 w6 w7 w8 w9 w10", "w11 w12 w13 w14"]
 CORRUPTED = ["w15 w6 w17 w8 w19 w10", "w11 w22 w13 w24"]
 ANSWERS = [("w30", "w31"), ("w32", "w33")]
 ANSWER_IDS = [(30, 31), (32, 33)]
+
+
+def attention_only(n_layers: int, n_heads: int, n_tokens: int) -> Session:
+    """A model of any size that is quick to run, on one prompt of ``n_tokens``."""
+    model = native(
+        n_layers=n_layers,
+        n_heads=n_heads,
+        d_head=2,
+        n_ctx=n_tokens,
+        attn_only=True,
+        act_fn="gelu",
+        normalization_type="LN",
+    )
+    tokens = torch.randint(3, 60, (1, n_tokens), generator=torch.Generator().manual_seed(0))
+    return Session(model, tokens, answers=(4, 5))
 
 
 def rows(session: Session) -> list[Tensor]:

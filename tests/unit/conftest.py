@@ -9,9 +9,10 @@ import torch
 import transformers
 
 from lens_widgets.engine.gate import GATE
+from lens_widgets.interventions import Ablate
 from lens_widgets.session import Session
 from tests.models import forget, leftovers, tiny
-from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
+from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS, attention_only
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,3 +35,19 @@ def _models_are_left_clean() -> Iterator[None]:
 def session() -> Session:
     """A tiny GPT-2 on two prompts of different lengths, with answers and corrupted prompts."""
     return Session(tiny("gpt2"), PROMPTS, answers=ANSWERS, corrupted=CORRUPTED)
+
+
+@pytest.fixture(scope="module")
+def wide() -> Session:
+    """32 layers of 32 heads on 64 tokens: 4 million weights."""
+    session = attention_only(32, 32, 64)
+    session.interventions.add(Ablate("embed", positions=1))
+    return session
+
+
+@pytest.fixture(scope="module")
+def long() -> Session:
+    """512 tokens: a pattern of a quarter of a million weights."""
+    session = attention_only(1, 2, 512)
+    session.interventions.add(Ablate("embed", positions=1))
+    return session

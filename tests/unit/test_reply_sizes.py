@@ -6,43 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import lens_widgets as lw
 from lens_widgets.analysis.patterns import attention_patterns
 from lens_widgets.wire.protocol import MAX_REPLY_BYTES
-from tests.models import native
+from tests.unit.cases import attention_only
 from tests.unit.page import Page
-
-
-def _session(n_layers: int, n_heads: int, n_tokens: int) -> lw.Session:
-    model = native(
-        n_layers=n_layers,
-        n_heads=n_heads,
-        d_head=2,
-        n_ctx=n_tokens,
-        attn_only=True,
-        act_fn="gelu",
-        normalization_type="LN",
-    )
-    tokens = torch.randint(3, 60, (1, n_tokens), generator=torch.Generator().manual_seed(0))
-    return lw.Session(model, tokens, answers=(4, 5))
-
-
-@pytest.fixture(scope="module")
-def wide() -> lw.Session:
-    """32 layers of 32 heads on 64 tokens: 4 million weights."""
-    session = _session(32, 32, 64)
-    session.interventions.add(lw.Ablate("embed", positions=1))
-    return session
-
-
-@pytest.fixture(scope="module")
-def long() -> lw.Session:
-    """512 tokens: a pattern of a quarter of a million weights."""
-    session = _session(1, 2, 512)
-    session.interventions.add(lw.Ablate("embed", positions=1))
-    return session
 
 
 def _pooled(values: np.ndarray[Any, Any], pool: int) -> np.ndarray[Any, Any]:
@@ -90,7 +59,7 @@ def test_a_long_pattern_is_quantised_and_its_lines_are_exact(long: lw.Session, w
 
 
 def test_a_pattern_too_long_even_for_bytes_is_pooled() -> None:
-    session = _session(1, 2, 1100)
+    session = attention_only(1, 2, 1100)
     page = Page(session)
     result = page.ask("pattern", prompt=0, which="current", layer=0, head=1)
     assert (result["exact"], result["pool"]) == (False, 2)

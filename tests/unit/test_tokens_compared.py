@@ -9,7 +9,7 @@ from transformer_lens.utilities import lm_accuracy
 
 import lens_widgets as lw
 from lens_widgets.errors import InputError
-from tests.models import BOS, tiny
+from tests.models import BOS, fresh, tiny
 from tests.unit import reference
 from tests.unit.cases import ANSWERS, PROMPTS, rows
 
@@ -89,7 +89,7 @@ def test_the_session_is_left_as_it_was(session: lw.Session) -> None:
     assert (session.tokens.tolist(), session.metric.name, session.revision) == before
 
 
-def test_what_cannot_be_compared_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_compared_is_said() -> None:
     model = tiny("gpt2")
     with pytest.raises(InputError, match=r"prompt=2.*2 prompts"):
         lw.analysis.compare_bos(lw.Session(model, PROMPTS), 2)
@@ -100,7 +100,7 @@ def test_what_cannot_be_compared_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(InputError, match=r"41 tokens.*context is 40"):
         lw.analysis.compare_bos(full)
     assert int(full.tokens[0, 0]) != BOS
-    session = lw.Session(model, PROMPTS)
-    monkeypatch.setattr(model.tokenizer, "bos_token_id", None, raising=False)
+    without = fresh("gpt2")
+    without.tokenizer.bos_token = None
     with pytest.raises(InputError, match="no BOS token"):
-        lw.analysis.compare_bos(session)
+        lw.analysis.compare_bos(lw.Session(without, torch.tensor([[4, 5, 6]])))

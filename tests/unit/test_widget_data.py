@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,6 +42,21 @@ def test_attention(changed: lw.Session, show: str) -> None:
     assert (trace.zmid == 0) is (show == "difference")
 
 
+@pytest.mark.parametrize("mode", ["value", "scores"])
+@pytest.mark.parametrize("average", ["none", "layer", "all"])
+def test_attention_in_other_modes(changed: lw.Session, mode: Any, average: Any) -> None:
+    view = lw.AttentionView(changed, attention_mode=mode, head_average=average)
+    expected = attention_patterns(changed, "current", 1, mode=mode, average=average)
+    xr.testing.assert_identical(view.data(), expected)
+    place = {dim: at for dim, at in (("layer", 1), ("head", 2)) if dim in expected.dims}
+    (trace,) = view.figure().data
+    np.testing.assert_array_equal(trace.z, expected.sel(place))
+    assert trace.colorbar.title.text == expected.attrs["units"]
+    assert (trace.zmid == 0) is (mode == "scores")
+    title = view.figure().layout.title.text
+    assert title.startswith({"none": "L1H2: ", "layer": "L1: ", "all": "all heads: "}[average])
+
+
 def test_a_difference_of_no_change_is_still_drawn_around_zero(session: lw.Session) -> None:
     (trace,) = lw.AttentionView(session, show="difference").figure().data
     assert trace.zmid == 0
@@ -64,6 +80,19 @@ def test_attribution(changed: lw.Session, by: str) -> None:
     else:
         np.testing.assert_array_equal(trace.y, mean.data())
         assert trace.x[-1] == ("bias" if by == "component" else "L1")
+
+
+@pytest.mark.parametrize("scope", ["mean", "selected"])
+def test_attribution_read_at_the_selected_position(changed: lw.Session, scope: str) -> None:
+    view = lw.AttributionTable(changed, scope=scope, read_at="selected")
+    each = lw.analysis.attribution(changed, per_prompt=True)
+    metric = each.mean("prompt") if scope == "mean" else each.sel(prompt=1)
+    np.testing.assert_allclose(view.data(), metric, atol=1e-6)
+    changed.selection.update(query_pos=2)
+    each = lw.analysis.attribution(changed, pos=2, per_prompt=True)
+    there = each.mean("prompt") if scope == "mean" else each.sel(prompt=1)
+    np.testing.assert_allclose(view.data(), there, atol=1e-6)
+    assert "at position 2" in view.figure().layout.title.text
 
 
 @pytest.mark.parametrize("scope", ["mean", "selected"])

@@ -23,10 +23,13 @@ VIEWS = (
 
 OPTIONS = {
     lw.TokenView: {"color"},
-    lw.AttentionView: {"show", "token_mode"},
-    lw.AttributionTable: {"by", "scope"},
+    lw.AttentionView: {"show", "token_mode", "attention_mode", "head_average", "skip_bos"},
+    lw.AttributionTable: {"by", "scope", "read_at"},
     lw.AblationPanel: {"kind", "values", "scope"},
-    lw.Explorer: {"show", "token_mode", "color", "by", "scope", "kind", "values"},
+    lw.Explorer: {
+        *("show", "token_mode", "attention_mode", "head_average", "skip_bos"),
+        *("color", "by", "scope", "read_at", "kind", "values"),
+    },
 }
 
 each_view = pytest.mark.parametrize("view", VIEWS, ids=lambda v: v.__name__)
@@ -236,7 +239,7 @@ def test_a_message_of_the_page_is_answered_through_the_widget(session: lw.Sessio
     content, buffers = outcome.value()
     check(protocol.Reply, content)
     check(protocol.TokenStatsResult, content["result"])
-    assert len(buffers) == 5
+    assert len(buffers) == 6
 
 
 @each_view

@@ -6,7 +6,7 @@ export const MAX_REPLY_BYTES = 1000000;
 export const MAX_REQUEST_BYTES = 64000;
 export const MAX_PROGRESS_PER_SECOND = 10;
 
-/** A buffer's meaning: value = raw * scale + offset, row-major. */
+/** A buffer's meaning: value = raw * scale + offset, row-major; int8 -128 is no value (NaN). */
 export interface ArrayRef {
   buffer: number;
   dtype: "uint8" | "int8" | "int32" | "float32";
@@ -129,6 +129,10 @@ export interface Options {
   scope: "mean" | "selected";
   kind: "zero" | "mean" | "resample";
   values: "attribution" | "effect";
+  attention_mode: "pattern" | "value" | "scores";
+  head_average: "none" | "layer" | "all";
+  skip_bos: boolean;
+  read_at: "metric" | "selected";
 }
 
 /** The metric behind every number of a reply, mean over ``n_prompts`` prompts. */
@@ -158,7 +162,10 @@ export interface AnswerInfo {
   wrong: TokenInfo;
 }
 
-/** ``text``, ``correct`` and ``wrong`` are what the editor starts from, verbatim. */
+/**
+ * ``text``, ``correct`` and ``wrong`` are what the editor starts from, verbatim. ``bos``: the
+ * prompt begins with the tokenizer's BOS.
+ */
 export interface TokensResult {
   summary: Summary;
   prompt: number;
@@ -169,6 +176,7 @@ export interface TokensResult {
   corrupted: string | null;
   tokens: TokenInfo[];
   answer: AnswerInfo | null;
+  bos: boolean;
 }
 
 /**
@@ -185,6 +193,8 @@ export interface TokenStatsResult {
   baseline_loss: ArrayRef;
   prob: ArrayRef;
   rank: ArrayRef;
+  baseline_rank: ArrayRef;
+  accuracy: Accuracy;
   top_probs: ArrayRef;
   top_tokens: TokenInfo[][];
 }
@@ -201,29 +211,38 @@ export interface EditPromptArgs {
 export interface PatternsArgs {
   prompt: number;
   which: "baseline" | "current" | "difference";
+  attention_mode?: "pattern" | "value" | "scores";
 }
 
 /**
- * All heads of one prompt, ``patterns`` [layer, head, query, key]; ``pool`` > 1 when each cell
- * is the largest of pool x pool weights (largest magnitude for the difference).
+ * All heads of one prompt, ``patterns`` [layer, head, query, key], NaN where a score is masked;
+ * ``pool`` > 1 when each cell is the largest of pool x pool weights (largest magnitude for
+ * differences and scores). ``definition`` says in words what they are.
  */
 export interface PatternsResult {
   summary: Summary;
   tokens: TokensResult;
   patterns: ArrayRef;
   pool: number;
+  which: "baseline" | "current" | "difference";
+  attention_mode: "pattern" | "value" | "scores";
+  units: string;
+  definition: string;
 }
 
 export interface PatternArgs {
   prompt: number;
   which: "baseline" | "current" | "difference";
+  attention_mode?: "pattern" | "value" | "scores";
+  head_average?: "none" | "layer" | "all";
   layer: number;
   head: number;
 }
 
 /**
- * One head, ``pattern`` [query, key]; ``exact`` false when quantised to fit a message, and
- * pooled as in ``PatternsResult`` when even that is too large.
+ * One head, or the mean over its layer's or over all heads, ``pattern`` [query, key]; ``exact``
+ * false when quantised to fit a message, and pooled as in ``PatternsResult`` when even that is too
+ * large.
  */
 export interface PatternResult {
   summary: Summary;
@@ -231,6 +250,8 @@ export interface PatternResult {
   layer: number;
   head: number;
   which: "baseline" | "current" | "difference";
+  attention_mode: "pattern" | "value" | "scores";
+  head_average: "none" | "layer" | "all";
   exact: boolean;
   pool: number;
   pattern: ArrayRef;
@@ -239,6 +260,8 @@ export interface PatternResult {
 export interface PatternLinesArgs {
   prompt: number;
   which: "baseline" | "current" | "difference";
+  attention_mode?: "pattern" | "value" | "scores";
+  head_average?: "none" | "layer" | "all";
   layer: number;
   head: number;
   query_pos: number;
@@ -254,29 +277,128 @@ export interface PatternLinesResult {
   column: ArrayRef;
 }
 
+/** ``pos`` reads the logits there instead of where the metric does. */
 export interface AttributionArgs {
   by: "head" | "layer" | "component";
   scope: "mean" | "selected";
   prompt: number;
+  pos?: number | null;
 }
 
 /** ``component`` as TransformerLens names it. ``ablatable`` tells whether it has a switch. */
 export interface AttributionRow {
+  baseline: number | null;
+  current: number | null;
+  baseline_sem: number | null;
+  current_sem: number | null;
+  change_sem: number | null;
   component: string;
   layer: number | null;
   head: number | null;
-  baseline: number | null;
-  current: number | null;
   ablatable: boolean;
 }
 
-/** Direct effects that sum to ``total``; ``definition`` says of what, in one sentence. */
+/**
+ * Direct effects that sum to ``total``; ``definition`` says of what, in one sentence.
+ * ``n_read``: how many prompts a mean is over.
+ */
 export interface AttributionResult {
   summary: Summary;
   rows: AttributionRow[];
   total: AttributionRow;
   units: string;
   definition: string;
+  n_read: number;
+}
+
+export interface HeadSourcesArgs {
+  prompt: number;
+  layer: number;
+  head: number;
+  pos?: number | null;
+}
+
+/**
+ * One head's direct effect on one prompt by the token whose value carried it. ``baseline`` and
+ * ``current`` are [key]; they sum to the totals but for the ``rest``, which interventions put into
+ * the head.
+ */
+export interface HeadSourcesResult {
+  summary: Summary;
+  tokens: TokenInfo[];
+  baseline: ArrayRef;
+  current: ArrayRef;
+  baseline_total: number | null;
+  current_total: number | null;
+  rest: number | null;
+  units: string;
+  definition: string;
+}
+
+/** The ``k`` neurons of one MLP that matter most, before or after the interventions. */
+export interface MlpNeuronsArgs {
+  layer: number;
+  scope: "mean" | "selected";
+  prompt: number;
+  pos?: number | null;
+  k: number;
+}
+
+/** ``activation`` is what enters the output weights, at the positions read. */
+export interface NeuronRow {
+  baseline: number | null;
+  current: number | null;
+  baseline_sem: number | null;
+  current_sem: number | null;
+  change_sem: number | null;
+  neuron: number;
+  activation: number | null;
+}
+
+/**
+ * Largest first. ``others`` is what all the other neurons add, ``bias`` what the MLP adds
+ * besides its neurons; with the rows they sum to the MLP's effect, ``total``.
+ */
+export interface MlpNeuronsResult {
+  summary: Summary;
+  layer: number;
+  rows: NeuronRow[];
+  others: EffectNumbers;
+  bias: EffectNumbers;
+  total: EffectNumbers;
+  n_neurons: number;
+  units: string;
+  definition: string;
+}
+
+/** A direct effect, and for means its standard errors over prompts (of the change: paired). */
+export interface EffectNumbers {
+  baseline: number | null;
+  current: number | null;
+  baseline_sem: number | null;
+  current_sem: number | null;
+  change_sem: number | null;
+}
+
+/** Next tokens that rank first, of all ``tokens`` that are predicted in all prompts. */
+export interface Accuracy {
+  hits: number;
+  baseline_hits: number;
+  tokens: number;
+}
+
+/**
+ * One prompt's text tokenized with and without BOS, ``tokens`` having it. Arrays are [2, pos]:
+ * with, without. ``loss`` in nats for predicting the next token, ``rank`` of the true one, NaN and
+ * -1 where there is none. ``own``: which of the two the session has.
+ */
+export interface BosResult {
+  summary: Summary;
+  prompt: number;
+  tokens: TokenInfo[];
+  own: "with" | "without";
+  loss: ArrayRef;
+  rank: ArrayRef;
 }
 
 export interface AblationGridArgs {
@@ -380,6 +502,22 @@ export const OPTIONS: {
     initial: "attribution",
     is: (value): value is Options["values"] => value === "attribution" || value === "effect",
   },
+  attention_mode: {
+    initial: "pattern",
+    is: (value): value is Options["attention_mode"] => value === "pattern" || value === "value" || value === "scores",
+  },
+  head_average: {
+    initial: "none",
+    is: (value): value is Options["head_average"] => value === "none" || value === "layer" || value === "all",
+  },
+  skip_bos: {
+    initial: false,
+    is: (value): value is Options["skip_bos"] => typeof value === "boolean",
+  },
+  read_at: {
+    initial: "metric",
+    is: (value): value is Options["read_at"] => value === "metric" || value === "selected",
+  },
 };
 
 export type OptionSignals = { [K in keyof Options]: Signal<Options[K]> };
@@ -396,6 +534,10 @@ export function readOptions(
     scope: read("scope"),
     kind: read("kind"),
     values: read("values"),
+    attention_mode: read("attention_mode"),
+    head_average: read("head_average"),
+    skip_bos: read("skip_bos"),
+    read_at: read("read_at"),
   };
 }
 
@@ -407,6 +549,9 @@ export interface Methods {
   pattern: { args: PatternArgs; result: PatternResult };
   pattern_lines: { args: PatternLinesArgs; result: PatternLinesResult };
   attribution: { args: AttributionArgs; result: AttributionResult };
+  head_sources: { args: HeadSourcesArgs; result: HeadSourcesResult };
+  mlp_neurons: { args: MlpNeuronsArgs; result: MlpNeuronsResult };
+  compare_bos: { args: PromptArgs; result: BosResult };
   ablation_grid: { args: AblationGridArgs; result: AblationGridResult };
   effects: { args: PromptArgs; result: EffectsResult };
   toggle: { args: ToggleArgs; result: ChangeResult };

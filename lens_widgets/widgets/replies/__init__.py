@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from lens_widgets.widgets.replies import ablation, attribution, changes, patterns, tokens
+from lens_widgets.widgets.replies import (
+    ablation,
+    attribution,
+    changes,
+    effect_parts,
+    patterns,
+    tokens,
+)
 from lens_widgets.wire.dispatch import Method
 
 METHODS: dict[str, Method] = {
@@ -13,6 +20,9 @@ METHODS: dict[str, Method] = {
     "pattern": Method(patterns.pattern),
     "pattern_lines": Method(patterns.pattern_lines),
     "attribution": Method(attribution.attribution),
+    "head_sources": Method(effect_parts.head_sources),
+    "mlp_neurons": Method(effect_parts.mlp_neurons),
+    "compare_bos": Method(tokens.compare_bos),
     "ablation_grid": Method(ablation.ablation_grid),
     "effects": Method(ablation.effects),
     "toggle": Method(changes.toggle, quick=True),

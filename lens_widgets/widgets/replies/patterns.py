@@ -5,27 +5,40 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-from lens_widgets.analysis.patterns import head_pattern, stacked_patterns
+from lens_widgets.analysis.patterns import (
+    DEFINITIONS,
+    UNITS,
+    Average,
+    Mode,
+    head_pattern,
+    stacked_patterns,
+)
 from lens_widgets.session import Session
 from lens_widgets.widgets.replies.common import check_head, check_prompt, summary
 from lens_widgets.widgets.replies.tokens import tokens
-from lens_widgets.wire.arrays import Packed, exact, signed, weights
+from lens_widgets.wire.arrays import Packed, exact, positive, signed, weights
 from lens_widgets.wire.protocol import MAX_REPLY_BYTES
 
 
 def patterns(session: Session, args: dict[str, Any]) -> dict[str, Any]:
     """Thumbnails of every head, as fine as a message allows."""
     shown = tokens(session, args)
-    values = stacked_patterns(session, args["which"], shown["prompt"])
-    pooled, pool = _pooled(values, args["which"])
+    mode = _mode(args)
+    values = stacked_patterns(session, args["which"], shown["prompt"], mode)
+    pooled, pool = _pooled(values, _is_signed(args))
     return {
         "summary": shown["summary"],
         "tokens": shown,
-        "patterns": _quantised(pooled, args["which"]),
+        "patterns": _quantised(pooled, args),
         "pool": pool,
+        "which": args["which"],
+        "attention_mode": mode,
+        "units": UNITS[mode],
+        "definition": f"{DEFINITIONS[mode].capitalize()}.",
     }
 
 
@@ -33,13 +46,15 @@ def pattern(session: Session, args: dict[str, Any]) -> dict[str, Any]:
     """One head in full: float32 where it fits, else quantised."""
     values = _head(session, args)
     fits = values.numel() * 4 <= MAX_REPLY_BYTES
-    pooled, pool = (values, 1) if fits else _pooled(values, args["which"])
+    pooled, pool = (values, 1) if fits else _pooled(values, _is_signed(args))
     return {
         "summary": summary(session),
         **{name: args[name] for name in ("prompt", "layer", "head", "which")},
+        "attention_mode": _mode(args),
+        "head_average": _average(args),
         "exact": fits,
         "pool": pool,
-        "pattern": exact(values) if fits else _quantised(pooled, args["which"]),
+        "pattern": exact(values) if fits else _quantised(pooled, args),
     }
 
 
@@ -54,14 +69,29 @@ def pattern_lines(session: Session, args: dict[str, Any]) -> dict[str, Any]:
 def _head(session: Session, args: dict[str, Any]) -> Tensor:
     check_head(session, args["layer"], args["head"])
     prompt = check_prompt(session, args["prompt"])
-    return head_pattern(session, args["which"], prompt, args["layer"], args["head"])
+    layer, head = args["layer"], args["head"]
+    return head_pattern(session, args["which"], prompt, layer, head, _mode(args), _average(args))
 
 
-def _quantised(values: Tensor, which: str) -> Packed:
-    return signed(values) if which == "difference" else weights(values)
+def _mode(args: dict[str, Any]) -> Mode:
+    return args.get("attention_mode", "pattern")
 
 
-def _pooled(values: Tensor, which: str) -> tuple[Tensor, int]:
+def _average(args: dict[str, Any]) -> Average:
+    return args.get("head_average", "none")
+
+
+def _is_signed(args: dict[str, Any]) -> bool:
+    return args["which"] == "difference" or _mode(args) == "scores"
+
+
+def _quantised(values: Tensor, args: dict[str, Any]) -> Packed:
+    if _is_signed(args):
+        return signed(values)
+    return weights(values) if _mode(args) == "pattern" else positive(values)
+
+
+def _pooled(values: Tensor, is_signed: bool) -> tuple[Tensor, int]:
     """Max-pooled until one byte a cell fits a message: a thin diagonal stays visible."""
     pool = max(1, math.ceil(math.sqrt(values.numel() / MAX_REPLY_BYTES)))
     while True:
@@ -72,8 +102,11 @@ def _pooled(values: Tensor, which: str) -> tuple[Tensor, int]:
     if pool == 1:
         return values, 1
     flat = values.reshape(-1, 1, *values.shape[-2:])
-    pooled = max_pool2d(flat, pool, ceil_mode=True)
-    if which == "difference":
-        lowest = -max_pool2d(-flat, pool, ceil_mode=True)
+    known = ~flat.isnan()
+    pooled = max_pool2d(flat.masked_fill(~known, -torch.inf), pool, ceil_mode=True)
+    if is_signed:
+        lowest = -max_pool2d(-flat.masked_fill(~known, torch.inf), pool, ceil_mode=True)
         pooled = pooled.where(pooled.abs() >= lowest.abs(), lowest)
+        nothing = max_pool2d(known.float(), pool, ceil_mode=True) == 0
+        pooled = pooled.masked_fill(nothing, torch.nan)
     return pooled.reshape(*values.shape[:-2], *pooled.shape[-2:]), pool

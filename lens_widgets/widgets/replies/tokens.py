@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
+from lens_widgets.analysis import bos
 from lens_widgets.analysis import tokens as analysis
+from lens_widgets.analysis.bos import has_bos
 from lens_widgets.session import Session
 from lens_widgets.token_text import token_text
 from lens_widgets.widgets.replies.common import check_prompt, summary
@@ -34,6 +38,7 @@ def tokens(session: Session, args: dict[str, Any]) -> dict[str, Any]:
         "answer": None
         if pair is None
         else {"correct": token_info(session, pair[0]), "wrong": token_info(session, pair[1])},
+        "bos": has_bos(session, prompt),
     }
 
 
@@ -48,6 +53,8 @@ def token_stats(session: Session, args: dict[str, Any]) -> dict[str, Any]:
     prompt, length = shown["prompt"], len(shown["tokens"])
     run, clean = session.run(), session.run(())
     stats = analysis.token_stats(session, run, prompt)
+    before = analysis.token_stats(session, clean, prompt)
+    hits, baseline_hits = (analysis.first_ranked(session, each).sum() for each in (run, clean))
     return {
         "summary": shown["summary"],
         "prompt": prompt,
@@ -56,6 +63,26 @@ def token_stats(session: Session, args: dict[str, Any]) -> dict[str, Any]:
         "baseline_loss": exact(clean.loss_per_token[prompt, :length]),
         "prob": exact(stats.prob),
         "rank": integers(stats.rank),
+        "baseline_rank": integers(before.rank),
+        "accuracy": {
+            "hits": int(hits),
+            "baseline_hits": int(baseline_hits),
+            "tokens": int(session.positions.sum()),
+        },
         "top_probs": exact(stats.top_probs),
         "top_tokens": [[token_info(session, i) for i in row] for row in stats.top_tokens.tolist()],
+    }
+
+
+def compare_bos(session: Session, args: dict[str, Any]) -> dict[str, Any]:
+    """One prompt tokenized with and without BOS, and what is predicted in each."""
+    prompt = check_prompt(session, args["prompt"])
+    table = bos.compare_bos(session, prompt)
+    return {
+        "summary": summary(session),
+        "prompt": prompt,
+        "tokens": [token_info(session, int(i)) for i in table["token_id"].values[0]],
+        "own": table.attrs["session"],
+        "loss": exact(torch.from_numpy(table["loss"].values)),
+        "rank": integers(torch.from_numpy(table["rank"].values)),
     }

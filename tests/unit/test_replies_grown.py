@@ -1,0 +1,210 @@
+"""What a page is told of attribution's parts, of attention's modes, and of both tokenizations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lens_widgets as lw
+from lens_widgets.analysis.patterns import attention_patterns
+from lens_widgets.wire.protocol import MAX_REPLY_BYTES
+from tests.models import tiny
+from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
+from tests.unit.page import Page
+
+
+@pytest.fixture
+def changed(session: lw.Session) -> lw.Session:
+    session.interventions.toggle("L0H1")
+    return session
+
+
+def _close(value: float | None) -> Any:
+    return pytest.approx(value, abs=1e-5)
+
+
+@pytest.mark.parametrize("by", ["head", "layer", "component"])
+def test_means_come_with_their_standard_errors(changed: lw.Session, by: Any) -> None:
+    page = Page(changed)
+    plain = changed.with_interventions([])
+    before = lw.analysis.attribution(plain, by, per_prompt=True).values
+    after = lw.analysis.attribution(changed, by, per_prompt=True).values
+    result = page.ask("attribution", by=by, scope="mean", prompt=0)
+    name = {"head": "L1H2", "layer": "L1", "component": "L1.attn"}[by]
+    index = {"head": (1, 2), "layer": (1,), "component": (4,)}[by]
+    row = next(r for r in result["rows"] if r["component"] == name)
+
+    def sem(values: Any) -> float:
+        return float(values.std(ddof=1) / np.sqrt(len(values)))
+
+    old, new = (values[(slice(None), *index)] for values in (before, after))
+    assert row["current"] == _close(float(new.mean()))
+    assert row["baseline_sem"] == _close(sem(old))
+    assert row["current_sem"] == _close(sem(new))
+    assert row["change_sem"] == _close(sem(new - old))
+    totals = changed.current.numpy()
+    assert result["total"]["current_sem"] == _close(sem(totals))
+    assert result["n_read"] == 2
+    one = page.ask("attribution", by=by, scope="selected", prompt=1)
+    assert {r["current_sem"] for r in one["rows"]} == {None}
+
+
+def test_rows_read_at_a_position_sum_to_the_logits_there(changed: lw.Session) -> None:
+    page = Page(changed)
+    logits = changed.run().logits
+    expected = [float(logits[row, 2, a] - logits[row, 2, b]) for row, (a, b) in
+                enumerate([(30, 31), (32, 33)])]  # fmt: skip
+    for scope, total in (("mean", np.mean(expected)), ("selected", expected[1])):
+        result = page.ask("attribution", by="head", scope=scope, prompt=1, pos=2)
+        assert sum(r["current"] for r in result["rows"]) == pytest.approx(total, abs=1e-4)
+        assert result["total"]["current"] == pytest.approx(total, abs=1e-4)
+        assert result["definition"].endswith("at position 2.")
+    far = page.ask("attribution", by="head", scope="mean", prompt=0, pos=6)
+    assert (far["n_read"], far["total"]["current_sem"]) == (1, None)
+    error = page.error("attribution", by="head", scope="selected", prompt=1, pos=6)
+    assert "pos=6" in error["message"]
+    assert "prompt 1" in error["message"]
+
+
+@pytest.mark.parametrize("pos", [None, 3])
+def test_head_sources_are_those_of_the_analysis(changed: lw.Session, pos: int | None) -> None:
+    page = Page(changed)
+    result = page.ask("head_sources", prompt=1, layer=1, head=2, pos=pos)
+    plain = changed.with_interventions([])
+    for field, session in (("baseline", plain), ("current", changed)):
+        sources = lw.analysis.attribution_by_source(session, "L1H2", pos=pos).values[1, :5]
+        np.testing.assert_allclose(page.array(result, field), sources, atol=1e-6)
+        heads = lw.analysis.attribution(session, pos=pos, per_prompt=True)
+        assert result[f"{field}_total"] == _close(float(heads.sel(prompt=1, layer=1, head=2)))
+    assert result["rest"] == pytest.approx(0.0, abs=1e-5)
+    assert [t["text"] for t in result["tokens"]] == ["<bos>", "w11", "w12", "w13", "w14"]
+    assert "L1H2" in result["definition"]
+    assert "no head L1H9" in page.error("head_sources", prompt=1, layer=1, head=9)["message"]
+
+
+@pytest.mark.parametrize("scope", ["mean", "selected"])
+def test_neurons_are_the_largest_and_complete_the_mlp(changed: lw.Session, scope: str) -> None:
+    page = Page(changed)
+    result = page.ask("mlp_neurons", layer=1, scope=scope, prompt=1, k=7)
+    values = {}
+    for field, session in (("baseline", changed.with_interventions([])), ("current", changed)):
+        each = lw.analysis.attribution(session, "neuron", layer=1, per_prompt=True).values
+        values[field] = each.mean(axis=0) if scope == "mean" else each[1]
+        mlp = lw.analysis.attribution(session, "component", per_prompt=True).sel(component="L1.mlp")
+        whole = float(mlp.mean() if scope == "mean" else mlp[1])
+        parts = [*result["rows"], result["others"], result["bias"]]
+        assert sum(p[field] for p in parts) == pytest.approx(whole, abs=1e-4)
+        assert result["total"][field] == _close(whole)
+        for row in result["rows"]:
+            assert row[field] == _close(float(values[field][row["neuron"]]))
+    size = np.maximum(abs(values["baseline"]), abs(values["current"]))
+    assert [r["neuron"] for r in result["rows"]] == np.argsort(-size)[:7].tolist()
+    assert result["n_neurons"] == 128
+    post = changed.run().activation("blocks.1.mlp.hook_post")
+    ends = post[[0, 1], changed.positions]
+    expected = ends.mean(dim=0) if scope == "mean" else ends[1]
+    first = result["rows"][0]
+    assert first["activation"] == _close(float(expected[first["neuron"]]))
+    assert (first["current_sem"] is None) is (scope == "selected")
+
+
+def test_questions_about_neurons_that_cannot_be_answered_are_errors() -> None:
+    args = {"scope": "mean", "prompt": 0, "k": 5}
+    for name, says in (("mixtral", "mixture of experts"), ("attn_only", "has no MLP")):
+        page = Page(lw.Session(tiny(name), PROMPTS, answers=ANSWERS))
+        assert says in page.error("mlp_neurons", layer=0, **args)["message"]
+    page = Page(lw.Session(tiny("gpt2"), PROMPTS, answers=ANSWERS))
+    assert "k=0" in page.error("mlp_neurons", layer=0, **{**args, "k": 0})["message"]
+    assert "layer=5" in page.error("mlp_neurons", layer=5, **args)["message"]
+
+
+@pytest.mark.parametrize("mode", ["pattern", "value", "scores"])
+@pytest.mark.parametrize("which", ["current", "difference"])
+def test_modes_of_attention_are_those_of_the_analysis(
+    changed: lw.Session, mode: Any, which: Any
+) -> None:
+    page, prompt = Page(changed), {"prompt": 1, "which": which, "attention_mode": mode}
+    expected = attention_patterns(changed, which, 1, mode=mode).values
+    result = page.ask("patterns", **prompt)
+    got = page.array(result, "patterns")
+    signed = which == "difference" or mode == "scores"
+    if signed:
+        got[got < -127.5 * result["patterns"]["scale"]] = np.nan
+    tolerance = np.nanmax(abs(expected)) / (254 if signed else 510)
+    np.testing.assert_allclose(got, expected, atol=tolerance + 1e-6)
+    assert result["units"]
+    assert result["definition"].startswith("Attention")
+    for average in ("none", "layer", "all"):
+        head = page.ask("pattern", layer=1, head=2, head_average=average, **prompt)
+        values = attention_patterns(changed, which, 1, mode=mode, average=average).values  # type: ignore[arg-type]
+        one = {"none": lambda v: v[1, 2], "layer": lambda v: v[1], "all": lambda v: v}[average]
+        np.testing.assert_allclose(page.array(head, "pattern"), one(values), atol=1e-6)
+        assert (head["attention_mode"], head["head_average"]) == (mode, average)
+        lines = page.ask(
+            "pattern_lines", layer=1, head=2, head_average=average, query_pos=3, key_pos=1, **prompt
+        )
+        np.testing.assert_allclose(page.array(lines, "row"), one(values)[3], atol=1e-6)
+
+
+def test_a_model_without_scores_answers_with_an_error() -> None:
+    page = Page(lw.Session(tiny("native"), PROMPTS))
+    error = page.error("patterns", prompt=0, which="current", attention_mode="scores")
+    assert "pattern only" in error["message"]
+    assert "mode='pattern'" in error["hint"]
+
+
+@pytest.mark.parametrize("mode", ["value", "scores"])
+@pytest.mark.parametrize("which", ["current", "difference"])
+@pytest.mark.parametrize("name", ["wide", "long"])
+def test_all_modes_of_a_large_session_fit(
+    mode: str, which: str, name: str, request: pytest.FixtureRequest
+) -> None:
+    page = Page(request.getfixturevalue(name))
+    sheet = page.ask("patterns", prompt=0, which=which, attention_mode=mode)
+    assert page.size(sheet) <= MAX_REPLY_BYTES
+    for average in ("none", "all"):
+        place = {"layer": 0, "head": 1, "head_average": average}
+        one = page.ask("pattern", prompt=0, which=which, attention_mode=mode, **place)
+        assert page.size(one) <= MAX_REPLY_BYTES
+
+
+def test_pooled_scores_are_absent_only_where_every_cell_is(wide: lw.Session) -> None:
+    page = Page(wide)
+    result = page.ask("patterns", prompt=0, which="current", attention_mode="scores")
+    pool = result["pool"]
+    assert pool > 1
+    values = page.array(result, "patterns")
+    absent = values < -127.5 * result["patterns"]["scale"]
+    side = values.shape[-1]
+    for query in range(side):
+        for key in range(side):
+            # The block's lower left corner is the last to be masked.
+            last = min((query + 1) * pool, 64) - 1
+            assert bool(absent[0, 0, query, key]) is (key * pool > last)
+
+
+def test_accuracy_counts_all_prompts_before_and_after(changed: lw.Session) -> None:
+    result = Page(changed).ask("token_stats", prompt=0)
+    now = lw.analysis.token_accuracy(changed).attrs
+    before = lw.analysis.token_accuracy(changed.with_interventions([])).attrs
+    assert result["accuracy"] == {
+        "hits": now["hits"],
+        "baseline_hits": before["hits"],
+        "tokens": now["tokens"],
+    }
+
+
+def test_both_tokenizations_are_those_of_the_analysis(changed: lw.Session) -> None:
+    page = Page(changed)
+    table = lw.analysis.compare_bos(changed, 1)
+    result = page.ask("compare_bos", prompt=1)
+    np.testing.assert_allclose(page.array(result, "loss"), table["loss"], atol=1e-6)
+    np.testing.assert_array_equal(page.array(result, "rank"), table["rank"])
+    assert [t["text"] for t in result["tokens"]] == ["<bos>", "w11", "w12", "w13", "w14"]
+    assert result["own"] == "with"
+    assert page.ask("tokens", prompt=1)["bos"] is True
+    without = lw.Session(tiny("gpt2"), PROMPTS, corrupted=CORRUPTED, prepend_bos=False)
+    assert Page(without).ask("tokens", prompt=1)["bos"] is False
+    assert Page(without).ask("compare_bos", prompt=1)["own"] == "without"
