@@ -31,7 +31,7 @@ UNITS: dict[Mode, str] = {
     "scores": "score",
 }
 DEFINITIONS: dict[Mode, str] = {
-    "pattern": "attention weight",
+    "pattern": "attention weight after the softmax",
     "value": "attention weight times the norm of the key token's value vector",
     "scores": "attention score before the softmax, masked entries absent",
 }

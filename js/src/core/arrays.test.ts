@@ -26,9 +26,9 @@ describe("decode", () => {
   });
 
   it("scales uint8 and int8", () => {
-    const view = new DataView(Uint8Array.of(0, 128, 255).buffer);
+    const view = new DataView(Uint8Array.of(0, 129, 255).buffer);
     expect(decode(ref("uint8", [3], 1 / 255), [view]).data[2]).toBe(1);
-    expect([...decode(ref("int8", [3], 0.5, 1), [view]).data]).toEqual([1, -63, 0.5]);
+    expect([...decode(ref("int8", [3], 0.5, 1), [view]).data]).toEqual([1, -62.5, 0.5]);
   });
 
   it("reads little-endian int32", () => {

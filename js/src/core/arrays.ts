@@ -8,7 +8,7 @@ export interface NumArray {
 
 const BYTES = { uint8: 1, int8: 1, int32: 4, float32: 4 } as const;
 
-/** What the reference describes: value = raw * scale + offset. Throws when the buffer is missing or short. */
+/** What the reference describes: value = raw * scale + offset, int8 -128 being NaN. Throws when the buffer is missing or short. */
 export function decode(ref: ArrayRef, buffers: readonly DataView[]): NumArray {
   const view = buffers[ref.buffer];
   const size = ref.shape.reduce((product, length) => product * length, 1);
@@ -30,6 +30,7 @@ function readNumbers(ref: ArrayRef, view: DataView, size: number): Float32Array 
   for (let i = 0; i < size; i++) {
     const raw = readRaw(ref.dtype, view, i);
     data[i] = plain ? raw : raw * scale + offset;
+    if (ref.dtype === "int8" && raw === -128) data[i] = Number.NaN;
   }
   return data;
 }

@@ -11,15 +11,26 @@ import { MockModel } from "./model.js";
 
 const OPTIONS = {
   token: { color: "loss" },
-  attention: { show: "current", token_mode: "from", kind: "zero" },
-  attribution: { by: "head", scope: "mean", kind: "zero" },
+  attention: {
+    show: "current",
+    token_mode: "from",
+    attention_mode: "pattern",
+    head_average: "none",
+    skip_bos: false,
+    kind: "zero",
+  },
+  attribution: { by: "head", scope: "mean", read_at: "metric", kind: "zero" },
   ablation: { kind: "zero", values: "attribution", scope: "mean" },
   explorer: {
     show: "current",
     token_mode: "from",
+    attention_mode: "pattern",
+    head_average: "none",
+    skip_bos: false,
     color: "loss",
     by: "head",
     scope: "mean",
+    read_at: "metric",
     kind: "zero",
     values: "attribution",
   },

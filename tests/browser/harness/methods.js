@@ -35,8 +35,12 @@ function components(kernel, by) {
       layer,
       head,
       ablatable,
-      baseline: effect(component, scale),
-      current: currentEffect(kernel, component, layer ?? -1, scale),
+      ...effectNumbers(
+        kernel,
+        component,
+        effect(component, scale),
+        currentEffect(kernel, component, layer ?? -1, scale),
+      ),
     });
   for (let l = 0; l < n_layers; l++) {
     for (let h = 0; h < n_heads; h++) add(`L${l}H${h}`, l, h, true);
@@ -55,8 +59,23 @@ function components(kernel, by) {
       ablatable: true,
       baseline: sum("baseline"),
       current: sum("current"),
+      baseline_sem: 0.1,
+      current_sem: 0.1,
+      change_sem: 0.05,
     };
   });
+}
+
+// A mean with standard errors that are a fixed share of it.
+function effectNumbers(kernel, name, baseline, current) {
+  const share = 0.05 + 0.2 * noise("sem", name);
+  return {
+    baseline,
+    current,
+    baseline_sem: share * Math.abs(baseline),
+    current_sem: share * Math.abs(current),
+    change_sem: share * Math.abs(current - baseline),
+  };
 }
 
 function total(kernel, field) {
@@ -86,6 +105,7 @@ function tokens(kernel, { prompt }) {
     corrupted: null,
     tokens,
     answer: { correct: tokensOf([correct.replace(" ", "·")])[0], wrong: tokensOf([wrong.replace(" ", "·")])[0] },
+    bos: kernel.options.bos ?? true,
   };
 }
 
@@ -113,61 +133,95 @@ function tokenStats(kernel, { prompt }, array) {
     baseline_loss: array(base, [n]),
     prob: array(prob, [n]),
     rank: array(rank, [n]),
+    baseline_rank: array(base.map((value) => (value < 1.2 ? 0 : Math.round(value * value))), [n]),
+    accuracy: { hits: 33 - kernel.ablated.length, baseline_hits: 33, tokens: 111 },
     top_probs: array(probs, [n, k]),
     top_tokens: top,
   };
 }
 
-function values(kernel, { prompt, which, layer, head }) {
+// As the kernel's modes: weights, weights times a norm, or their logarithms with the future masked.
+function ofMode(mode, one, n, layer, head) {
+  if (mode === "value") return one.map((value, i) => value * (i % n === 0 ? 0.1 : 1 + noise("norm", layer, head, i % n)));
+  if (mode !== "scores") return one;
+  return one.map((value, i) => (i % n > Math.floor(i / n) ? Number.NaN : Math.log(value + 1e-4) + 4));
+}
+
+function oneHead(kernel, { prompt, which, layer, head, attention_mode: mode }) {
   const { tokens } = kernel.prompts[prompt];
-  const now = pattern(layer, head, tokens, damage(kernel, layer, head, which));
+  const n = tokens.length;
+  const now = ofMode(mode, pattern(layer, head, tokens, damage(kernel, layer, head, which)), n, layer, head);
   if (which !== "difference") return now;
-  const before = pattern(layer, head, tokens, 0);
+  const before = ofMode(mode, pattern(layer, head, tokens, 0), n, layer, head);
   return now.map((value, i) => value - before[i]);
 }
 
-function patterns(kernel, { prompt, which }, array) {
+function values(kernel, args) {
+  const { n_layers, n_heads } = kernel.info;
+  const average = args.head_average ?? "none";
+  if (average === "none") return oneHead(kernel, args);
+  const layers = average === "layer" ? [args.layer] : Array.from({ length: n_layers }, (_, layer) => layer);
+  const all = layers.flatMap((layer) =>
+    Array.from({ length: n_heads }, (_, head) => oneHead(kernel, { ...args, layer, head })),
+  );
+  return all[0].map((_, i) => all.reduce((sum, one) => sum + one[i], 0) / all.length);
+}
+
+const DEFINITIONS = {
+  pattern: "Attention weight after the softmax.",
+  value: "Attention weight times the norm of the key token's value vector.",
+  scores: "Attention score before the softmax, masked entries absent.",
+};
+
+function patterns(kernel, { prompt, which, attention_mode: mode = "pattern" }, array) {
   const { n_layers, n_heads } = kernel.info;
   const n = kernel.prompts[prompt].tokens.length;
-  const bytes = which === "difference" ? 4 : 1;
+  const wide = which === "difference" || mode !== "pattern";
+  const bytes = wide ? 4 : 1;
   let pool = 1;
   while (n_layers * n_heads * Math.ceil(n / pool) ** 2 * bytes > MAX_BYTES) pool++;
   const m = Math.ceil(n / pool);
-  const all = new Float32Array(n_layers * n_heads * m * m);
+  const all = new Float32Array(n_layers * n_heads * m * m).fill(mode === "scores" ? Number.NaN : 0);
   for (let layer = 0; layer < n_layers; layer++) {
     for (let head = 0; head < n_heads; head++) {
-      const one = values(kernel, { prompt, which, layer, head });
+      const one = oneHead(kernel, { prompt, which, layer, head, attention_mode: mode });
       const start = (layer * n_heads + head) * m * m;
       for (let q = 0; q < n; q++) {
         for (let k = 0; k < n; k++) {
           const to = start + Math.floor(q / pool) * m + Math.floor(k / pool);
           const value = one[q * n + k];
-          if (Math.abs(value) > Math.abs(all[to])) all[to] = value;
+          if (Number.isNaN(all[to]) || Math.abs(value) > Math.abs(all[to])) all[to] = value;
         }
       }
     }
   }
-  const how = which === "difference" ? "float32" : "uint8";
   return {
     summary: summary(kernel),
     tokens: tokens(kernel, { prompt }),
-    patterns: array(all, [n_layers, n_heads, m, m], how),
+    patterns: array(all, [n_layers, n_heads, m, m], wide ? "float32" : "uint8"),
     pool,
+    which,
+    attention_mode: mode,
+    units: "attention weight",
+    definition: DEFINITIONS[mode],
   };
 }
 
 function onePattern(kernel, args, array) {
-  const { prompt, layer, head, which } = args;
+  const { prompt, layer, head, which, attention_mode = "pattern", head_average = "none" } = args;
   const n = kernel.prompts[prompt].tokens.length;
   const exact = n * n * 4 <= MAX_BYTES;
-  const how = exact || which === "difference" ? "float32" : "uint8";
+  const how = exact || which === "difference" || attention_mode !== "pattern" ? "float32" : "uint8";
   return {
     summary: summary(kernel),
     prompt,
     layer,
     head,
     which,
+    attention_mode,
+    head_average,
     exact,
+    pool: 1,
     pattern: array(values(kernel, args), [n, n], how),
   };
 }
@@ -182,8 +236,9 @@ function patternLines(kernel, args, array) {
   };
 }
 
-function attribution(kernel, { by }) {
-  const rows = components(kernel, by);
+function attribution(kernel, { by, scope, pos = null }) {
+  const rows = components(kernel, by).map((row) => at(scope, pos, row));
+  const sum = (field) => rows.reduce((total, row) => total + row[field], 0);
   return {
     summary: summary(kernel),
     rows,
@@ -192,11 +247,85 @@ function attribution(kernel, { by }) {
       layer: null,
       head: null,
       ablatable: false,
-      baseline: rows.reduce((sum, row) => sum + row.baseline, 0),
-      current: rows.reduce((sum, row) => sum + row.current, 0),
+      ...at(scope, null, effectNumbers(kernel, "total", sum("baseline"), sum("current"))),
     },
     units: "logits",
-    definition: "Direct effect of each component on the logit difference, through the final norm.",
+    definition: `Direct effect on the logit difference, ${pos === null ? "at the last position" : `at position ${pos}`}.`,
+    n_read: kernel.prompts.length,
+  };
+}
+
+// Numbers as read at a position; those of one prompt have no standard error.
+function at(scope, pos, row) {
+  const factor = pos === null ? 1 : noise("read", pos);
+  const one = scope === "mean" ? {} : { baseline_sem: null, current_sem: null, change_sem: null };
+  return { ...row, baseline: row.baseline * factor, current: row.current * factor, ...one };
+}
+
+function headSources(kernel, { prompt, layer, head, pos = null }, array) {
+  const { tokens } = kernel.prompts[prompt];
+  const n = tokens.length;
+  const scale = 1.6 / Math.sqrt(kernel.info.n_layers);
+  const name = `L${layer}H${head}`;
+  const { baseline, current } = at("selected", pos, {
+    baseline: effect(name, scale),
+    current: currentEffect(kernel, name, layer, scale),
+  });
+  const query = pos ?? n - 1;
+  const row = pattern(layer, head, tokens, 0).slice(query * n, (query + 1) * n);
+  const total = row.reduce((sum, value) => sum + value, 0);
+  return {
+    summary: summary(kernel),
+    tokens,
+    baseline: array(row.map((value) => (baseline * value) / total), [n]),
+    current: array(row.map((value) => (current * value) / total), [n]),
+    baseline_total: baseline,
+    current_total: current,
+    rest: 0,
+    units: "logits",
+    definition: `Direct effect of ${name}, by the token whose value carried it.`,
+  };
+}
+
+function mlpNeurons(kernel, { layer, scope, k, pos = null }) {
+  const scale = 1.6 / Math.sqrt(kernel.info.n_layers);
+  const name = `L${layer}.mlp`;
+  const numbers = (label, share) =>
+    at(scope, pos, effectNumbers(kernel, label, share * effect(name, scale), share * currentEffect(kernel, name, layer, scale)));
+  const rows = Array.from({ length: k }, (_, i) => ({
+    neuron: Math.floor(3072 * noise("neuron", layer, i)),
+    activation: 3 * noise("activation", layer, i),
+    ...numbers(`neuron ${i}`, (i % 3 === 2 ? -0.3 : 0.5) * 0.8 ** i),
+  }));
+  return {
+    summary: summary(kernel),
+    layer,
+    rows,
+    others: numbers("others", 0.2),
+    bias: numbers("bias", 0.05),
+    total: numbers(name, 1),
+    n_neurons: 3072,
+    units: "logits",
+    definition: "Direct effect on the logit difference: activation times what the neuron writes.",
+  };
+}
+
+function compareBos(kernel, { prompt }, array) {
+  const known = tokens(kernel, { prompt });
+  const n = known.tokens.length;
+  const loss = (bos) =>
+    known.tokens.map((token, i) =>
+      i === n - 1 || (bos === "without" && i === 0) ? Number.NaN : 6 * noise("loss", token.text, i % 29) ** 2 + (bos === "without" ? 0.8 / i : 0),
+    );
+  const [first, second] = [loss("with"), loss("without")];
+  const rank = (value) => (Number.isNaN(value) ? -1 : value < 1.2 ? 0 : Math.round(value * value));
+  return {
+    summary: summary(kernel),
+    prompt,
+    tokens: known.tokens,
+    own: known.bos ? "with" : "without",
+    loss: array([...first, ...second], [2, n]),
+    rank: array([...first, ...second].map(rank), [2, n]),
   };
 }
 
@@ -252,6 +381,9 @@ const HANDLERS = {
   pattern: onePattern,
   pattern_lines: patternLines,
   attribution,
+  head_sources: headSources,
+  mlp_neurons: mlpNeurons,
+  compare_bos: compareBos,
   ablation_grid: ablationGrid,
   effects,
   code: (kernel) => ({ code: `# hooks for ${kernel.ablated.join(", ") || "nothing"}\n` }),

@@ -1,12 +1,14 @@
 import type { JSX } from "preact";
 import type { Ramp } from "../../core/canvas";
+import { flush } from "../../core/flush";
 import { headLabel } from "../../core/format";
 import type { ViewHandle } from "../../core/handle";
-import type { HeadRef } from "../../core/session";
+import type { HeadRef, ViewSession } from "../../core/session";
 import { Button, ColorBar, Segmented } from "../../core/ui";
 import { CardHead } from "../../core/view";
-import type { Options, TokenInfo } from "../../generated/protocol";
+import type { TokenInfo } from "../../generated/protocol";
 import { useTexts } from "./data";
+import { averageWords, isSigned, type Kind, shownName, unitOf } from "./kind";
 import { useExactCell } from "./lines";
 import type { Picture } from "./picture";
 import { PatternPlot } from "./plot";
@@ -20,10 +22,30 @@ const SHOW = [
   { value: "difference", label: "difference", title: "current minus baseline" },
 ] as const;
 
+const MODES = [
+  { value: "pattern", label: "weights", title: "attention after the softmax" },
+  {
+    value: "value",
+    label: "× value",
+    title: "weights times the norm of the value vector that they carry",
+  },
+  { value: "scores", label: "scores", title: "before the softmax" },
+] as const;
+
+const AVERAGES = [
+  { value: "none", label: "head" },
+  { value: "layer", label: "layer mean", title: "mean over the heads of the layer" },
+  { value: "all", label: "all heads", title: "mean over all heads of all layers" },
+] as const;
+
 interface PatternCardProps {
   view: ViewHandle;
   state: AttentionState;
-  which: Options["show"];
+  kind: Kind;
+  skipBos: boolean;
+  hasBos: boolean;
+  /** What the numbers are, in one sentence. */
+  definition: string;
   ramp: Ramp;
   head: HeadRef;
   isPreview: boolean;
@@ -36,31 +58,32 @@ interface PatternCardProps {
 
 /** One head large, or two beside each other, with the scale and the weight under the cursor. */
 export function PatternCard(props: PatternCardProps): JSX.Element {
-  const { view, state, which, ramp, head, isPreview, picture, compared, tokens, prompt } = props;
+  const { view, state, kind, skipBos, ramp, head, isPreview, picture, compared } = props;
+  const { tokens, prompt } = props;
   const { session } = view;
   const texts = useTexts(tokens);
   const option = session.option("show");
   const solo = state.solo.value;
   const maxSide = solo ? 780 : 620;
-  const common = { view, state, which, ramp, tokens: texts, maxSide };
+  const common = { view, state, kind, skipBos, ramp, tokens: texts, maxSide };
+  const name = averageWords(kind.average, shownName(head, kind.average));
   const badge = isPreview ? "preview" : state.locked.value ? "locked" : "";
 
   const hover = state.hover.value;
   const { query_pos, key_pos } = session.selection.value;
   const at = hover ?? { q: query_pos, k: key_pos };
-  const main = useExactCell(view, "lines", head, prompt, which, picture, at, isPreview);
+  const main = useExactCell(view, "lines", head, prompt, kind, picture, at, isPreview);
   const second = useExactCell(
     view,
     "lines2",
     compared,
     prompt,
-    which,
+    kind,
     props.comparedPicture,
     at,
     false,
   );
-  const difference = which === "difference";
-  const readout = { tokens: texts, at, difference };
+  const readout = { tokens: texts, at, kind };
   return (
     <section class="lw-card lw-pattern-card" data-preview={isPreview}>
       <CardHead
@@ -68,7 +91,7 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
         quiet
         title={
           <>
-            <span class="lw-mono">{headLabel(head.layer, head.head)}</span>
+            <span class={kind.average === "none" ? "lw-mono" : ""}>{name}</span>
             {compared && (
               <span class="lw-muted"> and {headLabel(compared.layer, compared.head)}</span>
             )}
@@ -92,7 +115,7 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
             <Segmented
               label="show"
               options={SHOW}
-              value={which}
+              value={option.value}
               onChange={(value) => {
                 option.value = value;
               }}
@@ -101,6 +124,7 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
         }
       />
       <div class="lw-body">
+        <Modes session={session} hasBos={props.hasBos} />
         <div class="lw-plots">
           <PatternPlot {...common} head={head} picture={picture} named={compared !== null} />
           {compared && (
@@ -109,10 +133,10 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
         </div>
         <footer class="lw-pattern-foot">
           <ColorBar
-            lo={difference ? -ramp.hi : 0}
+            lo={isSigned(kind) ? -ramp.hi : 0}
             hi={ramp.hi}
-            unit={difference ? "Δ attention" : "attention"}
-            scale={difference ? "diverging" : "sequential"}
+            unit={unitOf(kind)}
+            scale={isSigned(kind) ? "diverging" : "sequential"}
           />
           <span class="lw-readouts">
             <Readout
@@ -131,8 +155,56 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
             )}
           </span>
         </footer>
+        <p class="lw-muted lw-pattern-note">
+          {props.definition}
+          {skipBos && " BOS has no colour; each head has a scale of its own."}
+        </p>
       </div>
     </section>
+  );
+}
+
+function Modes({ session, hasBos }: { session: ViewSession; hasBos: boolean }): JSX.Element {
+  const mode = session.option("attention_mode");
+  const average = session.option("head_average");
+  const skip = session.option("skip_bos");
+  return (
+    <div class="lw-pattern-modes">
+      <Segmented
+        label="what is shown of attention"
+        options={MODES}
+        value={mode.value}
+        onChange={(value) => {
+          mode.value = value;
+        }}
+      />
+      <Segmented
+        label="average"
+        options={AVERAGES}
+        value={average.value}
+        onChange={(value) => {
+          average.value = value;
+        }}
+      />
+      <label
+        class="lw-pattern-bos"
+        title={hasBos ? "leave BOS out of the colours" : "this prompt has no BOS"}
+      >
+        <input
+          type="checkbox"
+          aria-label="leave BOS out of the colours"
+          disabled={!hasBos}
+          checked={skip.value && hasBos}
+          onChange={(event) => {
+            const { checked } = event.currentTarget;
+            flush(() => {
+              skip.value = checked;
+            });
+          }}
+        />
+        without BOS
+      </label>
+    </div>
   );
 }
 

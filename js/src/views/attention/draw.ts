@@ -1,6 +1,7 @@
 import { type NumArray, part } from "../../core/arrays";
 import { colorize, drawCells, type Ramp } from "../../core/canvas";
 import { cssOf } from "../../core/color";
+import type { HeadRef } from "../../core/session";
 import type { Theme } from "../../core/theme";
 import {
   type Cell,
@@ -11,6 +12,7 @@ import {
   poolMax,
   type Zoom,
 } from "./layout";
+import { coloured } from "./scale";
 
 export const LONGEST_NAME = 14;
 const FONT_SIZE = 11;
@@ -18,7 +20,8 @@ const FONT_SIZE = 11;
 /** All heads in one image at cell resolution, pooled to the pixels a thumbnail has. */
 export function thumbnailSheet(
   patterns: NumArray,
-  ramp: Ramp,
+  skipBos: boolean,
+  rampOf: (head: HeadRef) => Ramp,
   pixelsPerThumbnail: number,
 ): { image: HTMLCanvasElement; size: number } | null {
   const [layers = 0, heads = 0, n = 0] = patterns.shape;
@@ -33,8 +36,9 @@ export function thumbnailSheet(
   const tile = context.createImageData(size, size);
   for (let layer = 0; layer < layers; layer++) {
     for (let head = 0; head < heads; head++) {
-      const values = poolMax(part(patterns, layer, head).data, n, factor);
-      colorize(values, size, size, ramp, tile.data);
+      const shown = coloured(part(patterns, layer, head), skipBos);
+      const values = poolMax(shown, n, factor);
+      colorize(values, size, size, rampOf({ layer, head }), tile.data);
       context.putImageData(tile, head * size, layer * size);
     }
   }
@@ -67,6 +71,8 @@ export interface Marks {
   /** Under the mouse or the keyboard's cursor; one of the two may be open for a whole row or column. */
   hover: { q: number | null; k: number | null } | null;
   locked: { q: number | null; k: number | null };
+  /** Cells with a thin outline of their own. */
+  outlined: readonly Cell[];
 }
 
 export interface PlotPicture {
@@ -91,6 +97,9 @@ export function drawPlot(
   const pixels = side / zoom.span;
   if (picture) {
     const { image, pool } = picture;
+    // Shows through where there is no value: a masked score, or BOS left out.
+    context.fillStyle = faint(theme, 0.07);
+    context.fillRect(left, 0, side, side);
     context.save();
     context.beginPath();
     context.rect(left, 0, side, side);
@@ -109,6 +118,7 @@ export function drawPlot(
     context.restore();
   }
   if (pixels >= 12) drawGaps(context, layout, zoom, pixels, theme);
+  drawOutlined(context, layout, zoom, pixels, marks.outlined, accent);
   frame(context, layout, theme);
   drawNames(context, tokens, layout, zoom, pixels, marks, theme, font, accent);
   drawBands(context, layout, zoom, pixels, marks, accent);
@@ -198,6 +208,32 @@ function drawNames(
   };
   axis(zoom.q0, true, marks.hover?.q ?? null, marks.locked.q);
   axis(zoom.k0, false, marks.hover?.k ?? null, marks.locked.k);
+}
+
+function drawOutlined(
+  context: CanvasRenderingContext2D,
+  { left, side }: PlotLayout,
+  zoom: Zoom,
+  pixels: number,
+  cells: readonly Cell[],
+  accent: string,
+): void {
+  if (cells.length === 0) return;
+  context.save();
+  context.beginPath();
+  context.rect(left, 0, side, side);
+  context.clip();
+  context.strokeStyle = accent;
+  context.lineWidth = 1;
+  // Cells smaller than a line are marked by a line through the middle of each.
+  const inset = pixels >= 5 ? 1 : 0;
+  for (const { q, k } of cells) {
+    const x = left + (k - zoom.k0) * pixels + inset;
+    const y = (q - zoom.q0) * pixels + inset;
+    const size = Math.max(1, pixels - 2 * inset - 1);
+    context.strokeRect(Math.round(x) + 0.5, Math.round(y) + 0.5, size, size);
+  }
+  context.restore();
 }
 
 /** Outlines what is picked: a cell, or a whole row or column when only one side is. */

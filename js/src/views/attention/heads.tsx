@@ -1,14 +1,16 @@
 import type { JSX } from "preact";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { at, type NumArray } from "../../core/arrays";
-import { prepare, type Ramp, usePixelRatio, useSize } from "../../core/canvas";
+import { prepare, usePixelRatio, useSize } from "../../core/canvas";
 import { flush } from "../../core/flush";
-import { headLabel, parseHead, quote, weight } from "../../core/format";
+import { headLabel, parseHead, quote } from "../../core/format";
 import type { ViewHandle } from "../../core/handle";
 import { moveInGrid } from "../../core/keyboard";
 import type { HeadRef } from "../../core/session";
 import { drawThumbnails, thumbnailSheet } from "./draw";
+import { type Kind, valueText } from "./kind";
 import { type GridLayout, gridLayout } from "./layout";
+import type { Scales } from "./scale";
 import { type AttentionState, isAblated, same } from "./state";
 
 export interface HeadGridProps {
@@ -17,7 +19,9 @@ export interface HeadGridProps {
   /** [layer, head, query, key] */
   patterns: NumArray | null;
   pool: number;
-  ramp: Ramp;
+  kind: Kind;
+  skipBos: boolean;
+  scales: Scales;
   tokens: readonly string[];
   compact: boolean;
 }
@@ -27,7 +31,7 @@ const MAX_HEIGHT_COMPACT = 396;
 
 /** Every head as a thumbnail: layers down, heads across. The pictures are one canvas, the cells lie on top. */
 export function HeadGrid(props: HeadGridProps): JSX.Element {
-  const { view, state, patterns, pool, ramp, tokens, compact } = props;
+  const { view, state, patterns, pool, kind, skipBos, scales, tokens, compact } = props;
   const { session } = view;
   const { n_layers: layers, n_heads: heads } = session.info.value;
   const box = useRef<HTMLDivElement>(null);
@@ -58,6 +62,7 @@ export function HeadGrid(props: HeadGridProps): JSX.Element {
       compare={state.compare.value?.layer === layer ? state.compare.value.head : -1}
       ablated={ablatedHeads(session.wishes.ablated.value, layer, heads)}
       values={values}
+      kind={kind}
       q={q}
       k={k}
       pair={pair}
@@ -140,7 +145,7 @@ export function HeadGrid(props: HeadGridProps): JSX.Element {
           if (!(to instanceof Node && event.currentTarget.contains(to))) previewAt(null);
         }}
       >
-        <Pictures layout={layout} layers={layers} heads={heads} patterns={patterns} ramp={ramp} />
+        <Pictures {...{ layout, layers, heads, patterns, skipBos, scales }} />
         {rows}
         <HeadNames heads={heads} every={layout.everyHead} />
       </div>
@@ -153,15 +158,15 @@ function Pictures(props: {
   layers: number;
   heads: number;
   patterns: NumArray | null;
-  ramp: Ramp;
+  skipBos: boolean;
+  scales: Scales;
 }): JSX.Element {
-  const { layout, layers, heads, patterns, ramp } = props;
+  const { layout, layers, heads, patterns, skipBos, scales } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
   const ratio = usePixelRatio();
-  const { scale, hi } = ramp;
   const sheet = useMemo(
-    () => patterns && thumbnailSheet(patterns, { scale, hi }, (layout.cell - 2) * ratio),
-    [patterns, scale, hi, layout.cell, ratio],
+    () => patterns && thumbnailSheet(patterns, skipBos, scales.head, (layout.cell - 2) * ratio),
+    [patterns, skipBos, scales, layout.cell, ratio],
   );
   useLayoutEffect(() => {
     const element = canvas.current;
@@ -194,6 +199,7 @@ interface HeadRowProps {
   /** Heads that are off, as "0,3". */
   ablated: string;
   values: NumArray | null;
+  kind: Kind;
   q: number | null;
   k: number | null;
   pair: string;
@@ -202,7 +208,7 @@ interface HeadRowProps {
 /** One layer. The same props give the same element, which Preact then skips: a click touches two rows of 32. */
 function HeadRow(props: HeadRowProps): JSX.Element {
   const { layer, heads, showName, selected, locked, focus, preview, compare } = props;
-  const { ablated, values, q, k, pair } = props;
+  const { ablated, values, kind, q, k, pair } = props;
   return useMemo(() => {
     const off = new Set(ablated.split(","));
     const cells = Array.from({ length: heads }, (_, head) => {
@@ -222,7 +228,7 @@ function HeadRow(props: HeadRowProps): JSX.Element {
           aria-label={[label, ...state].join(", ")}
           aria-selected={head === selected}
           tabIndex={head === focus ? 0 : -1}
-          title={value === null ? label : `${label}  ${pair}  ${weight(value)}`}
+          title={value === null ? label : `${label}  ${pair}  ${valueText(value, kind)}`}
           data-head={label}
           data-value={value === null ? undefined : String(value)}
           data-ablated={off.has(String(head)) || undefined}
@@ -250,6 +256,7 @@ function HeadRow(props: HeadRowProps): JSX.Element {
     compare,
     ablated,
     values,
+    kind,
     q,
     k,
     pair,

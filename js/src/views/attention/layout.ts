@@ -139,17 +139,21 @@ export function elide(text: string, max: number): string {
   return points.length <= max ? text : `${points.slice(0, max - 1).join("")}…`;
 }
 
-/** The largest magnitude of each `factor` x `factor` block of an n x n array, with its sign. */
+/**
+ * The largest magnitude of each `factor` x `factor` block of an n x n array, with its sign; NaN where
+ * no cell of the block has a value.
+ */
 export function poolMax(values: Float32Array, n: number, factor: number): Float32Array {
   if (factor <= 1) return values;
   const m = Math.ceil(n / factor);
-  const out = new Float32Array(m * m);
+  const out = new Float32Array(m * m).fill(Number.NaN);
   for (let row = 0; row < n; row++) {
     const base = Math.floor(row / factor) * m;
     for (let col = 0; col < n; col++) {
-      const value = values[row * n + col] ?? 0;
+      const value = values[row * n + col] ?? Number.NaN;
       const to = base + Math.floor(col / factor);
-      if (Math.abs(value) > Math.abs(out[to] ?? 0)) out[to] = value;
+      const largest = out[to] ?? Number.NaN;
+      if (Number.isNaN(largest) || Math.abs(value) > Math.abs(largest)) out[to] = value;
     }
   }
   return out;

@@ -3,7 +3,7 @@ import { decode, at as valueAt } from "../../core/arrays";
 import type { ViewHandle } from "../../core/handle";
 import { useResource } from "../../core/resource";
 import type { HeadRef } from "../../core/session";
-import type { Options } from "../../generated/protocol";
+import type { Kind } from "./kind";
 import { type Picture, weightAt } from "./picture";
 import type { Picked } from "./state";
 
@@ -18,7 +18,7 @@ export function useExactCell(
   slot: string,
   head: HeadRef | null,
   prompt: number,
-  which: Options["show"],
+  kind: Kind,
   picture: Picture | null,
   at: Picked,
   isPreview: boolean,
@@ -31,7 +31,17 @@ export function useExactCell(
     view,
     slot,
     "pattern_lines",
-    ask ? { prompt, which, ...head, query_pos: q, key_pos: k } : null,
+    ask
+      ? {
+          prompt,
+          which: kind.which,
+          attention_mode: kind.mode,
+          head_average: kind.average,
+          ...head,
+          query_pos: q,
+          key_pos: k,
+        }
+      : null,
     { quiet: true },
   );
   const { result, buffers, args, stale } = lines;

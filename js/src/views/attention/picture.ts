@@ -1,7 +1,7 @@
 import { at, decode, type NumArray, part } from "../../core/arrays";
 import type { Resource } from "../../core/resource";
 import type { HeadRef } from "../../core/session";
-import type { Options } from "../../generated/protocol";
+import { isSigned, type Kind } from "./kind";
 
 /** The best known numbers of one head's pattern. */
 export interface Picture {
@@ -12,14 +12,26 @@ export interface Picture {
   exact: boolean;
 }
 
-/** The thumbnails' numbers, decoded. */
-export interface Sheet {
+/** The thumbnails' numbers, decoded, and what they are. */
+export interface Sheet extends Pick<Kind, "which" | "mode"> {
+  /** [layer, head, query, key] */
   patterns: NumArray;
   pool: number;
+  definition: string;
+  of(layer: number, head: number): NumArray;
 }
 
 export function readSheet({ result, buffers }: Resource<"patterns">): Sheet | null {
-  return result && { patterns: decode(result.patterns, buffers), pool: result.pool };
+  if (!result) return null;
+  const patterns = decode(result.patterns, buffers);
+  return {
+    patterns,
+    pool: result.pool,
+    which: result.which,
+    mode: result.attention_mode,
+    definition: result.definition,
+    of: (layer, head) => part(patterns, layer, head),
+  };
 }
 
 /**
@@ -29,7 +41,7 @@ export function readSheet({ result, buffers }: Resource<"patterns">): Sheet | nu
 export function pictureOf(
   head: HeadRef,
   prompt: number,
-  which: Options["show"],
+  kind: Kind,
   sheet: Sheet | null,
   reply: { resource: Resource<"pattern">; values: NumArray | null },
 ): Picture | null {
@@ -38,12 +50,40 @@ export function pictureOf(
     args?.layer === head.layer &&
     args.head === head.head &&
     args.prompt === prompt &&
-    args.which === which;
+    args.which === kind.which &&
+    args.attention_mode === kind.mode &&
+    args.head_average === kind.average;
   if (answers && result && reply.values) {
-    return { values: reply.values, pool: 1, exact: result.exact };
+    return { values: reply.values, pool: result.pool, exact: result.exact };
   }
   if (!sheet || head.layer >= (sheet.patterns.shape[0] ?? 0)) return null;
-  return { values: part(sheet.patterns, head.layer, head.head), pool: sheet.pool, exact: false };
+  const values =
+    kind.average === "none" ? sheet.of(head.layer, head.head) : mean(sheet, head, kind);
+  return values && { values, pool: sheet.pool, exact: false };
+}
+
+/** The mean over a layer's heads or over all, of the thumbnails' numbers. */
+function mean(sheet: Sheet, head: HeadRef, kind: Kind): NumArray | null {
+  const [layers = 0, heads = 0, n = 0] = sheet.patterns.shape;
+  // The largest of the means is not the mean of the largest: blocks of signed values tell nothing.
+  if (sheet.pool > 1 && isSigned(kind)) return null;
+  const data = new Float32Array(n * n);
+  const counts = new Float32Array(n * n);
+  for (let layer = 0; layer < layers; layer++) {
+    if (kind.average === "layer" && layer !== head.layer) continue;
+    for (let index = 0; index < heads; index++) {
+      const one = sheet.of(layer, index).data;
+      for (let i = 0; i < data.length; i++) {
+        const value = one[i] ?? Number.NaN;
+        if (Number.isNaN(value)) continue;
+        data[i] = (data[i] ?? 0) + value;
+        counts[i] = (counts[i] ?? 0) + 1;
+      }
+    }
+  }
+  // Without a value anywhere the division gives NaN: absent.
+  for (let i = 0; i < data.length; i++) data[i] = (data[i] ?? 0) / (counts[i] ?? 0);
+  return { shape: [n, n], data };
 }
 
 /** The weight of a cell; NaN when only the largest of its block is known. */

@@ -2,16 +2,16 @@ import type { JSX } from "preact";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { heatmap, prepare, type Ramp, usePixelRatio, useSize } from "../../core/canvas";
 import { flush } from "../../core/flush";
-import { headLabel } from "../../core/format";
 import type { ViewHandle } from "../../core/handle";
 import { moveInGrid } from "../../core/keyboard";
 import type { HeadRef } from "../../core/session";
 import { useTheme } from "../../core/theme";
-import type { Options } from "../../generated/protocol";
 import { drawPlot, nameWidth } from "./draw";
+import { type Kind, NAMES, shownName } from "./kind";
 import { cellAt, plotLayout, poolMax, reveal, wholeView } from "./layout";
 import { type Picture, weightAt } from "./picture";
 import { inWords } from "./readout";
+import { coloured } from "./scale";
 import type { AttentionState } from "./state";
 import { useZoomAndPan } from "./zoom";
 
@@ -19,7 +19,8 @@ export interface PlotProps {
   view: ViewHandle;
   state: AttentionState;
   head: HeadRef;
-  which: Options["show"];
+  kind: Kind;
+  skipBos: boolean;
   picture: Picture | null;
   tokens: readonly string[];
   ramp: Ramp;
@@ -32,7 +33,7 @@ const NO_PICK = { q: null, k: null };
 
 /** One head's pattern, large: queries down, keys across, both named. */
 export function PatternPlot(props: PlotProps): JSX.Element {
-  const { view, state, head, which, picture, tokens, ramp, maxSide, named } = props;
+  const { view, state, head, kind, skipBos, picture, tokens, ramp, maxSide, named } = props;
   const { session } = view;
   const count = tokens.length;
   const box = useRef<HTMLDivElement>(null);
@@ -50,6 +51,7 @@ export function PatternPlot(props: PlotProps): JSX.Element {
   const zoom = held && held.span <= count ? held : wholeView(count);
   const hover = state.hover.value;
   const { query_pos, key_pos } = session.selection.value;
+  const outlined = state.outlined.value;
   const locked = useMemo(() => ({ q: query_pos, k: key_pos }), [query_pos, key_pos]);
   const { scale, hi } = ramp;
   // Where several cells share a pixel of the screen, the strongest is drawn, or lines would vanish.
@@ -59,8 +61,9 @@ export function PatternPlot(props: PlotProps): JSX.Element {
     if (!picture) return null;
     const [n = 0] = picture.values.shape;
     const size = Math.ceil(n / factor);
-    return heatmap(poolMax(picture.values.data, n, factor), size, size, { scale, hi });
-  }, [picture, factor, scale, hi]);
+    const shown = poolMax(coloured(picture.values, skipBos), n, factor);
+    return heatmap(shown, size, size, { scale, hi });
+  }, [picture, factor, scale, hi, skipBos]);
 
   useLayoutEffect(() => {
     const element = canvas.current;
@@ -68,9 +71,23 @@ export function PatternPlot(props: PlotProps): JSX.Element {
     const context = prepare(element, layout.width, layout.height);
     if (!context) return;
     const drawn = image && picture ? { image, pool: picture.pool * factor } : null;
-    const marks = { hover, locked };
+    const marks = { hover, locked, outlined };
     drawPlot(context, drawn, tokens, layout, zoom, marks, theme, font.mono, font.accent);
-  }, [image, picture, factor, tokens, layout, zoom, hover, locked, theme, font, width, ratio]);
+  }, [
+    image,
+    picture,
+    factor,
+    tokens,
+    layout,
+    zoom,
+    hover,
+    locked,
+    outlined,
+    theme,
+    font,
+    width,
+    ratio,
+  ]);
 
   const moved = useZoomAndPan(canvas, state, layout, zoom, count);
   const pointAt = (event: MouseEvent) => {
@@ -108,21 +125,23 @@ export function PatternPlot(props: PlotProps): JSX.Element {
     });
   };
 
-  const label = headLabel(head.layer, head.head);
+  const { which, mode, average } = kind;
+  const label = shownName(head, average);
   const at = hover ?? (query_pos !== null && key_pos !== null ? locked : NO_PICK);
-  const words = inWords(tokens, at, weightAt(picture, at.q ?? -1, at.k ?? -1));
+  const words = inWords(tokens, at, weightAt(picture, at.q ?? -1, at.k ?? -1), kind);
   return (
     <div class="lw-plot" ref={box}>
       {named && <div class="lw-plot-name lw-mono">{label}</div>}
       <div
         class="lw-plot-area"
         role="grid"
-        aria-label={`attention pattern of ${label}, ${which}`}
+        aria-label={`${NAMES[mode]} of ${label}, ${which}`}
         aria-rowcount={count}
         aria-colcount={count}
         tabIndex={0}
         data-lw-pattern={label}
         data-which={which}
+        data-mode={mode}
         data-exact={picture?.exact ?? false}
         data-left={layout.left}
         style={{ width: `${layout.width}px`, height: `${layout.height}px` }}

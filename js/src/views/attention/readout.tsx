@@ -1,15 +1,16 @@
 import type { JSX } from "preact";
-import { quote, signed, weight } from "../../core/format";
+import { quote } from "../../core/format";
+import { type Kind, valueText } from "./kind";
 import { elide } from "./layout";
 import type { Picked } from "./state";
 
 const LONGEST = 16;
 
 /** `“·to” → “·Mary” 0.8713`: what a cell says. */
-export function inWords(tokens: readonly string[], at: Picked, value: number): string {
+export function inWords(tokens: readonly string[], at: Picked, value: number, kind: Kind): string {
   const { q, k } = at;
   if (q === null || k === null) return "";
-  return `${name(tokens, q)} → ${name(tokens, k)} ${weight(value)}`;
+  return `${name(tokens, q)} → ${name(tokens, k)} ${valueText(value, kind)}`;
 }
 
 function name(tokens: readonly string[], at: number): string {
@@ -22,12 +23,12 @@ export function Readout(props: {
   at: Picked | null;
   value: number;
   exact: boolean;
-  difference: boolean;
+  kind: Kind;
   label: string | null;
   /** What to say while there is no cell. */
   hint: string;
 }): JSX.Element {
-  const { tokens, at, value, exact, difference, label, hint } = props;
+  const { tokens, at, value, exact, kind, label, hint } = props;
   if (!at || at.q === null || at.k === null) {
     return (
       <span class="lw-readout lw-muted" data-lw-readout="" aria-live="polite">
@@ -36,7 +37,7 @@ export function Readout(props: {
     );
   }
   const known = !Number.isNaN(value);
-  const text = difference ? signed(value, 4) : weight(value);
+  const text = valueText(value, kind);
   return (
     <span
       class="lw-readout lw-num"

@@ -1,6 +1,6 @@
 import { type Signal, signal } from "@preact/signals";
 import type { HeadRef, ViewSession } from "../../core/session";
-import type { Zoom } from "./layout";
+import type { Cell, Zoom } from "./layout";
 
 /** A cell, or a whole row (`k` null) or column (`q` null). */
 export interface Picked {
@@ -10,6 +10,8 @@ export interface Picked {
 
 /** What belongs to one attention view and never leaves it. */
 export class AttentionState {
+  /** Cells that are drawn with an outline, such as the stripe that a score is the mean of. */
+  readonly outlined: Signal<readonly Cell[]> = signal([]);
   readonly hover: Signal<Picked | null> = signal(null);
   /** While locked, hovering heads does not change the large pattern. */
   readonly locked = signal(false);

@@ -2,11 +2,11 @@ import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import type { Ramp } from "../../core/canvas";
 import { flush } from "../../core/flush";
-import { headLabel, signed, weight } from "../../core/format";
 import type { ViewHandle } from "../../core/handle";
 import type { HeadRef } from "../../core/session";
 import { Segmented, TokenText } from "../../core/ui";
 import type { Options, TokenInfo } from "../../generated/protocol";
+import { averageWords, type Kind, shownName, valueText } from "./kind";
 import { type Picture, weightAt } from "./picture";
 import type { AttentionState } from "./state";
 
@@ -19,7 +19,8 @@ export interface TokenStripProps {
   view: ViewHandle;
   state: AttentionState;
   head: HeadRef;
-  which: Options["show"];
+  kind: Kind;
+  skipBos: boolean;
   picture: Picture | null;
   tokens: readonly TokenInfo[];
   ramp: Ramp;
@@ -27,7 +28,7 @@ export interface TokenStripProps {
 
 /** Token mode: pick a token and see, in the text itself, what it attends to or what attends to it. */
 export function TokenStrip(props: TokenStripProps): JSX.Element {
-  const { view, state, head, which, picture, tokens, ramp } = props;
+  const { view, state, head, kind, skipBos, picture, tokens, ramp } = props;
   const { session } = view;
   const mode = session.option("token_mode");
   const from = mode.value === "from";
@@ -71,8 +72,10 @@ export function TokenStrip(props: TokenStripProps): JSX.Element {
               ? weightAt(picture, picked, pos)
               : weightAt(picture, pos, picked);
         const known = !Number.isNaN(value);
+        const key = from ? pos : picked;
+        const isColoured = known && !(skipBos && key === 0);
         const t = value / (hi || 1);
-        const shown = which === "difference" ? signed(value, 4) : weight(value);
+        const shown = valueText(value, kind);
         return (
           <button
             key={pos}
@@ -85,16 +88,16 @@ export function TokenStrip(props: TokenStripProps): JSX.Element {
             data-other={pos === other || undefined}
             aria-pressed={pos === pickedNow}
             title={known ? `${token.text}  ${shown}` : token.text}
-            style={known ? { background: scale.css(t), color: scale.ink(t) } : undefined}
+            style={isColoured ? { background: scale.css(t), color: scale.ink(t) } : undefined}
           >
             <TokenText text={token.text} />
           </button>
         );
       }),
-    [tokens, picture, picked, pickedNow, other, from, scale, hi, which],
+    [tokens, picture, picked, pickedNow, other, from, scale, hi, kind, skipBos],
   );
 
-  const label = headLabel(head.layer, head.head);
+  const label = averageWords(kind.average, shownName(head, kind.average));
   return (
     <div class="lw-strip">
       <div class="lw-strip-head">

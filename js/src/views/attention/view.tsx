@@ -6,10 +6,11 @@ import { AlertBox } from "../../core/status";
 import { CardHead, Header, type PanelProps, useView, ViewRoot } from "../../core/view";
 import type { TokenInfo } from "../../generated/protocol";
 import { PatternCard } from "./card";
-import { NO_REPLY, usePicture, useRamp, useTexts } from "./data";
+import { NO_REPLY, usePicture, useTexts } from "./data";
 import { HeadGrid } from "./heads";
 import { headsRoom } from "./layout";
 import { pictureOf, readSheet } from "./picture";
+import { useScales } from "./scale";
 import { AttentionState, same } from "./state";
 import { TokenStrip } from "./strip";
 
@@ -23,27 +24,43 @@ export function AttentionPanel(props: PanelProps): JSX.Element {
   const { layer, head, prompt } = session.selection.value;
   const selected = useMemo(() => ({ layer, head }), [layer, head]);
   const which = session.option("show").value;
+  const mode = session.option("attention_mode").value;
+  const average = session.option("head_average").value;
 
-  const patterns = useResource(view, "patterns", "patterns", { prompt, which });
+  const question = { prompt, which, attention_mode: mode };
+  const patterns = useResource(view, "patterns", "patterns", question);
   const sheet = useMemo(() => readSheet(patterns), [patterns.result, patterns.buffers]);
   const tokens = patterns.result?.tokens.tokens ?? NO_TOKENS;
   const texts = useTexts(tokens);
-  const ramp = useRamp(which, sheet);
+  const wanted = useMemo(() => ({ which, mode, average }), [which, mode, average]);
+  // What is on screen, until the answer to a newly chosen mode is there.
+  const kind = useMemo(
+    () => (sheet ? { ...wanted, which: sheet.which, mode: sheet.mode } : wanted),
+    [wanted, sheet?.which, sheet?.mode],
+  );
+  const hasBos = patterns.result?.tokens.bos ?? false;
+  const skipBos = session.option("skip_bos").value && hasBos;
+  const scales = useScales(kind, sheet, skipBos);
 
-  const compared = state.compare.value;
-  const main = usePicture(view, "pattern", selected, prompt, which, sheet);
-  const second = usePicture(view, "compare", compared, prompt, which, sheet);
+  // The average over everything is of no head that could be put beside it.
+  const compared = average === "none" ? state.compare.value : null;
+  const main = usePicture(view, "pattern", selected, prompt, wanted, kind, sheet);
+  const second = usePicture(view, "compare", compared, prompt, wanted, kind, sheet);
 
   const previewed = state.locked.value ? null : session.preview.value;
   const preview = same(previewed, selected) ? null : previewed;
   const shown = preview ?? selected;
   const previewPicture = useMemo(
-    () => preview && pictureOf(preview, prompt, which, sheet, NO_REPLY),
-    [preview, prompt, which, sheet],
+    () => preview && pictureOf(preview, prompt, kind, sheet, NO_REPLY),
+    [preview, prompt, kind, sheet],
   );
   const picture = preview ? previewPicture : main;
 
-  const common = { view, state, which, ramp };
+  const ramp = useMemo(
+    () => scales.plot(picture, compared ? second : null),
+    [scales, picture, compared ? second : null],
+  );
+  const common = { view, state, kind, skipBos };
   return (
     <ViewRoot
       handle={view}
@@ -74,16 +91,20 @@ export function AttentionPanel(props: PanelProps): JSX.Element {
           <div class="lw-body">
             <HeadGrid
               {...common}
+              scales={scales}
               patterns={sheet?.patterns ?? null}
               pool={sheet?.pool ?? 1}
               tokens={texts}
               compact={compact}
             />
-            <TokenStrip {...common} head={shown} picture={picture} tokens={tokens} />
+            <TokenStrip {...common} ramp={ramp} head={shown} picture={picture} tokens={tokens} />
           </div>
         </section>
         <PatternCard
           {...common}
+          ramp={ramp}
+          hasBos={hasBos}
+          definition={sheet?.definition ?? ""}
           head={shown}
           isPreview={preview !== null}
           picture={picture}

@@ -19,6 +19,9 @@ function row(
     head: head ? Number(head[2]) : null,
     baseline,
     current,
+    baseline_sem: null,
+    current_sem: null,
+    change_sem: null,
     ablatable: layer !== null,
   };
 }

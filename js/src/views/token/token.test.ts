@@ -117,6 +117,7 @@ const tokens: TokensResult = {
     { id: 1, text: "a" },
   ],
   answer: null,
+  bos: true,
 };
 
 describe("the editor", () => {
@@ -152,6 +153,8 @@ it("reads the numbers of each position from the reply", () => {
     baseline_loss: array([0.25, Number.NaN]),
     prob: array([0.5, Number.NaN]),
     rank: array([0, 0]),
+    baseline_rank: array([0, 0]),
+    accuracy: { hits: 1, baseline_hits: 1, tokens: 1 },
     top_probs: array([0.75, 0.125, 0.5, 0.25], [2, 2]),
     top_tokens: [texts, texts],
   };
