@@ -16,8 +16,10 @@ from lens_widgets.analysis.circuits import (
 from lens_widgets.analysis.composition import composition_scores
 from lens_widgets.analysis.head_scores import head_scores
 from lens_widgets.analysis.logit_lens import lens_path, logit_lens
+from lens_widgets.analysis.neurons import neuron_activations, top_tokens
 from lens_widgets.analysis.patching import estimate_sweep, patch_sweep, rank_correlation
 from lens_widgets.analysis.patterns import attention_patterns
+from lens_widgets.analysis.score_parts import decompose_scores
 from lens_widgets.analysis.sources import attribution_by_source
 from lens_widgets.analysis.tokens import token_accuracy, token_loss
 
@@ -30,11 +32,13 @@ __all__ = [
     "compare_bos",
     "composition_scores",
     "copy_accuracy",
+    "decompose_scores",
     "estimate_sweep",
     "head_scores",
     "k_composition_circuit",
     "lens_path",
     "logit_lens",
+    "neuron_activations",
     "ov_circuit",
     "patch_sweep",
     "pos_circuit",
@@ -43,5 +47,6 @@ __all__ = [
     "rank_correlation",
     "token_accuracy",
     "token_loss",
+    "top_tokens",
     "v_composition_circuit",
 ]

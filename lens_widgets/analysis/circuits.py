@@ -279,7 +279,7 @@ def copy_counts(
         logits = torch.mm(circuit.left[rows], circuit.right, out=buffer[: len(rows)])
         own = logits.gather(1, rows[:, None])
         best = logits.topk(min(max(ks), n_columns), dim=1).values
-        counts += torch.stack([(own >= best[:, [k - 1]]).sum() for k in ks]).cpu()
+        counts += torch.stack([(own >= best[:, [min(k, n_columns) - 1]]).sum() for k in ks]).cpu()
         yield start + len(rows), counts.tolist()
 
 
