@@ -55,28 +55,26 @@ def test_neurons_follow_the_interventions() -> None:
 def test_top_tokens_are_the_extremes_over_all_prompts() -> None:
     session = lw.Session(tiny("gpt2"), PROMPTS)
     top = lw.analysis.top_tokens(session, 0, 5, k=4)
-    places = []
+    values = {}
     for prompt, tokens in enumerate(rows(session)):
-        values = reference.activation(session.model, tokens, "blocks.0.mlp.hook_post")[:, 5]
-        places += [(float(v), prompt, pos) for pos, v in enumerate(values)]
-    places.sort()
+        found = reference.activation(session.model, tokens, "blocks.0.mlp.hook_post")[:, 5]
+        values.update({(prompt, pos): float(value) for pos, value in enumerate(found)})
+    ordered = sorted(values.values())
+    words = [["<bos>", *prompt.split()] for prompt in PROMPTS]
     for rank in range(4):
-        for end, (value, prompt, pos) in (
-            ("highest", places[-1 - rank]),
-            ("lowest", places[rank]),
-        ):
+        for end, value in (("highest", ordered[-1 - rank]), ("lowest", ordered[rank])):
             cell = top.sel(end=end, rank=rank)
+            place = int(cell.prompt), int(cell.pos)
             assert float(cell) == pytest.approx(value, abs=1e-5)
-            assert (int(cell.prompt), int(cell.pos)) == (prompt, pos)
-    assert str(top.sel(end="highest", rank=0).token.item()) in [*PROMPTS[0].split(),
-                                                                *PROMPTS[1].split(), "<bos>"]  # fmt: skip
+            assert float(cell) == pytest.approx(values[place], abs=1e-5)
+            assert cell.token.item() == words[place[0]][place[1]]
     many = lw.analysis.top_tokens(session, 0, 5, k=50)
-    assert int(many.sel(end="highest").notnull().sum()) == len(places)
+    assert int(many.sel(end="highest").notnull().sum()) == len(values)
 
 
 def test_what_has_no_neurons_or_not_so_many_says_so() -> None:
     for name in WITHOUT:
-        with pytest.raises(InputError, match="neuron|MLP"):
+        with pytest.raises(InputError, match=r"neuron|MLP"):
             lw.analysis.neuron_activations(lw.Session(tiny(name), PROMPTS), 0)
     session = lw.Session(tiny("gpt2"), PROMPTS)
     with pytest.raises(InputError, match=r"neuron=128.*0 to 127"):
