@@ -2,7 +2,17 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { AttributionRow } from "../../generated/protocol";
 import { copyText } from "./clipboard";
 import { toCsv } from "./csv";
-import { bar, barScale, digitsFor, ROW_HEIGHT, rowWindow, scrollToRow, zeroAt } from "./layout";
+import {
+  bar,
+  barScale,
+  digitsFor,
+  ROW_HEIGHT,
+  rowTop,
+  rowWindow,
+  scrollToRow,
+  whisker,
+  zeroAt,
+} from "./layout";
 import { DEFAULT_SORT, inOrder, matches, nextSort, rowChange, sortRows } from "./rows";
 import { targetOf } from "./table";
 
@@ -128,16 +138,16 @@ describe("CSV", () => {
       row("total", 3.5500000000000003, 2),
     );
     expect(text.split("\n")).toEqual([
-      "component,layer,head,baseline,current,change",
-      `L1H4,1,4,${1 / 3},0.1,${0.1 - 1 / 3}`,
-      "L1.mlp,1,,,,",
-      `total,,,3.5500000000000003,2,${2 - 3.5500000000000003}`,
+      "component,layer,head,baseline,current,change,baseline_sem,current_sem,change_sem",
+      `L1H4,1,4,${1 / 3},0.1,${0.1 - 1 / 3},,,`,
+      "L1.mlp,1,,,,,,,",
+      `total,,,3.5500000000000003,2,${2 - 3.5500000000000003},,,`,
       "",
     ]);
   });
 
   it("quotes what would break a field", () => {
-    expect(toCsv([row('a,"b"', 1)], null).split("\n")[1]).toBe('"a,""b""",,,1,1,0');
+    expect(toCsv([row('a,"b"', 1)], null).split("\n")[1]).toBe('"a,""b""",,,1,1,0,,,');
   });
 });
 
@@ -156,6 +166,17 @@ describe("bars", () => {
     expect(barScale([row("L0H0", 5.02, 4.9), row("L0H1", -0.84)])).toEqual({ lo: -1, hi: 6 });
     expect(barScale([row("L0H0", 5.3, 5.8), row("L0H1", -0.9)])).toEqual({ lo: -1, hi: 6 });
     expect(barScale([row("L0H0", 0.031)])).toEqual({ lo: 0, hi: 0.04 });
+  });
+
+  it("have room for the standard errors drawn on them", () => {
+    const wide = barScale([{ ...row("L0H0", 1, 1.9), current_sem: 0.4 }]);
+    expect(wide.hi).toBe(3);
+    expect(whisker(1.5, 0.3, wide)).toEqual({
+      left: expect.closeTo(40),
+      width: expect.closeTo(20),
+    });
+    expect(whisker(1.5, null, wide)).toBeNull();
+    expect(whisker(null, 0.3, wide)).toBeNull();
   });
 
   it("come with digits that suit the scale", () => {
@@ -192,6 +213,23 @@ describe("the window of rows", () => {
       expect(part.end - part.start).toBeLessThan(60);
     }
     expect(seen.size).toBe(1056);
+  });
+
+  it("counts in the height of an opened row, wherever it lies", () => {
+    const whole = 1056 * ROW_HEIGHT + 200;
+    for (const at of [0, 30, 500, 1055]) {
+      const seen = new Set<number>();
+      for (let top = 0; top <= whole; top += 150) {
+        const part = rowWindow(1056, top, 400, { at, height: 200 });
+        const shows = at >= part.start && at < part.end;
+        const inside = (part.end - part.start) * ROW_HEIGHT + (shows ? 200 : 0);
+        expect(part.before + inside + part.after).toBe(whole);
+        for (let i = part.start; i < part.end; i += 1) seen.add(i);
+      }
+      expect(seen.size).toBe(1056);
+    }
+    expect(rowTop(3, { at: 3, height: 200 })).toBe(3 * ROW_HEIGHT);
+    expect(rowTop(4, { at: 3, height: 200 })).toBe(4 * ROW_HEIGHT + 200);
   });
 
   it("scrolls just far enough to show a row between header and total", () => {

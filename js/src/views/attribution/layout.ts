@@ -19,14 +19,20 @@ function roundUp(value: number): number {
 }
 
 /** One scale for all rows, before and after, so that bars can be compared with each other. */
-export function barScale(rows: readonly AttributionRow[]): Scale {
+export function barScale(
+  rows: readonly Pick<AttributionRow, "baseline" | "current" | "current_sem">[],
+): Scale {
   let lo = 0;
   let hi = 0;
-  for (const { baseline, current } of rows) {
-    for (const value of [baseline, current]) {
+  for (const { baseline, current, current_sem } of rows) {
+    const error = current_sem ?? 0;
+    for (const [value, around] of [
+      [baseline, 0],
+      [current, error],
+    ] as const) {
       if (value === null || !Number.isFinite(value)) continue;
-      lo = Math.min(lo, value);
-      hi = Math.max(hi, value);
+      lo = Math.min(lo, value - around);
+      hi = Math.max(hi, value + around);
     }
   }
   return { lo: 0 - roundUp(-lo), hi: roundUp(hi) };
@@ -59,7 +65,20 @@ export function bar(value: number | null, scale: Scale): Bar {
   return { left: value < 0 ? zero - width : zero, width };
 }
 
+/** A standard error around a value, in per cent of the cell; null where there is none to draw. */
+export function whisker(value: number | null, sem: number | null, scale: Scale): Bar | null {
+  const span = scale.hi - scale.lo;
+  if (value === null || sem === null || !(sem > 0) || span <= 0) return null;
+  return { left: ((value - sem - scale.lo) / span) * 100, width: ((2 * sem) / span) * 100 };
+}
+
 export const ROW_HEIGHT = 26;
+
+/** A row that shows more below it, in a height of its own; longer contents scroll inside. */
+export interface Opened {
+  at: number;
+  height: number;
+}
 /** Tables up to this many rows are simply all in the DOM. */
 export const WINDOW_FROM = 300;
 const OVERSCAN = 12;
@@ -71,14 +90,26 @@ export interface Window {
   after: number;
 }
 
+/** The height above a row. */
+export function rowTop(index: number, open: Opened | null): number {
+  return index * ROW_HEIGHT + (open && index > open.at ? open.height : 0);
+}
+
 /** The rows to render for a scroll position, and the empty space that stands for the others. */
-export function rowWindow(count: number, scrollTop: number, viewHeight: number): Window {
+export function rowWindow(
+  count: number,
+  scrollTop: number,
+  viewHeight: number,
+  open: Opened | null = null,
+): Window {
   if (count <= WINDOW_FROM) return { start: 0, end: count, before: 0, after: 0 };
-  const first = Math.floor(Math.max(0, scrollTop) / ROW_HEIGHT) - OVERSCAN;
+  const past = open && scrollTop > rowTop(open.at + 1, open) ? open.height : 0;
+  const first = Math.floor(Math.max(0, scrollTop - past) / ROW_HEIGHT) - OVERSCAN;
   const visible = Math.ceil(viewHeight / ROW_HEIGHT) + 2 * OVERSCAN;
   const start = Math.max(0, Math.min(first, count - visible));
   const end = Math.min(count, start + visible);
-  return { start, end, before: start * ROW_HEIGHT, after: (count - end) * ROW_HEIGHT };
+  const whole = rowTop(count, open);
+  return { start, end, before: rowTop(start, open), after: whole - rowTop(end, open) };
 }
 
 /** The scroll position that brings a row into view, or the present one when it is in view. */
@@ -87,8 +118,9 @@ export function scrollToRow(
   scrollTop: number,
   viewHeight: number,
   covered: { top: number; bottom: number },
+  open: Opened | null = null,
 ): number {
-  const top = index * ROW_HEIGHT;
+  const top = rowTop(index, open);
   const visible = viewHeight - covered.top - covered.bottom;
   if (top < scrollTop) return top;
   if (top + ROW_HEIGHT > scrollTop + visible) return top + ROW_HEIGHT - visible;

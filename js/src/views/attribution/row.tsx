@@ -1,9 +1,10 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
+import { flush } from "../../core/flush";
 import { fixed, signed } from "../../core/format";
 import { Switch } from "../../core/ui";
 import type { AttributionRow } from "../../generated/protocol";
-import { bar, type Scale, zeroAt } from "./layout";
+import { bar, type Scale, whisker, zeroAt } from "./layout";
 import { rowChange } from "./rows";
 
 export interface RowProps {
@@ -16,13 +17,17 @@ export interface RowProps {
   selected: boolean;
   previewed: boolean;
   inTabOrder: boolean;
+  /** Null where the row has nothing to open. */
+  open: boolean | null;
   onToggle: (component: string) => void;
+  onOpen: (component: string) => void;
 }
 
 /** One part of the model: its switch, its effect as bars, and its numbers before and after. */
 export function Row(props: RowProps): JSX.Element {
-  const { row, index, scale, digits, ablated, selected, previewed, inTabOrder, onToggle } = props;
-  const { component, baseline, current, ablatable } = row;
+  const { row, index, scale, digits, ablated, selected, previewed, inTabOrder } = props;
+  const { open, onToggle, onOpen } = props;
+  const { component, baseline, current, baseline_sem, current_sem, change_sem, ablatable } = row;
   const isHead = row.head !== null;
   return useMemo(
     () => (
@@ -31,6 +36,7 @@ export function Row(props: RowProps): JSX.Element {
         role="row"
         aria-rowindex={index}
         aria-selected={isHead ? selected : undefined}
+        aria-expanded={open ?? undefined}
         data-component={component}
         data-head={isHead ? component : undefined}
         data-value={isHead && current !== null ? String(current) : undefined}
@@ -48,16 +54,36 @@ export function Row(props: RowProps): JSX.Element {
           )}
         </span>
         <span role="rowheader" tabIndex={-1} class="lw-mono" data-column="part" title={component}>
-          {component}
+          {open === null ? (
+            component
+          ) : (
+            <button
+              type="button"
+              class="lw-attr-open"
+              tabIndex={-1}
+              aria-expanded={open}
+              aria-label={`what ${component} is made of`}
+              onClick={(event) => {
+                event.stopPropagation();
+                flush(() => onOpen(component));
+              }}
+            >
+              {component}
+              <span class="lw-attr-caret" aria-hidden="true">
+                {open ? "▾" : "▸"}
+              </span>
+            </button>
+          )}
         </span>
-        <Value column="baseline" value={baseline} digits={digits} />
+        <Value column="baseline" value={baseline} sem={baseline_sem} digits={digits} />
         <span role="gridcell" tabIndex={-1} class="lw-attr-bar" aria-hidden="true">
           <span class="lw-attr-zero" style={{ left: `${zeroAt(scale)}%` }} />
           <Fill which="baseline" value={baseline} scale={scale} />
           <Fill which="current" value={current} scale={scale} />
+          <Whisker value={current} sem={current_sem} scale={scale} />
         </span>
-        <Value column="current" value={current} digits={digits} />
-        <Change value={rowChange(row)} digits={digits} />
+        <Value column="current" value={current} sem={current_sem} digits={digits} />
+        <Change value={rowChange(row)} sem={change_sem} digits={digits} />
       </div>
     ),
     // A reply makes new row objects; only those whose numbers differ are rendered again.
@@ -65,7 +91,11 @@ export function Row(props: RowProps): JSX.Element {
       component,
       baseline,
       current,
+      baseline_sem,
+      current_sem,
+      change_sem,
       ablatable,
+      open,
       isHead,
       index,
       scale.lo,
@@ -82,9 +112,10 @@ export function Row(props: RowProps): JSX.Element {
 export function Value(props: {
   column: "baseline" | "current";
   value: number | null;
+  sem: number | null;
   digits: number;
 }): JSX.Element {
-  const { column, value, digits } = props;
+  const { column, value, sem, digits } = props;
   return (
     <span
       role="gridcell"
@@ -92,13 +123,27 @@ export function Value(props: {
       class="lw-num"
       data-column={column}
       data-value={value === null ? "" : String(value)}
+      data-sem={sem === null ? undefined : String(sem)}
+      title={errorText(sem, digits)}
     >
       {fixed(value, digits)}
+      {column === "current" && sem !== null && (
+        <span class="lw-attr-sem"> ± {fixed(sem, digits)}</span>
+      )}
     </span>
   );
 }
 
-export function Change({ value, digits }: { value: number | null; digits: number }): JSX.Element {
+function errorText(sem: number | null, digits: number): string | undefined {
+  return sem === null ? undefined : `± ${fixed(sem, digits + 1)}, standard error over prompts`;
+}
+
+export function Change(props: {
+  value: number | null;
+  sem: number | null;
+  digits: number;
+}): JSX.Element {
+  const { value, sem, digits } = props;
   const text = signed(value, digits);
   const sign = value === null || /^[0.]+$/.test(text) ? "none" : value > 0 ? "plus" : "minus";
   return (
@@ -108,10 +153,23 @@ export function Change({ value, digits }: { value: number | null; digits: number
       class="lw-num lw-attr-change"
       data-column="change"
       data-value={value === null ? "" : String(value)}
+      data-sem={sem === null ? undefined : String(sem)}
       data-sign={sign}
+      title={errorText(sem, digits)}
     >
       {text}
     </span>
+  );
+}
+
+function Whisker(props: {
+  value: number | null;
+  sem: number | null;
+  scale: Scale;
+}): JSX.Element | null {
+  const at = whisker(props.value, props.sem, props.scale);
+  return (
+    at && <span class="lw-attr-whisker" style={{ left: `${at.left}%`, width: `${at.width}%` }} />
   );
 }
 

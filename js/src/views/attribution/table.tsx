@@ -1,4 +1,4 @@
-import type { JSX, TargetedKeyboardEvent } from "preact";
+import { type ComponentChildren, Fragment, type JSX, type TargetedKeyboardEvent } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { flush } from "../../core/flush";
 import { parseHead } from "../../core/format";
@@ -31,6 +31,12 @@ export interface TableProps {
   ablated: ReadonlySet<string>;
   selected: string;
   previewed: string | null;
+  /** The part whose detail is shown below its row. */
+  open: string | null;
+  opens: (row: AttributionRow) => boolean;
+  detail: ComponentChildren;
+  detailHeight: number;
+  onOpen: (component: string | null) => void;
   onSort: (column: SortColumn) => void;
   onToggle: (component: string) => void;
   onPreview: (head: HeadRef | null) => void;
@@ -39,12 +45,14 @@ export interface TableProps {
 
 /** The rows between a header and a total that stay in view. Large tables render what is near. */
 export function Table(props: TableProps): JSX.Element {
-  const { rows, all, total, sort, stale, ablated, selected, previewed } = props;
+  const { rows, all, total, sort, stale, ablated, selected, previewed, open, opens } = props;
   const grid = useRef<HTMLDivElement>(null);
   const [scroll, setScroll] = useState({ top: 0, height: 480 });
   const [cursor, setCursor] = useState(0);
   const focusNext = useRef(false);
-  const part = rowWindow(rows.length, scroll.top, scroll.height);
+  const openAt = open === null ? -1 : rows.findIndex((row) => row.component === open);
+  const opened = openAt < 0 ? null : { at: openAt, height: props.detailHeight };
+  const part = rowWindow(rows.length, scroll.top, scroll.height, opened);
   const scale = useMemo(() => barScale(all), [all]);
   const digits = digitsFor(scale.lo, scale.hi);
   const inTabOrder = Math.min(cursor, rows.length - 1);
@@ -66,7 +74,7 @@ export function Table(props: TableProps): JSX.Element {
     const to = Math.max(0, Math.min(rows.length - 1, index));
     if (!element || rows.length === 0) return;
     const covered = { top: HEADER_HEIGHT, bottom: TOTAL_HEIGHT };
-    element.scrollTop = scrollToRow(to, element.scrollTop, element.clientHeight, covered);
+    element.scrollTop = scrollToRow(to, element.scrollTop, element.clientHeight, covered, opened);
     focusNext.current = true;
     flush(() => {
       measure();
@@ -77,6 +85,8 @@ export function Table(props: TableProps): JSX.Element {
   const onKeyDown = (event: TargetedKeyboardEvent<HTMLDivElement>) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const component = rowOf(event.target);
+    // Keys in an opened row's detail are its own.
+    if (component === null && isDetail(event.target)) return;
     const onButton = event.target instanceof HTMLButtonElement;
     const page = Math.max(1, Math.floor(scroll.height / 40));
     const index = component === null ? -1 : rows.findIndex((row) => row.component === component);
@@ -86,7 +96,14 @@ export function Table(props: TableProps): JSX.Element {
       props.onToggle(rows[index].component);
     } else if (event.key === "Enter" && !onButton && component !== null) {
       const head = parseHead(component);
-      if (head) flush(() => props.onSelect(head));
+      flush(() => {
+        if (head) props.onSelect(head);
+        if (rows[index] && opens(rows[index])) props.onOpen(open === component ? null : component);
+      });
+    } else if (event.key === "ArrowRight" && rows[index] && opens(rows[index])) {
+      flush(() => props.onOpen(component));
+    } else if (event.key === "ArrowLeft" && open !== null && open === component) {
+      flush(() => props.onOpen(null));
     } else return;
     event.preventDefault();
     event.stopPropagation();
@@ -134,18 +151,33 @@ export function Table(props: TableProps): JSX.Element {
       </div>
       {part.before > 0 && <div style={{ height: `${part.before}px` }} />}
       {rows.slice(part.start, part.end).map((row, i) => (
-        <Row
-          key={row.component}
-          row={row}
-          index={part.start + i + 2}
-          scale={scale}
-          digits={digits}
-          ablated={ablated.has(row.component)}
-          selected={row.component === selected}
-          previewed={row.component === previewed}
-          inTabOrder={part.start + i === inTabOrder}
-          onToggle={props.onToggle}
-        />
+        <Fragment key={row.component}>
+          <Row
+            row={row}
+            index={part.start + i + 2}
+            scale={scale}
+            digits={digits}
+            ablated={ablated.has(row.component)}
+            selected={row.component === selected}
+            previewed={row.component === previewed}
+            inTabOrder={part.start + i === inTabOrder}
+            open={opens(row) ? part.start + i === openAt : null}
+            onToggle={props.onToggle}
+            onOpen={(component) => props.onOpen(open === component ? null : component)}
+          />
+          {part.start + i === openAt && (
+            <div
+              class="lw-attr-detail-row"
+              role="row"
+              tabIndex={-1}
+              style={{ height: `${props.detailHeight}px` }}
+            >
+              <div class="lw-attr-detail" role="gridcell" aria-colspan={6} tabIndex={-1}>
+                {props.detail}
+              </div>
+            </div>
+          )}
+        </Fragment>
       ))}
       {part.after > 0 && <div style={{ height: `${part.after}px` }} />}
       {rows.length === 0 && <div class="lw-attr-empty">No part matches the filter.</div>}
@@ -158,6 +190,10 @@ export function Table(props: TableProps): JSX.Element {
       />
     </div>
   );
+}
+
+function isDetail(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest(".lw-attr-detail-row") !== null;
 }
 
 function rowOf(target: EventTarget | null): string | null {
@@ -241,12 +277,12 @@ function Total(props: {
       <span role="rowheader" tabIndex={-1} data-column="part" class="lw-num">
         all {count}
       </span>
-      <Value column="baseline" value={row.baseline} digits={digits} />
+      <Value column="baseline" value={row.baseline} sem={row.baseline_sem} digits={digits} />
       <span role="gridcell" tabIndex={-1} class="lw-attr-shown lw-num" aria-live="polite">
         {shown === count ? "" : `${shown} shown`}
       </span>
-      <Value column="current" value={row.current} digits={digits} />
-      <Change value={rowChange(row)} digits={digits} />
+      <Value column="current" value={row.current} sem={row.current_sem} digits={digits} />
+      <Change value={rowChange(row)} sem={row.change_sem} digits={digits} />
     </div>
   );
 }

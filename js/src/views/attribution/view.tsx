@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
-import { headLabel } from "../../core/format";
+import { useSize } from "../../core/canvas";
+import { headLabel, parseHead } from "../../core/format";
 import type { PanelProps } from "../../core/mount";
 import { useResource } from "../../core/resource";
 import { Segmented } from "../../core/ui";
@@ -8,8 +9,12 @@ import { useView, ViewFrame } from "../../core/view";
 import type { AttributionRow } from "../../generated/protocol";
 import { CopyButton } from "./copy";
 import { toCsv } from "./csv";
+import { EffectMap } from "./map";
+import { Neurons } from "./neurons";
 import { useOrder } from "./order";
+import { ReadAt, TokenPicker, useReadPos } from "./place";
 import { DEFAULT_SORT, matches, nextSort } from "./rows";
+import { Sources } from "./sources";
 import { Table } from "./table";
 
 const BY = [
@@ -22,6 +27,12 @@ const SCOPES = [
   { value: "selected", label: "this prompt", title: "the selected prompt only" },
 ] as const;
 
+/** The body's width from which there is room for the map beside the table. */
+const MAP_FROM = 860;
+
+const SOURCES_HEIGHT = 128;
+const NEURONS_HEIGHT = 200;
+
 const NO_ROWS: readonly AttributionRow[] = [];
 
 /** What each part of the model adds to the metric directly, before and after the interventions. */
@@ -32,15 +43,19 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
   const selection = session.selection.value;
   // The mean does not depend on the selected prompt, so paging must not ask for it again.
   const prompt = scope.value === "mean" ? 0 : selection.prompt;
+  const pos = useReadPos(handle);
   const loaded = useResource(handle, "rows", "attribution", {
     by: by.value,
     scope: scope.value,
     prompt,
+    pos,
   });
   const [sort, setSort] = useState(DEFAULT_SORT);
   const [sorts, setSorts] = useState(0);
   const [filter, setFilter] = useState("");
+  const [open, setOpen] = useState<string | null>(null);
   const body = useRef<HTMLDivElement>(null);
+  const { width } = useSize(body);
   const ablated = session.wishes.ablated.value;
 
   const { result } = loaded;
@@ -54,6 +69,16 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
   );
 
   const toggle = (component: string) => session.toggleAblation(handle, component);
+  const opened = open === null ? null : (all.find((row) => row.component === open) ?? null);
+  const openHead = open === null ? null : parseHead(open);
+  const detail = openHead ? (
+    <Sources view={handle} head={openHead} prompt={selection.prompt} pos={pos} />
+  ) : (
+    opened !== null &&
+    opened.layer !== null && (
+      <Neurons view={handle} layer={opened.layer} scope={scope.value} prompt={prompt} pos={pos} />
+    )
+  );
 
   const rowChoice = (
     <Segmented
@@ -75,6 +100,7 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
           scope.value = value;
         }}
       />
+      <ReadAt view={handle} />
       <input
         type="search"
         class="lw-attr-filter"
@@ -118,36 +144,65 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
     >
       <div ref={body} class="lw-attr">
         {compact && <div class="lw-attr-tools">{tools}</div>}
+        {session.option("read_at").value === "selected" && (
+          <TokenPicker view={handle} prompt={selection.prompt} />
+        )}
         {result && (
           <>
-            <Table
-              rows={rows}
-              all={all}
-              total={result.total}
-              label={`direct effects by ${by.value}`}
-              sort={sort}
-              stale={order.stale}
-              ablated={ablated}
-              selected={headLabel(selection.layer, selection.head)}
-              previewed={previewName(session.preview.value)}
-              onSort={(column) => {
-                setSort(nextSort(sort, column, order.stale));
-                setSorts(sorts + 1);
-              }}
-              onToggle={toggle}
-              onPreview={(head) => {
-                session.preview.value = head;
-              }}
-              onSelect={(head) => session.select(head)}
-            />
+            <div class="lw-attr-beside">
+              <Table
+                rows={rows}
+                all={all}
+                total={result.total}
+                label={`direct effects by ${by.value}`}
+                sort={sort}
+                stale={order.stale}
+                ablated={ablated}
+                selected={headLabel(selection.layer, selection.head)}
+                previewed={previewName(session.preview.value)}
+                onSort={(column) => {
+                  setSort(nextSort(sort, column, order.stale));
+                  setSorts(sorts + 1);
+                }}
+                onToggle={toggle}
+                onPreview={(head) => {
+                  session.preview.value = head;
+                }}
+                onSelect={(head) => session.select(head)}
+                open={open}
+                opens={canOpen}
+                detail={detail}
+                detailHeight={openHead ? SOURCES_HEIGHT : NEURONS_HEIGHT}
+                onOpen={setOpen}
+              />
+              {width >= MAP_FROM && loaded.args?.by === "head" && (
+                <EffectMap
+                  view={handle}
+                  rows={all}
+                  units={result.units}
+                  stale={loaded.stale}
+                  ablated={ablated}
+                  onToggle={toggle}
+                  onOpen={setOpen}
+                />
+              )}
+            </div>
             <p class="lw-attr-note">
               {result.definition} <span class="lw-attr-units">Units: {result.units}.</span>
+              {result.total.current_sem !== null && (
+                <span> ± is the standard error over {result.n_read} prompts.</span>
+              )}
             </p>
           </>
         )}
       </div>
     </ViewFrame>
   );
+}
+
+/** A head opens into the tokens it read from, an MLP into its neurons. */
+function canOpen(row: AttributionRow): boolean {
+  return row.head !== null || row.component.endsWith(".mlp");
 }
 
 function previewName(head: { layer: number; head: number } | null): string | null {

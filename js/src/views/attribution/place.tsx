@@ -1,0 +1,83 @@
+import type { JSX } from "preact";
+import { quote } from "../../core/format";
+import type { ViewHandle } from "../../core/handle";
+import { useResource } from "../../core/resource";
+import { Segmented, TokenText } from "../../core/ui";
+
+const READ_AT = [
+  { value: "metric", label: "as metric", title: "read the logits where the metric does" },
+  { value: "selected", label: "picked token", title: "read the logits at the picked token" },
+] as const;
+
+/** The position the logits are read at; null for where the metric reads. */
+export function useReadPos(view: ViewHandle): number | null {
+  const { session } = view;
+  const selected = session.option("read_at").value === "selected";
+  return selected ? session.selection.value.query_pos : null;
+}
+
+export function ReadAt({ view }: { view: ViewHandle }): JSX.Element {
+  const option = view.session.option("read_at");
+  return (
+    <Segmented
+      label="read at"
+      options={READ_AT}
+      value={option.value}
+      onChange={(value) => {
+        option.value = value;
+      }}
+    />
+  );
+}
+
+/** The prompt's tokens, to pick the one at which the logits are read. */
+export function TokenPicker({ view, prompt }: { view: ViewHandle; prompt: number }): JSX.Element {
+  const { session } = view;
+  const { result } = useResource(view, "tokens", "tokens", { prompt }, { on: "prompts" });
+  const picked = session.selection.value.query_pos;
+  const tokens = result?.tokens ?? [];
+  const step = (event: KeyboardEvent) => {
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const chip = event.target;
+    if (by === undefined || !(chip instanceof HTMLElement)) return;
+    const next = by > 0 ? chip.nextElementSibling : chip.previousElementSibling;
+    event.preventDefault();
+    event.stopPropagation();
+    if (next instanceof HTMLElement) next.focus();
+  };
+  return (
+    <div class="lw-attr-picker">
+      <span class="lw-muted">
+        {picked === null
+          ? "pick the token to read at; until then as the metric"
+          : `read at ${quote(tokens[picked]?.text ?? "")}, position ${picked}`}
+      </span>
+      <div
+        class="lw-attr-chips"
+        role="group"
+        aria-label="position to read at"
+        onKeyDown={step}
+        onClick={(event) => {
+          const chip = event.target instanceof Element && event.target.closest("[data-pos]");
+          if (!chip) return;
+          const pos = Number(chip.getAttribute("data-pos"));
+          session.select({ query_pos: pos === picked ? null : pos });
+        }}
+      >
+        {tokens.map((token, pos) => (
+          <button
+            key={pos}
+            type="button"
+            class="lw-attr-chip"
+            data-pos={pos}
+            data-token-id={token.id}
+            data-picked={pos === picked || undefined}
+            aria-pressed={pos === picked}
+          >
+            <TokenText text={token.text} />
+          </button>
+        ))}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,129 @@
+import type { JSX } from "preact";
+import { useMemo, useState } from "preact/hooks";
+import { decode, maxAbs } from "../../core/arrays";
+import { palette } from "../../core/color";
+import { flush } from "../../core/flush";
+import { change, fixed, niceCeil, quote, signed } from "../../core/format";
+import type { ViewHandle } from "../../core/handle";
+import { useResource } from "../../core/resource";
+import type { HeadRef } from "../../core/session";
+import { useTheme } from "../../core/theme";
+import { ColorBar, TokenText } from "../../core/ui";
+import { digitsFor } from "./layout";
+
+/** One head's effect in the text: which token's value carried how much of it. */
+export function Sources(props: {
+  view: ViewHandle;
+  head: HeadRef;
+  prompt: number;
+  pos: number | null;
+}): JSX.Element | null {
+  const { view, head, prompt, pos } = props;
+  const { session } = view;
+  const { layer, head: index } = head;
+  const args = { prompt, layer, head: index, pos };
+  const loaded = useResource(view, "sources", "head_sources", args);
+  const { result, buffers } = loaded;
+  const values = useMemo(
+    () =>
+      result && {
+        baseline: decode(result.baseline, buffers).data,
+        current: decode(result.current, buffers).data,
+      },
+    [result, buffers],
+  );
+  const [hovered, setHovered] = useState<number | null>(null);
+  const { diverging } = palette(useTheme());
+  if (!result || !values || loaded.args?.layer !== layer || loaded.args.head !== index) return null;
+
+  const top = niceCeil(Math.max(maxAbs(values.current), maxAbs(values.baseline)));
+  const digits = digitsFor(top, result.current_total);
+  const { key_pos } = session.selection.value;
+  const shown = hovered ?? key_pos;
+  const posOf = (target: EventTarget | null): number | null => {
+    const chip = target instanceof Element ? target.closest("[data-pos]") : null;
+    return chip ? Number(chip.getAttribute("data-pos")) : null;
+  };
+  const hover = (at: number | null) => {
+    if (at !== hovered) flush(() => setHovered(at));
+  };
+  const pick = (at: number) => {
+    const again = key_pos === at;
+    // Reading where the metric does leaves the query open: the metric may read many positions.
+    session.select({ key_pos: again ? null : at, ...(pos === null ? {} : { query_pos: pos }) });
+  };
+  return (
+    <div class="lw-attr-sources" data-stale={loaded.stale}>
+      <p class="lw-attr-detail-head">
+        <span class="lw-muted">
+          token whose value carried it, prompt {prompt + 1} · sum{" "}
+          <b class="lw-num" data-sources-total={String(result.current_total ?? "")}>
+            {fixed(result.current_total, digits)}
+          </b>
+          {result.rest !== null && Math.abs(result.rest) > 1e-4 && (
+            <span class="lw-num"> · put in by interventions {signed(result.rest, digits)}</span>
+          )}
+        </span>
+        <ColorBar lo={-top} hi={top} unit={result.units} scale="diverging" />
+      </p>
+      <div
+        class="lw-attr-chips"
+        role="group"
+        aria-label="effect by source token"
+        onPointerOver={(event) => hover(posOf(event.target))}
+        onPointerLeave={() => hover(null)}
+        onFocusIn={(event) => hover(posOf(event.target))}
+        onFocusOut={() => hover(null)}
+        onClick={(event) => {
+          event.stopPropagation();
+          const at = posOf(event.target);
+          if (at !== null) pick(at);
+        }}
+        onKeyDown={(event) => {
+          const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+          const chip = event.target;
+          if (step === undefined || !(chip instanceof HTMLElement)) return;
+          const next = step > 0 ? chip.nextElementSibling : chip.previousElementSibling;
+          event.preventDefault();
+          if (next instanceof HTMLElement) next.focus();
+        }}
+      >
+        {result.tokens.map((token, at) => {
+          const value = values.current[at] ?? Number.NaN;
+          const t = value / top;
+          return (
+            <button
+              key={at}
+              type="button"
+              class="lw-attr-chip"
+              data-pos={at}
+              data-token-id={token.id}
+              data-value={Number.isNaN(value) ? "" : String(value)}
+              data-baseline={String(values.baseline[at] ?? "")}
+              data-picked={at === key_pos || undefined}
+              aria-pressed={at === key_pos}
+              aria-label={`${at} ${token.text}, ${signed(value, digits)} ${result.units}`}
+              style={{ background: diverging.css(t), color: diverging.ink(t) }}
+            >
+              <TokenText text={token.text} />
+            </button>
+          );
+        })}
+      </div>
+      <p class="lw-attr-readout lw-num" aria-live="polite">
+        {shown !== null && shown < result.tokens.length ? (
+          <>
+            <span class="lw-mono">{quote(result.tokens[shown]?.text ?? "")}</span>{" "}
+            <b>{signed(values.current[shown], digits)}</b>{" "}
+            <span class="lw-muted">
+              baseline {signed(values.baseline[shown], digits)}, change{" "}
+              {signed(change(values.baseline[shown], values.current[shown]), digits)}
+            </span>
+          </>
+        ) : (
+          <span class="lw-muted">hover a token for its share, click to select it as key</span>
+        )}
+      </p>
+    </div>
+  );
+}
