@@ -68,6 +68,32 @@ def check_target(facts: ModelFacts, target: Component | str) -> None:
         )
 
 
+def check_head_of_hook(target: Component | str, head: Any) -> None:
+    """Raises when ``head`` is given where the target is not a hook, or is no number."""
+    if head is None:
+        return
+    if isinstance(head, bool) or not isinstance(head, int) or head < 0:
+        raise InputError(f"head={head!r} must be None or a number from 0.", "For example head=3.")
+    if isinstance(target, Component):
+        raise InputError(
+            f"head={head} goes with a hook name, and target is {str(target)!r}.",
+            "Write 'L1H3' for the head's output, or target='blocks.1.attn.hook_q', head=3.",
+        )
+
+
+def check_n_heads(facts: ModelFacts, hook: str, head: int) -> None:
+    """Raises when a hook holds no heads, or not so many."""
+    shape = facts.hooks[hook]
+    # Patterns are [prompt, head, query_pos, key_pos], all else [prompt, pos, head, d_head].
+    pattern = hook.endswith(("hook_pattern", "hook_attn_scores"))
+    n_heads = shape[1 if pattern else 2] if len(shape) == 4 else 0
+    if head >= n_heads:
+        raise InputError(
+            f"head={head}: {hook} holds {n_heads} heads.",
+            f"Heads run from 0 to {n_heads - 1}." if n_heads else "Leave head out.",
+        )
+
+
 def check_component(facts: ModelFacts, component: Component | str) -> None:
     """Raises when the model has no such component."""
     part = Component.parse(component)

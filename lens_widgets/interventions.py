@@ -19,6 +19,8 @@ from lens_widgets.errors import InputError, check_choice
 from lens_widgets.intervention_checks import (
     check_component,
     check_corrupted,
+    check_head_of_hook,
+    check_n_heads,
     check_positions,
     check_target,
     finite_scale,
@@ -138,11 +140,11 @@ class Ablate(Intervention):
         if self.kind == "zero":
             return 0.0
         if self.kind == "mean":
-            clean = _of_head(session.clean_activation(self.site.hook), self.site.head)
+            clean = _of_site(session.clean_activation(self.site.hook), self.site)
             mask = session.prompt_set.attention_mask
             real = clean.flatten(0, 1) if mask is None else clean[mask.bool()]
             return real.mean(dim=0)
-        return _of_head(session.corrupted_activation(self.site.hook), self.site.head)
+        return _of_site(session.corrupted_activation(self.site.hook), self.site)
 
     def code(self, session: Session | None = None) -> str:
         return snippets.ablate(self, session)
@@ -151,16 +153,22 @@ class Ablate(Intervention):
 @dataclass(frozen=True)
 class Patch(Intervention):
     """Replaces an activation by the one of another run: the ``"corrupted"`` prompts', or the
-    ``"clean"`` one's, which undoes what other interventions did to it."""
+    ``"clean"`` one's, which undoes what other interventions did to it.
+
+    ``head`` chooses one head of a hook that holds several, such as ``blocks.1.attn.hook_q``; of
+    keys and values under grouped-query attention it counts their groups.
+    """
 
     target: Component | str
     positions: tuple[int, ...] | int | None = None
     source: Literal["corrupted", "clean"] = "corrupted"
+    head: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", parse_target(self.target))
         check_choice("source", self.source, SOURCES)
         object.__setattr__(self, "positions", normal_positions(self.positions))
+        check_head_of_hook(self.target, self.head)
 
     @property
     def kind(self) -> str:
@@ -168,11 +176,13 @@ class Patch(Intervention):
 
     @property
     def site(self) -> Site:
+        if self.head is not None:
+            return Site(str(self.target), self.head)
         return Site.of(self.target)
 
     @property
     def label(self) -> str:
-        return str(self.target)
+        return str(self.target) if self.head is None else f"{self.target} head {self.head}"
 
     @property
     def detail(self) -> str:
@@ -181,6 +191,8 @@ class Patch(Intervention):
     def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
         check_target(facts, self.target)
         check_positions(prompts, self.places)
+        if self.head is not None:
+            check_n_heads(facts, self.site.hook, self.head)
         if self.source == "corrupted":
             check_corrupted(prompts, "source='corrupted'")
 
@@ -189,7 +201,7 @@ class Patch(Intervention):
         given = (
             session.corrupted_activation if self.source == "corrupted" else session.clean_activation
         )
-        value = _of_head(given(self.site.hook), self.site.head)
+        value = _of_site(given(self.site.hook), self.site)
         return [_replace(self.site, value, position_mask(session, self.places))]
 
     def code(self, session: Session | None = None) -> str:
@@ -264,7 +276,7 @@ class Steer(Intervention):
 
         def steer(activation: Tensor, hook: Any) -> Tensor:
             edited = activation.clone()
-            part = _of_head(edited, site.head)
+            part = _of_site(edited, site)
             change = added.to(part.dtype).expand_as(part)
             part += change if mask is None else change * _fitted(mask, part, site)
             return edited
@@ -295,7 +307,7 @@ def position_mask(
 def _replace(site: Site, value: Tensor | float, mask: Tensor | None) -> Hook:
     def replace(activation: Tensor, hook: Any) -> Tensor:
         edited = activation.clone()
-        part = _of_head(edited, site.head)
+        part = _of_site(edited, site)
         new = torch.as_tensor(value, dtype=part.dtype, device=part.device).expand_as(part)
         if mask is None:
             part.copy_(new)
@@ -309,7 +321,7 @@ def _replace(site: Site, value: Tensor | float, mask: Tensor | None) -> Hook:
 def _fitted(mask: Tensor, part: Tensor, site: Site) -> Tensor:
     """The mask [prompt, pos] with the dimensions of ``part``; of patterns it names the queries."""
     if is_pattern(site.hook):
-        return mask[:, None, :, None]
+        return mask[:, None, :, None] if site.head is None else mask[:, :, None]
     return mask.view(*mask.shape, *[1] * (part.dim() - 2))
 
 
@@ -318,6 +330,8 @@ def is_pattern(hook: str) -> bool:
     return hook.endswith(("hook_pattern", "hook_attn_scores"))
 
 
-def _of_head(activation: Tensor, head: int | None) -> Tensor:
-    """A view of one head of [prompt, pos, head, d_head], or all of the activation."""
-    return activation if head is None else activation[:, :, head]
+def _of_site(activation: Tensor, site: Site) -> Tensor:
+    """A view of one head of [prompt, pos, head, d_head] or of a pattern, or all of it."""
+    if site.head is None:
+        return activation
+    return activation[:, site.head] if is_pattern(site.hook) else activation[:, :, site.head]

@@ -123,11 +123,11 @@ class PromptRuns:
             for number, metric in chunk:
                 yield effective[number], metric
 
-    def corrupted_gradients(
-        self, active: Active, names: Sequence[str]
+    def gradients(
+        self, active: Active, names: Sequence[str], *, corrupted: bool = False
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Activations of the corrupted run under ``active``, and the metric's gradients by them."""
-        run = self.run(active, corrupted=True)
+        """Activations of the run under ``active``, and the metric's gradients by them."""
+        run = self.run(active, corrupted=corrupted)
         if not run.outcome.calls:
             raise InputError(
                 "estimate_sweep: this model's blocks cannot be called one by one.",

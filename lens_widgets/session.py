@@ -238,12 +238,12 @@ class Session(traitlets.HasTraits):
         self.check_open()
         return self._runs.run(self.interventions.active, corrupted=True)
 
-    def corrupted_gradients(
-        self, names: Sequence[str]
+    def gradients(
+        self, names: Sequence[str], *, corrupted: bool = False
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The corrupted run's activations, and the gradients of its metric by them."""
+        """Activations under the interventions, and the gradients of the metric by them."""
         self.check_open()
-        return self._runs.corrupted_gradients(self.interventions.active, names)
+        return self._runs.gradients(self.interventions.active, names, corrupted=corrupted)
 
     def clean_activation(self, name: str) -> Tensor:
         """An activation of the run without interventions: [prompt, pos, ...]."""

@@ -83,10 +83,12 @@ def _hook(item: Intervention, *body: str) -> str:
 
 def _where(item: Intervention, session: Session | None) -> str:
     """The index expression of the edited part: [prompt, pos(, head)]."""
-    head = _head(item.site)
-    # Positions of an attention pattern are its queries: [prompt, head, query_pos, key_pos].
-    between = ":, " if item.site.hook.endswith(("hook_pattern", "hook_attn_scores")) else ""
-    places = item.places
+    head, between, places = _head(item.site), "", item.places
+    if item.site.hook.endswith(("hook_pattern", "hook_attn_scores")):
+        # Positions of an attention pattern are its queries: [prompt, head, query_pos, key_pos].
+        between, head = ":, " if item.site.head is None else f"{item.site.head}, ", ""
+        if places is None:
+            return f":, {between}".rstrip(", ") if item.site.head is not None else ":"
     if places is None:
         return f":, :{head}" if head else ":"
     lengths = None if session is None else session.prompt_set.lengths.tolist()

@@ -7,13 +7,14 @@ attribution patching (Nanda 2023; Syed et al. 2023): a first-order one from a si
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
+from lens_widgets.analysis.labels import labelled
 from lens_widgets.analysis.nodes import (
     Cell,
     Grid,
@@ -25,9 +26,14 @@ from lens_widgets.analysis.nodes import (
     patch_variant,
 )
 from lens_widgets.analysis.patterns import token_texts
+from lens_widgets.errors import InputError, check_choice
+from lens_widgets.run import Run
 
 if TYPE_CHECKING:
     from lens_widgets.session import Session
+
+Into = Literal["corrupted", "clean"]
+INTO = ("corrupted", "clean")
 
 
 def patch_sweep(
@@ -35,6 +41,7 @@ def patch_sweep(
     node: Node,
     by_pos: bool = False,
     *,
+    into: Into = "corrupted",
     per_prompt: bool = False,
     normalize: bool = False,
     max_memory_gb: float | None = None,
@@ -43,15 +50,18 @@ def patch_sweep(
 
     ``"resid_pre"``, ``"attn_out"``, ``"mlp_out"``: dims layer, pos. ``"z"``, ``"q"``, ``"k"``,
     ``"v"``, ``"pattern"``: dims layer, head, and pos with ``by_pos`` (the query position for
-    patterns). The session's interventions are in force in both runs. ``normalize`` maps the
-    corrupted metric to 0 and the clean one to 1; both are in ``attrs``. NaN where a prompt has no
-    such position or a layer no such activation. Needs ``corrupted`` prompts.
+    patterns). ``into="clean"`` patches the clean run from the corrupted one instead. The session's
+    interventions are in force in both runs. ``normalize`` maps the corrupted metric to 0 and the
+    clean one to 1; both are in ``attrs``. The mean over prompts carries its standard error as
+    ``sem``. NaN where a prompt has no such position or a layer no such activation. Cells that are
+    known are not computed again. Needs ``corrupted`` prompts.
     """
+    check_choice("into", into, INTO)
     grid = make_grid(session, node, by_pos)
     values = _empty(session, grid)
-    for cell, metric in patch_effects(session, grid, max_memory_gb=max_memory_gb):
-        _put(values, grid, cell, metric)
-    return _map(session, grid, values, per_prompt, normalize, estimate=False)
+    for cell, metric in patch_effects(session, grid, None, max_memory_gb, into=into):
+        put(values, grid, cell, metric)
+    return _map(session, grid, values, per_prompt, normalize, into, {"estimate": False})
 
 
 def patch_effects(
@@ -59,23 +69,33 @@ def patch_effects(
     grid: Grid,
     cells: tuple[Cell, ...] | None = None,
     max_memory_gb: float | None = None,
+    *,
+    into: Into = "corrupted",
 ) -> Iterator[tuple[Cell, Float[Tensor, "prompt"]]]:
     """The metric [prompt] of each cell as it is known; ``cells`` chooses some, in any order."""
+    base, source = _runs(session, into)
+    known = _known(base, grid)
     chosen = grid.cells if cells is None else cells
-    layers = sorted({cell.layer for cell in chosen})
-    names = {layer: hook_name(grid.node, layer) for layer in layers}
-    clean = session.run().activations(list(names.values()))
-    corrupted = session.corrupted_run().activations(list(names.values()))
+    for cell in chosen:
+        if cell in known:
+            yield cell, known[cell]
+    rest = [cell for cell in chosen if cell not in known]
+    names = {layer: hook_name(grid.node, layer) for layer in sorted({c.layer for c in rest})}
+    if not rest:
+        return
+    given, replaced = (run.activations(list(names.values())) for run in (source, base))
     # On the host in one go: a GPU is waited for once.
     differs = torch.stack(
-        [differing(grid.node, clean[name], corrupted[name]) for name in names.values()]
+        [differing(grid.node, given[name], replaced[name]) for name in names.values()]
     ).cpu()
+    at = {layer: index for index, layer in enumerate(names)}
     variants = [
-        patch_variant(grid.node, cell, clean[names[cell.layer]], differs[layers.index(cell.layer)])
-        for cell in chosen
+        patch_variant(grid.node, cell, given[names[cell.layer]], differs[at[cell.layer]])
+        for cell in rest
     ]
-    for index, metric in session.sweep(variants, max_memory_gb, corrupted=True):
-        yield chosen[index], metric
+    for index, metric in session.sweep(variants, max_memory_gb, corrupted=into == "corrupted"):
+        known[rest[index]] = metric
+        yield rest[index], metric
 
 
 def estimate_sweep(
@@ -83,36 +103,78 @@ def estimate_sweep(
     node: Node,
     by_pos: bool = False,
     *,
+    into: Into = "corrupted",
     per_prompt: bool = False,
     normalize: bool = False,
 ) -> xr.DataArray:
     """``patch_sweep`` estimated to first order: two forwards and one backward for the whole map.
 
-    The gradient of the corrupted run's metric times (clean minus corrupted) activation, added to
-    the corrupted metric. ``attrs["estimate"]`` is True: curvature and saturation are ignored.
+    The gradient of the metric of the run that is patched times the difference of the activations,
+    added to that run's metric. ``attrs["estimate"]`` is True: curvature and saturation are ignored.
+    ``attrs["rank_correlation"]`` compares it with the exact values known so far (Spearman; NaN
+    before there are two).
     """
+    check_choice("into", into, INTO)
     grid = make_grid(session, node, by_pos)
-    names = list(dict.fromkeys(hook_name(node, cell.layer) for cell in grid.cells))
-    clean = session.run().activations(names)
-    corrupted, gradients = session.corrupted_gradients(names)
-    base = session.corrupted_run().metric
+    values = estimates(session, grid, into)
+    known = _known(_runs(session, into)[0], grid)
+    exact = _empty(session, grid)
+    for cell, metric in known.items():
+        put(exact, grid, cell, metric)
+    attrs = {"estimate": True, "rank_correlation": rank_agreement(values, exact)}
+    return _map(session, grid, values, per_prompt, normalize, into, attrs)
+
+
+def estimates(
+    session: Session, grid: Grid, into: Into = "corrupted"
+) -> Float[Tensor, "prompt *cell"]:
+    """First-order estimates of the metric at every cell, prompt by prompt."""
+    base, source = _runs(session, into)
+    names = list(dict.fromkeys(hook_name(grid.node, cell.layer) for cell in grid.cells))
+    given = source.activations(names)
+    replaced, gradients = session.gradients(names, corrupted=into == "corrupted")
     moved = {
-        name: (clean[name].float() - corrupted[name].float()) * gradients[name].float()
+        name: (given[name].float() - replaced[name].float()) * gradients[name].float()
         for name in names
     }
     values = _empty(session, grid)
     for cell in grid.cells:
-        change = moved[hook_name(node, cell.layer)][index_of(cell, node)]
-        _put(values, grid, cell, base + change.flatten(1).sum(dim=1))
-    return _map(session, grid, values, per_prompt, normalize, estimate=True)
+        change = moved[hook_name(grid.node, cell.layer)][index_of(cell, grid.node)]
+        put(values, grid, cell, base.metric + change.flatten(1).sum(dim=1))
+    return values
+
+
+def rank_agreement(
+    estimate: Float[Tensor, "prompt *cell"], exact: Float[Tensor, "prompt *cell"]
+) -> float:
+    """Rank correlation of two maps' means over prompts, over the cells both know."""
+    return _spearman(estimate.nanmean(dim=0).flatten(), exact.nanmean(dim=0).flatten())
 
 
 def rank_correlation(estimate: xr.DataArray, exact: xr.DataArray) -> float:
     """Spearman's rank correlation over the cells both know; NaN for fewer than two."""
-    pairs = torch.stack([torch.as_tensor(m.values.ravel()).double() for m in (estimate, exact)])
+    first, second = (torch.as_tensor(m.values.ravel()) for m in (estimate, exact))
+    return _spearman(first, second)
+
+
+def _spearman(first: Tensor, second: Tensor) -> float:
+    pairs = torch.stack([first.cpu().double(), second.cpu().double()])
     pairs = pairs[:, pairs.isfinite().all(dim=0)]
-    ranks = torch.stack([_ranks(row) for row in pairs])
-    return float(torch.corrcoef(ranks)[0, 1]) if pairs.shape[1] > 1 else float("nan")
+    if pairs.shape[1] < 2:
+        return float("nan")
+    return float(torch.corrcoef(torch.stack([_ranks(row) for row in pairs]))[0, 1])
+
+
+def _runs(session: Session, into: Into) -> tuple[Run, Run]:
+    """The run that is patched, and the one that the values come from."""
+    corrupted, clean = session.corrupted_run(), session.run()
+    return (corrupted, clean) if into == "corrupted" else (clean, corrupted)
+
+
+def _known(base: Run, grid: Grid) -> dict[Cell, Tensor]:
+    """Exact values of earlier maps into a run, kept as long as the run is."""
+    known: dict[Cell, Tensor] = base.derived.setdefault(f"patched {grid.node}", {})
+    return known
 
 
 def _ranks(values: Tensor) -> Tensor:
@@ -127,9 +189,47 @@ def _empty(session: Session, grid: Grid) -> Float[Tensor, "prompt *cell"]:
     return torch.full(shape, float("nan"), device=session.device)
 
 
-def _put(values: Tensor, grid: Grid, cell: Cell, metric: Tensor) -> None:
+def put(values: Tensor, grid: Grid, cell: Cell, metric: Tensor) -> None:
+    """Writes one cell's metric [prompt] into a map [prompt, *cell]."""
     place = [getattr(cell, dim) for dim in grid.dims]
     values[(slice(None), *place)] = metric
+
+
+def without_padding(
+    session: Session, grid: Grid, values: Float[Tensor, "prompt *cell"]
+) -> Float[Tensor, "prompt *cell"]:
+    """NaN at positions that a prompt does not have."""
+    if "pos" not in grid.dims:
+        return values
+    lengths = session.prompt_set.lengths
+    beyond = torch.arange(grid.shape[-1], device=lengths.device)[None] >= lengths[:, None]
+    return values.masked_fill(beyond.view(len(lengths), *[1] * (values.dim() - 2), -1), torch.nan)
+
+
+def both_metrics(session: Session) -> tuple[Float[Tensor, "prompt"], Float[Tensor, "prompt"]]:
+    """The metric of the clean and of the corrupted run, under the interventions."""
+    return session.current, session.corrupted_run().metric
+
+
+def normalized(session: Session, values: Tensor) -> Tensor:
+    """Values on the scale on which the corrupted metric is 0 and the clean one 1.
+
+    Of the means, as in TransformerLens's demos: single prompts can have no difference at all.
+    InputError when the means have none either.
+    """
+    high, low = (float(metric.mean()) for metric in both_metrics(session))
+    if abs(high - low) <= 1e-6 * max(1.0, abs(high)):
+        raise InputError(
+            f"normalize: the metric is {high:.4g} on the clean and on the corrupted prompts, which "
+            "leaves nothing to restore.",
+            "Choose other corrupted prompts or another metric, or normalize=False.",
+        )
+    return (values - low) / (high - low)
+
+
+def definition(session: Session, grid: Grid, into: Into) -> str:
+    """What a map shows, in one line."""
+    return f"{session.metric.label} of the {into} run after patching {grid.node}"
 
 
 def _map(
@@ -138,35 +238,24 @@ def _map(
     values: Float[Tensor, "prompt *cell"],
     per_prompt: bool,
     normalize: bool,
-    estimate: bool,
+    into: Into,
+    attrs: dict[str, Any],
 ) -> xr.DataArray:
-    clean, corrupted = session.current, session.corrupted_run().metric
-    if "pos" in grid.dims:
-        lengths = session.prompt_set.lengths
-        beyond = torch.arange(grid.shape[-1], device=lengths.device)[None] >= lengths[:, None]
-        beyond = beyond.view(len(lengths), *[1] * (values.dim() - 2), -1)
-        values = values.masked_fill(beyond, float("nan"))
+    clean, corrupted = both_metrics(session)
+    values = without_padding(session, grid, values)
     if normalize:
-        # Of the means, as in TransformerLens's demos: single prompts can have no difference at all.
-        low, high = corrupted.mean(), clean.mean()
-        values = (values - low) / (high - low)
-    attrs: dict[str, Any] = {
+        values = normalized(session, values)
+    attrs = {
         "units": "fraction restored" if normalize else session.metric.units,
         "metric": session.metric.name,
-        "definition": f"{session.metric.label} of the corrupted run after patching {grid.node}",
+        "definition": definition(session, grid, into),
         "clean": float(clean.mean()),
         "corrupted": float(corrupted.mean()),
-        "estimate": estimate,
+        "into": into,
+        **attrs,
     }
-    dims = grid.dims
-    if per_prompt:
-        dims = ("prompt", *dims)
-    else:
-        values = values.nanmean(dim=0)
-    coords: dict[str, Any] = {
-        dim: range(size) for dim, size in zip(dims, values.shape, strict=True)
-    }
-    if "pos" in dims:
+    coords: dict[str, Any] = {}
+    if "pos" in grid.dims:
         texts = token_texts(session, int(session.prompt_set.lengths.argmax()))
         coords["token"] = ("pos", [f"{t} {i}" for i, t in enumerate(texts)])
-    return xr.DataArray(values.cpu().numpy(), dims=dims, coords=coords, attrs=attrs)
+    return labelled(values, grid.dims, coords, attrs, per_prompt, ragged=True)
