@@ -54,6 +54,44 @@ export function hitCount(ranks: ArrayLike<number>, length: number): { hits: numb
   return { hits, of };
 }
 
+/** The hits of one prompt, and of all: `33 of 111 next tokens ranked first`. */
+export function hitText(hits: number, baseline: number, of: number): string {
+  const moved = hits === baseline ? `${hits}` : `${baseline} → ${hits}`;
+  return `${moved} of ${of} next token${of === 1 ? "" : "s"} ranked first`;
+}
+
+export interface Shared {
+  /** Tokens that are predicted with and without BOS. */
+  count: number;
+  /** Mean losses over these, and how many rank first: with BOS, without. */
+  loss: [number, number];
+  hits: [number, number];
+}
+
+/**
+ * Compares the two over the tokens that both predict. `loss` and `rank` are [2, pos]; the first token
+ * of the text is predicted with BOS only, so it would flatter neither fairly.
+ */
+export function sharedPredictions(
+  loss: ArrayLike<number>,
+  rank: ArrayLike<number>,
+  length: number,
+): Shared {
+  const shared: Shared = { count: 0, loss: [0, 0], hits: [0, 0] };
+  for (let pos = 0; pos < length; pos += 1) {
+    const both = [loss[pos], loss[length + pos]];
+    if (!both.every((value) => value !== undefined && Number.isFinite(value))) continue;
+    shared.count += 1;
+    for (const which of [0, 1] as const) {
+      shared.loss[which] += both[which] ?? 0;
+      if (rank[which * length + pos] === 0) shared.hits[which] += 1;
+    }
+  }
+  const mean = (sum: number) => (shared.count > 0 ? sum / shared.count : Number.NaN);
+  shared.loss = [mean(shared.loss[0]), mean(shared.loss[1])];
+  return shared;
+}
+
 /** A probability with four digits; what rounds to nothing but is not nothing says so. */
 export function probText(p: number): string {
   if (!Number.isFinite(p)) return "–";

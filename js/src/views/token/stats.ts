@@ -1,7 +1,7 @@
 // The numbers of one prompt, decoded once for each reply.
 
 import { decode } from "../../core/arrays";
-import type { TokenInfo, TokenStatsResult } from "../../generated/protocol";
+import type { Accuracy, TokenInfo, TokenStatsResult } from "../../generated/protocol";
 
 export interface Prediction {
   token: TokenInfo;
@@ -14,6 +14,9 @@ export interface TokenStats {
   baselineLoss: Float32Array;
   prob: Float32Array;
   rank: Float32Array;
+  baselineRank: Float32Array;
+  /** Of all prompts together. */
+  accuracy: Accuracy;
   /** The most probable next tokens at a position, best first. */
   top(pos: number): Prediction[];
 }
@@ -27,6 +30,8 @@ export function readStats(result: TokenStatsResult, buffers: readonly DataView[]
     baselineLoss: decode(result.baseline_loss, buffers).data,
     prob: decode(result.prob, buffers).data,
     rank: decode(result.rank, buffers).data,
+    baselineRank: decode(result.baseline_rank, buffers).data,
+    accuracy: result.accuracy,
     top(pos) {
       const texts = result.top_tokens[pos] ?? [];
       return texts.map((token, i) => ({ token, prob: probs.data[pos * k + i] ?? Number.NaN }));

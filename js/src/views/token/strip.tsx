@@ -95,6 +95,7 @@ export function Strip(props: StripProps): JSX.Element {
           loss={stats.loss[pos] ?? Number.NaN}
           query={pos === locked}
           keyed={pos === selection.key_pos}
+          guessed={pos > 0 && stats.rank[pos - 1] === 0}
           inTabOrder={pos === inTabOrder}
         />
       ))}
@@ -110,11 +111,13 @@ interface ChipProps {
   loss: number;
   query: boolean;
   keyed: boolean;
+  /** The token before it expects this one most. */
+  guessed: boolean;
   inTabOrder: boolean;
 }
 
 function Chip(props: ChipProps): JSX.Element {
-  const { pos, id, text, tone, loss, query, keyed, inTabOrder } = props;
+  const { pos, id, text, tone, loss, query, keyed, guessed, inTabOrder } = props;
   const theme = useTheme();
   const fraction = tone.kind === "loss" ? tone.fraction : Number.NaN;
   // A long prompt has hundreds of chips of which a hover or a click changes one or two.
@@ -125,11 +128,12 @@ function Chip(props: ChipProps): JSX.Element {
         class="lw-token"
         role="option"
         aria-selected={query}
-        aria-label={`${pos} ${text}${Number.isFinite(loss) ? `, loss ${fixed(loss)} nats` : ""}`}
+        aria-label={chipLabel(pos, text, loss, guessed)}
         data-pos={pos}
         data-token-id={id}
         data-value={Number.isFinite(loss) ? String(loss) : ""}
         data-key={keyed}
+        data-guessed={guessed}
         data-tone={tone.kind}
         tabIndex={inTabOrder ? 0 : -1}
         style={chipStyle(tone.kind, fraction, theme)}
@@ -138,12 +142,17 @@ function Chip(props: ChipProps): JSX.Element {
         <span class="lw-token-pos">{pos}</span>
       </button>
     ),
-    [pos, id, text, tone.kind, fraction, loss, query, keyed, inTabOrder, theme],
+    [pos, id, text, tone.kind, fraction, loss, query, keyed, guessed, inTabOrder, theme],
   );
 }
 
+function chipLabel(pos: number, text: string, loss: number, guessed: boolean): string {
+  const next = Number.isFinite(loss) ? `, loss ${fixed(loss)} nats` : "";
+  return `${pos} ${text}${next}${guessed ? ", guessed right" : ""}`;
+}
+
 /** Hits stay quiet; what the model does not see coming has the colour of loss. */
-function chipStyle(
+export function chipStyle(
   kind: ChipTone["kind"],
   fraction: number,
   theme: Parameters<typeof palette>[0],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { TokenStatsResult, TokensResult } from "../../generated/protocol";
 import { editArgs } from "./editor";
-import { chipTone, hitCount, lossTop, probText } from "./format";
+import { chipTone, hitCount, hitText, lossTop, probText, sharedPredictions } from "./format";
 import { type Box, moveAmong, placeCard } from "./layout";
 import { readStats } from "./stats";
 
@@ -86,6 +86,22 @@ describe("the loss scale", () => {
   it("counts hits among the positions that have a next token", () => {
     expect(hitCount([0, 2, 0, 0], 4)).toEqual({ hits: 2, of: 3 });
     expect(hitCount([], 0)).toEqual({ hits: 0, of: 0 });
+  });
+});
+
+describe("what is guessed right", () => {
+  it("is said as a count, with the one before when it moved", () => {
+    expect(hitText(33, 33, 111)).toBe("33 of 111 next tokens ranked first");
+    expect(hitText(31, 33, 111)).toBe("33 → 31 of 111 next tokens ranked first");
+    expect(hitText(1, 1, 1)).toBe("1 of 1 next token ranked first");
+  });
+
+  it("is compared with and without BOS over the tokens that both predict", () => {
+    const nan = Number.NaN;
+    const loss = [8, 2, 4, nan, nan, 3, 5, nan];
+    const rank = [0, 0, 3, -1, -1, 0, 0, -1];
+    expect(sharedPredictions(loss, rank, 4)).toEqual({ count: 2, loss: [3, 4], hits: [1, 2] });
+    expect(sharedPredictions([1, nan, nan, nan], [0, -1, -1, -1], 2).loss).toEqual([nan, nan]);
   });
 });
 

@@ -9,9 +9,10 @@ import { useTheme } from "../../core/theme";
 import { Button, ColorBar, Segmented } from "../../core/ui";
 import { useView, ViewFrame } from "../../core/view";
 import type { EditPromptArgs, ErrorInfo, TokensResult } from "../../generated/protocol";
+import { BosComparison } from "./bos";
 import { TokenCard } from "./card";
 import { PromptEditor } from "./editor";
-import { hitCount, lossTop, type TokenColor } from "./format";
+import { hitCount, hitText, lossTop, type TokenColor } from "./format";
 import { placeCard } from "./layout";
 import { readStats, type TokenStats } from "./stats";
 import { HIT_SHADE, MISS_SHADE, Strip } from "./strip";
@@ -38,6 +39,7 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const [hover, setHover] = useState<Hover | null>(null);
   const body = useRef<HTMLDivElement>(null);
   const editor = useEditor(session.change.bind(session));
+  const [comparing, setComparing] = useState(false);
   const changed = session.state.value.interventions.some((item) => item.enabled);
 
   const count = result?.tokens.n_prompts ?? 1;
@@ -77,6 +79,15 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
             ›
           </Button>
         </span>
+        <button
+          type="button"
+          class="lw-btn"
+          aria-expanded={comparing}
+          title="the same text with and without BOS"
+          onClick={() => flush(() => setComparing(!comparing))}
+        >
+          compare BOS
+        </button>
         <Button
           label="edit prompt"
           disabled={result === null}
@@ -101,6 +112,8 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
             onLock={lock}
           />
         )}
+        {stats && <Hits stats={stats} prompts={count} />}
+        {comparing && <BosComparison view={handle} prompt={selection.prompt} color={color.value} />}
         {editor.from && (
           <PromptEditor
             key={editor.from.prompt}
@@ -123,6 +136,26 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
         )}
       </div>
     </ViewFrame>
+  );
+}
+
+/** How many next tokens are ranked first: in this prompt, and in all when there are several. */
+function Hits({ stats, prompts }: { stats: TokenStats; prompts: number }): JSX.Element {
+  const { hits: all, baseline_hits: before, tokens } = stats.accuracy;
+  const { hits, of } = hitCount(stats.rank, stats.tokens.length);
+  const baseline = hitCount(stats.baselineRank, stats.tokens.length).hits;
+  return (
+    <p
+      class="lw-token-hits lw-muted lw-num"
+      data-hits={hits}
+      data-of={of}
+      data-all-hits={all}
+      data-all-of={tokens}
+    >
+      <span class="lw-token-guessed" aria-hidden="true" />
+      {hitText(hits, baseline, of)}
+      {prompts > 1 && <span> · in all prompts {hitText(all, before, tokens)}</span>}
+    </p>
   );
 }
 
