@@ -121,6 +121,8 @@ export class Slot<M extends Method> implements AnySlot {
     this.#seq = this.#view.nextSeq();
     this.#view.rpc.cancel(this.#key);
     this.error.value = null;
+    // What the question before was refused for is no longer asked.
+    this.#view.answered(this.#key);
     this.#settle();
   }
 
