@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         AttentionView,
         AttributionTable,
         Explorer,
+        LogitLensView,
         TokenView,
     )
     from lens_widgets.widgets.export import export_html
@@ -37,6 +38,7 @@ _HOME = {
     "AttributionTable": "lens_widgets.widgets",
     "AblationPanel": "lens_widgets.widgets",
     "Explorer": "lens_widgets.widgets",
+    "LogitLensView": "lens_widgets.widgets",
     "export_html": "lens_widgets.widgets.export",
 }
 _MODULES = ("analysis", "prompts")
@@ -48,6 +50,7 @@ __all__ = [
     "AttributionTable",
     "Component",
     "Explorer",
+    "LogitLensView",
     "Patch",
     "Session",
     "Steer",

@@ -88,6 +88,8 @@ class Run:
         """
 
         def alone(model: Any, check: Any) -> T:
+            if check is not None:
+                check()
             with torch.no_grad():
                 return work(model)
 

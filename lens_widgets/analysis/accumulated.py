@@ -6,15 +6,16 @@ Source: "logit lens" and "layer attribution" of TransformerLens's Exploratory An
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-from lens_widgets.analysis.decomposition import decompose
-from lens_widgets.analysis.labels import labelled
+from lens_widgets.analysis.decomposition import components, decompose
+from lens_widgets.analysis.labels import labelled, standard_error
+from lens_widgets.analysis.patterns import Which
 from lens_widgets.analysis.readout import DEFINITIONS, target_logits
 from lens_widgets.analysis.stages import edited_past_norm, model_stages, read_stages
 from lens_widgets.run import Run
@@ -53,3 +54,36 @@ def accumulated(session: Session, run: Run, incl_mid: bool) -> Float[Tensor, "pr
     if edited_past_norm(session, run):
         effects[-1] = target_logits(session, readout, readout.at(run.logits))
     return readout.per_prompt(torch.stack(effects, dim=-1))
+
+
+def contributions(session: Session, run: Run) -> tuple[list[str], Float[Tensor, "prompt part"]]:
+    """What each attention layer, MLP and embedding of a run adds to the same logits."""
+    names, values = components(session, decompose(session, run))
+    return names, torch.stack(values, dim=-1)
+
+
+def lens_lines(session: Session, which: Which, incl_mid: bool, prompt: int | None) -> xr.Dataset:
+    """``accumulated`` logits by stage and each component's ``contribution``, in logits.
+
+    Means over prompts with ``accumulated_sem`` and ``contribution_sem``, or one prompt's values.
+    """
+    clean, now = session.run(()), session.run()
+    definition = DEFINITIONS[decompose(session).readout.target]
+    names, before = contributions(session, clean)
+    _, after = contributions(session, now)
+    stages = [stage.name for stage in model_stages(session, incl_mid)]
+    both = [accumulated(session, run, incl_mid) for run in (clean, now)]
+    columns: dict[str, Any] = {}
+    pairs: list[tuple[str, str, Tensor, Tensor]] = [
+        ("accumulated", "stage", both[0], both[1]),
+        ("contribution", "component", before, after),
+    ]
+    for name, dim, old, new in pairs:
+        values = {"baseline": old, "current": new, "difference": new - old}[which]
+        attrs = {"units": "logits", "definition": f"{which} {name}: {definition}"}
+        shown = values.mean(dim=0) if prompt is None else values[prompt]
+        columns[name] = (dim, shown.cpu().numpy(), attrs)
+        if prompt is None:
+            errors = standard_error(values).cpu().numpy()
+            columns[f"{name}_sem"] = (dim, errors, {"units": "logits"})
+    return xr.Dataset(columns, coords={"stage": stages, "component": names})

@@ -4,6 +4,14 @@ from lens_widgets.widgets.ablation import AblationPanel
 from lens_widgets.widgets.attention import AttentionView
 from lens_widgets.widgets.attribution import AttributionTable
 from lens_widgets.widgets.explorer import Explorer
+from lens_widgets.widgets.logit_lens import LogitLensView
 from lens_widgets.widgets.token import TokenView
 
-__all__ = ["AblationPanel", "AttentionView", "AttributionTable", "Explorer", "TokenView"]
+__all__ = [
+    "AblationPanel",
+    "AttentionView",
+    "AttributionTable",
+    "Explorer",
+    "LogitLensView",
+    "TokenView",
+]

@@ -96,3 +96,26 @@ def skip_bos() -> Any:
 def read_at() -> Any:
     """Read the logits where the metric does, or at the selected query position."""
     return _trait("read_at")
+def lens_color() -> Any:
+    """What colours the lens: the top token's probability, the target's rank, or the divergence."""
+    return _trait("lens_color")
+
+
+def lens_target() -> Any:
+    """Whose rank the lens tells: the answer's, the true next token's, or what there is."""
+    return _trait("lens_target")
+
+
+def lens_order() -> Any:
+    """Whether the lens has the last stage on top, or the first."""
+    return _trait("lens_order")
+
+
+def incl_mid() -> Any:
+    """Whether stages between attention and MLP are shown."""
+    return _trait("incl_mid")
+
+
+def pins() -> Any:
+    """Ids of the tokens that are followed from stage to stage; none: the answers."""
+    return _trait("pins", maxlen=12)

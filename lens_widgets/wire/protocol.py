@@ -29,6 +29,8 @@ AttributionBy = Literal["head", "layer", "component"]
 Scope = Literal["mean", "selected"]
 TokenColor = Literal["loss", "hit"]
 CellValues = Literal["attribution", "effect"]
+LensTarget = Literal["auto", "answer", "next"]
+LensColor = Literal["prob", "rank", "kl"]
 
 
 class ArrayRef(TypedDict):
@@ -453,6 +455,131 @@ class EffectsResult(TypedDict):
     current: float | None
 
 
+class LensArgs(TypedDict):
+    """A window of ``count`` positions from ``start``; the last ones unless told."""
+
+    prompt: int
+    which: Which
+    lens_target: LensTarget
+    incl_mid: bool
+    start: NotRequired[int]
+    count: NotRequired[int]
+
+
+class LensResult(TypedDict):
+    """Arrays [stage, pos] of a window of one prompt. ``token`` is the likeliest next token and
+    ``was`` the baseline's; ``prob`` is the token's probability, ``rank`` and ``target_prob`` those
+    of the target at each position (``targets``, None where there is none), ``kl`` in nats. A
+    difference has changes of all but the tokens. ``texts`` are all tokens of the two arrays."""
+
+    summary: Summary
+    tokens: TokensResult
+    which: Which
+    stages: list[str]
+    layers: list[int]
+    start: int
+    token: ArrayRef
+    was: ArrayRef
+    prob: ArrayRef
+    rank: ArrayRef
+    target_prob: ArrayRef
+    kl: ArrayRef
+    texts: list[TokenInfo]
+    targets: list[TokenInfo | None]
+    target: str
+    d_vocab: int
+
+
+class LensCellArgs(TypedDict):
+    prompt: int
+    lens_target: LensTarget
+    incl_mid: bool
+    stage: str
+    pos: int
+    k: int
+
+
+class LensToken(TypedDict):
+    """One token at one stage: probability and rank (0 = first), before and after."""
+
+    token: TokenInfo
+    baseline: float
+    current: float
+    baseline_rank: int
+    current_rank: int
+
+
+class LensCellResult(TypedDict):
+    """The union of both top k, by current probability; ``kl`` from the final distribution, nats."""
+
+    summary: Summary
+    prompt: int
+    stage: str
+    pos: int
+    predictions: list[LensToken]
+    target: LensToken | None
+    baseline_kl: float
+    current_kl: float
+
+
+class LensPathArgs(TypedDict):
+    """No ``pins``: the answers, or the tokens that are likeliest at the end. ``query_pos`` None:
+    the prompt's last position."""
+
+    prompt: int
+    query_pos: int | None
+    pins: list[int]
+    incl_mid: bool
+
+
+class LensPathResult(TypedDict):
+    """Arrays [token, stage] at one position."""
+
+    summary: Summary
+    prompt: int
+    pos: int
+    stages: list[str]
+    tokens: list[TokenInfo]
+    baseline_prob: ArrayRef
+    current_prob: ArrayRef
+    baseline_rank: ArrayRef
+    current_rank: ArrayRef
+    d_vocab: int
+
+
+class LensLinesArgs(TypedDict):
+    scope: Scope
+    prompt: int
+    incl_mid: bool
+
+
+class Curve(TypedDict):
+    """Values by ``names`` with their standard errors over prompts; NaN for a single prompt.
+    ``change`` is current minus baseline, its error that of the paired changes."""
+
+    names: list[str]
+    baseline: ArrayRef
+    current: ArrayRef
+    change: ArrayRef
+    baseline_sem: ArrayRef
+    current_sem: ArrayRef
+    change_sem: ArrayRef
+
+
+class LensLinesResult(TypedDict):
+    """The metric's logits as they build up over the stages, and what each part adds."""
+
+    summary: Summary
+    accumulated: Curve
+    parts: Curve
+    units: str
+    definition: str
+
+
+class TextArgs(TypedDict):
+    text: str
+
+
 class ToggleArgs(TypedDict):
     component: str
     kind: AblationKind
@@ -488,6 +615,12 @@ METHODS: dict[str, tuple[type, type]] = {
     "compare_bos": (PromptArgs, BosResult),
     "ablation_grid": (AblationGridArgs, AblationGridResult),
     "effects": (PromptArgs, EffectsResult),
+    "lens": (LensArgs, LensResult),
+    "lens_cell": (LensCellArgs, LensCellResult),
+    "lens_path": (LensPathArgs, LensPathResult),
+    "lens_lines": (LensLinesArgs, LensLinesResult),
+    "lens_token": (TextArgs, TokenInfo),
+    "lens_code": (Empty, CodeResult),
     "toggle": (ToggleArgs, ChangeResult),
     "set_enabled": (EnableArgs, ChangeResult),
     "remove": (KeyArgs, ChangeResult),
@@ -518,6 +651,11 @@ class Options(TypedDict):
     head_average: HeadAverage
     skip_bos: bool
     read_at: ReadAt
+    lens_color: LensColor
+    lens_target: LensTarget
+    lens_order: Literal["last_on_top", "first_on_top"]
+    incl_mid: Annotated[bool, True]
+    pins: list[int]
 
 
 TYPES: list[type] = [
@@ -529,5 +667,7 @@ TYPES: list[type] = [
     HeadSourcesArgs, HeadSourcesResult, MlpNeuronsArgs, NeuronRow, MlpNeuronsResult,
     EffectNumbers, Accuracy, BosResult,
     AblationGridArgs, AblationGridResult, InterventionWorth, Prediction, EffectsResult,
+    LensArgs, LensResult, LensCellArgs, LensToken, LensCellResult, LensPathArgs, LensPathResult,
+    LensLinesArgs, Curve, LensLinesResult, TextArgs,
     ToggleArgs, KeyArgs, EnableArgs, ChangeResult, CodeResult,
 ]  # fmt: skip

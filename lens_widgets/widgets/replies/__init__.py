@@ -10,6 +10,7 @@ from lens_widgets.widgets.replies import (
     patterns,
     tokens,
 )
+from lens_widgets.widgets.replies import ablation, attribution, changes, lens, patterns, tokens
 from lens_widgets.wire.dispatch import Method
 
 METHODS: dict[str, Method] = {
@@ -25,6 +26,12 @@ METHODS: dict[str, Method] = {
     "compare_bos": Method(tokens.compare_bos),
     "ablation_grid": Method(ablation.ablation_grid),
     "effects": Method(ablation.effects),
+    "lens": Method(lens.lens),
+    "lens_cell": Method(lens.lens_cell),
+    "lens_path": Method(lens.lens_path),
+    "lens_lines": Method(lens.lens_lines),
+    "lens_token": Method(lens.lens_token, quick=True),
+    "lens_code": Method(lens.lens_code, quick=True),
     "toggle": Method(changes.toggle, quick=True),
     "set_enabled": Method(changes.set_enabled, quick=True),
     "remove": Method(changes.remove, quick=True),

@@ -21,6 +21,15 @@ const OPTIONS = {
   },
   attribution: { by: "head", scope: "mean", read_at: "metric", kind: "zero" },
   ablation: { kind: "zero", values: "attribution", scope: "mean" },
+  logit_lens: {
+    show: "current",
+    lens_color: "prob",
+    lens_target: "auto",
+    lens_order: "last_on_top",
+    incl_mid: true,
+    pins: [],
+    scope: "mean",
+  },
   explorer: {
     show: "current",
     token_mode: "from",

@@ -1,6 +1,7 @@
 // What the mock kernel knows to answer, method by method, in the protocol's types.
 
 import { effect, noise, pattern, tokensOf } from "./data.js";
+import { lensMethods } from "./lens.js";
 
 const MAX_BYTES = 1_000_000;
 
@@ -375,6 +376,7 @@ function effects(kernel, { prompt }) {
 }
 
 const HANDLERS = {
+  ...lensMethods({ summary, tokens }),
   tokens,
   token_stats: tokenStats,
   patterns,

@@ -2,7 +2,7 @@ import { drawCells, type Rect } from "../canvas";
 import { cssOf, type Scale } from "../color";
 import type { Look, Theme } from "../theme";
 import { cellRect, FONT_PX, type MapLayout, type Scroll, visible } from "./layout";
-import { drawNames } from "./names";
+import { drawNames, fitted } from "./names";
 import type { CellState, MapCell } from "./types";
 
 /** What is drawn. `image` has one pixel a cell; `text` is what is written in each, if anything. */
@@ -13,6 +13,8 @@ export interface MapPicture {
   shade: (index: number) => number;
   state: (index: number) => CellState;
   text: ((index: number) => string) | null;
+  /** Whether texts are cut to fit their cells. */
+  cut: boolean;
   ablated: ((index: number) => boolean) | null;
   rows: readonly string[];
   cols: readonly string[];
@@ -82,7 +84,7 @@ function drawValues(
   }
   const hatch = hatching(context, theme);
   const roomy = Math.min(cellWidth, cellHeight) >= 6;
-  context.font = `${FONT_PX}px ${look.text}`;
+  context.font = `${FONT_PX}px ${picture.cut ? look.mono : look.text}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
   for (let row = row0; row < row1; row++) {
@@ -96,7 +98,9 @@ function drawValues(
       if (picture.text && state !== "unknown" && state !== "absent") {
         context.fillStyle = picture.scale.ink(picture.shade(index));
         const middle = cell.y + cell.height / 2 + 0.5;
-        context.fillText(picture.text(index), cell.x + (cell.width - gap) / 2, middle);
+        const words = picture.text(index);
+        const shown = picture.cut ? fitted(context, words, cell.width - gap - 4) : words;
+        context.fillText(shown, cell.x + (cell.width - gap) / 2, middle);
       }
       if (picture.ablated?.(index)) strike(context, cell, gap, look.ablate);
     }

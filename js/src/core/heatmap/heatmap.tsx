@@ -68,11 +68,13 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
   };
   const pointer = usePointer(props, cellAt, hoverAt, setHeld);
 
+  const shades = props.colors ?? values;
+  const { textAt } = props;
   const image = useMemo(
-    () => values && heatmap(values, rows.length, cols.length, ramp),
-    [values, rows.length, cols.length, ramp],
+    () => shades && heatmap(shades, rows.length, cols.length, ramp),
+    [shades, rows.length, cols.length, ramp],
   );
-  const text = useCellText(props, layout.cellWidth - layout.gap, layout.cellHeight, look.text);
+  const written = useCellText(props, layout.cellWidth - layout.gap, layout.cellHeight, look.text);
   const { brush } = pointer;
   const draw = () => {
     const element = canvas.current;
@@ -83,9 +85,10 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
     const picture = {
       image,
       scale: ramp.scale,
-      shade: (index: number) => at(index) / (ramp.hi || 1),
+      shade: (index: number) => (shades?.[index] ?? Number.NaN) / (ramp.hi || 1),
       state: (index: number) => stateOf(props, index),
-      text: text && ((index: number) => text(at(index))),
+      text: textAt ?? (written && ((index: number) => written(at(index)))),
+      cut: textAt !== undefined,
       ablated: props.ablated ?? null,
       rows,
       cols,
@@ -98,7 +101,8 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
   useLayoutEffect(draw, [
     image,
     layout,
-    text,
+    written,
+    textAt,
     rows,
     cols,
     theme,
@@ -203,11 +207,12 @@ function useLayout(props: HeatMapProps, width: number, names: readonly [number, 
   const { rows, cols, maxHeight = MAX_HEIGHT, square = false, axes } = props;
   const [rowNames, colNames] = names;
   const titled = axes !== undefined;
+  const worded = props.textAt !== undefined;
   return useMemo(() => {
     const sizes = { rows: rows.length, cols: cols.length, width, maxHeight };
-    const input: MapInput = { ...sizes, rowNames, colNames, titled, square };
+    const input: MapInput = { ...sizes, rowNames, colNames, titled, square, worded };
     return mapLayout(input);
-  }, [rows.length, cols.length, width, maxHeight, rowNames, colNames, titled, square]);
+  }, [rows.length, cols.length, width, maxHeight, rowNames, colNames, titled, square, worded]);
 }
 
 function inside(cell: MapCell, rows: number, cols: number): MapCell {

@@ -13,6 +13,9 @@ const MAX_CELL_WIDTH = 56;
 const MAX_CELL_HEIGHT = 26;
 const MAX_SQUARE = 40;
 const MAX_LABEL = 110;
+export const MIN_WORD = 46;
+const MAX_WORD = 96;
+const WORD_HEIGHT = 22;
 
 export interface MapLayout {
   rows: number;
@@ -49,18 +52,21 @@ export interface MapInput {
   /** Whether titles of the axes are written. */
   titled: boolean;
   square: boolean;
+  /** Cells have words in them. */
+  worded?: boolean;
 }
 
 export function mapLayout(input: MapInput): MapLayout {
-  const { rows, cols, width, maxHeight, titled, square } = input;
+  const { rows, cols, width, maxHeight, titled, square, worded = false } = input;
   const many = rows * cols > DENSE_CELLS;
   const minimum = many ? 4 : 11;
   const title = titled ? TITLE : 0;
   const left = Math.ceil(Math.min(input.rowNames, MAX_LABEL)) + PAD + title;
   const top = 2;
   const room = Math.max(40, width - left - 2);
-  const widest = square ? MAX_SQUARE : MAX_CELL_WIDTH;
-  const cellWidth = clamp(Math.floor(room / Math.max(1, cols)), minimum, widest);
+  const widest = worded ? MAX_WORD : square ? MAX_SQUARE : MAX_CELL_WIDTH;
+  const least = worded ? MIN_WORD : minimum;
+  const cellWidth = clamp(Math.floor(room / Math.max(1, cols)), least, widest);
 
   const names = Math.min(input.colNames, MAX_LABEL);
   const flatEvery = everyFitting(names + PAD, cellWidth);
@@ -70,10 +76,14 @@ export function mapLayout(input: MapInput): MapLayout {
   const bottom = Math.ceil(rotated ? names : FONT_PX) + PAD + 2 + title;
 
   const roomDown = Math.max(40, maxHeight - bottom - top);
-  const wanted = square ? cellWidth : clamp(Math.round(cellWidth * 0.6), 16, MAX_CELL_HEIGHT);
+  const wanted = worded
+    ? WORD_HEIGHT
+    : square
+      ? cellWidth
+      : clamp(Math.round(cellWidth * 0.6), 16, MAX_CELL_HEIGHT);
   const cellHeight = clamp(
     Math.floor(roomDown / Math.max(1, rows)),
-    Math.min(minimum, wanted),
+    worded ? WORD_HEIGHT - 4 : Math.min(minimum, wanted),
     wanted,
   );
   const gap = Math.min(cellWidth, cellHeight) >= 8 ? 1 : 0;

@@ -44,6 +44,10 @@ export interface HeatMapProps {
   format?: (value: number) => string;
   /** The value inside a cell, where cells are large enough; null never writes. Default 2 digits. */
   cellText?: ((value: number) => string) | null;
+  /** What is written in a cell in place of its value, cut to fit, by flat index. Cells get wide for it. */
+  textAt?: (index: number) => string;
+  /** What colours a cell where that is not its value, on the ramp's scale. */
+  colors?: Float32Array | null;
   selected?: readonly MapCell[];
   /** A cell that another view points at. */
   previewed?: MapCell | null;

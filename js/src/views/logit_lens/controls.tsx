@@ -1,0 +1,160 @@
+import type { JSX } from "preact";
+import { useRamp } from "../../core/heatmap/ramp";
+import type { ViewSession } from "../../core/session";
+import { Button, ColorBar, Segmented } from "../../core/ui";
+import type { LensResult } from "../../generated/protocol";
+import { type LensColor, type LensWindow, shading } from "./data";
+
+const SHOW = [
+  { value: "baseline", label: "baseline" },
+  { value: "current", label: "current" },
+  { value: "difference", label: "Δ", title: "current minus baseline" },
+] as const;
+const COLORS = [
+  { value: "prob", label: "probability", title: "of the likeliest token" },
+  { value: "rank", label: "rank", title: "of the target, 0 is first" },
+  { value: "kl", label: "KL", title: "from the final distribution, in nats" },
+] as const;
+const TARGETS = [
+  { value: "auto", label: "auto", title: "the answer where there are answers" },
+  { value: "answer", label: "answer", title: "rank of the correct answer" },
+  { value: "next", label: "next token", title: "rank of the true next token" },
+] as const;
+const ORDERS = [
+  { value: "last_on_top", label: "↑", title: "the last stage on top" },
+  { value: "first_on_top", label: "↓", title: "the first stage on top" },
+] as const;
+const STAGES = [
+  { value: "all", label: "mid", title: "also between attention and MLP" },
+  { value: "layers", label: "layers", title: "between layers only" },
+] as const;
+const SCOPES = [
+  { value: "mean", label: "all prompts", title: "lines: mean over the prompts" },
+  { value: "selected", label: "this prompt", title: "lines: the selected prompt only" },
+] as const;
+
+/** Which run, what colours, whose rank, which way up; and the prompt. */
+export function Controls({ session, prompts }: { session: ViewSession; prompts: number }) {
+  const show = session.option("show");
+  const color = session.option("lens_color");
+  const target = session.option("lens_target");
+  const order = session.option("lens_order");
+  const middles = session.option("incl_mid");
+  const scope = session.option("scope");
+  const { prompt } = session.selection.value;
+  const page = (to: number) => session.select({ prompt: to, query_pos: null, key_pos: null });
+  return (
+    <>
+      <Segmented
+        label="run"
+        options={SHOW}
+        value={show.value}
+        onChange={(value) => {
+          show.value = value;
+        }}
+      />
+      <Segmented
+        label="colour by"
+        options={COLORS}
+        value={color.value}
+        onChange={(value) => {
+          color.value = value;
+        }}
+      />
+      <Segmented
+        label="target"
+        options={TARGETS}
+        value={target.value}
+        onChange={(value) => {
+          target.value = value;
+        }}
+      />
+      <Segmented
+        label="order of stages"
+        options={ORDERS}
+        value={order.value}
+        onChange={(value) => {
+          order.value = value;
+        }}
+      />
+      <Segmented
+        label="stages"
+        options={STAGES}
+        value={middles.value ? "all" : "layers"}
+        onChange={(value) => {
+          middles.value = value === "all";
+        }}
+      />
+      <Segmented
+        label="lines"
+        options={SCOPES}
+        value={scope.value}
+        onChange={(value) => {
+          scope.value = value;
+        }}
+      />
+      {prompts > 1 && (
+        <span class="lw-token-pager">
+          <Button label="previous prompt" disabled={prompt <= 0} onClick={() => page(prompt - 1)}>
+            ‹
+          </Button>
+          prompt {prompt + 1} of {prompts}
+          <Button
+            label="next prompt"
+            disabled={prompt >= prompts - 1}
+            onClick={() => page(prompt + 1)}
+          >
+            ›
+          </Button>
+        </span>
+      )}
+    </>
+  );
+}
+
+/** What the colours of the grid mean. */
+export function Legend(props: {
+  result: LensResult;
+  window: LensWindow;
+  color: LensColor;
+}): JSX.Element {
+  const { result, window, color } = props;
+  const shade = shading(window, color, result);
+  const ramp = useRamp([shade.colors ?? shade.values], {
+    scale: shade.kind,
+    ...(shade.hi === undefined ? {} : { hi: shade.hi }),
+    of: color,
+  });
+  const what =
+    color === "prob"
+      ? "of the likeliest token"
+      : color === "rank"
+        ? `of ${result.target}`
+        : "from the final distribution";
+  if (color === "rank") {
+    const change = result.which === "difference";
+    return (
+      <span class="lw-lens-legend">
+        <ColorBar
+          lo={change ? -ramp.hi : 0}
+          hi={ramp.hi}
+          unit={change ? "log₁₀ of ranks gained, blue: nearer to first" : ""}
+          scale={shade.kind}
+        />
+        {!change && `rank ${result.d_vocab - 1} – 0 on a log scale, `}
+        {what}
+      </span>
+    );
+  }
+  return (
+    <span class="lw-lens-legend">
+      <ColorBar
+        lo={ramp.scale.signed ? -ramp.hi : 0}
+        hi={ramp.hi}
+        unit={shade.units}
+        scale={shade.kind}
+      />
+      {what}
+    </span>
+  );
+}

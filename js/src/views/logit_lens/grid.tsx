@@ -1,0 +1,83 @@
+import type { JSX } from "preact";
+import { useCallback, useMemo } from "preact/hooks";
+import { fixed } from "../../core/format";
+import { HeatMap, type MapCell } from "../../core/heatmap/heatmap";
+import { useRamp } from "../../core/heatmap/ramp";
+import type { LensResult } from "../../generated/protocol";
+import { type LensColor, type LensWindow, shading } from "./data";
+
+/** Stages by positions: the likeliest token of each, coloured. */
+export function Grid(props: {
+  result: LensResult;
+  window: LensWindow;
+  color: LensColor;
+  stale: boolean;
+  selected: { stage: string; pos: number } | null;
+  onSelect: (place: { stage: string; layer: number; pos: number } | null) => void;
+}): JSX.Element {
+  const { result, window, color, stale, selected, onSelect } = props;
+  const shade = useMemo(() => shading(window, color, result), [window, color, result]);
+  const painted = shade.colors ?? shade.values;
+  const ramp = useRamp(
+    useMemo(() => [painted], [painted]),
+    { scale: shade.kind, ...(shade.hi === undefined ? {} : { hi: shade.hi }), of: color },
+  );
+  const { start, count } = window;
+  const names = useMemo(
+    () => result.tokens.tokens.slice(start, start + count).map(({ text }) => text),
+    [result, start, count],
+  );
+  const textAt = useCallback((index: number) => window.token[index]?.text ?? "", [window]);
+  const cell = useCallback(
+    (row: number, col: number) => {
+      const index = row * count + col;
+      const token = window.token[index];
+      const was = window.was[index];
+      const before = token && was && was.id !== token.id ? `, was ${was.text}` : "";
+      const target = result.targets[col];
+      const rank = target ? `, rank of ${target.text} ${fixed(window.rank[index], 0)}` : "";
+      return {
+        name: `${window.stages[row]} at ${start + col} ${names[col]}: ${token?.text}${before}${rank}`,
+        attributes: {
+          "data-stage": window.stages[row],
+          "data-pos": start + col,
+          "data-token-id": token?.id,
+          "data-rank": Number.isNaN(window.rank[index]) ? undefined : window.rank[index],
+          "data-kl": window.kl[index],
+          "data-prob": window.prob[index],
+        },
+      };
+    },
+    [window, result, names, start, count],
+  );
+  const chosen = useMemo((): readonly MapCell[] => {
+    const row = selected ? window.stages.indexOf(selected.stage) : -1;
+    const col = selected ? selected.pos - start : -1;
+    return row >= 0 && col >= 0 && col < count ? [{ row, col }] : [];
+  }, [selected?.stage, selected?.pos, window, start, count]);
+
+  return (
+    <HeatMap
+      label={`logit lens, stages by positions ${start} to ${start + count - 1}`}
+      rows={window.stages}
+      cols={names}
+      axes={{ rows: "stage", cols: "position" }}
+      values={shade.values}
+      colors={shade.colors}
+      textAt={textAt}
+      ramp={ramp}
+      units={shade.units}
+      format={shade.format}
+      cell={cell}
+      stale={stale}
+      maxHeight={720}
+      selected={chosen}
+      onSelect={(cells) => {
+        const last = cells.at(-1);
+        const stage = last && window.stages[last.row];
+        if (!last || stage === undefined) onSelect(null);
+        else onSelect({ stage, layer: window.layers[last.row] ?? 0, pos: start + last.col });
+      }}
+    />
+  );
+}
