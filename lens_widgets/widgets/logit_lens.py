@@ -7,7 +7,7 @@ from typing import ClassVar
 import xarray as xr
 from plotly.graph_objects import Figure
 
-from lens_widgets import lens_figures
+from lens_widgets import figures
 from lens_widgets.analysis.accumulated import lens_lines
 from lens_widgets.analysis.logit_lens import logit_lens
 from lens_widgets.widgets import options
@@ -55,18 +55,20 @@ class LogitLensView(View):
         [stage] and ``contribution`` [component] in logits over ``scope``, and their standard errors
         ``accumulated_sem`` and ``contribution_sem``."""
         session = self._session
+        selected = session.selection.prompt
         target = None if self.lens_target == "auto" else self.lens_target
         table = logit_lens(
             session,
             which=self.show,
             incl_mid=self.incl_mid,
             target=target,
-            prompt=session.selection.prompt,
+            prompt=selected,
+            positions=range(int(session.positions[selected]) + 1),
         )
-        prompt = None if self.scope == "mean" else session.selection.prompt
+        prompt = None if self.scope == "mean" else selected
         lines = lens_lines(session, self.show, self.incl_mid, prompt)
         return table.assign(lines.data_vars).assign_coords(component=lines["component"])
 
     def figure(self) -> Figure:
         """The grid as a heatmap with its tokens, and both lines."""
-        return lens_figures.logit_lens_figure(self.data(), self.lens_color, self.lens_order)
+        return figures.logit_lens(self.data(), self.lens_color, self.lens_order)

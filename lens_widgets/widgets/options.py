@@ -96,6 +96,8 @@ def skip_bos() -> Any:
 def read_at() -> Any:
     """Read the logits where the metric does, or at the selected query position."""
     return _trait("read_at")
+
+
 def lens_color() -> Any:
     """What colours the lens: the top token's probability, the target's rank, or the divergence."""
     return _trait("lens_color")

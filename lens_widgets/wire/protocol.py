@@ -576,6 +576,10 @@ class LensLinesResult(TypedDict):
     definition: str
 
 
+class LensCodeArgs(TypedDict):
+    incl_mid: bool
+
+
 class TextArgs(TypedDict):
     text: str
 
@@ -620,7 +624,7 @@ METHODS: dict[str, tuple[type, type]] = {
     "lens_path": (LensPathArgs, LensPathResult),
     "lens_lines": (LensLinesArgs, LensLinesResult),
     "lens_token": (TextArgs, TokenInfo),
-    "lens_code": (Empty, CodeResult),
+    "lens_code": (LensCodeArgs, CodeResult),
     "toggle": (ToggleArgs, ChangeResult),
     "set_enabled": (EnableArgs, ChangeResult),
     "remove": (KeyArgs, ChangeResult),
@@ -668,6 +672,6 @@ TYPES: list[type] = [
     EffectNumbers, Accuracy, BosResult,
     AblationGridArgs, AblationGridResult, InterventionWorth, Prediction, EffectsResult,
     LensArgs, LensResult, LensCellArgs, LensToken, LensCellResult, LensPathArgs, LensPathResult,
-    LensLinesArgs, Curve, LensLinesResult, TextArgs,
+    LensLinesArgs, Curve, LensLinesResult, LensCodeArgs, TextArgs,
     ToggleArgs, KeyArgs, EnableArgs, ChangeResult, CodeResult,
 ]  # fmt: skip

@@ -105,7 +105,9 @@ model = lw.load_demo("ioi")
 prompt = "When John and Mary went to the shops, John gave the bag to"
 session = lw.Session(model, [prompt], answers=[(" Mary", " John")])
 views = {}
-for view in (lw.TokenView, lw.AttentionView, lw.AttributionTable, lw.AblationPanel):
+for view in (
+    lw.TokenView, lw.AttentionView, lw.AttributionTable, lw.AblationPanel, lw.LogitLensView
+):
     widget = view(session)
     data, *_ = widget._repr_mimebundle_()
     views[view.__name__] = {

@@ -66,6 +66,33 @@ ARGS: dict[str, list[dict[str, Any]]] = {
         )
     ],
     "effects": [{"prompt": 0}, {"prompt": 1}],
+    "lens": [
+        {"prompt": 1, "which": w, "lens_target": "auto", "incl_mid": True}
+        for w in ("baseline", "current", "difference")
+    ]
+    + [
+        {
+            "prompt": 0,
+            "which": "current",
+            "lens_target": "next",
+            "incl_mid": False,
+            "start": 1,
+            "count": 3,
+        }
+    ],
+    "lens_cell": [
+        {"prompt": 0, "lens_target": "next", "incl_mid": True, "stage": s, "pos": 3, "k": 8}
+        for s in ("0_pre", "final_post")
+    ],
+    "lens_path": [
+        {"prompt": 1, "query_pos": pos, "pins": pins, "incl_mid": True}
+        for pos, pins in ((None, []), (2, [7, 8]))
+    ],
+    "lens_lines": [
+        {"scope": scope, "prompt": 1, "incl_mid": True} for scope in ("mean", "selected")
+    ],
+    "lens_token": [{"text": "w7"}],
+    "lens_code": [{"incl_mid": True}],
     "toggle": [{"component": "L1H2", "kind": "mean"}],
     "set_enabled": [{"key": "i1", "enabled": False}],
     "remove": [{"key": "i1"}],

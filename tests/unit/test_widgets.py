@@ -18,7 +18,8 @@ from tests.unit.cases import ANSWERS, PROMPTS
 from tests.unit.waiting import Outcome
 
 VIEWS = (
-    lw.TokenView, lw.AttentionView, lw.AttributionTable, lw.AblationPanel, lw.Explorer
+    lw.TokenView, lw.AttentionView, lw.AttributionTable, lw.AblationPanel, lw.Explorer,
+    lw.LogitLensView,
 )  # fmt: skip
 
 OPTIONS = {
@@ -26,6 +27,9 @@ OPTIONS = {
     lw.AttentionView: {"show", "token_mode", "attention_mode", "head_average", "skip_bos"},
     lw.AttributionTable: {"by", "scope", "read_at"},
     lw.AblationPanel: {"kind", "values", "scope"},
+    lw.LogitLensView: {
+        *("show", "lens_color", "lens_target", "lens_order", "incl_mid", "pins", "scope"),
+    },
     lw.Explorer: {
         *("show", "token_mode", "attention_mode", "head_average", "skip_bos"),
         *("color", "by", "scope", "read_at", "kind", "values"),

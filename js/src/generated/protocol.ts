@@ -133,6 +133,11 @@ export interface Options {
   head_average: "none" | "layer" | "all";
   skip_bos: boolean;
   read_at: "metric" | "selected";
+  lens_color: "prob" | "rank" | "kl";
+  lens_target: "auto" | "answer" | "next";
+  lens_order: "last_on_top" | "first_on_top";
+  incl_mid: boolean;
+  pins: number[];
 }
 
 /** The metric behind every number of a reply, mean over ``n_prompts`` prompts. */
@@ -445,6 +450,133 @@ export interface EffectsResult {
   current: number | null;
 }
 
+/** A window of ``count`` positions from ``start``; the last ones unless told. */
+export interface LensArgs {
+  prompt: number;
+  which: "baseline" | "current" | "difference";
+  lens_target: "auto" | "answer" | "next";
+  incl_mid: boolean;
+  start?: number;
+  count?: number;
+}
+
+/**
+ * Arrays [stage, pos] of a window of one prompt. ``token`` is the likeliest next token and
+ * ``was`` the baseline's; ``prob`` is the token's probability, ``rank`` and ``target_prob`` those
+ * of the target at each position (``targets``, None where there is none), ``kl`` in nats. A
+ * difference has changes of all but the tokens. ``texts`` are all tokens of the two arrays.
+ */
+export interface LensResult {
+  summary: Summary;
+  tokens: TokensResult;
+  which: "baseline" | "current" | "difference";
+  stages: string[];
+  layers: number[];
+  start: number;
+  token: ArrayRef;
+  was: ArrayRef;
+  prob: ArrayRef;
+  rank: ArrayRef;
+  target_prob: ArrayRef;
+  kl: ArrayRef;
+  texts: TokenInfo[];
+  targets: (TokenInfo | null)[];
+  target: string;
+  d_vocab: number;
+}
+
+export interface LensCellArgs {
+  prompt: number;
+  lens_target: "auto" | "answer" | "next";
+  incl_mid: boolean;
+  stage: string;
+  pos: number;
+  k: number;
+}
+
+/** One token at one stage: probability and rank (0 = first), before and after. */
+export interface LensToken {
+  token: TokenInfo;
+  baseline: number;
+  current: number;
+  baseline_rank: number;
+  current_rank: number;
+}
+
+/** The union of both top k, by current probability; ``kl`` from the final distribution, nats. */
+export interface LensCellResult {
+  summary: Summary;
+  prompt: number;
+  stage: string;
+  pos: number;
+  predictions: LensToken[];
+  target: LensToken | null;
+  baseline_kl: number;
+  current_kl: number;
+}
+
+/**
+ * No ``pins``: the answers, or the tokens that are likeliest at the end. ``query_pos`` None:
+ * the prompt's last position.
+ */
+export interface LensPathArgs {
+  prompt: number;
+  query_pos: number | null;
+  pins: number[];
+  incl_mid: boolean;
+}
+
+/** Arrays [token, stage] at one position. */
+export interface LensPathResult {
+  summary: Summary;
+  prompt: number;
+  pos: number;
+  stages: string[];
+  tokens: TokenInfo[];
+  baseline_prob: ArrayRef;
+  current_prob: ArrayRef;
+  baseline_rank: ArrayRef;
+  current_rank: ArrayRef;
+  d_vocab: number;
+}
+
+export interface LensLinesArgs {
+  scope: "mean" | "selected";
+  prompt: number;
+  incl_mid: boolean;
+}
+
+/**
+ * Values by ``names`` with their standard errors over prompts; NaN for a single prompt.
+ * ``change`` is current minus baseline, its error that of the paired changes.
+ */
+export interface Curve {
+  names: string[];
+  baseline: ArrayRef;
+  current: ArrayRef;
+  change: ArrayRef;
+  baseline_sem: ArrayRef;
+  current_sem: ArrayRef;
+  change_sem: ArrayRef;
+}
+
+/** The metric's logits as they build up over the stages, and what each part adds. */
+export interface LensLinesResult {
+  summary: Summary;
+  accumulated: Curve;
+  parts: Curve;
+  units: string;
+  definition: string;
+}
+
+export interface LensCodeArgs {
+  incl_mid: boolean;
+}
+
+export interface TextArgs {
+  text: string;
+}
+
 export interface ToggleArgs {
   component: string;
   kind: "zero" | "mean" | "resample";
@@ -518,6 +650,26 @@ export const OPTIONS: {
     initial: "metric",
     is: (value): value is Options["read_at"] => value === "metric" || value === "selected",
   },
+  lens_color: {
+    initial: "prob",
+    is: (value): value is Options["lens_color"] => value === "prob" || value === "rank" || value === "kl",
+  },
+  lens_target: {
+    initial: "auto",
+    is: (value): value is Options["lens_target"] => value === "auto" || value === "answer" || value === "next",
+  },
+  lens_order: {
+    initial: "last_on_top",
+    is: (value): value is Options["lens_order"] => value === "last_on_top" || value === "first_on_top",
+  },
+  incl_mid: {
+    initial: true,
+    is: (value): value is Options["incl_mid"] => typeof value === "boolean",
+  },
+  pins: {
+    initial: [],
+    is: (value): value is Options["pins"] => (Array.isArray(value) && value.every((item: unknown) => typeof item === "number" && Number.isInteger(item))),
+  },
 };
 
 export type OptionSignals = { [K in keyof Options]: Signal<Options[K]> };
@@ -538,6 +690,11 @@ export function readOptions(
     head_average: read("head_average"),
     skip_bos: read("skip_bos"),
     read_at: read("read_at"),
+    lens_color: read("lens_color"),
+    lens_target: read("lens_target"),
+    lens_order: read("lens_order"),
+    incl_mid: read("incl_mid"),
+    pins: read("pins"),
   };
 }
 
@@ -554,6 +711,12 @@ export interface Methods {
   compare_bos: { args: PromptArgs; result: BosResult };
   ablation_grid: { args: AblationGridArgs; result: AblationGridResult };
   effects: { args: PromptArgs; result: EffectsResult };
+  lens: { args: LensArgs; result: LensResult };
+  lens_cell: { args: LensCellArgs; result: LensCellResult };
+  lens_path: { args: LensPathArgs; result: LensPathResult };
+  lens_lines: { args: LensLinesArgs; result: LensLinesResult };
+  lens_token: { args: TextArgs; result: TokenInfo };
+  lens_code: { args: LensCodeArgs; result: CodeResult };
   toggle: { args: ToggleArgs; result: ChangeResult };
   set_enabled: { args: EnableArgs; result: ChangeResult };
   remove: { args: KeyArgs; result: ChangeResult };

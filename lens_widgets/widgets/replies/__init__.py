@@ -7,10 +7,10 @@ from lens_widgets.widgets.replies import (
     attribution,
     changes,
     effect_parts,
+    lens,
     patterns,
     tokens,
 )
-from lens_widgets.widgets.replies import ablation, attribution, changes, lens, patterns, tokens
 from lens_widgets.wire.dispatch import Method
 
 METHODS: dict[str, Method] = {

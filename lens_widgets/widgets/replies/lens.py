@@ -161,9 +161,12 @@ def lens_token(session: Session, args: dict[str, Any]) -> dict[str, Any]:
     return token_info(session, answer_id(session.model, args["text"], "token"))
 
 
-def lens_code(session: Session, _args: dict[str, Any]) -> dict[str, Any]:
+def lens_code(session: Session, args: dict[str, Any]) -> dict[str, Any]:
     """The lens as TransformerLens code."""
-    return {"code": session.interventions.to_code() + _CODE}
+    middles = any(stage.kind == "mid" for stage in model_stages(session, args["incl_mid"]))
+    mask = "" if session.prompt_set.attention_mask is None else ", attention_mask=attention_mask"
+    code = _CODE.replace("MASK", mask).replace("MID", str(middles))
+    return {"code": session.interventions.to_code() + code}
 
 
 _CODE = """
@@ -171,8 +174,8 @@ _CODE = """
 from transformer_lens.tools.analysis import logit_lens
 
 with torch.no_grad(), model.hooks(fwd_hooks=fwd_hooks):
-    _, cache = model.run_with_cache(tokens)
-lens = logit_lens(cache, positions=None, return_type="probs", top_k=5)
+    _, cache = model.run_with_cache(tokensMASK)
+lens = logit_lens(cache, incl_mid=MID, positions=None, return_type="probs", top_k=5)
 for stage, probs, ids in zip(lens.labels, lens.readout.values, lens.readout.top_ids):
     print(stage, [model.tokenizer.decode(row[-1, :1]) for row in ids], probs[:, -1, 0].tolist())
 """
