@@ -1,0 +1,162 @@
+"""The attribution table opened up: source tokens, neurons, read positions, the map, spread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from .conftest import Lab
+
+Mount = Callable[..., Lab]
+
+
+def row_of(lab: Lab, component: str) -> str:
+    return f'[role="row"][data-component="{component}"]'
+
+
+def open_row(lab: Lab, component: str) -> None:
+    lab.find(f"{row_of(lab, component)} .lw-attr-open").click()
+    lab.idle()
+    lab.wait("root.querySelector('.lw-attr-detail > *') !== null")
+
+
+def number(lab: Lab, selector: str, name: str = "data-value") -> float:
+    return float(lab.find(selector).first.get_attribute(name) or "nan")
+
+
+def test_a_head_opens_into_the_tokens_whose_values_carried_it(mount: Mount) -> None:
+    lab = mount("attribution", interventions=["L0H1"])
+    open_row(lab, "L2H5")
+    expected = lab.truth("head_sources", prompt=0, layer=2, head=5)
+    chips = lab.find(".lw-attr-sources [data-pos]")
+    assert chips.count() == len(expected["tokens"])
+    for pos in (0, 3, 14):
+        shown = number(lab, f'.lw-attr-sources [data-pos="{pos}"]')
+        assert shown == pytest.approx(expected["current"][pos], abs=1e-6)
+    total = number(lab, "[data-sources-total]", "data-sources-total")
+    assert total == pytest.approx(expected["current_total"])
+    chips.nth(3).hover()
+    readout = lab.find(".lw-attr-readout")
+    assert expected["tokens"][3]["text"] in readout.inner_text()
+    chips.nth(3).click()
+    assert lab.js("return kernel.selection.key_pos") == 3
+    # Another head takes its place; the same again closes.
+    open_row(lab, "L1H4")
+    assert lab.find(".lw-attr-detail-row").count() == 1
+    lab.find(f"{row_of(lab, 'L1H4')} .lw-attr-open").click()
+    assert lab.find(".lw-attr-detail-row").count() == 0
+
+
+def test_sources_are_those_of_the_selected_prompt(mount: Mount) -> None:
+    lab = mount("attribution")
+    open_row(lab, "L2H5")
+    lab.js("kernel.select({ prompt: 3 })")
+    lab.wait("root.querySelector('.lw-attr-detail').textContent.includes('prompt 4')")
+    lab.idle()
+    expected = lab.truth("head_sources", prompt=3, layer=2, head=5)["current"][2]
+    shown = number(lab, '.lw-attr-sources [data-pos="2"]')
+    assert shown == pytest.approx(expected, abs=1e-6)
+
+
+def test_an_mlp_opens_into_its_neurons_which_complete_it(mount: Mount) -> None:
+    lab = mount("attribution", interventions=["L0H1"])
+    open_row(lab, "L1.mlp")
+    expected = lab.truth("mlp_neurons", layer=1, scope="mean", prompt=0, k=12)
+    names = lab.js(
+        "return [...root.querySelectorAll('[data-neuron]')].map((row) => row.dataset.neuron)"
+    )
+    assert names == [*(str(row["neuron"]) for row in expected["rows"]), "others", "bias"]
+    first = f'[data-neuron="{expected["rows"][0]["neuron"]}"]'
+    assert number(lab, first) == pytest.approx(expected["rows"][0]["current"])
+    assert number(lab, first, "data-sem") == pytest.approx(expected["rows"][0]["current_sem"])
+    assert number(lab, '[data-neuron="others"]') == pytest.approx(expected["others"]["current"])
+
+
+def test_what_cannot_be_opened_is_told_in_the_view(mount: Mount) -> None:
+    lab = mount("attribution", failures={"mlp_neurons": "a mixture of experts"})
+    lab.find(f"{row_of(lab, 'L1.mlp')} .lw-attr-open").click()
+    lab.wait_status("error")
+    assert "mixture of experts" in lab.find('[role="alert"]').inner_text()
+    lab.find(f"{row_of(lab, 'L1.mlp')} .lw-attr-open").click()
+    lab.idle()
+    assert lab.find('[role="alert"]').count() == 0
+
+
+def test_rows_open_and_close_by_key(mount: Mount) -> None:
+    lab = mount("attribution")
+    row = lab.find(row_of(lab, "L2H5"))
+    row.focus()
+    lab.page.keyboard.press("ArrowRight")
+    lab.idle()
+    assert row.get_attribute("aria-expanded") == "true"
+    lab.page.keyboard.press("ArrowLeft")
+    assert row.get_attribute("aria-expanded") == "false"
+    lab.page.keyboard.press("Enter")
+    lab.idle()
+    assert row.get_attribute("aria-expanded") == "true"
+    assert lab.js("const { layer, head } = kernel.selection; return [layer, head]") == [2, 5]
+
+
+def test_means_show_their_standard_error_and_single_prompts_none(mount: Mount) -> None:
+    lab = mount("attribution")
+    truth = lab.truth("attribution", by="head", scope="mean", prompt=0)
+    row = next(r for r in truth["rows"] if r["component"] == "L3H1")
+    cell = f'{row_of(lab, "L3H1")} [data-column="current"]'
+    assert number(lab, cell, "data-sem") == pytest.approx(row["current_sem"])
+    assert "±" in lab.find(cell).inner_text()
+    assert lab.find(f"{row_of(lab, 'L3H1')} .lw-attr-whisker").count() == 1
+    assert "standard error over 8 prompts" in lab.find(".lw-attr-note").inner_text()
+    lab.find(
+        '[role="radio"][data-option="selected"]',
+    ).first.click()
+    lab.idle()
+    assert lab.find(cell).get_attribute("data-sem") is None
+    assert lab.find(".lw-attr-whisker").count() == 0
+
+
+def test_logits_can_be_read_at_a_picked_token(mount: Mount) -> None:
+    lab = mount("attribution")
+    lab.find('[role="radiogroup"][aria-label="read at"] [data-option="selected"]').click()
+    lab.idle()
+    chips = lab.find(".lw-attr-picker [data-pos]")
+    chips.nth(4).click()
+    lab.wait("root.querySelector('.lw-attr-note').textContent.includes('at position 4')")
+    lab.idle()
+    truth = lab.truth("attribution", by="head", scope="mean", prompt=0, pos=4)
+    row = next(r for r in truth["rows"] if r["component"] == "L3H1")
+    shown = number(lab, f'{row_of(lab, "L3H1")} [data-column="current"]')
+    assert shown == pytest.approx(row["current"])
+    assert lab.js("return kernel.selection.query_pos") == 4
+    assert chips.nth(4).get_attribute("aria-pressed") == "true"
+    open_row(lab, "L3H1")
+    expected = lab.truth("head_sources", prompt=0, layer=3, head=1, pos=4)
+    total = number(lab, "[data-sources-total]", "data-sources-total")
+    assert total == pytest.approx(expected["current_total"])
+
+
+def test_a_map_stands_beside_the_table_where_there_is_room(mount: Mount) -> None:
+    lab = mount("attribution", width=1400, interventions=["L0H1"])
+    cells = lab.find('.lw-attr-map [role="gridcell"]')
+    assert cells.count() == 4 * 8
+    truth = lab.truth("attribution", by="head", scope="mean", prompt=0)
+    for row in truth["rows"]:
+        if row["head"] is None:
+            continue
+        shown = number(lab, f'.lw-attr-map [data-head="{row["component"]}"]')
+        assert shown == pytest.approx(row["current"], abs=1e-6)
+    lab.find('.lw-attr-map [data-head="L3H6"]').click()
+    assert lab.js("const { layer, head } = kernel.selection; return [layer, head]") == [3, 6]
+    assert lab.find(row_of(lab, "L3H6")).get_attribute("aria-selected") == "true"
+    assert mount("attribution", width=700).find(".lw-attr-map").count() == 0
+
+
+def test_an_opened_row_of_a_large_table_scrolls_with_it(mount: Mount) -> None:
+    lab = mount("attribution", n_layers=32, n_heads=32)
+    first = lab.js("return root.querySelector('[data-component^=L]').dataset.component")
+    open_row(lab, first)
+    height = "return root.querySelector('.lw-attr-grid').scrollHeight"
+    whole = lab.js(height)
+    lab.js("root.querySelector('.lw-attr-grid').scrollTop = 12000")
+    lab.wait(f"root.querySelector('[data-component={first}]') === null")
+    assert lab.js(height) == whole
