@@ -104,6 +104,48 @@ class Truth:
         ].tolist()
         return rows
 
+    def scores(self, prompt: int, layer: int, head: int) -> list[list[float]]:
+        """Queries times keys over the root of their size, [query, key], for plain attention."""
+        names = [f"blocks.{layer}.attn.hook_{name}" for name in "qk"]
+        seen = self._capture(self.tokens[prompt], names, self.hooks)
+        query, key = (seen[name][0, :, head] for name in names)
+        rows: list[list[float]] = (query @ key.T / query.shape[-1] ** 0.5).tolist()
+        return rows
+
+    def value_norms(self, prompt: int, layer: int, head: int) -> list[float]:
+        name = f"blocks.{layer}.attn.hook_v"
+        value = self._capture(self.tokens[prompt], [name], self.hooks)[name][0, :, head]
+        found: list[float] = value.norm(dim=-1).tolist()
+        return found
+
+    def sources(self, prompt: int, layer: int, head: int, pos: int = -1) -> list[float]:
+        """A head's direct effect at a position, by the token whose value carried it."""
+        names = [f"blocks.{layer}.attn.hook_{name}" for name in ("pattern", "v")]
+        seen = self._capture(self.tokens[prompt], names, self.hooks)
+        weights = seen[names[0]][0, head, pos].double()
+        values = seen[names[1]][0, :, head].double()
+        written = weights[:, None] * values @ self.model.blocks[layer].attn.W_O[head].double()
+        effect = self._effect(prompt, pos)
+        return [effect(vector) for vector in written]
+
+    def neurons(self, prompt: int, layer: int) -> list[float]:
+        """The direct effect of each neuron of an MLP at the last position."""
+        name = f"blocks.{layer}.mlp.hook_post"
+        active = self._capture(self.tokens[prompt], [name], self.hooks)[name][0, -1].double()
+        output = self.model.blocks[layer].mlp.W_out.double()
+        effect = self._effect(prompt, -1)
+        return [effect(a * row) for a, row in zip(active, output, strict=True)]
+
+    def _effect(self, prompt: int, pos: int) -> Callable[[Tensor], float]:
+        """What a vector written at a position adds to the logit difference there."""
+        model, name = self.model, "ln_final.hook_in"
+        final = self._capture(self.tokens[prompt], [name], self.hooks)[name][0, pos].double()
+        std = (final.var(unbiased=False) + model.cfg.eps).sqrt()
+        correct, wrong = self.answers[prompt]
+        unembed = model.W_U.double()
+        read = model.ln_final.weight.double() * (unembed[:, correct] - unembed[:, wrong])
+        return lambda written: float((written - written.mean()) / std @ read)
+
     def ids(self, prompt: int) -> list[int]:
         found: list[int] = self.tokens[prompt][0].tolist()
         return found
