@@ -26,7 +26,7 @@ def number(lab: Lab, selector: str, name: str = "data-value") -> float:
 
 
 def test_a_head_opens_into_the_tokens_whose_values_carried_it(mount: Mount) -> None:
-    lab = mount("attribution", interventions=["L0H1"])
+    lab = mount("attribution", interventions=["L0H1"], selection={"layer": 0, "head": 0})
     open_row(lab, "L2H5")
     expected = lab.truth("head_sources", prompt=0, layer=2, head=5)
     chips = lab.find(".lw-attr-sources [data-pos]")
@@ -39,6 +39,7 @@ def test_a_head_opens_into_the_tokens_whose_values_carried_it(mount: Mount) -> N
     chips.nth(3).hover()
     readout = lab.find(".lw-attr-readout")
     assert expected["tokens"][3]["text"] in readout.inner_text()
+    assert lab.js("const { layer, head } = kernel.selection; return [layer, head]") == [2, 5]
     chips.nth(3).click()
     assert lab.js("return kernel.selection.key_pos") == 3
     # Another head takes its place; the same again closes.

@@ -63,10 +63,8 @@ export function Row(props: RowProps): JSX.Element {
               tabIndex={-1}
               aria-expanded={open}
               aria-label={`what ${component} is made of`}
-              onClick={(event) => {
-                event.stopPropagation();
-                flush(() => onOpen(component));
-              }}
+              // The click goes on to the row: what is opened is selected too.
+              onClick={() => flush(() => onOpen(component))}
             >
               {component}
               <span class="lw-attr-caret" aria-hidden="true">
