@@ -8,13 +8,14 @@ import pytest
 
 from .conftest import Lab
 
-VIEWS = ["token", "attention", "attribution", "ablation", "explorer"]
+VIEWS = ["token", "attention", "attribution", "ablation", "explorer", "logit_lens"]
 METHOD = {
     "token": "token_stats",
     "attention": "patterns",
     "attribution": "attribution",
     "ablation": "ablation_grid",
     "explorer": "attribution",
+    "logit_lens": "lens",
 }
 HOSTILE = [
     "<bos>",

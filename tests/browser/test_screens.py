@@ -28,7 +28,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("view", ["attention", "explorer"])
+@pytest.mark.parametrize("view", ["attention", "explorer", "logit_lens"])
 def test_screen(mount: Mount, view: str, case: str, theme: str) -> None:
     options = {"width": 1300, **CASES[case], "theme": theme}
     lab = mount(view, **options)

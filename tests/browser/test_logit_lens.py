@@ -1,0 +1,200 @@
+"""The logit lens: cells that say what they show, lists, followed tokens, lines with errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from .conftest import Lab
+
+Mount = Callable[..., Lab]
+AT_REST = "root.dataset.lwRevision === arg && root.dataset.lwStatus === 'idle'"
+WIDE = {"prompt": 0, "which": "current", "lens_target": "auto", "incl_mid": True, "count": 20}
+
+
+def cell(lab: Lab, stage: str, pos: int) -> Any:
+    return lab.find(f'[role="gridcell"][data-stage="{stage}"][data-pos="{pos}"]').first
+
+
+def values(lab: Lab, series: str, label: str) -> list[float]:
+    points = lab.js(
+        f"""const chart = root.querySelector('[aria-label="{label}"]');
+            return [...chart.querySelectorAll('[data-series="{series}"] circle')]
+              .map((point) => Number(point.dataset.value))"""
+    )
+    return [float(value) for value in points]
+
+
+LINES = "logits read from the accumulated residual stream, by stage"
+
+
+def test_cells_say_token_probability_and_rank(mount: Mount) -> None:
+    lab = mount("logit_lens")
+    told = lab.truth("lens", **WIDE)
+    names = {info["id"]: info["text"] for info in told["texts"]}
+    width = len(told["tokens"]["tokens"])
+    for s, stage in enumerate(told["stages"]):
+        for pos in (0, 7, width - 1):
+            at = s * width + pos
+            shown = cell(lab, stage, pos)
+            token = told["token"][at]
+            assert shown.get_attribute("data-token-id") == str(token)
+            assert float(shown.get_attribute("data-value")) == pytest.approx(told["prob"][at])
+            label = shown.get_attribute("aria-label")
+            assert f"{stage} at {pos}" in label
+            assert names[token] in label
+            assert f"rank of ·Mary {told['rank'][at]}" in label
+    rows = lab.js(
+        "return [...root.querySelectorAll('.lw-map [role=row]')]"
+        ".map((row) => row.firstElementChild.dataset.stage)"
+    )
+    assert rows == list(reversed(told["stages"]))
+
+
+def test_the_colour_chooses_the_value(mount: Mount) -> None:
+    lab = mount("logit_lens")
+    told = lab.truth("lens", **WIDE)
+    for option, field in (("kl", "kl"), ("rank", "rank"), ("prob", "prob")):
+        lab.find(f'[aria-label="colour by"] [data-option="{option}"]').click()
+        shown = cell(lab, "1_pre", 4).get_attribute("data-value")
+        at = told["stages"].index("1_pre") * 15 + 4
+        assert float(shown) == pytest.approx(told[field][at])
+    assert lab.js("return mounts[0].model.traits.lens_color") == "prob"
+    lab.find('[aria-label="order of stages"] [data-option="first_on_top"]').click()
+    first = lab.js("return root.querySelector('.lw-map [role=gridcell]').dataset.stage")
+    assert first == "0_pre"
+
+
+def test_a_click_lists_the_cells_top_tokens_and_is_shared(mount: Mount) -> None:
+    lab = mount("logit_lens")
+    cell(lab, "1_mid", 5).click()
+    lab.wait("root.querySelector('.lw-lens-cell').textContent.includes('1_mid')")
+    lab.idle()
+    told = lab.truth(
+        "lens_cell", prompt=0, lens_target="auto", incl_mid=True, stage="1_mid", pos=5, k=8
+    )
+    rows = lab.js(
+        """return [...root.querySelectorAll('.lw-lens-top tbody tr')].map((row) => [
+             Number(row.dataset.tokenId),
+             Number(row.querySelector('[data-column=current]').dataset.value)])"""
+    )
+    expected = [[p["token"]["id"], p["current"]] for p in told["predictions"]]
+    assert rows[: len(expected)] == expected
+    selection = lab.js("return mounts[0].model.traits.selection")
+    assert (selection["layer"], selection["query_pos"]) == (1, 5)
+    assert cell(lab, "1_mid", 5).get_attribute("aria-selected") == "true"
+    cell(lab, "1_mid", 5).click()
+    lab.wait("window.lab.mounts[0].model.traits.selection.query_pos === null")
+
+
+def test_keys_walk_the_grid_and_choose(mount: Mount) -> None:
+    lab = mount("logit_lens")
+    cell(lab, "2_pre", 6).click()
+    lab.page.keyboard.press("ArrowRight")
+    lab.page.keyboard.press("ArrowUp")
+    lab.page.keyboard.press("Enter")
+    assert cell(lab, "2_mid", 7).get_attribute("aria-selected") == "true"
+    lab.page.keyboard.press("Escape")
+    assert lab.js("return mounts[0].model.traits.selection.query_pos") is None
+
+
+def test_the_selection_of_other_views_is_followed(mount: Mount) -> None:
+    lab = mount("logit_lens")
+    lab.js("kernel.select({ layer: 2, query_pos: 3 })")
+    lab.wait("root.querySelector('.lw-lens-cell').textContent.includes('2_mid')")
+    lab.idle()
+    assert cell(lab, "2_mid", 3).get_attribute("aria-selected") == "true"
+    assert "at position 3" in lab.js("return root.textContent")
+
+
+def test_tokens_are_followed_from_the_list_by_name_and_no_more(mount: Mount) -> None:
+    lab = mount("logit_lens")
+    chart = "probability of tokens by stage"
+    assert len(values(lab, "·Mary", chart)) == 9
+    lab.find('button[aria-label="follow ·the"]').click()
+    lab.wait("root.querySelector('[data-series=\"·the\"]') !== null")
+    lab.idle()
+    assert lab.js("return root.querySelector('[data-series=\"·Mary\"]')") is None
+    assert len(lab.js("return mounts[0].model.traits.pins")) == 1
+    field = lab.find('input[aria-label="token to follow"]')
+    field.fill("two words")
+    lab.page.keyboard.press("Enter")
+    lab.find('.lw-lens-add [role="alert"]').wait_for()
+    assert "2 tokens" in lab.find('.lw-lens-add [role="alert"]').inner_text()
+    field.fill(" John")
+    lab.page.keyboard.press("Enter")
+    lab.wait("root.querySelector('[data-series=\"·John\"]') !== null")
+    lab.idle()
+    assert lab.find('.lw-lens-add [role="alert"]').count() == 0
+    lab.find('button[aria-label="stop following ·the"]').click()
+    lab.wait("root.querySelector('[data-series=\"·the\"]') === null")
+    lab.find('[aria-label="quantity"] [data-option="rank"]').click()
+    assert len(values(lab, "·John", "rank of tokens by stage")) == 9
+
+
+def test_lines_show_baseline_current_difference_and_errors(mount: Mount) -> None:
+    lab = mount("logit_lens")
+    assert values(lab, "baseline", LINES) == []
+    lab.js("kernel.applyChange('toggle', { component: 'L1H3', kind: 'zero' })")
+    lab.wait(AT_REST, "2")
+    told = lab.truth("lens_lines", scope="mean", prompt=0, incl_mid=True)
+    for series in ("baseline", "current"):
+        assert values(lab, series, LINES) == pytest.approx(told["accumulated"][series])
+        assert values(lab, series, "logits that each part adds") == pytest.approx(
+            told["parts"][series]
+        )
+    errors = lab.js(
+        """return [...root.querySelectorAll('[data-series=current] circle')].slice(0, 9)
+             .map((point) => Number(point.dataset.error))"""
+    )
+    assert errors == pytest.approx(told["accumulated"]["current_sem"])
+    assert lab.find('[data-series="current"] polygon').count() == 2
+    lab.find('[aria-label="run"] [data-option="difference"]').click()
+    lab.idle()
+    assert values(lab, "change", LINES) == pytest.approx(told["accumulated"]["change"])
+    lab.find('[aria-label="lines"] [data-option="selected"]').click()
+    lab.idle()
+    assert lab.find('[data-series="change"] polygon').count() == 0
+
+
+def test_a_chart_is_read_with_the_arrow_keys_and_opens_its_stage(mount: Mount) -> None:
+    lab = mount("logit_lens")
+    chart = lab.find(f'[aria-label="{LINES}"]')
+    chart.focus()
+    lab.page.keyboard.press("Home")
+    key = lab.find(".lw-lens-key").nth(1)
+    assert "0_pre" in key.inner_text()
+    lab.page.keyboard.press("ArrowRight")
+    assert "0_mid" in key.inner_text()
+    lab.page.keyboard.press("Enter")
+    lab.wait("root.querySelector('.lw-lens-cell').textContent.includes('0_mid')")
+
+
+@pytest.mark.parametrize("width", [480, 1400])
+def test_long_prompts_come_a_window_at_a_time(mount: Mount, width: int) -> None:
+    lab = mount("logit_lens", n_tokens=1024, n_prompts=1, n_layers=12, n_heads=12, width=width)
+    pos = "return [...root.querySelectorAll('.lw-map [role=gridcell]')].map((c) => +c.dataset.pos)"
+    assert max(lab.js(pos)) == 1023
+    columns = len(set(lab.js(pos)))
+    assert columns <= width / 46
+    lab.find('button[aria-label="earlier positions"]').click()
+    lab.wait("!root.querySelector('.lw-map [data-pos=\"1023\"]')")
+    lab.idle()
+    assert max(lab.js(pos)) == 1023 - columns
+    lab.js("kernel.select({ query_pos: 40 })")
+    lab.wait("root.querySelector('.lw-map [data-pos=\"40\"]') !== null")
+    lab.idle()
+    asked = lab.js("return kernel.requests.filter((r) => r.method === 'lens').at(-1)")
+    assert asked["args"]["count"] == columns
+
+
+def test_stages_between_attention_and_mlp_can_be_left_out(mount: Mount) -> None:
+    lab = mount("logit_lens")
+    cell(lab, "1_mid", 5).click()
+    lab.find('[aria-label="stages"] [data-option="layers"]').click()
+    lab.wait("root.querySelector('.lw-map [data-stage=\"1_mid\"]') === null")
+    lab.idle()
+    assert lab.find('[role="alert"]').count() == 0
+    assert len(values(lab, "current", LINES)) == 5
