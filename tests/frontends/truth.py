@@ -205,3 +205,61 @@ class Truth:
             bias += float(model.b_U[correct] - model.b_U[wrong])
         effects["bias"] = bias
         return effects
+
+    def stages(self, incl_mid: bool = True) -> list[str]:
+        names = [
+            [f"{layer}_pre", *([f"{layer}_mid"] if incl_mid else [])]
+            for layer in range(self.model.cfg.n_layers)
+        ]
+        return [*(name for pair in names for name in pair), "final_post"]
+
+    def lens(self, prompt: int, stage: str) -> Tensor:
+        """Logits [pos, d_vocab] when the final norm gets the stream of an earlier stage."""
+        layer, kind = stage.split("_")
+        tokens = self.tokens[prompt]
+        if kind == "post":
+            return self.logits(prompt)
+        names = [f"blocks.{layer}.hook_in", f"blocks.{layer}.hook_attn_out"]
+        seen = self._capture(tokens, names, self.hooks)
+        stream = seen[names[0]] + (seen[names[1]] if kind == "mid" else 0)
+        swap: Hook = ("ln_final.hook_in", lambda x, hook: stream)
+        return self._capture(tokens, [], [*self.hooks, swap])["logits"][0]
+
+    def lens_cell(self, prompt: int, stage: str, pos: int) -> dict[str, float]:
+        """The likeliest token of a stage, its probability, the answer's rank, KL from the end."""
+        logits, final = self.lens(prompt, stage)[pos], self.logits(prompt)[pos].log_softmax(-1)
+        log_probs = logits.log_softmax(-1)
+        answer = self.answers[prompt][0]
+        return {
+            "token": int(logits.argmax()),
+            "prob": float(log_probs.max().exp()),
+            "rank": int((logits > logits[answer]).sum()),
+            "kl": float((final.exp() * (final - log_probs)).sum()),
+        }
+
+    def accumulated(self) -> list[tuple[float, float]]:
+        """Mean logit difference read at each stage with the end's scale, and its standard error."""
+        rows = [self._accumulated(i) for i in range(len(self.tokens))]
+        values = torch.tensor(rows, dtype=torch.float64)
+        errors = values.std(dim=0) / len(rows) ** 0.5
+        return list(zip(values.mean(dim=0).tolist(), errors.tolist(), strict=True))
+
+    def _accumulated(self, prompt: int) -> list[float]:
+        model = self.model
+        effect = self._effect(prompt, -1)
+        correct, wrong = self.answers[prompt]
+        unembed = model.W_U.detach()
+        bias = float(model.ln_final.bias.detach() @ (unembed[:, correct] - unembed[:, wrong]))
+        bias += float(model.b_U[correct] - model.b_U[wrong])
+        found = []
+        for stage in self.stages():
+            layer, kind = stage.split("_")
+            names = ["ln_final.hook_in"]
+            if kind != "post":
+                names = [f"blocks.{layer}.hook_in", f"blocks.{layer}.hook_attn_out"]
+            seen = self._capture(self.tokens[prompt], names, self.hooks)
+            stream = seen[names[0]][0, -1].double()
+            if kind == "mid":
+                stream = stream + seen[names[1]][0, -1].double()
+            found.append(effect(stream) + bias)
+        return found

@@ -40,14 +40,38 @@ assert "lens_widgets" not in code
 assert len(session.interventions) == 0
 """
 
+# What the notebook on attribution says of the demo model.
+ATTRIBUTION_IS_TRUE = """
+stages = [str(stage) for stage in ranks["stage"].values]
+assert bool((ranks.sel(stage="final_post") == 0).all())
+assert int((ranks.sel(stage="3_pre") == 0).sum()) >= 7
+assert int((ranks.sel(stage=stages[:6]) == 0).sum()) == 0
+tops = table["text"].isel(k=0, pos=0).sel(stage=["0_pre", "0_mid", "1_pre", "1_mid", "2_pre"])
+assert set(tops.values.ravel()) == {"·to", "·them"}
+assert abs(accumulated.attrs["total"] - float(session.baseline.mean())) < 1e-4
+assert 0.4 < share < 0.6
+assert (layer, head) == (1, 4)
+assert 0.08 < float(by_head[1, 4]) / accumulated.attrs["total"] < 0.17
+
+off = session.with_interventions([lw.Ablate("L1H4")])
+fallen = lw.analysis.logit_lens(off, k=1, positions=[last])["rank"].isel(pos=0)
+later = stages[stages.index("2_pre"):]
+assert bool((fallen.mean("prompt") > ranks.mean("prompt")).sel(stage=later).all())
+assert without.attrs["total"] < 0
+assert steps.to_series().idxmin() == "3_pre"
+assert len(session.interventions) == 0
+"""
+
+SAID = {"01_quickstart": QUICKSTART_IS_TRUE, "02_ioi_attribution": ATTRIBUTION_IS_TRUE}
+
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs_from_top_to_bottom(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     notebook = nbformat.read(path, as_version=4)
-    if path.stem == "01_quickstart":
-        notebook.cells.append(nbformat.v4.new_code_cell(QUICKSTART_IS_TRUE))
+    if path.stem in SAID:
+        notebook.cells.append(nbformat.v4.new_code_cell(SAID[path.stem]))
     NotebookClient(
         notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}
     ).execute()

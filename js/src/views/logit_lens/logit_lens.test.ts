@@ -32,6 +32,7 @@ function made(which: LensResult["which"], ranks: number[]) {
       corrupted: null,
       tokens: [word(1), word(2), word(3)],
       answer: null,
+      bos: true,
     },
     which,
     stages: ["0_pre", "final_post"],
