@@ -131,29 +131,19 @@ export function Legend(props: {
       : color === "rank"
         ? `of ${result.target}`
         : "from the final distribution";
-  if (color === "rank") {
-    const change = result.which === "difference";
+  if (color === "rank" && result.which !== "difference") {
+    const last = result.d_vocab - 1;
     return (
-      <span class="lw-lens-legend">
-        <ColorBar
-          lo={change ? -ramp.hi : 0}
-          hi={ramp.hi}
-          unit={change ? "log₁₀ of ranks gained, blue: nearer to first" : ""}
-          scale={shade.kind}
-        />
-        {!change && `rank ${result.d_vocab - 1} – 0 on a log scale, `}
-        {what}
+      <span class="lw-lens-legend" role="img" aria-label={`colour scale, rank ${last} to rank 0`}>
+        <span class="lw-colorbar-ramp" style={{ background: ramp.scale.gradient }} />
+        rank {last} – 0 {what}, log scale
       </span>
     );
   }
+  const unit = color === "rank" ? "log₁₀ of ranks gained, blue nearer to first," : shade.units;
   return (
     <span class="lw-lens-legend">
-      <ColorBar
-        lo={ramp.scale.signed ? -ramp.hi : 0}
-        hi={ramp.hi}
-        unit={shade.units}
-        scale={shade.kind}
-      />
+      <ColorBar lo={ramp.scale.signed ? -ramp.hi : 0} hi={ramp.hi} unit={unit} scale={shade.kind} />
       {what}
     </span>
   );

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo } from "preact/hooks";
-import { fixed } from "../../core/format";
+import { fixed, signed } from "../../core/format";
 import { HeatMap, type MapCell } from "../../core/heatmap/heatmap";
 import { useRamp } from "../../core/heatmap/ramp";
 import type { LensResult } from "../../generated/protocol";
@@ -23,6 +23,7 @@ export function Grid(props: {
     { scale: shade.kind, ...(shade.hi === undefined ? {} : { hi: shade.hi }), of: color },
   );
   const { start, count } = window;
+  const change = result.which === "difference";
   const names = useMemo(
     () => result.tokens.tokens.slice(start, start + count).map(({ text }) => text),
     [result, start, count],
@@ -35,7 +36,7 @@ export function Grid(props: {
       const was = window.was[index];
       const before = token && was && was.id !== token.id ? `, was ${was.text}` : "";
       const target = result.targets[col];
-      const rank = target ? `, rank of ${target.text} ${fixed(window.rank[index], 0)}` : "";
+      const rank = target ? rankWords(target.text, window.rank[index], color, change) : "";
       return {
         name: `${window.stages[row]} at ${start + col} ${names[col]}: ${token?.text}${before}${rank}`,
         attributes: {
@@ -48,7 +49,7 @@ export function Grid(props: {
         },
       };
     },
-    [window, result, names, start, count],
+    [window, result, names, start, count, color, change],
   );
   const chosen = useMemo((): readonly MapCell[] => {
     const row = selected ? window.stages.indexOf(selected.stage) : -1;
@@ -80,4 +81,16 @@ export function Grid(props: {
       }}
     />
   );
+}
+
+/** What is known of the target, or what the number after these words is of. */
+function rankWords(
+  target: string,
+  rank: number | undefined,
+  color: LensColor,
+  change: boolean,
+): string {
+  const name = change ? `change of the rank of ${target}` : `rank of ${target}`;
+  if (color === "rank") return `, ${name}`;
+  return `, ${name} ${change ? signed(rank, 0) : fixed(rank, 0)}`;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ArrayRef, LensResult } from "../../generated/protocol";
 import { chartLayout, evenTicks, nearest } from "./chart_layout";
+import { toCsv } from "./csv";
 import { columnsIn, rankShade, readWindow, shading, startFor } from "./data";
 
 const SUMMARY = {
@@ -103,6 +104,19 @@ describe("a window of the lens", () => {
     const change = { ...result, which: "difference" as const };
     expect(shading(window, "prob", change).kind).toBe("diverging");
     expect(shading(window, "kl", change).hi).toBeUndefined();
+  });
+
+  it("is taken away as one line a cell, quoted where need be", () => {
+    const { result, buffers } = made("current", [9, -1, 0, -1]);
+    result.texts[0] = { id: 4, text: ',"' };
+    const lines = toCsv(result, readWindow(result, buffers, "last_on_top")).split("\n");
+    expect(lines).toHaveLength(6);
+    expect(lines[0]).toBe(
+      "show,stage,layer,pos,token,top_token_id,top_token,baseline_top_token,prob,target," +
+        "target_rank,target_prob,kl_nats",
+    );
+    expect(lines[3]?.startsWith('current,0_pre,0,1,w2,4,",""",",""",0.1')).toBe(true);
+    expect(lines[4]?.endsWith(",,,0.6000000238418579,2")).toBe(true);
   });
 
   it("moves only for a position outside of it, and never past the ends", () => {

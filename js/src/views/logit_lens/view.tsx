@@ -13,6 +13,7 @@ import { columnsIn, readWindow, startFor } from "./data";
 import { Grid } from "./grid";
 import { Lines } from "./lines";
 import { Paths } from "./paths";
+import { Takeaway } from "./takeaway";
 
 const TOP_K = 8;
 const MAX_PINS = 8;
@@ -89,7 +90,18 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
       handle={handle}
       title="Logit lens"
       compact={compact}
-      controls={<Controls session={session} prompts={result?.tokens.n_prompts ?? 1} />}
+      controls={
+        <>
+          <Controls session={session} prompts={result?.tokens.n_prompts ?? 1} />
+          <Takeaway
+            handle={handle}
+            within={body}
+            result={result}
+            window={window}
+            inclMid={incl_mid}
+          />
+        </>
+      }
     >
       <div ref={body} class="lw-lens">
         {result && window && (
@@ -139,11 +151,10 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
         </div>
         {lines.result && (
           <p class="lw-lens-note">
-            {lines.result.definition} Bands: standard error over{" "}
-            {scope === "mean"
-              ? `${lines.result.summary.n_prompts} prompts`
-              : "prompts, of means only"}
-            .
+            {lines.result.definition}
+            {scope === "mean" && lines.result.summary.n_prompts > 1
+              ? ` Bands: standard error over ${lines.result.summary.n_prompts} prompts.`
+              : ""}
           </p>
         )}
       </div>
