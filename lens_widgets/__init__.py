@@ -16,9 +16,13 @@ if TYPE_CHECKING:
         AblationPanel,
         AttentionView,
         AttributionTable,
+        CompositionView,
         Explorer,
         LogitLensView,
+        NeuronView,
+        ScoreDecompositionView,
         TokenView,
+        WeightCircuitView,
     )
     from lens_widgets.widgets.export import export_html
 
@@ -39,6 +43,10 @@ _HOME = {
     "AblationPanel": "lens_widgets.widgets",
     "Explorer": "lens_widgets.widgets",
     "LogitLensView": "lens_widgets.widgets",
+    "CompositionView": "lens_widgets.widgets",
+    "NeuronView": "lens_widgets.widgets",
+    "ScoreDecompositionView": "lens_widgets.widgets",
+    "WeightCircuitView": "lens_widgets.widgets",
     "export_html": "lens_widgets.widgets.export",
 }
 _MODULES = ("analysis", "prompts")
@@ -49,12 +57,16 @@ __all__ = [
     "AttentionView",
     "AttributionTable",
     "Component",
+    "CompositionView",
     "Explorer",
     "LogitLensView",
+    "NeuronView",
     "Patch",
+    "ScoreDecompositionView",
     "Session",
     "Steer",
     "TokenView",
+    "WeightCircuitView",
     "analysis",
     "export_html",
     "load_demo",

@@ -67,6 +67,73 @@ def token_bars(table: xr.Dataset) -> go.Figure:
     return figure
 
 
+def composition_map(scores: xr.DataArray) -> go.Figure:
+    """All pairs of [src_layer, src_head, dst_layer, dst_head], the sources down."""
+    layers, heads = scores.sizes["src_layer"], scores.sizes["src_head"]
+    names = [f"L{layer}H{head}" for layer in range(layers) for head in range(heads)]
+    colors = _SIGNED if scores.attrs["subtracted"] else _SEQUENTIAL
+    values = scores.values.reshape(len(names), len(names))
+    return _map(values, names, names, scores.attrs, ("reads: %{x}", "writes: %{y}"), colors)
+
+
+def circuit_map(tile: xr.DataArray) -> go.Figure:
+    """A part of a weight circuit, rows down."""
+    rows, columns = (
+        [
+            f"{text} {i}"
+            for i, text in zip(tile[dim].values, tile[f"{dim}_label"].values, strict=True)
+        ]
+        for dim in ("row", "column")
+    )
+    colors = _SEQUENTIAL if tile.attrs["units"] == "attention weight" else _SIGNED
+    return _map(tile.values, rows, columns, tile.attrs, ("column %{x}", "row %{y}"), colors)
+
+
+def neuron_bars(values: xr.DataArray) -> go.Figure:
+    """One neuron's activation at each token."""
+    one = values.squeeze(("layer", "neuron"))
+    figure = go.Figure(
+        go.Bar(x=one["token"].values, y=one.values, marker_color=_bar_colors(one.values))
+    )
+    name = f"L{int(one['layer'])}N{int(one['neuron'])}"
+    figure.update_layout(title=f"{name}: {one.attrs['definition']}", yaxis_title=one.attrs["units"])
+    return figure
+
+
+def score_parts(parts: xr.DataArray, query: int | None, key: int | None) -> go.Figure:
+    """Query source by key source, at one pair of positions or as the mean over all."""
+    if query is None or key is None:
+        one, where = parts.mean(("query_pos", "key_pos")), "mean over positions"
+    else:
+        one, where = parts.sel(query_pos=query, key_pos=key), f"query {query}, key {key}"
+    attrs = {**parts.attrs, "definition": f"{parts.attrs['definition']}; {where}"}
+    names = [list(map(str, parts[dim].values)) for dim in ("query_source", "key_source")]
+    return _map(one.values, *names, attrs, ("key by %{x}", "query by %{y}"), _SIGNED)
+
+
+def _map(
+    values: np.ndarray[Any, np.dtype[Any]],
+    rows: list[str],
+    columns: list[str],
+    attrs: dict[Any, Any],
+    words: tuple[str, str],
+    colors: dict[str, Any],
+) -> go.Figure:
+    figure = go.Figure(
+        go.Heatmap(
+            z=values,
+            x=columns,
+            y=rows,
+            colorbar={"title": attrs["units"]},
+            hovertemplate=f"{words[1]}<br>{words[0]}<br>%{{z:.4f}}<extra></extra>",
+            **colors,
+        )
+    )
+    figure.update_layout(title=attrs["definition"])
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
 def _bar_colors(values: np.ndarray[Any, np.dtype[Any]]) -> list[str]:
     return ["#2166ac" if value >= 0 else "#b2182b" for value in values]
 

@@ -8,13 +8,14 @@ import traitlets
 
 from lens_widgets.errors import InputError, check_keywords
 
-FIELDS = ("layer", "head", "query_pos", "key_pos", "prompt")
+FIELDS = ("layer", "head", "query_pos", "key_pos", "prompt", "writer_layer", "writer_head")
 
 
 class Selection(traitlets.HasTraits):
     """``session.selection``: set a field and every linked view follows; ``observe`` to be told.
 
-    ``query_pos`` and ``key_pos`` are None when no position is locked.
+    ``query_pos`` and ``key_pos`` are None when no position is locked. With a pair of heads chosen,
+    ``writer_layer`` and ``writer_head`` are the earlier one, whose output the head reads.
     """
 
     layer = traitlets.Int(0)
@@ -22,6 +23,8 @@ class Selection(traitlets.HasTraits):
     query_pos = traitlets.Int(None, allow_none=True)
     key_pos = traitlets.Int(None, allow_none=True)
     prompt = traitlets.Int(0)
+    writer_layer = traitlets.Int(None, allow_none=True)
+    writer_head = traitlets.Int(None, allow_none=True)
 
     def __init__(self, n_layers: int, n_heads: int, lengths: list[int]) -> None:
         super().__init__()
@@ -53,7 +56,7 @@ class Selection(traitlets.HasTraits):
                 if place is not None and place >= lengths[prompt]:
                     setattr(self, name, None)
 
-    @traitlets.validate("layer", "head", "prompt", "query_pos", "key_pos")
+    @traitlets.validate(*FIELDS)
     def _in_range(self, proposal: dict[str, Any]) -> int | None:
         value: int | None = proposal["value"]
         if isinstance(value, bool):
@@ -69,6 +72,8 @@ class Selection(traitlets.HasTraits):
             "prompt": len(self._lengths),
             "query_pos": max(self._lengths),
             "key_pos": max(self._lengths),
+            "writer_layer": self._n_layers,
+            "writer_head": self._n_heads,
         }[name]
         if not 0 <= value < limit:
             raise InputError(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterable, Iterator
+from functools import cache, partial
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import torch
 import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-from lens_widgets.analysis.head_weights import head_weights, model_of
+from lens_widgets.analysis.head_weights import HeadWeights, head_weights, model_of, weights_version
+from lens_widgets.engine.current import check_cancelled
 from lens_widgets.engine.probe import weight_processing
 from lens_widgets.errors import InputError, check_choice
 
@@ -18,6 +21,8 @@ Kind = Literal["Q", "K", "V"]
 KINDS = ("Q", "K", "V")
 SEEDS = 16
 """Random pairs that the baseline is the mean of."""
+
+_kept: WeakKeyDictionary[Any, dict[tuple[Any, ...], Tensor]] = WeakKeyDictionary()
 
 _READERS = {"Q": "W_Q W_Kᵀ", "K": "W_K W_Qᵀ", "V": "W_V W_O"}
 
@@ -36,23 +41,12 @@ def composition_scores(source: Any, kind: Kind = "K", baseline: bool = True) -> 
     if not isinstance(baseline, bool):
         raise InputError(f"baseline={baseline!r} must be True or False.", "")
     n_layers, n_heads = model.cfg.n_layers, model.cfg.n_heads
-    heads = [
-        [head_weights(model, f"L{layer}H{head}") for head in range(n_heads)]
-        for layer in range(n_layers)
-    ]
-
-    def stack(layer: int, name: str) -> Tensor:
-        return torch.stack([getattr(head, name) for head in heads[layer]])
-
     shape = (n_layers, n_heads, n_layers, n_heads)
     scores = torch.full(shape, float("nan"), device=model.W_E.device)
-    for dst in range(1, n_layers):
-        into, out = _reader(kind, partial(stack, dst))
-        for src in range(dst):
-            scores[src, :, dst] = pair_scores(stack(src, "v"), stack(src, "o"), into, out)
-    d_model, d_head = heads[0][0].v.shape
-    random = random_scores(d_model, d_head)
-    mean, spread = float(random.mean()), float(random.std())
+    for src, dst, block in composition_blocks(model, kind, range(1, n_layers)):
+        scores[src, :, dst] = block
+    mean, spread = random_baseline(model)
+    units, definition = describe(kind, baseline)
     values = scores - mean if baseline else scores
     return xr.DataArray(
         values.cpu().numpy(),
@@ -64,9 +58,8 @@ def composition_scores(source: Any, kind: Kind = "K", baseline: bool = True) -> 
             "dst_head": range(n_heads),
         },
         attrs={
-            "units": "ratio of norms" + (" above random" if baseline else ""),
-            "definition": f"{kind}-composition: ‖W_V W_O · {_READERS[kind]}‖ over the product of "
-            "both norms" + (", minus that of random matrices" if baseline else ""),
+            "units": units,
+            "definition": definition,
             "kind": kind,
             "baseline": mean,
             "baseline_spread": spread,
@@ -75,6 +68,51 @@ def composition_scores(source: Any, kind: Kind = "K", baseline: bool = True) -> 
             "weights": weight_processing(model),
         },
     )
+
+
+def composition_blocks(
+    model: Any, kind: Kind, layers: Iterable[int]
+) -> Iterator[tuple[int, int, Float[Tensor, "src_head dst_head"]]]:
+    """Scores, nothing subtracted, as source layer, destination layer and block of heads, for the
+    destinations ``layers``. Stops between blocks when it is cancelled. Kept until a weight changes.
+    """
+    n_heads, version = model.cfg.n_heads, weights_version(model)
+    kept = _kept.setdefault(model, {})
+    for key in [key for key in kept if key[-1] != version]:
+        kept.pop(key, None)
+
+    @cache
+    def heads(layer: int) -> list[HeadWeights]:
+        return [head_weights(model, f"L{layer}H{head}") for head in range(n_heads)]
+
+    def stack(layer: int, name: str) -> Tensor:
+        return torch.stack([getattr(head, name) for head in heads(layer)])
+
+    for dst in layers:
+        for src in range(dst):
+            key = (kind, src, dst, version)
+            if key not in kept:
+                check_cancelled()
+                with torch.no_grad():
+                    into, out = _reader(kind, partial(stack, dst))
+                    kept[key] = pair_scores(stack(src, "v"), stack(src, "o"), into, out)
+            yield src, dst, kept[key]
+
+
+def describe(kind: Kind, subtracted: bool) -> tuple[str, str]:
+    """Units and definition of the scores."""
+    units = "ratio of norms" + (" above random" if subtracted else "")
+    return units, (
+        f"{kind}-composition: ‖W_V W_O · {_READERS[kind]}‖ over the product of both norms"
+        + (", minus that of random matrices" if subtracted else "")
+    )
+
+
+def random_baseline(model: Any) -> tuple[float, float]:
+    """Mean and standard deviation of the scores of random heads of the model's shape."""
+    d_model, d_head = head_weights(model, "L0H0").v.shape
+    random = random_scores(d_model, d_head)
+    return float(random.mean()), float(random.std())
 
 
 def composition_score(first: Float[Tensor, "a b"], second: Float[Tensor, "b c"]) -> float:

@@ -41,6 +41,11 @@ def model_of(source: Any) -> Any:
     return model
 
 
+def weights_version(model: Any) -> tuple[tuple[int, int], ...]:
+    """Changes whenever a weight is written to or replaced."""
+    return tuple((weight.data_ptr(), weight._version) for weight in model.parameters())
+
+
 def parse_head(model: Any, head: Component | str, argument: str = "head") -> tuple[int, int]:
     """Layer and head of ``"L1H4"``; InputError when it is no head of the model."""
     part = Component.parse(head)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import torch
@@ -131,3 +132,30 @@ def _check_prompt(session: Session, prompt: int) -> None:
             f"prompt={prompt} is out of range; the session has {session.prompt_set.n_prompts}.",
             "Prompts count from 0.",
         )
+
+
+def strongest(
+    session: Session, run: Run, prompt: int, pos: int, k: int
+) -> tuple[list[tuple[int, int]], Float[Tensor, "k pos"]]:
+    """The neurons of all MLPs, as (layer, neuron), with the largest magnitude at a position, and
+    their activations along the prompt."""
+    best: list[tuple[float, int, int]] = []
+    for layer in session.facts.mlp_layers:
+        values = layer_neurons(session, run, layer, prompt)[pos]
+        top = values.abs().topk(min(k, len(values)))
+        found = zip(top.values.tolist(), top.indices.tolist(), strict=True)
+        best += [(size, layer, index) for size, index in found]
+    best.sort(reverse=True)
+    chosen = [(layer, index) for _, layer, index in best[:k]]
+    if not chosen:
+        check_mlp(session, 0)
+    rows = [layer_neurons(session, run, layer, prompt)[:, index] for layer, index in chosen]
+    return chosen, torch.stack(rows)
+
+
+def parse_neuron(name: str) -> tuple[int, int]:
+    """Layer and number of ``"L3N1024"``."""
+    match = re.fullmatch(r"L(\d{1,9})N(\d{1,9})", name.strip(), re.IGNORECASE)
+    if match is None:
+        raise InputError(f"neuron={name[:40]!r} is not a neuron.", "Write it like 'L3N1024'.")
+    return int(match[1]), int(match[2])

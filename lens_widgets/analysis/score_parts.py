@@ -58,6 +58,12 @@ class ScoreParts:
         """The contributions of all pairs to one score."""
         return self.scale * self.queries[:, query] @ self.keys[:, key].T
 
+    def mean(self) -> Float[Tensor, "query_source key_source"]:
+        """The contributions of all pairs, mean over the positions that are not masked."""
+        seen = (~self.masked).float()
+        keys = torch.einsum("qk,jkd->jqd", seen / seen.sum(), self.keys)
+        return self.scale * torch.einsum("iqd,jqd->ij", self.queries, keys)
+
     def all(self) -> Float[Tensor, "query_source key_source query key"]:
         """Everything at once."""
         parts = self.scale * torch.einsum("iqd,jkd->ijqk", self.queries, self.keys)

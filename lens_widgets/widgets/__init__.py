@@ -3,8 +3,12 @@
 from lens_widgets.widgets.ablation import AblationPanel
 from lens_widgets.widgets.attention import AttentionView
 from lens_widgets.widgets.attribution import AttributionTable
+from lens_widgets.widgets.circuit import WeightCircuitView
+from lens_widgets.widgets.composition import CompositionView
 from lens_widgets.widgets.explorer import Explorer
 from lens_widgets.widgets.logit_lens import LogitLensView
+from lens_widgets.widgets.neuron import NeuronView
+from lens_widgets.widgets.scores import ScoreDecompositionView
 from lens_widgets.widgets.token import TokenView
 
 __all__ = [
@@ -14,4 +18,10 @@ __all__ = [
     "Explorer",
     "LogitLensView",
     "TokenView",
+    "CompositionView",
+    "Explorer",
+    "NeuronView",
+    "ScoreDecompositionView",
+    "TokenView",
+    "WeightCircuitView",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -21,6 +22,20 @@ def _trait(option: str, **limits: Any) -> Any:
     return made.tag(sync=True)
 
 
+class _Text(traitlets.Unicode[str, str]):
+    """Text that is wholly of one form, where ``pattern`` says of which."""
+
+    def __init__(self, *args: Any, pattern: str = ".*", form: str = "text", **others: Any) -> None:
+        super().__init__(*args, **others)
+        self._pattern, self._form = re.compile(pattern), form
+
+    def validate(self, obj: Any, value: Any) -> str:
+        text: str = super().validate(obj, value)
+        if self._pattern.fullmatch(text) is None:
+            raise traitlets.TraitError(f"Write {self._form}")
+        return text
+
+
 def _of(hint: Any, **arguments: Any) -> Any:
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
@@ -38,7 +53,7 @@ def _of(hint: Any, **arguments: Any) -> Any:
 _TRAITS = {
     int: traitlets.Int,
     float: traitlets.Float,
-    str: traitlets.Unicode,
+    str: _Text,
     bool: traitlets.Bool,
 }
 
@@ -121,3 +136,49 @@ def incl_mid() -> Any:
 def pins() -> Any:
     """Ids of the tokens that are followed from stage to stage; none: the answers."""
     return _trait("pins", maxlen=12)
+def composition() -> Any:
+    """Whether the reader's keys, queries or values are looked at."""
+    return _trait("composition")
+
+
+def subtract_random() -> Any:
+    """Whether the score of random matrices is subtracted."""
+    return _trait("subtract_random")
+
+
+def circuit() -> Any:
+    """Which weight circuit of a head, or of a pair of heads."""
+    return _trait("circuit")
+
+
+def circuit_tokens() -> Any:
+    """Whether a circuit is shown between the prompt's tokens or over the whole vocabulary."""
+    return _trait("circuit_tokens")
+
+
+def top_k() -> Any:
+    """How many tokens a list names."""
+    return _trait("top_k", min=1, max=100)
+
+
+def neuron() -> Any:
+    """A neuron as in ``"L3N1024"``."""
+    return _trait("neuron", pattern=r"L\d{1,6}N\d{1,7}", form="a layer and a neuron, as 'L3N1024'")
+
+
+def sources_by() -> Any:
+    """Whether heads are sources by themselves or a layer's together."""
+    return _trait("sources_by")
+
+
+_SOURCE = r"(L\d+(H\d+|\.attn|\.mlp)|embed|pos_embed|bias|interventions)?"
+
+
+def query_source() -> Any:
+    """The chosen writer of queries; empty for all together."""
+    return _trait("query_source", pattern=_SOURCE, form="a source such as 'L0H7' or 'embed'")
+
+
+def key_source() -> Any:
+    """The chosen writer of keys; empty for all together."""
+    return _trait("key_source", pattern=_SOURCE, form="a source such as 'L0H7' or 'embed'")

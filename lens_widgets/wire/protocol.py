@@ -31,6 +31,10 @@ TokenColor = Literal["loss", "hit"]
 CellValues = Literal["attribution", "effect"]
 LensTarget = Literal["auto", "answer", "next"]
 LensColor = Literal["prob", "rank", "kl"]
+Composition = Literal["K", "Q", "V"]
+Circuit = Literal["OV", "QK", "positions", "K", "Q", "V"]
+CircuitTokens = Literal["prompt", "vocabulary"]
+SourcesBy = Literal["head", "layer"]
 
 
 class ArrayRef(TypedDict):
@@ -105,13 +109,16 @@ class ErrorMessage(TypedDict):
 
 
 class Selection(TypedDict):
-    """What every linked view has in focus. Positions are None when nothing is locked."""
+    """What every linked view has in focus. Positions are None when nothing is locked. The writer is
+    the earlier head of a chosen pair, None when a single head is chosen."""
 
     layer: int
     head: int
     query_pos: int | None
     key_pos: int | None
     prompt: int
+    writer_layer: NotRequired[int | None]
+    writer_head: NotRequired[int | None]
 
 
 class InterventionInfo(TypedDict):
@@ -606,6 +613,246 @@ class CodeResult(TypedDict):
     code: str
 
 
+class CompositionArgs(TypedDict):
+    """``from_layer``: the first destination layer wanted, where not all fit into a reply."""
+
+    composition: Composition
+    subtract_random: bool
+    from_layer: NotRequired[int]
+
+
+class CompositionResult(TypedDict):
+    """``scores`` [source head, destination head] of the sources of all layers but the last, and the
+    destinations of ``n_dst`` layers from ``dst_layer`` on; heads are numbered through the layers.
+    NaN where the destination is not later. ``random`` and ``random_spread``: mean and standard
+    deviation of random matrices, over ``random_seeds``."""
+
+    summary: Summary
+    scores: ArrayRef
+    dst_layer: int
+    n_dst: int
+    random: float
+    random_spread: float
+    random_seeds: int
+    units: str
+    definition: str
+    weights: str
+
+
+class CircuitArgs(TypedDict):
+    """Which circuit. The writer is read for compositions only."""
+
+    circuit: Circuit
+    layer: int
+    head: int
+    writer_layer: int | None
+    writer_head: int | None
+
+
+class CircuitTileArgs(CircuitArgs):
+    """A window of ``size`` x ``size`` cells of ``pool`` x ``pool`` entries each from ``row`` and
+    ``col``, or with ``circuit_tokens="prompt"`` the tokens of that prompt."""
+
+    circuit_tokens: CircuitTokens
+    prompt: int
+    row: NotRequired[int]
+    col: NotRequired[int]
+    size: NotRequired[int]
+    pool: NotRequired[int]
+
+
+class CircuitTileResult(TypedDict):
+    """``values`` [row, column]; each the entry of largest magnitude of its pool. ``shape`` is that
+    of the whole circuit, ``token_rows`` false when its axes count positions."""
+
+    summary: Summary
+    name: str
+    definition: str
+    units: str
+    weights: str
+    shape: list[int]
+    rank: int
+    signed: bool
+    token_axes: bool
+    rows: list[TokenInfo]
+    columns: list[TokenInfo]
+    values: ArrayRef
+    row: int
+    col: int
+    pool: int
+    max_pool: int
+
+
+class CircuitRowArgs(CircuitArgs):
+    row: int
+    top_k: int
+
+
+class Ranked(TypedDict):
+    """``token`` is a position's number where a circuit's axes count positions."""
+
+    token: TokenInfo
+    value: float
+
+
+class CircuitRowResult(TypedDict):
+    """The largest and the smallest entries of one row; ``own`` is that of the row's own column and
+    ``rank`` its place from the top, 0 the largest."""
+
+    row: TokenInfo
+    highest: list[Ranked]
+    lowest: list[Ranked]
+    own: float
+    rank: int
+
+
+class CircuitFindArgs(CircuitArgs):
+    text: str
+
+
+class CircuitFindResult(TypedDict):
+    """Tokens whose text contains the one searched for, shortest first."""
+
+    tokens: list[TokenInfo]
+
+
+class CircuitSpectrumResult(TypedDict):
+    values: ArrayRef
+
+
+class CircuitDirectionArgs(CircuitArgs):
+    direction: int
+    top_k: int
+
+
+class CircuitDirectionResult(TypedDict):
+    """The tokens furthest along one singular direction, on the row and on the column side; their
+    signs belong together."""
+
+    direction: int
+    value: float
+    row_highest: list[Ranked]
+    row_lowest: list[Ranked]
+    column_highest: list[Ranked]
+    column_lowest: list[Ranked]
+
+
+class CircuitCopyResult(TypedDict):
+    """Of the ``done`` tokens looked at, how many have their own column as the largest of their row,
+    and among the five largest."""
+
+    done: int
+    total: int
+    top1: int
+    top5: int
+
+
+class NeuronArgs(TypedDict):
+    """``neuron`` as in ``"L3N1024"``."""
+
+    neuron: str
+    prompt: int
+    top_k: int
+
+
+class NeuronPlace(TypedDict):
+    """A token of some prompt, and a neuron's activation there."""
+
+    token: TokenInfo
+    prompt: int
+    pos: int
+    value: float
+
+
+class NeuronResult(TypedDict):
+    """One neuron on one prompt before and after, [pos], and the places of all prompts where it is
+    highest and lowest now. ``largest``: the largest magnitude over all prompts and both runs."""
+
+    summary: Summary
+    neuron: str
+    layer: int
+    index: int
+    n_neurons: int
+    tokens: TokensResult
+    baseline: ArrayRef
+    current: ArrayRef
+    largest: float
+    highest: list[NeuronPlace]
+    lowest: list[NeuronPlace]
+    units: str
+    definition: str
+
+
+class TopNeuronsArgs(TypedDict):
+    """``query_pos`` None: the prompt's last position."""
+
+    prompt: int
+    query_pos: int | None
+    top_k: int
+    which: Which
+
+
+class TopNeuronsResult(TypedDict):
+    """The neurons of all layers with the largest magnitude at ``pos``, largest first, and their
+    activations along the prompt, ``values`` [neuron, pos]."""
+
+    summary: Summary
+    pos: int
+    neurons: list[str]
+    values: ArrayRef
+
+
+class ScoreSourcesArgs(TypedDict):
+    """Without both positions: the mean over all pairs that are not masked."""
+
+    layer: int
+    head: int
+    prompt: int
+    sources_by: SourcesBy
+    query_pos: int | None
+    key_pos: int | None
+
+
+class ScoreSourcesResult(TypedDict):
+    """``parts`` [query source, key source], under the interventions and without them; each sums to
+    its ``score``, which is the model's own, before any cap. Null where the pair is masked."""
+
+    summary: Summary
+    tokens: TokensResult
+    sources: list[str]
+    parts: ArrayRef
+    baseline_parts: ArrayRef
+    score: float | None
+    baseline_score: float | None
+    query_pos: int | None
+    key_pos: int | None
+    units: str
+    definition: str
+
+
+class ScoreMapArgs(TypedDict):
+    """Sources by name; an empty name is the sum over all of them."""
+
+    layer: int
+    head: int
+    prompt: int
+    sources_by: SourcesBy
+    query_source: str
+    key_source: str
+    which: Which
+
+
+class ScoreMapResult(TypedDict):
+    """``values`` [query, key], NaN where masked; each the largest magnitude of ``pool`` x
+    ``pool``."""
+
+    summary: Summary
+    values: ArrayRef
+    pool: int
+    query_source: str
+    key_source: str
+
+
 METHODS: dict[str, tuple[type, type]] = {
     "tokens": (PromptArgs, TokensResult),
     "token_stats": (PromptArgs, TokenStatsResult),
@@ -625,6 +872,17 @@ METHODS: dict[str, tuple[type, type]] = {
     "lens_lines": (LensLinesArgs, LensLinesResult),
     "lens_token": (TextArgs, TokenInfo),
     "lens_code": (LensCodeArgs, CodeResult),
+    "composition": (CompositionArgs, CompositionResult),
+    "circuit_tile": (CircuitTileArgs, CircuitTileResult),
+    "circuit_row": (CircuitRowArgs, CircuitRowResult),
+    "circuit_find": (CircuitFindArgs, CircuitFindResult),
+    "circuit_spectrum": (CircuitArgs, CircuitSpectrumResult),
+    "circuit_direction": (CircuitDirectionArgs, CircuitDirectionResult),
+    "circuit_copy": (CircuitArgs, CircuitCopyResult),
+    "neuron": (NeuronArgs, NeuronResult),
+    "top_neurons": (TopNeuronsArgs, TopNeuronsResult),
+    "score_sources": (ScoreSourcesArgs, ScoreSourcesResult),
+    "score_map": (ScoreMapArgs, ScoreMapResult),
     "toggle": (ToggleArgs, ChangeResult),
     "set_enabled": (EnableArgs, ChangeResult),
     "remove": (KeyArgs, ChangeResult),
@@ -660,6 +918,15 @@ class Options(TypedDict):
     lens_order: Literal["last_on_top", "first_on_top"]
     incl_mid: Annotated[bool, True]
     pins: list[int]
+    composition: Composition
+    subtract_random: Annotated[bool, True]
+    circuit: Circuit
+    circuit_tokens: CircuitTokens
+    top_k: Annotated[int, 10]
+    neuron: Annotated[str, "L0N0"]
+    sources_by: SourcesBy
+    query_source: str
+    key_source: str
 
 
 TYPES: list[type] = [
@@ -674,4 +941,9 @@ TYPES: list[type] = [
     LensArgs, LensResult, LensCellArgs, LensToken, LensCellResult, LensPathArgs, LensPathResult,
     LensLinesArgs, Curve, LensLinesResult, LensCodeArgs, TextArgs,
     ToggleArgs, KeyArgs, EnableArgs, ChangeResult, CodeResult,
+    CompositionArgs, CompositionResult, CircuitArgs, CircuitTileArgs, CircuitTileResult,
+    CircuitRowArgs, Ranked, CircuitRowResult, CircuitFindArgs, CircuitFindResult,
+    CircuitSpectrumResult, CircuitDirectionArgs, CircuitDirectionResult, CircuitCopyResult,
+    NeuronArgs, NeuronPlace, NeuronResult, TopNeuronsArgs, TopNeuronsResult,
+    ScoreSourcesArgs, ScoreSourcesResult, ScoreMapArgs, ScoreMapResult,
 ]  # fmt: skip

@@ -8,12 +8,27 @@ import pytest
 
 from .conftest import Lab
 
-VIEWS = ["token", "attention", "attribution", "ablation", "explorer", "logit_lens"]
+VIEWS = [
+    "token",
+    "attention",
+    "attribution",
+    "ablation",
+    "composition",
+    "circuit",
+    "neuron",
+    "scores",
+    "explorer",
+    "logit_lens",
+]
 METHOD = {
     "token": "token_stats",
     "attention": "patterns",
     "attribution": "attribution",
     "ablation": "ablation_grid",
+    "composition": "composition",
+    "circuit": "circuit_tile",
+    "neuron": "neuron",
+    "scores": "score_sources",
     "explorer": "attribution",
     "logit_lens": "lens",
 }

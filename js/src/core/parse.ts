@@ -30,6 +30,8 @@ export const NO_SELECTION: Selection = {
   query_pos: null,
   key_pos: null,
   prompt: 0,
+  writer_layer: null,
+  writer_head: null,
 };
 
 export function parseInfo(raw: unknown): SessionInfo | undefined {
@@ -46,7 +48,7 @@ export function parseState(raw: unknown): SessionState | undefined {
 
 export function parseSelection(raw: unknown): Selection | undefined {
   if (!isRecord(raw)) return undefined;
-  const { layer, head, query_pos, key_pos, prompt } = raw;
+  const { layer, head, query_pos, key_pos, prompt, writer_layer, writer_head } = raw;
   const pos = (value: unknown) => (typeof value === "number" ? value : null);
   const index = (value: unknown) => (typeof value === "number" ? value : 0);
   return {
@@ -55,5 +57,7 @@ export function parseSelection(raw: unknown): Selection | undefined {
     query_pos: pos(query_pos),
     key_pos: pos(key_pos),
     prompt: index(prompt),
+    writer_layer: pos(writer_layer),
+    writer_head: pos(writer_head),
   };
 }

@@ -30,6 +30,10 @@ const OPTIONS = {
     pins: [],
     scope: "mean",
   },
+  composition: { composition: "K", subtract_random: true },
+  circuit: { circuit: "OV", circuit_tokens: "prompt", top_k: 10 },
+  neuron: { neuron: "L0N0", show: "current", top_k: 10 },
+  scores: { sources_by: "head", query_source: "", key_source: "", show: "current" },
   explorer: {
     show: "current",
     token_mode: "from",

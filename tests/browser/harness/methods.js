@@ -2,11 +2,12 @@
 
 import { effect, noise, pattern, tokensOf } from "./data.js";
 import { lensMethods } from "./lens.js";
+import { WEIGHT_HANDLERS } from "./weights.js";
 
 const MAX_BYTES = 1_000_000;
 
 export function answer(kernel, method, args, array) {
-  const handler = HANDLERS[method];
+  const handler = HANDLERS[method] ?? WEIGHT_HANDLERS[method];
   if (!handler) throw new Error(`unknown method ${method}`);
   return handler(kernel, args, array);
 }
@@ -94,7 +95,7 @@ export function summary(kernel) {
   };
 }
 
-function tokens(kernel, { prompt }) {
+export function tokens(kernel, { prompt }) {
   const { tokens, correct, wrong } = kernel.prompts[prompt];
   return {
     summary: summary(kernel),

@@ -1,0 +1,37 @@
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { percent } from "../../core/format";
+import type { ViewHandle } from "../../core/handle";
+import { useResource } from "../../core/resource";
+import { Button } from "../../core/ui";
+import type { CircuitArgs } from "../../generated/protocol";
+
+/** How many tokens a circuit leads back to themselves; counted when asked, with the header's stop. */
+export function CopyAccuracy(props: { handle: ViewHandle; circuit: CircuitArgs }): JSX.Element {
+  const { handle, circuit } = props;
+  const key = JSON.stringify(circuit);
+  const [asked, setAsked] = useState("");
+  const wanted = asked === key;
+  const loaded = useResource(handle, "copy", "circuit_copy", wanted ? circuit : null, {
+    on: "prompts",
+  });
+  const result = JSON.stringify(loaded.args) === key ? loaded.result : null;
+  const rate = (count: number) => (result && result.done > 0 ? count / result.done : null);
+  return (
+    <p class="lw-said lw-num lw-circuit-copy" aria-live="polite">
+      {!wanted && <Button label="count copied tokens" onClick={() => setAsked(key)} />}
+      {result && (
+        <span
+          data-done={result.done}
+          data-total={result.total}
+          data-top1={result.top1}
+          data-top5={result.top5}
+        >
+          own token first in its row: <b>{percent(rate(result.top1))}</b>, among the first five:{" "}
+          <b>{percent(rate(result.top5))}</b> of {result.done}
+          {result.done < result.total ? ` (of ${result.total})` : " tokens"}
+        </span>
+      )}
+    </p>
+  );
+}

@@ -1,0 +1,4 @@
+import { mountView } from "../../core/mount";
+import { CircuitPanel } from "./view";
+
+export default mountView(CircuitPanel);

@@ -1,0 +1,198 @@
+import type { JSX } from "preact";
+import { useCallback, useMemo, useState } from "preact/hooks";
+import { decode } from "../../core/arrays";
+import { fixed, headLabel, parseHead } from "../../core/format";
+import { HeatMap, type MapCell } from "../../core/heatmap/heatmap";
+import { MapLegend } from "../../core/heatmap/legend";
+import { useRamp } from "../../core/heatmap/ramp";
+import type { PanelProps } from "../../core/mount";
+import { RankedList } from "../../core/ranked/ranked";
+import { useResource } from "../../core/resource";
+import type { HeadRef } from "../../core/session";
+import { Button, Segmented } from "../../core/ui";
+import { useView, ViewFrame } from "../../core/view";
+import { headNames, pairAt, strongest } from "./pairs";
+
+const KINDS = [
+  { value: "K", label: "K", title: "the later head's keys read what the earlier one wrote" },
+  { value: "Q", label: "Q", title: "its queries read it" },
+  { value: "V", label: "V", title: "its values read it: a virtual head" },
+] as const;
+const SUBTRACT = [
+  { value: "above", label: "above random", title: "less the score of random matrices" },
+  { value: "plain", label: "ratio", title: "the ratio of norms by itself" },
+] as const;
+const LISTED = 12;
+
+/** How much of what each head writes each later head can read, by their weights alone. */
+export function CompositionPanel({ session, rpc, compact }: PanelProps): JSX.Element {
+  const handle = useView("composition", { session, rpc });
+  const kind = session.option("composition");
+  const subtract = session.option("subtract_random");
+  const [fromLayer, setFromLayer] = useState(1);
+  const args = { composition: kind.value, subtract_random: subtract.value };
+  const loaded = useResource(
+    handle,
+    "scores",
+    "composition",
+    fromLayer === 1 ? args : { ...args, from_layer: fromLayer },
+  );
+  const { result, buffers } = loaded;
+  const { n_layers: layers, n_heads: heads } = session.info.value;
+  const scores = useMemo(
+    () => (result ? decode(result.scores, buffers).data : null),
+    [result, buffers],
+  );
+  const dstLayer = result?.dst_layer ?? 1;
+  const nDst = result?.n_dst ?? Math.max(1, layers - 1);
+  const rows = useMemo(() => headNames(0, Math.max(1, layers - 1), heads), [layers, heads]);
+  const cols = useMemo(() => headNames(dstLayer, nDst, heads), [dstLayer, nDst, heads]);
+  const above = loaded.args?.subtract_random ?? subtract.value;
+  const ramp = useRamp([scores], {
+    scale: above ? "diverging" : "sequential",
+    partial: loaded.partial,
+    of: JSON.stringify(loaded.args),
+  });
+  const top = useMemo(
+    () => (scores ? strongest(scores, cols.length, dstLayer, heads, LISTED) : []),
+    [scores, cols.length, dstLayer, heads],
+  );
+
+  const { layer, head, writer_layer, writer_head } = session.selection.value;
+  const selected = useMemo(() => {
+    if (typeof writer_layer !== "number" || typeof writer_head !== "number") return NONE;
+    const row = writer_layer * heads + writer_head;
+    const col = (layer - dstLayer) * heads + head;
+    return col < 0 || col >= cols.length ? NONE : [{ row, col }];
+  }, [layer, head, writer_layer, writer_head, dstLayer, heads, cols.length]);
+
+  const choose = (writer: HeadRef | null, reader: HeadRef | null) =>
+    session.select({
+      ...(reader ?? {}),
+      writer_layer: writer?.layer ?? null,
+      writer_head: writer?.head ?? null,
+    });
+  const cell = useCallback(
+    (row: number, col: number) => ({
+      name: `${rows[row]} into ${cols[col]}`,
+      attributes: { "data-writer": rows[row], "data-head": cols[col] },
+    }),
+    [rows, cols],
+  );
+
+  const controls = (
+    <>
+      <Segmented
+        label="composition"
+        options={KINDS}
+        value={kind.value}
+        onChange={(value) => {
+          kind.value = value;
+        }}
+      />
+      <Segmented
+        label="baseline"
+        options={SUBTRACT}
+        value={subtract.value ? "above" : "plain"}
+        onChange={(value) => {
+          subtract.value = value === "above";
+        }}
+      />
+      {nDst < layers - 1 && (
+        <span class="lw-muted">
+          into layers {dstLayer} to {dstLayer + nDst - 1}{" "}
+          <Button
+            label="earlier layers"
+            disabled={dstLayer <= 1}
+            onClick={() => setFromLayer(Math.max(1, dstLayer - nDst))}
+          />
+          <Button
+            label="later layers"
+            disabled={dstLayer + nDst >= layers}
+            onClick={() => setFromLayer(dstLayer + nDst)}
+          />
+        </span>
+      )}
+    </>
+  );
+  return (
+    <ViewFrame handle={handle} title="Composition" controls={controls} compact={compact}>
+      <p class="lw-said">
+        {result ? `${result.definition}; ${result.weights} weights, norms left out.` : " "}{" "}
+        {result && (
+          <span
+            class="lw-num"
+            data-random={result.random}
+            data-random-spread={result.random_spread}
+            title={`random Gaussian matrices of the same shapes, ${result.random_seeds} seeds`}
+          >
+            Random: {fixed(result.random, 4)} ± {fixed(result.random_spread, 4)}
+          </span>
+        )}
+      </p>
+      <div class="lw-beside">
+        <div>
+          <MapLegend
+            ramp={ramp}
+            kind={above ? "diverging" : "sequential"}
+            units={result?.units ?? ""}
+            unknown={loaded.partial}
+          />
+          <HeatMap
+            label="composition scores, earlier heads by later heads"
+            rows={rows}
+            cols={cols}
+            axes={{ rows: "writes", cols: "reads" }}
+            values={scores}
+            ramp={ramp}
+            units={result?.units ?? ""}
+            cell={cell}
+            missing={loaded.partial ? "unknown" : "absent"}
+            stale={loaded.stale}
+            selected={selected}
+            onSelect={(cells) => {
+              const last = cells.at(-1);
+              if (!last) {
+                choose(null, null);
+                return;
+              }
+              const pair = pairAt(last.row, last.col, dstLayer, heads);
+              if (pair.writer.layer < pair.reader.layer) choose(pair.writer, pair.reader);
+            }}
+          />
+        </div>
+        <RankedList
+          title={`strongest ${loaded.args?.composition ?? kind.value}-composition`}
+          hi={ramp.hi}
+          plain={!above}
+          digits={4}
+          items={top.map(({ writer, reader, value }) => {
+            const names = [writer, reader].map((part) => headLabel(part.layer, part.head));
+            return {
+              id: names.join(" "),
+              text: names.join(" → "),
+              value,
+              selected:
+                names[0] === headName(writer_layer, writer_head) && same(reader, layer, head),
+              attributes: { "data-writer": names[0] ?? "", "data-head": names[1] ?? "" },
+            };
+          })}
+          onPick={(item) => {
+            const [writer, reader] = item.id.split(" ").map(parseHead);
+            if (writer && reader) choose(writer, reader);
+          }}
+        />
+      </div>
+    </ViewFrame>
+  );
+}
+
+const NONE: readonly MapCell[] = [];
+
+function headName(layer: number | null | undefined, head: number | null | undefined): string {
+  return typeof layer === "number" && typeof head === "number" ? headLabel(layer, head) : "";
+}
+
+function same(reader: HeadRef, layer: number, head: number): boolean {
+  return reader.layer === layer && reader.head === head;
+}

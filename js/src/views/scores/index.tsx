@@ -1,0 +1,4 @@
+import { mountView } from "../../core/mount";
+import { ScoresPanel } from "./view";
+
+export default mountView(ScoresPanel);

@@ -1,0 +1,186 @@
+import type { JSX } from "preact";
+import { useCallback, useMemo } from "preact/hooks";
+import { decode } from "../../core/arrays";
+import { change, headLabel, parseHead, signed } from "../../core/format";
+import { HeatMap, type MapCell } from "../../core/heatmap/heatmap";
+import { MapLegend } from "../../core/heatmap/legend";
+import { useRamp } from "../../core/heatmap/ramp";
+import type { PanelProps } from "../../core/mount";
+import { useResource } from "../../core/resource";
+import { Button, Segmented } from "../../core/ui";
+import { useView, ViewFrame } from "../../core/view";
+import { PositionMap } from "./positions";
+import { ofRun, withTotals } from "./totals";
+
+const BY = [
+  { value: "head", label: "heads" },
+  { value: "layer", label: "layers", title: "a layer's heads together" },
+] as const;
+const SHOW = [
+  { value: "current", label: "current" },
+  { value: "baseline", label: "baseline", title: "without interventions" },
+  { value: "difference", label: "difference", title: "current minus baseline" },
+] as const;
+const TOTAL = "total";
+
+/** Why the selected head attends: its scores by who wrote its query and its key. */
+export function ScoresPanel({ session, rpc, compact }: PanelProps): JSX.Element {
+  const handle = useView("scores", { session, rpc });
+  const { layer, head, prompt, query_pos, key_pos } = session.selection.value;
+  const by = session.option("sources_by");
+  const show = session.option("show");
+  const querySource = session.option("query_source");
+  const keySource = session.option("key_source");
+  const both = query_pos !== null && key_pos !== null;
+  const loaded = useResource(handle, "sources", "score_sources", {
+    layer,
+    head,
+    prompt,
+    sources_by: by.value,
+    query_pos,
+    key_pos,
+  });
+  const { result } = loaded;
+  const sources = result?.sources ?? NO_SOURCES;
+  // A source of another head is none of this one.
+  const known = (name: string) => (sources.includes(name) ? name : "");
+  const query = known(querySource.value);
+  const key = known(keySource.value);
+  const map = useResource(
+    handle,
+    "map",
+    "score_map",
+    result && loaded.args?.layer === layer && loaded.args.head === head
+      ? {
+          layer,
+          head,
+          prompt,
+          sources_by: by.value,
+          query_source: query,
+          key_source: key,
+          which: show.value,
+        }
+      : null,
+  );
+
+  const parts = useMemo(() => {
+    if (!result) return null;
+    const current = decode(result.parts, loaded.buffers).data;
+    const baseline = decode(result.baseline_parts, loaded.buffers).data;
+    return ofRun(show.value, current, baseline);
+  }, [result, loaded.buffers, show.value]);
+  const values = useMemo(() => parts && withTotals(parts, sources.length), [parts, sources]);
+  const ramp = useRamp([parts], { scale: "diverging" });
+  const names = useMemo(() => [...sources, TOTAL], [sources]);
+  const selected = useMemo<readonly MapCell[]>(() => {
+    if (sources.length === 0) return [];
+    const at = (name: string) => (name === "" ? sources.length : sources.indexOf(name));
+    return [{ row: at(query), col: at(key) }];
+  }, [sources, query, key]);
+  const cell = useCallback(
+    (row: number, col: number) => ({
+      name: `query by ${names[row]}, key by ${names[col]}`,
+      attributes: {
+        "data-query-source": names[row],
+        "data-key-source": names[col],
+        "data-head": parseHead(names[col] ?? "") ? names[col] : undefined,
+      },
+    }),
+    [names],
+  );
+  const sum = values?.[values.length - 1] ?? null;
+  const score =
+    result &&
+    {
+      current: result.score,
+      baseline: result.baseline_score,
+      difference: change(result.baseline_score, result.score),
+    }[show.value];
+  const set = (row: number, col: number) => {
+    querySource.value = sources[row] ?? "";
+    keySource.value = sources[col] ?? "";
+  };
+
+  const controls = (
+    <>
+      <span class="lw-mono" data-head={headLabel(layer, head)}>
+        {headLabel(layer, head)}
+      </span>
+      <Segmented
+        label="sources"
+        options={BY}
+        value={by.value}
+        onChange={(value) => {
+          by.value = value;
+        }}
+      />
+      <Segmented
+        label="run"
+        options={SHOW}
+        value={show.value}
+        onChange={(value) => {
+          show.value = value;
+        }}
+      />
+      {both && (
+        <Button
+          label="all positions"
+          title="the mean over all pairs of positions"
+          onClick={() => session.select({ query_pos: null, key_pos: null })}
+        />
+      )}
+    </>
+  );
+  return (
+    <ViewFrame handle={handle} title="Score decomposition" controls={controls} compact={compact}>
+      {result && (
+        <>
+          <p class="lw-said">{result.definition}</p>
+          <p
+            class="lw-num lw-scores-sum"
+            data-sum={sum === null ? "" : String(sum)}
+            data-score={score === null || score === undefined ? "" : String(score)}
+          >
+            all parts: <b>{signed(sum, 4)}</b>, the head's score: <b>{signed(score, 4)}</b>
+          </p>
+        </>
+      )}
+      <div class="lw-scores-parts">
+        <div>
+          <MapLegend ramp={ramp} kind="diverging" units={result?.units ?? "score"} />
+          <HeatMap
+            label="score by query source and key source"
+            rows={names}
+            cols={names}
+            axes={AXES}
+            values={values}
+            ramp={ramp}
+            units={result?.units ?? "score"}
+            cell={cell}
+            stale={loaded.stale}
+            maxHeight={520}
+            selected={selected}
+            onSelect={(cells) => {
+              const last = cells.at(-1);
+              set(last?.row ?? -1, last?.col ?? -1);
+            }}
+          />
+        </div>
+        {map.result && result && (
+          <PositionMap
+            map={map.result}
+            buffers={map.buffers}
+            tokens={result.tokens.tokens}
+            stale={map.stale}
+            query={query_pos}
+            keyPos={key_pos}
+            onSelect={(q, k) => session.select({ query_pos: q, key_pos: k })}
+          />
+        )}
+      </div>
+    </ViewFrame>
+  );
+}
+
+const NO_SOURCES: readonly string[] = [];
+const AXES = { rows: "query written by", cols: "key written by" } as const;

@@ -1,0 +1,286 @@
+"""Replies about weight circuits, composition, neurons and score sources, against plain torch."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import lens_widgets as lw
+from lens_widgets.errors import InputError
+from lens_widgets.widgets.replies import METHODS
+from lens_widgets.wire.arrays import Packed, pack
+from lens_widgets.wire.protocol import MAX_REPLY_BYTES
+from lens_widgets.wire.protocol import METHODS as SCHEMAS
+from lens_widgets.wire.schema import check
+from tests.handmade import INDUCTION, PREVIOUS, handmade, repeated
+from tests.models import D_VOCAB, N_HEADS, fresh, tiny
+from tests.unit.cases import ANSWERS, PROMPTS, rows
+
+PAIR = {"layer": 1, "head": 3, "writer_layer": 0, "writer_head": 1}
+
+
+def ask(session: lw.Session, method: str, **args: Any) -> dict[str, Any]:
+    """A reply, checked against its schema and its size; arrays as numbers."""
+    check(SCHEMAS[method][0], args, "args")
+    found = METHODS[method].handler(session, args)
+    if isinstance(found, Generator):
+        steps = found
+        while True:
+            try:
+                next(steps)
+            except StopIteration as stop:
+                found = stop.value
+                break
+    packed, buffers = pack(found)
+    check(SCHEMAS[method][1], packed, "result")
+    assert sum(map(len, buffers)) <= MAX_REPLY_BYTES
+    return {k: v.raw if isinstance(v, Packed) else v for k, v in found.items()}
+
+
+def on(name: str) -> lw.Session:
+    return lw.Session(tiny(name), PROMPTS, answers=ANSWERS)
+
+
+def product(model: Any, circuit: str) -> Tensor:
+    """The whole circuit of ``PAIR``, multiplied out."""
+
+    def of(name: str, layer: int, head: int) -> Tensor:
+        weights = getattr(model.blocks[layer].attn, name).detach()
+        return weights[head * weights.shape[0] // N_HEADS]
+
+    e, u = model.W_E.detach(), model.W_U.detach()
+    q, k, v, o = (of(name, 1, 3) for name in ("W_Q", "W_K", "W_V", "W_O"))
+    written = of("W_V", 0, 1) @ of("W_O", 0, 1)
+    return {
+        "OV": e @ v @ o @ u,
+        "QK": e @ q @ (e @ k).T,
+        "K": e @ q @ (e @ written @ k).T,
+        "Q": e @ written @ q @ (e @ k).T,
+        "V": e @ written @ v @ o @ u,
+    }[circuit]
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama"])
+@pytest.mark.parametrize("circuit", ["OV", "QK", "K", "Q", "V"])
+def test_a_circuit_is_the_product_in_windows_rows_and_directions(name: str, circuit: str) -> None:
+    session = on(name)
+    whole = product(session.model, circuit)
+    asked = {"circuit": circuit, **PAIR}
+    tile = ask(session, "circuit_tile", **asked, circuit_tokens="vocabulary", prompt=0,
+               row=10, col=7, size=20)  # fmt: skip
+    np.testing.assert_allclose(tile["values"], whole[10:30, 7:27], atol=2e-4)
+    assert tile["shape"] == [D_VOCAB, D_VOCAB]
+    assert [tile["rows"][0]["text"], tile["columns"][1]["text"]] == ["w10", "w8"]
+
+    prompt = ask(session, "circuit_tile", **asked, circuit_tokens="prompt", prompt=1)
+    ids = session.tokens[1, :5]
+    np.testing.assert_allclose(prompt["values"], whole[ids][:, ids], atol=2e-4)
+
+    row = ask(session, "circuit_row", **asked, row=9, top_k=4)
+    best = whole[9].topk(4)
+    assert [item["token"]["id"] for item in row["highest"]] == best.indices.tolist()
+    np.testing.assert_allclose([i["value"] for i in row["highest"]], best.values, atol=2e-4)
+    assert row["lowest"][0]["token"]["id"] == int(whole[9].argmin())
+    assert row["rank"] == int((whole[9] > whole[9, 9]).sum())
+
+    values = ask(session, "circuit_spectrum", **asked)["values"]
+    u, s, vh = torch.linalg.svd(whole)
+    np.testing.assert_allclose(values, s[: len(values)], rtol=1e-3, atol=1e-3)
+    direction = ask(session, "circuit_direction", **asked, direction=0, top_k=3)
+    ends = (direction["row_highest"], direction["row_lowest"])
+    extremes = {int(u[:, 0].argmax()), int(u[:, 0].argmin())}
+    assert {end[0]["token"]["id"] for end in ends} == extremes
+    assert abs(direction["column_highest"][0]["value"]) in [
+        pytest.approx(float(x), abs=1e-3) for x in (vh[0].max(), -vh[0].min())
+    ]
+
+
+def test_pooled_windows_keep_the_largest_magnitude_with_its_sign() -> None:
+    session = on("gpt2")
+    whole = product(session.model, "OV")
+    tile = ask(session, "circuit_tile", circuit="OV", **PAIR, circuit_tokens="vocabulary", prompt=0,
+               size=16, pool=4)  # fmt: skip
+    assert tile["values"].shape == (15, 15)
+    for i, j in ((0, 0), (3, 11), (14, 14)):
+        cells = whole[4 * i : 4 * i + 4, 4 * j : 4 * j + 4].flatten()
+        expected = cells[cells.abs().argmax()]
+        assert tile["values"][i, j] == pytest.approx(float(expected), abs=2e-4)
+    assert [token["text"] for token in tile["rows"][:3]] == ["<bos>", "w4", "w8"]
+
+
+def test_copying_is_counted_over_the_whole_vocabulary_with_progress() -> None:
+    session = on("gpt2")
+    whole = product(session.model, "OV")
+    places = (whole > whole.diagonal()[:, None]).sum(dim=1)
+    found = ask(session, "circuit_copy", circuit="OV", **PAIR)
+    assert found == {
+        "done": D_VOCAB,
+        "total": D_VOCAB,
+        "top1": int((places < 1).sum()),
+        "top5": int((places < 5).sum()),
+    }
+
+
+def test_a_circuit_follows_weights_that_are_written_to() -> None:
+    model = fresh("gpt2")
+    session = lw.Session(model, PROMPTS)
+    asked = {"circuit": "OV", **PAIR, "circuit_tokens": "prompt", "prompt": 0}
+    before = ask(session, "circuit_tile", **asked)["values"]
+    composed = lw.analysis.composition_scores(model, "V").values[0, :, 1]
+    with torch.no_grad():
+        for weight in model.blocks[1].attn.parameters():
+            weight.add_(0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)))
+    after = ask(session, "circuit_tile", **asked)["values"]
+    ids = list(dict.fromkeys(session.tokens[0].tolist()))
+    np.testing.assert_allclose(after, product(model, "OV")[ids][:, ids], atol=2e-4)
+    assert np.abs(after - before).max() > 0.01
+    moved = lw.analysis.composition_scores(model, "V").values[0, :, 1]
+    assert np.abs(moved - composed).max() > 1e-3
+
+
+def test_tokens_are_found_by_a_part_of_their_text() -> None:
+    found = ask(on("gpt2"), "circuit_find", circuit="OV", **PAIR, text="w1")
+    assert found["tokens"][0]["text"] == "w10"
+    assert all("w1" in token["text"] for token in found["tokens"])
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "words"),
+    [
+        ("llama", {"circuit": "positions"}, ["W_pos", "rotary"]),
+        ("gpt2", {"circuit": "K", "writer_layer": None}, ["needs two heads", "L1H3"]),
+        ("gpt2", {"circuit": "K", "writer_layer": 1}, ["L1H1", "L1H3"]),
+        ("gpt2", {"circuit": "OV", "head": 9}, ["L1H9"]),
+        ("gpt2", {"circuit": "OV", "row": 60}, ["row=60", "0 to 59"]),
+        ("gpt2", {"circuit": "OV", "pool": 64}, ["pool=64"]),
+    ],
+)
+def test_what_a_model_cannot_give_is_said(name: str, args: Any, words: list[str]) -> None:
+    asked = {**PAIR, "circuit_tokens": "vocabulary", "prompt": 0, **args}
+    with pytest.raises(InputError) as caught:
+        ask(on(name), "circuit_tile", **asked)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["K", "Q", "V"])
+def test_composition_is_the_ratio_of_norms_above_random(kind: str) -> None:
+    session = on("llama")
+    found = ask(session, "composition", composition=kind, subtract_random=True)
+    expected = lw.analysis.composition_scores(session.model, kind)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found["scores"], expected.values[0, :, 1], atol=1e-6)
+    assert found["random"] == pytest.approx(expected.attrs["baseline"])
+    plain = ask(session, "composition", composition=kind, subtract_random=False)
+    np.testing.assert_allclose(plain["scores"] - found["random"], found["scores"], atol=1e-6)
+
+
+def test_k_composition_singles_out_the_pair_that_is_built_in() -> None:
+    session = lw.Session(handmade(), repeated(6))
+    scores = ask(session, "composition", composition="K", subtract_random=True)["scores"]
+    place = np.unravel_index(np.nanargmax(scores), scores.shape)
+    assert place == (PREVIOUS[1], INDUCTION[1])
+    rest = np.delete(scores.ravel(), np.ravel_multi_index(place, scores.shape))
+    assert scores[place] > 0.01
+    assert np.isnan(rest).all(), "heads of zeros have no score"
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "gemma2"])
+def test_a_neuron_is_what_enters_the_mlps_output_map(name: str) -> None:
+    session = on(name)
+    session.interventions.add(lw.Ablate("L0H1"))
+    seen: dict[str, list[Tensor]] = {"baseline": [], "current": []}
+    hook = "blocks.1.mlp.hook_post"
+    for which, hooks in (("baseline", []), ("current", [("blocks.0.attn.hook_z", _without_1)])):
+        for ids in rows(session):
+            kept: list[Tensor] = []
+            session.model.run_with_hooks(
+                ids, fwd_hooks=[*hooks, (hook, lambda x, hook, kept=kept: kept.append(x[0]))]
+            )
+            seen[which].append(kept[0][:, 7].detach())
+    found = ask(session, "neuron", neuron="l1n7", prompt=1, top_k=3)
+    for which in ("baseline", "current"):
+        np.testing.assert_allclose(found[which], seen[which][1], atol=1e-5)
+    everything = torch.cat(seen["current"])
+    best = everything.topk(3).values
+    np.testing.assert_allclose([p["value"] for p in found["highest"]], best, atol=1e-5)
+    first = found["highest"][0]
+    assert float(seen["current"][first["prompt"]][first["pos"]]) == pytest.approx(
+        first["value"], abs=1e-5
+    )
+    assert first["token"]["id"] == int(session.tokens[first["prompt"], first["pos"]])
+    lowest = [p["value"] for p in found["lowest"]]
+    np.testing.assert_allclose(lowest, everything.topk(3, largest=False).values, atol=1e-5)
+
+
+def _without_1(z: Tensor, hook: Any) -> Tensor:
+    z = z.clone()
+    z[:, :, 1] = 0
+    return z
+
+
+def test_the_strongest_neurons_are_those_of_all_layers() -> None:
+    session = on("gpt2")
+    found = ask(session, "top_neurons", prompt=0, query_pos=2, top_k=5, which="current")
+    whole = lw.analysis.neuron_activations(session)
+    at = whole.sel(pos=2)
+    sizes = np.sort(np.abs(at.values).ravel())[::-1][:5]
+    np.testing.assert_allclose(np.abs(found["values"][:, 2]), sizes, atol=1e-6)
+    layer, neuron = map(int, found["neurons"][0][1:].split("N"))
+    np.testing.assert_allclose(found["values"][0], whole.sel(layer=layer, neuron=neuron), atol=1e-6)
+    still = ask(session, "top_neurons", prompt=0, query_pos=None, top_k=2, which="difference")
+    assert still["pos"] == 6
+    assert np.abs(still["values"]).max() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "neuron", "words"),
+    [
+        ("gpt2", "L1H3", ["neuron='L1H3'", "L3N1024"]),
+        ("gpt2", "L1N9999", ["9999", "127"]),
+        ("gpt2", "L7N0", ["layer=7", "0 to 1"]),
+        ("attn_only", "L0N0", ["no MLP"]),
+        ("mixtral", "L0N0", ["mixture"]),
+    ],
+)
+def test_a_neuron_that_is_not_there_is_named(name: str, neuron: str, words: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        ask(on(name), "neuron", neuron=neuron, prompt=0, top_k=3)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "phi", "gemma2", "attn_only"])
+@pytest.mark.parametrize("at", [None, (4, 2)])
+def test_score_parts_add_up_to_the_score_and_to_the_map(name: str, at: Any) -> None:
+    session = on(name)
+    session.interventions.add(lw.Ablate("L0H2"))
+    query, key = at or (None, None)
+    head = {"layer": 1, "head": 3, "prompt": 0, "sources_by": "head"}
+    found = ask(session, "score_sources", **head, query_pos=query, key_pos=key)
+    for parts, score in (("parts", "score"), ("baseline_parts", "baseline_score")):
+        assert found[parts].sum() == pytest.approx(found[score], abs=2e-3)
+    assert found["score"] != pytest.approx(found["baseline_score"], abs=1e-5)
+    off = found["sources"].index("L0H2")
+    assert np.abs(found["parts"][off]).max() == 0 < np.abs(found["baseline_parts"][off]).max()
+
+    i, j = found["sources"].index("embed"), found["sources"].index("L0H1")
+    part = ask(session, "score_map", **head, query_source="embed", key_source="L0H1",
+               which="current")  # fmt: skip
+    value = np.nanmean(part["values"]) if at is None else part["values"][at]
+    assert value == pytest.approx(float(found["parts"][i, j]), abs=1e-4)
+    whole = ask(session, "score_map", **head, query_source="", key_source="", which="difference")
+    change = np.nanmean(whole["values"]) if at is None else whole["values"][at]
+    assert change == pytest.approx(
+        float(found["parts"].sum() - found["baseline_parts"].sum()), abs=1e-3
+    )
+    assert np.isnan(whole["values"][1, 3])
+
+
+def test_scores_that_are_no_sum_of_parts_are_refused_by_name() -> None:
+    for name in ("bloom", "qwen3"):
+        with pytest.raises(InputError, match="L1H3"):
+            ask(on(name), "score_sources", layer=1, head=3, prompt=0, sources_by="layer",
+                query_pos=None, key_pos=None)  # fmt: skip
