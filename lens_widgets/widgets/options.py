@@ -136,6 +136,8 @@ def incl_mid() -> Any:
 def pins() -> Any:
     """Ids of the tokens that are followed from stage to stage; none: the answers."""
     return _trait("pins", maxlen=12)
+
+
 def composition() -> Any:
     """Whether the reader's keys, queries or values are looked at."""
     return _trait("composition")

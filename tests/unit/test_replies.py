@@ -16,6 +16,7 @@ from tests.models import ARCHITECTURES, D_MODEL, tiny
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
 from tests.unit.page import Page
 
+HEADS = {"layer": 1, "head": 2, "writer_layer": 0, "writer_head": 3}
 ARGS: dict[str, list[dict[str, Any]]] = {
     "tokens": [{"prompt": 0}, {"prompt": 1}],
     "token_stats": [{"prompt": 0}, {"prompt": 1}],
@@ -93,6 +94,36 @@ ARGS: dict[str, list[dict[str, Any]]] = {
     ],
     "lens_token": [{"text": "w7"}],
     "lens_code": [{"incl_mid": True}],
+    "composition": [
+        {"composition": "K", "subtract_random": True},
+        {"composition": "V", "subtract_random": False, "from_layer": 1},
+    ],
+    "circuit_tile": [
+        {"circuit": circuit, **HEADS, "circuit_tokens": tokens, "prompt": 0}
+        for circuit, tokens in (("OV", "prompt"), ("QK", "vocabulary"), ("positions", "prompt"))
+    ],
+    "circuit_row": [{"circuit": "K", **HEADS, "row": 5, "top_k": 3}],
+    "circuit_find": [{"circuit": "OV", **HEADS, "text": "w1"}],
+    "circuit_spectrum": [{"circuit": "Q", **HEADS}],
+    "circuit_direction": [{"circuit": "V", **HEADS, "direction": 1, "top_k": 3}],
+    "circuit_copy": [{"circuit": "OV", **HEADS}],
+    "neuron": [{"neuron": "L1N3", "prompt": 1, "top_k": 5}],
+    "top_neurons": [{"prompt": 0, "query_pos": 2, "top_k": 4, "which": "current"}],
+    "score_sources": [
+        {"layer": 1, "head": 2, "prompt": 0, "sources_by": by, "query_pos": q, "key_pos": k}
+        for by, q, k in (("head", 3, 1), ("layer", None, None))
+    ],
+    "score_map": [
+        {
+            "layer": 1,
+            "head": 2,
+            "prompt": 0,
+            "sources_by": "head",
+            "query_source": "embed",
+            "key_source": "",
+            "which": "difference",
+        }
+    ],
     "toggle": [{"component": "L1H2", "kind": "mean"}],
     "set_enabled": [{"key": "i1", "enabled": False}],
     "remove": [{"key": "i1"}],
@@ -123,10 +154,19 @@ def test_replies_fit_the_protocol_with_answers(
     assert page.size(page.ask(method, **args)) <= protocol.MAX_REPLY_BYTES
 
 
+def _cannot(name: str, method: str, args: dict[str, Any]) -> bool:
+    """Quantities that a model does not have; that they are refused is tested with each."""
+    return (
+        (name == "attn_only" and method in ("mlp_neurons", "neuron", "top_neurons"))
+        or (name != "attn_only" and args.get("circuit") == "positions")
+        or (name == "bloom" and method in ("score_sources", "score_map"))
+    )
+
+
 @pytest.mark.parametrize("name", ["attn_only", "llama", "bloom", "gemma2"])
 def test_replies_fit_the_protocol_on_other_models_without_answers(name: str) -> None:
     for method, args in CASES:
-        if method == "mlp_neurons" and name == "attn_only":
+        if _cannot(name, method, args):
             continue
         # New for each method: some of them change the session.
         session = lw.Session(tiny(name), PROMPTS, corrupted=CORRUPTED)

@@ -69,13 +69,18 @@ export interface ErrorMessage {
   error: ErrorInfo;
 }
 
-/** What every linked view has in focus. Positions are None when nothing is locked. */
+/**
+ * What every linked view has in focus. Positions are None when nothing is locked. The writer is
+ * the earlier head of a chosen pair, None when a single head is chosen.
+ */
 export interface Selection {
   layer: number;
   head: number;
   query_pos: number | null;
   key_pos: number | null;
   prompt: number;
+  writer_layer?: number | null;
+  writer_head?: number | null;
 }
 
 /** One line of the list of interventions. ``key`` names it in requests. */
@@ -138,6 +143,15 @@ export interface Options {
   lens_order: "last_on_top" | "first_on_top";
   incl_mid: boolean;
   pins: number[];
+  composition: "K" | "Q" | "V";
+  subtract_random: boolean;
+  circuit: "OV" | "QK" | "positions" | "K" | "Q" | "V";
+  circuit_tokens: "prompt" | "vocabulary";
+  top_k: number;
+  neuron: string;
+  sources_by: "head" | "layer";
+  query_source: string;
+  key_source: string;
 }
 
 /** The metric behind every number of a reply, mean over ``n_prompts`` prompts. */
@@ -599,6 +613,267 @@ export interface CodeResult {
   code: string;
 }
 
+/** ``from_layer``: the first destination layer wanted, where not all fit into a reply. */
+export interface CompositionArgs {
+  composition: "K" | "Q" | "V";
+  subtract_random: boolean;
+  from_layer?: number;
+}
+
+/**
+ * ``scores`` [source head, destination head] of the sources of all layers but the last, and the
+ * destinations of ``n_dst`` layers from ``dst_layer`` on; heads are numbered through the layers.
+ * NaN where the destination is not later. ``random`` and ``random_spread``: mean and standard
+ * deviation of random matrices, over ``random_seeds``.
+ */
+export interface CompositionResult {
+  summary: Summary;
+  scores: ArrayRef;
+  dst_layer: number;
+  n_dst: number;
+  random: number;
+  random_spread: number;
+  random_seeds: number;
+  units: string;
+  definition: string;
+  weights: string;
+}
+
+/** Which circuit. The writer is read for compositions only. */
+export interface CircuitArgs {
+  circuit: "OV" | "QK" | "positions" | "K" | "Q" | "V";
+  layer: number;
+  head: number;
+  writer_layer: number | null;
+  writer_head: number | null;
+}
+
+/**
+ * A window of ``size`` x ``size`` cells of ``pool`` x ``pool`` entries each from ``row`` and
+ * ``col``, or with ``circuit_tokens="prompt"`` the tokens of that prompt.
+ */
+export interface CircuitTileArgs {
+  circuit: "OV" | "QK" | "positions" | "K" | "Q" | "V";
+  layer: number;
+  head: number;
+  writer_layer: number | null;
+  writer_head: number | null;
+  circuit_tokens: "prompt" | "vocabulary";
+  prompt: number;
+  row?: number;
+  col?: number;
+  size?: number;
+  pool?: number;
+}
+
+/**
+ * ``values`` [row, column]; each the entry of largest magnitude of its pool. ``shape`` is that
+ * of the whole circuit, ``token_rows`` false when its axes count positions.
+ */
+export interface CircuitTileResult {
+  summary: Summary;
+  name: string;
+  definition: string;
+  units: string;
+  weights: string;
+  shape: number[];
+  rank: number;
+  signed: boolean;
+  token_axes: boolean;
+  rows: TokenInfo[];
+  columns: TokenInfo[];
+  values: ArrayRef;
+  row: number;
+  col: number;
+  pool: number;
+  max_pool: number;
+}
+
+export interface CircuitRowArgs {
+  circuit: "OV" | "QK" | "positions" | "K" | "Q" | "V";
+  layer: number;
+  head: number;
+  writer_layer: number | null;
+  writer_head: number | null;
+  row: number;
+  top_k: number;
+}
+
+/** ``token`` is a position's number where a circuit's axes count positions. */
+export interface Ranked {
+  token: TokenInfo;
+  value: number;
+}
+
+/**
+ * The largest and the smallest entries of one row; ``own`` is that of the row's own column and
+ * ``rank`` its place from the top, 0 the largest.
+ */
+export interface CircuitRowResult {
+  row: TokenInfo;
+  highest: Ranked[];
+  lowest: Ranked[];
+  own: number;
+  rank: number;
+}
+
+export interface CircuitFindArgs {
+  circuit: "OV" | "QK" | "positions" | "K" | "Q" | "V";
+  layer: number;
+  head: number;
+  writer_layer: number | null;
+  writer_head: number | null;
+  text: string;
+}
+
+/** Tokens whose text contains the one searched for, shortest first. */
+export interface CircuitFindResult {
+  tokens: TokenInfo[];
+}
+
+export interface CircuitSpectrumResult {
+  values: ArrayRef;
+}
+
+export interface CircuitDirectionArgs {
+  circuit: "OV" | "QK" | "positions" | "K" | "Q" | "V";
+  layer: number;
+  head: number;
+  writer_layer: number | null;
+  writer_head: number | null;
+  direction: number;
+  top_k: number;
+}
+
+/**
+ * The tokens furthest along one singular direction, on the row and on the column side; their
+ * signs belong together.
+ */
+export interface CircuitDirectionResult {
+  direction: number;
+  value: number;
+  row_highest: Ranked[];
+  row_lowest: Ranked[];
+  column_highest: Ranked[];
+  column_lowest: Ranked[];
+}
+
+/**
+ * Of the ``done`` tokens looked at, how many have their own column as the largest of their row,
+ * and among the five largest.
+ */
+export interface CircuitCopyResult {
+  done: number;
+  total: number;
+  top1: number;
+  top5: number;
+}
+
+/** ``neuron`` as in ``"L3N1024"``. */
+export interface NeuronArgs {
+  neuron: string;
+  prompt: number;
+  top_k: number;
+}
+
+/** A token of some prompt, and a neuron's activation there. */
+export interface NeuronPlace {
+  token: TokenInfo;
+  prompt: number;
+  pos: number;
+  value: number;
+}
+
+/**
+ * One neuron on one prompt before and after, [pos], and the places of all prompts where it is
+ * highest and lowest now. ``largest``: the largest magnitude over all prompts and both runs.
+ */
+export interface NeuronResult {
+  summary: Summary;
+  neuron: string;
+  layer: number;
+  index: number;
+  n_neurons: number;
+  tokens: TokensResult;
+  baseline: ArrayRef;
+  current: ArrayRef;
+  largest: number;
+  highest: NeuronPlace[];
+  lowest: NeuronPlace[];
+  units: string;
+  definition: string;
+}
+
+/** ``query_pos`` None: the prompt's last position. */
+export interface TopNeuronsArgs {
+  prompt: number;
+  query_pos: number | null;
+  top_k: number;
+  which: "baseline" | "current" | "difference";
+}
+
+/**
+ * The neurons of all layers with the largest magnitude at ``pos``, largest first, and their
+ * activations along the prompt, ``values`` [neuron, pos].
+ */
+export interface TopNeuronsResult {
+  summary: Summary;
+  pos: number;
+  neurons: string[];
+  values: ArrayRef;
+}
+
+/** Without both positions: the mean over all pairs that are not masked. */
+export interface ScoreSourcesArgs {
+  layer: number;
+  head: number;
+  prompt: number;
+  sources_by: "head" | "layer";
+  query_pos: number | null;
+  key_pos: number | null;
+}
+
+/**
+ * ``parts`` [query source, key source], under the interventions and without them; each sums to
+ * its ``score``, which is the model's own, before any cap. Null where the pair is masked.
+ */
+export interface ScoreSourcesResult {
+  summary: Summary;
+  tokens: TokensResult;
+  sources: string[];
+  parts: ArrayRef;
+  baseline_parts: ArrayRef;
+  score: number | null;
+  baseline_score: number | null;
+  query_pos: number | null;
+  key_pos: number | null;
+  units: string;
+  definition: string;
+}
+
+/** Sources by name; an empty name is the sum over all of them. */
+export interface ScoreMapArgs {
+  layer: number;
+  head: number;
+  prompt: number;
+  sources_by: "head" | "layer";
+  query_source: string;
+  key_source: string;
+  which: "baseline" | "current" | "difference";
+}
+
+/**
+ * ``values`` [query, key], NaN where masked; each the largest magnitude of ``pool`` x
+ * ``pool``.
+ */
+export interface ScoreMapResult {
+  summary: Summary;
+  values: ArrayRef;
+  pool: number;
+  query_source: string;
+  key_source: string;
+}
+
 /** What an option starts from where a widget has no such trait, and its values. */
 export const OPTIONS: {
   readonly [K in keyof Options]: {
@@ -670,6 +945,42 @@ export const OPTIONS: {
     initial: [],
     is: (value): value is Options["pins"] => (Array.isArray(value) && value.every((item: unknown) => typeof item === "number" && Number.isInteger(item))),
   },
+  composition: {
+    initial: "K",
+    is: (value): value is Options["composition"] => value === "K" || value === "Q" || value === "V",
+  },
+  subtract_random: {
+    initial: true,
+    is: (value): value is Options["subtract_random"] => typeof value === "boolean",
+  },
+  circuit: {
+    initial: "OV",
+    is: (value): value is Options["circuit"] => value === "OV" || value === "QK" || value === "positions" || value === "K" || value === "Q" || value === "V",
+  },
+  circuit_tokens: {
+    initial: "prompt",
+    is: (value): value is Options["circuit_tokens"] => value === "prompt" || value === "vocabulary",
+  },
+  top_k: {
+    initial: 10,
+    is: (value): value is Options["top_k"] => typeof value === "number" && Number.isInteger(value),
+  },
+  neuron: {
+    initial: "L0N0",
+    is: (value): value is Options["neuron"] => typeof value === "string",
+  },
+  sources_by: {
+    initial: "head",
+    is: (value): value is Options["sources_by"] => value === "head" || value === "layer",
+  },
+  query_source: {
+    initial: "",
+    is: (value): value is Options["query_source"] => typeof value === "string",
+  },
+  key_source: {
+    initial: "",
+    is: (value): value is Options["key_source"] => typeof value === "string",
+  },
 };
 
 export type OptionSignals = { [K in keyof Options]: Signal<Options[K]> };
@@ -695,6 +1006,15 @@ export function readOptions(
     lens_order: read("lens_order"),
     incl_mid: read("incl_mid"),
     pins: read("pins"),
+    composition: read("composition"),
+    subtract_random: read("subtract_random"),
+    circuit: read("circuit"),
+    circuit_tokens: read("circuit_tokens"),
+    top_k: read("top_k"),
+    neuron: read("neuron"),
+    sources_by: read("sources_by"),
+    query_source: read("query_source"),
+    key_source: read("key_source"),
   };
 }
 
@@ -717,6 +1037,17 @@ export interface Methods {
   lens_lines: { args: LensLinesArgs; result: LensLinesResult };
   lens_token: { args: TextArgs; result: TokenInfo };
   lens_code: { args: LensCodeArgs; result: CodeResult };
+  composition: { args: CompositionArgs; result: CompositionResult };
+  circuit_tile: { args: CircuitTileArgs; result: CircuitTileResult };
+  circuit_row: { args: CircuitRowArgs; result: CircuitRowResult };
+  circuit_find: { args: CircuitFindArgs; result: CircuitFindResult };
+  circuit_spectrum: { args: CircuitArgs; result: CircuitSpectrumResult };
+  circuit_direction: { args: CircuitDirectionArgs; result: CircuitDirectionResult };
+  circuit_copy: { args: CircuitArgs; result: CircuitCopyResult };
+  neuron: { args: NeuronArgs; result: NeuronResult };
+  top_neurons: { args: TopNeuronsArgs; result: TopNeuronsResult };
+  score_sources: { args: ScoreSourcesArgs; result: ScoreSourcesResult };
+  score_map: { args: ScoreMapArgs; result: ScoreMapResult };
   toggle: { args: ToggleArgs; result: ChangeResult };
   set_enabled: { args: EnableArgs; result: ChangeResult };
   remove: { args: KeyArgs; result: ChangeResult };
