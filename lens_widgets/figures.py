@@ -107,8 +107,8 @@ def score_parts(parts: xr.DataArray, query: int | None, key: int | None) -> go.F
     else:
         one, where = parts.sel(query_pos=query, key_pos=key), f"query {query}, key {key}"
     attrs = {**parts.attrs, "definition": f"{parts.attrs['definition']}; {where}"}
-    names = [list(map(str, parts[dim].values)) for dim in ("query_source", "key_source")]
-    return _map(one.values, *names, attrs, ("key by %{x}", "query by %{y}"), _SIGNED)
+    rows, columns = (list(map(str, parts[d].values)) for d in ("query_source", "key_source"))
+    return _map(one.values, rows, columns, attrs, ("key by %{x}", "query by %{y}"), _SIGNED)
 
 
 def _map(

@@ -26,7 +26,7 @@ class _Text(traitlets.Unicode[str, str]):
     """Text that is wholly of one form, where ``pattern`` says of which."""
 
     def __init__(self, *args: Any, pattern: str = ".*", form: str = "text", **others: Any) -> None:
-        super().__init__(*args, **others)
+        super().__init__(*args, **others)  # type: ignore[misc]
         self._pattern, self._form = re.compile(pattern), form
 
     def validate(self, obj: Any, value: Any) -> str:
