@@ -2,6 +2,7 @@
 
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
+import { LineChart } from "../src/core/chart/chart";
 import { HeatMap, type MapCell } from "../src/core/heatmap/heatmap";
 import { MapLegend } from "../src/core/heatmap/legend";
 import { useRamp } from "../src/core/heatmap/ramp";
@@ -85,11 +86,42 @@ function Maps({ what }: { what: string }): JSX.Element {
   );
 }
 
+function Chart({ what }: { what: string }): JSX.Element {
+  const parameters = useMemo(() => new URLSearchParams(what), [what]);
+  const count = Number(parameters.get("points") ?? 20);
+  const [picked, setPicked] = useState<number | null>(null);
+  const chart = useMemo(() => {
+    const at = Array.from({ length: count }, (_, index) => index);
+    const current = at.map((i) => 3 + 2 * Math.sin(i / 2));
+    return {
+      points: at.map((i) => WORDS[i % 10] ?? ""),
+      series: [
+        { name: "baseline", values: at.map((i) => 3 + Math.cos(i / 3)), baseline: true },
+        { name: "current", values: current, band: at.map((i) => 0.2 + 0.1 * (i % 3)) },
+      ],
+      ranges: [{ from: 3, to: 6, label: "second half" }],
+    };
+  }, [count]);
+  return (
+    <div data-picked={picked ?? ""}>
+      <LineChart
+        label="loss by position"
+        axes={{ x: "position", y: "loss in nats" }}
+        units="nats"
+        picked={picked}
+        onPick={(index) => setPicked(index)}
+        {...chart}
+      />
+    </div>
+  );
+}
+
 function Parts({ session, rpc, compact }: PanelProps): JSX.Element {
   const handle = useView("parts", { session, rpc });
+  const what = session.info.value.model_name;
   return (
     <ViewFrame handle={handle} title="Parts" compact={compact}>
-      <Maps what={session.info.value.model_name} />
+      {what.startsWith("chart") ? <Chart what={what} /> : <Maps what={what} />}
     </ViewFrame>
   );
 }
