@@ -1,3 +1,4 @@
+import { type Signal, signal } from "@preact/signals";
 import type { RefObject } from "preact";
 import { useLayoutEffect, useState } from "preact/hooks";
 import type { Scale } from "./color";
@@ -79,13 +80,16 @@ export function drawCells(
   );
 }
 
+/** While a picture is made, the pixel ratio that canvases are drawn at; else 0. */
+export const printRatio: Signal<number> = signal(0);
+
 /** Sizes the canvas for the screen's pixels and clears it; the context then draws in CSS pixels. */
 export function prepare(
   canvas: HTMLCanvasElement,
   width: number,
   height: number,
 ): CanvasRenderingContext2D | null {
-  const ratio = window.devicePixelRatio || 1;
+  const ratio = Math.max(window.devicePixelRatio || 1, printRatio.peek());
   const pixelWidth = Math.round(width * ratio);
   const pixelHeight = Math.round(height * ratio);
   // Assigning a size clears and reallocates, so it is only done when it differs.
@@ -139,5 +143,5 @@ export function usePixelRatio(): number {
     );
     return () => abort.abort();
   }, [ratio]);
-  return ratio;
+  return Math.max(ratio, printRatio.value);
 }

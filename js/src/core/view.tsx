@@ -4,7 +4,9 @@ import { fixed, signed } from "./format";
 import { ViewHandle, type ViewState } from "./handle";
 import { historyKey, takesKeys } from "./keyboard";
 import type { PanelProps } from "./mount";
+import { PromptPager } from "./pager";
 import { AlertBox, ProgressBar, StatusPill } from "./status";
+import { Takeaway, type TakeawayContent } from "./takeaway/takeaway";
 
 export { ViewHandle, type ViewState } from "./handle";
 export type { PanelProps } from "./mount";
@@ -26,20 +28,25 @@ export interface ViewFrameProps {
   controls?: ComponentChildren;
   compact: boolean;
   class?: string;
+  /** What can be copied or saved beside the picture, which every view has. */
+  takeaway?: TakeawayContent;
+  /** False where the view pages by itself or shows nothing of a prompt. Default true. */
+  pager?: boolean;
   children: ComponentChildren;
 }
 
 /** One view in its frame: the full header when it stands alone, a card head inside the explorer. */
 export function ViewFrame(props: ViewFrameProps): JSX.Element {
   const { handle, title, controls, compact, children } = props;
+  const take = <Takeaway handle={handle} {...props.takeaway} />;
   return (
     <ViewRoot handle={handle} class={props.class}>
       <section class="lw-card">
         {compact ? (
-          <CardHead handle={handle} title={title} controls={controls} />
+          <CardHead handle={handle} title={title} controls={controls} end={take} />
         ) : (
           <>
-            <Header handle={handle} title={title} />
+            <Header handle={handle} title={title} end={take} pager={props.pager !== false} />
             {controls && <div class="lw-toolbar">{controls}</div>}
           </>
         )}
@@ -92,20 +99,29 @@ export function CardHead(props: {
   controls?: ComponentChildren;
   /** For a second card of the same view, whose state the first one shows. */
   quiet?: boolean;
+  end?: ComponentChildren;
 }): JSX.Element {
   return (
     <header class="lw-card-head">
       <h3 class="lw-title">{props.title}</h3>
       {!props.quiet && <StatusPill handle={props.handle} compact />}
       <div class="lw-controls">{props.controls}</div>
+      {props.end}
       {!props.quiet && <ProgressBar handle={props.handle} />}
     </header>
   );
 }
 
 /** What qualifies every number below: model, device, weights, metric, state. */
-export function Header(props: { handle: ViewState; title: ComponentChildren }): JSX.Element {
+export function Header(props: {
+  handle: ViewState;
+  title: ComponentChildren;
+  /** After the metric. */
+  end?: ComponentChildren;
+  pager?: boolean;
+}): JSX.Element {
   const { handle } = props;
+  const { summary } = handle.session;
   const info = handle.session.info.value;
   const { n_layers, n_heads } = info;
   return (
@@ -126,7 +142,11 @@ export function Header(props: { handle: ViewState; title: ComponentChildren }): 
       </div>
       <div class="lw-head-end">
         <StatusPill handle={handle} />
+        {props.pager && (
+          <PromptPager session={handle.session} count={summary.value?.n_prompts ?? 1} />
+        )}
         <Metric handle={handle} />
+        {props.end}
       </div>
       <ProgressBar handle={handle} />
     </header>

@@ -4,9 +4,9 @@ import { decode, maxAbs } from "../../core/arrays";
 import { niceCeil } from "../../core/format";
 import type { PanelProps } from "../../core/mount";
 import { type Resource, useResource } from "../../core/resource";
+import { CopyButton } from "../../core/takeaway/copy";
 import { Button, ColorBar, Segmented } from "../../core/ui";
 import { useView, ViewFrame } from "../../core/view";
-import { CopyButton } from "../attribution/copy";
 import { ActiveList } from "./active";
 import { BeforeAfter } from "./after";
 import { Grid } from "./grid";
@@ -90,7 +90,13 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
   );
 
   return (
-    <ViewFrame handle={handle} title="Ablations" controls={controls} compact={compact}>
+    <ViewFrame
+      handle={handle}
+      title="Ablations"
+      controls={controls}
+      compact={compact}
+      takeaway={{ code }}
+    >
       <div ref={body} class="lw-abl">
         <div class="lw-abl-columns">
           <section class="lw-abl-column" aria-label="switches">

@@ -3,6 +3,7 @@ import { useMemo } from "preact/hooks";
 import { flush } from "../../core/flush";
 import { useResource } from "../../core/resource";
 import { AlertBox } from "../../core/status";
+import { Takeaway } from "../../core/takeaway/takeaway";
 import { CardHead, Header, type PanelProps, useView, ViewRoot } from "../../core/view";
 import type { TokenInfo } from "../../generated/protocol";
 import { PatternCard } from "./card";
@@ -76,7 +77,7 @@ export function AttentionPanel(props: PanelProps): JSX.Element {
     >
       {!compact && (
         <section class="lw-card lw-only-head">
-          <Header handle={view} title="Attention" />
+          <Header handle={view} title="Attention" pager end={<Takeaway handle={view} />} />
         </section>
       )}
       <div class="lw-attention-cards">

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { copyText } from "../../core/takeaway/clipboard";
 import type { AttributionRow } from "../../generated/protocol";
-import { copyText } from "./clipboard";
 import { toCsv } from "./csv";
 import {
   bar,

@@ -4,10 +4,10 @@ import { useSize } from "../../core/canvas";
 import { headLabel, parseHead } from "../../core/format";
 import type { PanelProps } from "../../core/mount";
 import { useResource } from "../../core/resource";
+import { CopyButton } from "../../core/takeaway/copy";
 import { Segmented } from "../../core/ui";
 import { useView, ViewFrame } from "../../core/view";
 import type { AttributionRow } from "../../generated/protocol";
-import { CopyButton } from "./copy";
 import { toCsv } from "./csv";
 import { EffectMap } from "./map";
 import { Neurons } from "./neurons";
@@ -131,6 +131,7 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
       handle={handle}
       title="Direct attribution"
       compact={compact}
+      takeaway={{ csv: () => result && toCsv(rows, result.total) }}
       controls={
         compact ? (
           rowChoice

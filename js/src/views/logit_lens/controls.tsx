@@ -1,7 +1,8 @@
 import type { JSX } from "preact";
 import { useRamp } from "../../core/heatmap/ramp";
+import { PromptPager } from "../../core/pager";
 import type { ViewSession } from "../../core/session";
-import { Button, ColorBar, Segmented } from "../../core/ui";
+import { ColorBar, Segmented } from "../../core/ui";
 import type { LensResult } from "../../generated/protocol";
 import { type LensColor, type LensWindow, shading } from "./data";
 
@@ -41,8 +42,6 @@ export function Controls({ session, prompts }: { session: ViewSession; prompts: 
   const order = session.option("lens_order");
   const middles = session.option("incl_mid");
   const scope = session.option("scope");
-  const { prompt } = session.selection.value;
-  const page = (to: number) => session.select({ prompt: to, query_pos: null, key_pos: null });
   return (
     <>
       <Segmented
@@ -93,21 +92,7 @@ export function Controls({ session, prompts }: { session: ViewSession; prompts: 
           scope.value = value;
         }}
       />
-      {prompts > 1 && (
-        <span class="lw-token-pager">
-          <Button label="previous prompt" disabled={prompt <= 0} onClick={() => page(prompt - 1)}>
-            ‹
-          </Button>
-          prompt {prompt + 1} of {prompts}
-          <Button
-            label="next prompt"
-            disabled={prompt >= prompts - 1}
-            onClick={() => page(prompt + 1)}
-          >
-            ›
-          </Button>
-        </span>
-      )}
+      <PromptPager session={session} count={prompts} />
     </>
   );
 }

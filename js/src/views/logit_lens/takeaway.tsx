@@ -3,10 +3,10 @@ import { useState } from "preact/hooks";
 import { prepare } from "../../core/canvas";
 import { cssOf } from "../../core/color";
 import type { ViewHandle } from "../../core/handle";
+import { CopyButton } from "../../core/takeaway/copy";
 import { useTheme } from "../../core/theme";
 import { Button } from "../../core/ui";
 import type { LensResult } from "../../generated/protocol";
-import { CopyButton } from "../attribution/copy";
 import { toCsv } from "./csv";
 import type { LensWindow } from "./data";
 

@@ -90,6 +90,7 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
       handle={handle}
       title="Logit lens"
       compact={compact}
+      pager={false}
       controls={
         <>
           <Controls session={session} prompts={result?.tokens.n_prompts ?? 1} />

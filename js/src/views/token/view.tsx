@@ -3,6 +3,7 @@ import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { palette } from "../../core/color";
 import { flush } from "../../core/flush";
 import type { PanelProps } from "../../core/mount";
+import { PromptPager } from "../../core/pager";
 import { useResource } from "../../core/resource";
 import { RpcError } from "../../core/rpc";
 import { useTheme } from "../../core/theme";
@@ -43,10 +44,6 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const changed = session.state.value.interventions.some((item) => item.enabled);
 
   const count = result?.tokens.n_prompts ?? 1;
-  const showPrompt = (prompt: number) => {
-    // Positions belong to a prompt: the next one may not have them.
-    session.select({ prompt, query_pos: null, key_pos: null });
-  };
   const lock = (pos: number | null) =>
     session.select(pos === null ? { query_pos: null, key_pos: null } : { query_pos: pos });
 
@@ -62,23 +59,7 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
       />
       <Legend color={color.value} stats={stats} top={top} />
       <span class="lw-token-tools">
-        <span class="lw-token-pager">
-          <Button
-            label="previous prompt"
-            disabled={selection.prompt <= 0}
-            onClick={() => showPrompt(selection.prompt - 1)}
-          >
-            ‹
-          </Button>
-          prompt {selection.prompt + 1} of {count}
-          <Button
-            label="next prompt"
-            disabled={selection.prompt >= count - 1}
-            onClick={() => showPrompt(selection.prompt + 1)}
-          >
-            ›
-          </Button>
-        </span>
+        <PromptPager session={session} count={count} />
         <button
           type="button"
           class="lw-btn"
@@ -100,7 +81,7 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   );
 
   return (
-    <ViewFrame handle={handle} title="Tokens" controls={controls} compact={compact}>
+    <ViewFrame handle={handle} title="Tokens" controls={controls} compact={compact} pager={false}>
       <div ref={body} class="lw-token-body">
         {stats && (
           <Strip
