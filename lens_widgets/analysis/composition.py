@@ -12,7 +12,12 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-from lens_widgets.analysis.head_weights import HeadWeights, head_weights, model_of, weights_version
+from lens_widgets.analysis.head_weights import (
+    head_weights,
+    layer_weights,
+    model_of,
+    weights_version,
+)
 from lens_widgets.engine.current import check_cancelled
 from lens_widgets.engine.probe import weight_processing
 from lens_widgets.errors import InputError, check_choice
@@ -76,26 +81,20 @@ def composition_blocks(
     """Scores, nothing subtracted, as source layer, destination layer and block of heads, for the
     destinations ``layers``. Stops between blocks when it is cancelled. Kept until a weight changes.
     """
-    n_heads, version = model.cfg.n_heads, weights_version(model)
+    version = weights_version(model)
     kept = _kept.setdefault(model, {})
     for key in [key for key in kept if key[-1] != version]:
         kept.pop(key, None)
 
-    @cache
-    def heads(layer: int) -> list[HeadWeights]:
-        return [head_weights(model, f"L{layer}H{head}") for head in range(n_heads)]
-
-    def stack(layer: int, name: str) -> Tensor:
-        return torch.stack([getattr(head, name) for head in heads(layer)])
-
+    weights = cache(partial(layer_weights, model))
     for dst in layers:
         for src in range(dst):
             key = (kind, src, dst, version)
             if key not in kept:
                 check_cancelled()
                 with torch.no_grad():
-                    into, out = _reader(kind, partial(stack, dst))
-                    kept[key] = pair_scores(stack(src, "v"), stack(src, "o"), into, out)
+                    into, out = _reader(kind, weights(dst))
+                    kept[key] = pair_scores(weights(src)["v"], weights(src)["o"], into, out)
             yield src, dst, kept[key]
 
 
@@ -144,14 +143,15 @@ def _product_norm(gram: Tensor, right: Tensor) -> Float[Tensor, "head"]:
     return squared.clamp(min=0).sqrt()
 
 
-def _reader(kind: str, stack: Any) -> tuple[Tensor, Tensor]:
+def _reader(kind: str, weights: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     if kind == "V":
-        return stack("v"), stack("o")
+        return weights["v"], weights["o"]
     if kind == "Q":
-        return stack("q"), stack("k").transpose(1, 2)
-    return stack("k"), stack("q").transpose(1, 2)
+        return weights["q"], weights["k"].transpose(1, 2)
+    return weights["k"], weights["q"].transpose(1, 2)
 
 
+@cache
 def random_scores(d_model: int, d_head: int) -> Float[Tensor, "seed"]:
     """Scores of random Gaussian pairs of these shapes, the same on every machine."""
     found = []

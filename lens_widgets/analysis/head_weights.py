@@ -82,6 +82,17 @@ def head_weights(model: Any, head: Component | str, argument: str = "head") -> H
     )
 
 
+def layer_weights(model: Any, layer: int) -> dict[str, Float[Tensor, "head rows columns"]]:
+    """The same of all heads of a layer at once, by ``"q"``, ``"k"``, ``"v"`` and ``"o"``."""
+    attn = model.blocks[layer].attn
+    found = {name: getattr(attn, f"W_{name.upper()}").detach().float() for name in "qkvo"}
+    n_heads = found["q"].shape[0]
+    for name in "kv":
+        found[name] = found[name].repeat_interleave(n_heads // found[name].shape[0], dim=0)
+    found["o"] = found["o"] * float(getattr(attn, "_result_contribution_scale", 1.0))
+    return found
+
+
 def embedding(model: Any) -> Float[Tensor, "d_vocab d_model"]:
     """Token embeddings, without positions or norms."""
     weights: Tensor = model.W_E.detach()

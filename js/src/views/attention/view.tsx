@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useMemo } from "preact/hooks";
+import { useLayoutEffect, useMemo } from "preact/hooks";
 import { flush } from "../../core/flush";
 import { useResource } from "../../core/resource";
 import { AlertBox } from "../../core/status";
@@ -22,8 +22,14 @@ export function AttentionPanel(props: PanelProps): JSX.Element {
   const { session, compact } = props;
   const view = useView("attention", props);
   const state = useMemo(() => new AttentionState(), []);
-  const { layer, head, prompt } = session.selection.value;
+  const { layer, head, prompt, writer_layer, writer_head } = session.selection.value;
   const selected = useMemo(() => ({ layer, head }), [layer, head]);
+  // Of a pair that another view has chosen both are looked at, side by side.
+  useLayoutEffect(() => {
+    if (typeof writer_layer !== "number" || typeof writer_head !== "number") return;
+    const writer = { layer: writer_layer, head: writer_head };
+    if (!same(writer, selected)) state.compare.value = writer;
+  }, [state, writer_layer, writer_head, selected]);
   const which = session.option("show").value;
   const mode = session.option("attention_mode").value;
   const average = session.option("head_average").value;
