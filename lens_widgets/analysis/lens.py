@@ -101,20 +101,19 @@ def lens_at(
 ) -> Lens:
     """The lens of ``run`` at some positions of one prompt.
 
-    The last of ``stages`` is the model's final one. ``tokens`` are told the probabilities of, in
-    place of the ``k`` likeliest.
+    The last of ``stages`` is the model's final one. With ``tokens``, ``probs`` are theirs in place
+    of those of the ``k`` likeliest.
     """
     wanted = target_tokens(session, prompt, target)[positions]
     parts: list[Lens] = []
     for places, groups in _logits(session, run, stages, prompt, positions):
         found: list[Lens] = []
-        final: Tensor | None = None
+        final: _Final | None = None
         for chosen, logits in groups:
             # The last stage comes first: all others are compared with it.
-            log_probs = logits.log_softmax(dim=-1)
-            final = log_probs[0] if final is None else final
+            final = _final(logits[0]) if final is None else final
             asked = None if tokens is None else tokens[chosen, places]
-            found.append(_cells(logits, log_probs, final, wanted[places], k, asked))
+            found.append(_cells(logits, final, wanted[places], k, asked))
         parts.append(_joined([*found[1:], found[0]], 0))
     return _joined(parts, 1)
 
@@ -128,28 +127,31 @@ def lens_of(
     stages: Sequence[Stage],
     target: LensTarget,
     k: int,
-) -> Lens:
+) -> tuple[Lens, Int[Tensor, "stage pos k"]]:
     """The lens of the baseline or the current run; or current minus baseline.
 
     A difference has the current run's likeliest tokens, and how each of their probabilities, the
-    target's rank and probability, and the divergence changed.
+    target's rank and probability, and the divergence changed. Second, the tokens that were
+    likeliest before; of a lens that is no difference, its own.
     """
     chosen: dict[str, Any] = {"stages": stages, "target": target, "k": k}
     clean = session.run(())
     if which == "baseline":
-        return lens_at(session, clean, prompt, positions, **chosen)
+        lens = lens_at(session, clean, prompt, positions, **chosen)
+        return lens, lens.tokens
     now = lens_at(session, session.run(), prompt, positions, **chosen)
     if which == "current":
-        return now
+        return now, now.tokens
     before = lens_at(session, clean, prompt, positions, tokens=now.tokens, **chosen)
     # A position without a target has no change of rank either; 0 says so as -1 cannot.
-    return Lens(
+    change = Lens(
         now.tokens,
         now.probs - before.probs,
         now.rank - before.rank,
         now.target_prob - before.target_prob,
         now.kl - before.kl,
     )
+    return change, before.tokens
 
 
 def path_at(
@@ -219,26 +221,44 @@ def _read(run: Run, resid: Float[Tensor, "*n d_model"]) -> Float[Tensor, "*n d_v
     return run.compute(read).float().reshape(*resid.shape[:-1], -1)
 
 
+@dataclass(frozen=True)
+class _Final:
+    """The final distribution at each position, and the sum of p log p."""
+
+    probs: Float[Tensor, "pos d_vocab"]
+    plogp: Float[Tensor, "pos"]
+
+
+def _final(logits: Float[Tensor, "pos d_vocab"]) -> _Final:
+    norm = logits.logsumexp(dim=-1)
+    probs = (logits - norm[:, None]).exp_()
+    return _Final(probs, torch.einsum("pv,pv->p", probs, logits) - norm)
+
+
 def _cells(
     logits: Float[Tensor, "stage pos d_vocab"],
-    log_probs: Float[Tensor, "stage pos d_vocab"],
-    final: Float[Tensor, "pos d_vocab"],
+    final: _Final,
     wanted: Int[Tensor, "pos"],
     k: int,
     tokens: Int[Tensor, "stage pos k"] | None,
 ) -> Lens:
+    # Sums over the vocabulary, one pass each: nothing as large as the logits is made.
+    norm = logits.logsumexp(dim=-1)
+    cross = torch.einsum("pv,spv->sp", final.probs, logits) - norm
     known = wanted >= 0
     index = wanted.clamp(min=0)[None, :, None].expand(len(logits), -1, 1)
-    rank = (logits > logits.gather(-1, index)).sum(dim=-1)
-    prob = log_probs.gather(-1, index)[..., 0].exp()
-    shown = logits.topk(k, dim=-1).indices if tokens is None else tokens
+    target = logits.gather(-1, index)
+    rank = (logits > target).sum(dim=-1)
+    prob = (target[..., 0] - norm).exp()
+    top = logits.topk(k, dim=-1).indices
+    asked = top if tokens is None else tokens
     return Lens(
-        tokens=shown,
-        probs=log_probs.gather(-1, shown).exp(),
+        tokens=top,
+        probs=(logits.gather(-1, asked) - norm[..., None]).exp(),
         rank=rank.where(known, rank.new_tensor(NO_TOKEN)),
         target_prob=prob.where(known, prob.new_tensor(float("nan"))),
         # Rounding alone can make it negative.
-        kl=(final.exp() * (final - log_probs)).sum(dim=-1).clamp(min=0),
+        kl=(final.plogp - cross).clamp(min=0),
     )
 
 

@@ -147,7 +147,7 @@ def _padded(session: Session, prompt: int, asked: _Asked) -> Lens:
     empty = Lens(blank(none, k), blank(unknown, k), blank(no_rank), blank(unknown), blank(unknown))
     if inside:
         options: dict[str, Any] = {"stages": asked.stages, "target": asked.target, "k": k}
-        lens = lens_of(session, asked.which, prompt, here, **options)
+        lens, _ = lens_of(session, asked.which, prompt, here, **options)
         for name, values in vars(empty).items():
             values[:, inside] = getattr(lens, name)
     return empty

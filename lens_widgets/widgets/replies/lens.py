@@ -46,10 +46,8 @@ def lens(session: Session, args: dict[str, Any]) -> dict[str, Any]:
     stages = model_stages(session, args["incl_mid"])
     target = _target(session, args)
     options: dict[str, Any] = {"stages": stages, "target": target, "k": 1}
-    found = lens_of(session, args["which"], prompt, places, **options)
-    token = was = found.tokens[..., 0]
-    if args["which"] == "difference":
-        was = lens_at(session, session.run(()), prompt, places, **options).tokens[..., 0]
+    found, before = lens_of(session, args["which"], prompt, places, **options)
+    token, was = found.tokens[..., 0], before[..., 0]
     known = torch.cat([token.flatten(), was.flatten()]).unique().tolist()
     wanted = target_tokens(session, prompt, target)[places].tolist()
     return {
