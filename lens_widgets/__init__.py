@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         LogitLensView,
         NeuronView,
         ScoreDecompositionView,
+        PatchingView,
         TokenView,
         WeightCircuitView,
     )
@@ -47,6 +48,7 @@ _HOME = {
     "NeuronView": "lens_widgets.widgets",
     "ScoreDecompositionView": "lens_widgets.widgets",
     "WeightCircuitView": "lens_widgets.widgets",
+    "PatchingView": "lens_widgets.widgets",
     "export_html": "lens_widgets.widgets.export",
 }
 _MODULES = ("analysis", "prompts")
@@ -63,6 +65,7 @@ __all__ = [
     "NeuronView",
     "Patch",
     "ScoreDecompositionView",
+    "PatchingView",
     "Session",
     "Steer",
     "TokenView",

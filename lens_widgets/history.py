@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +122,26 @@ class Interventions(traitlets.HasTraits):
                 self._set(self._with(mine[-1].key, enabled=True))
                 return True
             self.add(wanted)
+            return True
+
+    def toggle_all(self, wanted: Sequence[Intervention]) -> bool:
+        """Puts all of them in force, or takes them out when all are in force already.
+
+        One step to undo. Returns whether they are now in force.
+        """
+        self._session.check_open()
+        for item in wanted:
+            item.validate(self._session.facts, self._session.prompt_set)
+        with self._lock:
+            if all(item in self.active for item in wanted):
+                self._set(tuple(e for e in self.entries if e.intervention not in wanted))
+                return False
+            entries = tuple(
+                replace(e, enabled=True) if e.intervention in wanted else e for e in self.entries
+            )
+            listed = {e.intervention for e in entries}
+            new = [item for item in dict.fromkeys(wanted) if item not in listed]
+            self._set((*entries, *(self._entry(item) for item in new)))
             return True
 
     def set_enabled(self, key: str, enabled: bool) -> None:

@@ -9,6 +9,7 @@ from lens_widgets.widgets.explorer import Explorer
 from lens_widgets.widgets.logit_lens import LogitLensView
 from lens_widgets.widgets.neuron import NeuronView
 from lens_widgets.widgets.scores import ScoreDecompositionView
+from lens_widgets.widgets.patching import PatchingView
 from lens_widgets.widgets.token import TokenView
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "LogitLensView",
     "NeuronView",
     "ScoreDecompositionView",
+    "PatchingView",
     "TokenView",
     "WeightCircuitView",
 ]

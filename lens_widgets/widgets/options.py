@@ -184,3 +184,21 @@ def query_source() -> Any:
 def key_source() -> Any:
     """The chosen writer of keys; empty for all together."""
     return _trait("key_source", pattern=_SOURCE, form="a source such as 'L0H7' or 'embed'")
+def patch_maps() -> Any:
+    """Which maps: of blocks by position, or of heads."""
+    return _trait("patch_maps")
+
+
+def patch_into() -> Any:
+    """Which run is patched: the corrupted one from the clean one, or the reverse."""
+    return _trait("patch_into")
+
+
+def by_pos() -> Any:
+    """Whether heads are patched at all positions at once, or position by position."""
+    return _trait("by_pos")
+
+
+def normalize() -> Any:
+    """Whether the corrupted metric is shown as 0 and the clean one as 1."""
+    return _trait("normalize")

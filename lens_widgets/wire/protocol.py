@@ -28,6 +28,8 @@ AblationKind = Literal["zero", "mean", "resample"]
 AttributionBy = Literal["head", "layer", "component"]
 Scope = Literal["mean", "selected"]
 TokenColor = Literal["loss", "hit"]
+PatchMaps = Literal["blocks", "heads"]
+PatchInto = Literal["corrupted", "clean"]
 CellValues = Literal["attribution", "effect"]
 LensTarget = Literal["auto", "answer", "next"]
 LensColor = Literal["prob", "rank", "kl"]
@@ -417,6 +419,65 @@ class MlpNeuronsResult(TypedDict):
     n_neurons: int
     units: str
     definition: str
+
+
+class PatchingArgs(TypedDict):
+    """``blocks``: residual stream, attention and MLP outputs by layer and position; ``heads``:
+    outputs, queries, keys, values and patterns by layer and head, with ``by_pos`` by position
+    too."""
+
+    maps: PatchMaps
+    by_pos: bool
+    into: PatchInto
+    normalize: bool
+    scope: Scope
+    prompt: int
+
+
+class PatchCell(TypedDict):
+    """One cell of a map; ``head`` None for blocks, ``pos`` None for all positions."""
+
+    node: str
+    layer: int
+    head: int | None
+    pos: int | None
+
+
+class PatchMapInfo(TypedDict):
+    """One map in the order of ``dims``. ``exact`` is 0 where ``values`` are estimates still;
+    ``sem`` the standard error over prompts (NaN for one). ``rank_correlation`` compares the
+    estimate with the ``n_exact`` exact values known so far."""
+
+    node: str
+    title: str
+    dims: list[str]
+    values: ArrayRef
+    sem: ArrayRef
+    exact: ArrayRef
+    n_exact: int
+    rank_correlation: float | None
+
+
+class PatchingResult(TypedDict):
+    """``tokens`` name the positions; ``kept`` are the cells that are in force as interventions;
+    ``missing`` says what this model cannot be patched at."""
+
+    summary: Summary
+    maps: list[PatchMapInfo]
+    tokens: list[TokenInfo]
+    kept: list[PatchCell]
+    missing: list[str]
+    clean: float | None
+    corrupted: float | None
+    units: str
+    definition: str
+
+
+class TogglePatchesArgs(TypedDict):
+    """Keeps patches of the corrupted prompts' values in the session's own run, or takes them away
+    when all of them are kept."""
+
+    cells: list[PatchCell]
 
 
 class AblationGridArgs(TypedDict):
@@ -865,6 +926,9 @@ METHODS: dict[str, tuple[type, type]] = {
     "mlp_neurons": (MlpNeuronsArgs, MlpNeuronsResult),
     "compare_bos": (PromptArgs, BosResult),
     "ablation_grid": (AblationGridArgs, AblationGridResult),
+    "patching": (PatchingArgs, PatchingResult),
+    "patching_code": (PatchingArgs, CodeResult),
+    "toggle_patches": (TogglePatchesArgs, ChangeResult),
     "effects": (PromptArgs, EffectsResult),
     "lens": (LensArgs, LensResult),
     "lens_cell": (LensCellArgs, LensCellResult),
@@ -927,6 +991,10 @@ class Options(TypedDict):
     sources_by: SourcesBy
     query_source: str
     key_source: str
+    patch_maps: Annotated[PatchMaps, "heads"]
+    patch_into: PatchInto
+    by_pos: bool
+    normalize: Annotated[bool, True]
 
 
 TYPES: list[type] = [
@@ -937,6 +1005,7 @@ TYPES: list[type] = [
     PatternLinesArgs, PatternLinesResult, AttributionArgs, AttributionRow, AttributionResult,
     HeadSourcesArgs, HeadSourcesResult, MlpNeuronsArgs, NeuronRow, MlpNeuronsResult,
     EffectNumbers, Accuracy, BosResult,
+    PatchingArgs, PatchCell, PatchMapInfo, PatchingResult, TogglePatchesArgs,
     AblationGridArgs, AblationGridResult, InterventionWorth, Prediction, EffectsResult,
     LensArgs, LensResult, LensCellArgs, LensToken, LensCellResult, LensPathArgs, LensPathResult,
     LensLinesArgs, Curve, LensLinesResult, LensCodeArgs, TextArgs,
