@@ -17,6 +17,7 @@ from lens_widgets.errors import InputError, check_choice, check_keywords
 from lens_widgets.session import Session
 from lens_widgets.widgets.picture import picture, text
 from lens_widgets.widgets.replies import METHODS
+from lens_widgets.widgets.replies.patching import kept_cell
 from lens_widgets.wire.dispatch import Dispatcher
 from lens_widgets.wire.options import option_types
 from lens_widgets.wire.schema import check
@@ -210,6 +211,7 @@ def _state(session: Session) -> dict[str, Any]:
                 "kind": entry.intervention.kind,
                 "detail": entry.intervention.detail,
                 "enabled": entry.enabled,
+                "cell": kept_cell(entry.intervention),
             }
             for entry in interventions.entries
         ],

@@ -34,8 +34,17 @@ class PatchingView(View):
     scope = options.scope()
 
     def data(self) -> xr.Dataset:
-        """The exact maps, each under its activation's name; dims layer, head or pos, or both."""
-        return xr.Dataset({one.attrs["node"]: one for one in self._maps()})
+        """The exact maps, each under its activation's name; dims layer, head or pos, or both.
+
+        Means over prompts come with their standard errors, as in ``z_sem``.
+        """
+        found = {}
+        for one in self._maps():
+            node = one.attrs["node"]
+            if "sem" in one.coords:
+                found[f"{node}_sem"] = one["sem"].drop_vars("sem")
+            found[node] = one.drop_vars("sem", errors="ignore")
+        return xr.Dataset(found)
 
     def figure(self) -> Figure:
         """The exact maps side by side."""

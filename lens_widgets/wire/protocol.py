@@ -123,8 +123,18 @@ class Selection(TypedDict):
     writer_head: NotRequired[int | None]
 
 
+class PatchCell(TypedDict):
+    """One cell of a map; ``head`` None for blocks, ``pos`` None for all positions."""
+
+    node: str
+    layer: int
+    head: int | None
+    pos: int | None
+
+
 class InterventionInfo(TypedDict):
-    """One line of the list of interventions. ``key`` names it in requests."""
+    """One line of the list of interventions. ``key`` names it in requests; ``cell`` is the cell of
+    a patching map that it keeps, if it is one."""
 
     key: str
     label: str
@@ -132,6 +142,7 @@ class InterventionInfo(TypedDict):
     kind: str
     detail: str
     enabled: bool
+    cell: PatchCell | None
 
 
 class SessionState(TypedDict):
@@ -434,15 +445,6 @@ class PatchingArgs(TypedDict):
     prompt: int
 
 
-class PatchCell(TypedDict):
-    """One cell of a map; ``head`` None for blocks, ``pos`` None for all positions."""
-
-    node: str
-    layer: int
-    head: int | None
-    pos: int | None
-
-
 class PatchMapInfo(TypedDict):
     """One map in the order of ``dims``. ``exact`` is 0 where ``values`` are estimates still;
     ``sem`` the standard error over prompts (NaN for one). ``rank_correlation`` compares the
@@ -459,13 +461,11 @@ class PatchMapInfo(TypedDict):
 
 
 class PatchingResult(TypedDict):
-    """``tokens`` name the positions; ``kept`` are the cells that are in force as interventions;
-    ``missing`` says what this model cannot be patched at."""
+    """``tokens`` name the positions; ``missing`` says what this model cannot be patched at."""
 
     summary: Summary
     maps: list[PatchMapInfo]
     tokens: list[TokenInfo]
-    kept: list[PatchCell]
     missing: list[str]
     clean: float | None
     corrupted: float | None

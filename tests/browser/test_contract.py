@@ -19,6 +19,7 @@ VIEWS = [
     "scores",
     "explorer",
     "logit_lens",
+    "patching",
 ]
 METHOD = {
     "token": "token_stats",
@@ -29,6 +30,7 @@ METHOD = {
     "circuit": "circuit_tile",
     "neuron": "neuron",
     "scores": "score_sources",
+    "patching": "patching",
     "explorer": "attribution",
     "logit_lens": "lens",
 }

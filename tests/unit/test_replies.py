@@ -67,6 +67,25 @@ ARGS: dict[str, list[dict[str, Any]]] = {
         )
     ],
     "effects": [{"prompt": 0}, {"prompt": 1}],
+    **dict.fromkeys(
+        ("patching", "patching_code"),
+        [
+            {
+                "maps": maps,
+                "by_pos": by_pos,
+                "into": into,
+                "normalize": False,
+                "scope": scope,
+                "prompt": 1,
+            }
+            for maps, by_pos, into, scope in (
+                ("heads", False, "corrupted", "mean"),
+                ("heads", True, "clean", "selected"),
+                ("blocks", False, "corrupted", "selected"),
+            )
+        ],
+    ),
+    "toggle_patches": [{"cells": [{"node": "z", "layer": 0, "head": 1, "pos": None}]}],
     "lens": [
         {"prompt": 1, "which": w, "lens_target": "auto", "incl_mid": True}
         for w in ("baseline", "current", "difference")

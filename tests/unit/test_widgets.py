@@ -19,7 +19,7 @@ from tests.unit.waiting import Outcome
 
 VIEWS = (
     lw.TokenView, lw.AttentionView, lw.AttributionTable, lw.AblationPanel, lw.Explorer,
-    lw.LogitLensView,
+    lw.LogitLensView, lw.PatchingView,
 )  # fmt: skip
 
 OPTIONS = {
@@ -30,6 +30,7 @@ OPTIONS = {
     lw.LogitLensView: {
         *("show", "lens_color", "lens_target", "lens_order", "incl_mid", "pins", "scope"),
     },
+    lw.PatchingView: {"patch_maps", "by_pos", "patch_into", "normalize", "scope"},
     lw.Explorer: {
         *("show", "token_mode", "attention_mode", "head_average", "skip_bos"),
         *("color", "by", "scope", "read_at", "kind", "values"),
@@ -70,6 +71,7 @@ def test_a_view_mirrors_its_session(session: lw.Session, view: Any) -> None:
             "component": "L0H1",
             "kind": "mean",
             "detail": "position -1",
+            "cell": None,
             "enabled": True,
         }
     ]

@@ -61,7 +61,8 @@ function ablate(
   const waiting = list.filter((item) => item.component === component && isAblation(item)).at(-1);
   if (waiting) return list.map((item) => (item === waiting ? { ...item, enabled: true } : item));
   const key = `${OPTIMISTIC_KEY}${component}`;
-  return [...list, { key, label: component, component, kind, detail: "", enabled: true }];
+  const added = { key, label: component, component, kind, detail: "", enabled: true, cell: null };
+  return [...list, added];
 }
 
 function ablates(item: InterventionInfo, component: string): boolean {

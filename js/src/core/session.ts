@@ -27,6 +27,7 @@ export type ChangeMethod =
   | "undo"
   | "redo"
   | "clear"
+  | "toggle_patches"
   | "edit_prompt";
 
 export interface HeadRef {

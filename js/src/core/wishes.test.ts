@@ -12,6 +12,7 @@ function item(component: string, more: Partial<InterventionInfo> = {}): Interven
     kind: "zero",
     detail: "all positions",
     enabled: true,
+    cell: null,
     ...more,
   };
 }

@@ -75,7 +75,6 @@ def _reply(session: Session, args: dict[str, Any], maps: list[PatchMap]) -> dict
         "summary": summary(session),
         "maps": [_map(session, args, one, prompt) for one in maps],
         "tokens": [token_info(session, token) for token in ids],
-        "kept": [cell for item in session.interventions.active if (cell := _cell(session, item))],
         "missing": missing,
         "clean": number(clean[chosen].mean()),
         "corrupted": number(corrupted[chosen].mean()),
@@ -145,7 +144,7 @@ def _patch(session: Session, cell: dict[str, Any]) -> Patch:
     return Patch(hook_name(node, layer), positions, head=head)
 
 
-def _cell(session: Session, item: Intervention) -> dict[str, Any] | None:
+def kept_cell(item: Intervention) -> dict[str, Any] | None:
     """The cell that an intervention is, if it is one."""
     if not isinstance(item, Patch) or item.source != "corrupted":
         return None

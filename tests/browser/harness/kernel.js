@@ -11,7 +11,7 @@
 import { answer, change } from "./methods.js";
 import { makeTokens, noise, tokensOf } from "./data.js";
 
-const CHANGES = new Set(["toggle", "set_enabled", "remove", "undo", "redo", "clear", "edit_prompt"]);
+const CHANGES = new Set(["toggle", "set_enabled", "remove", "undo", "redo", "clear", "toggle_patches", "edit_prompt"]);
 
 export class MockKernel {
   constructor(options = {}) {
@@ -167,6 +167,7 @@ function intervention(component, kind) {
     kind,
     detail: "all positions",
     enabled: true,
+    cell: null,
   };
 }
 

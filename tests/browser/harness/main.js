@@ -34,6 +34,7 @@ const OPTIONS = {
   circuit: { circuit: "OV", circuit_tokens: "prompt", top_k: 10 },
   neuron: { neuron: "L0N0", show: "current", top_k: 10 },
   scores: { sources_by: "head", query_source: "", key_source: "", show: "current" },
+  patching: { patch_maps: "heads", by_pos: false, patch_into: "corrupted", normalize: true, scope: "mean" },
   explorer: {
     show: "current",
     token_mode: "from",

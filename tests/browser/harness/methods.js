@@ -3,6 +3,7 @@
 import { effect, noise, pattern, tokensOf } from "./data.js";
 import { lensMethods } from "./lens.js";
 import { WEIGHT_HANDLERS } from "./weights.js";
+import { patchingMethods } from "./patching.js";
 
 const MAX_BYTES = 1_000_000;
 
@@ -378,6 +379,7 @@ function effects(kernel, { prompt }) {
 
 const HANDLERS = {
   ...lensMethods({ summary, tokens }),
+  ...patchingMethods({ summary, tokens }),
   tokens,
   token_stats: tokenStats,
   patterns,
@@ -410,6 +412,20 @@ export function change(kernel, method, args, intervention) {
     const found = kernel.interventions.find((item) => item.component === args.component);
     if (found) kernel.interventions = kernel.interventions.filter((item) => item !== found);
     else kernel.interventions.push(intervention(args.component, args.kind));
+  } else if (method === "toggle_patches") {
+    remember();
+    const key = (cell) => JSON.stringify([cell.node, cell.layer, cell.head, cell.pos]);
+    const kept = new Set(kernel.interventions.filter(({ cell }) => cell).map(({ cell }) => key(cell)));
+    const keys = args.cells.map(key);
+    if (keys.every((one) => kept.has(one))) {
+      kernel.interventions = kernel.interventions.filter(({ cell }) => !cell || !keys.includes(key(cell)));
+    } else {
+      for (const cell of args.cells) {
+        if (kept.has(key(cell))) continue;
+        const label = `blocks.${cell.layer}.${cell.node}`;
+        kernel.interventions.push({ ...intervention(label, "patch"), key: `patch ${key(cell)}`, cell });
+      }
+    }
   } else if (method === "set_enabled") {
     remember();
     find(args.key).enabled = args.enabled;

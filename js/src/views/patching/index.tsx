@@ -1,0 +1,4 @@
+import { mountView } from "../../core/mount";
+import { PatchingPanel } from "./view";
+
+export default mountView(PatchingPanel);

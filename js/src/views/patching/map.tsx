@@ -1,0 +1,119 @@
+import type { JSX } from "preact";
+import { useCallback, useMemo } from "preact/hooks";
+import type { NumArray } from "../../core/arrays";
+import type { Ramp } from "../../core/canvas";
+import { headLabel, signed } from "../../core/format";
+import type { ViewHandle } from "../../core/handle";
+import { HeatMap, type MapCell } from "../../core/heatmap/heatmap";
+import type { PatchMapInfo, TokenInfo } from "../../generated/protocol";
+import type { Kept } from "./kept";
+import { type Axes, cellAt, cellKey, cellName } from "./layout";
+
+export interface ShownMap {
+  map: PatchMapInfo;
+  axes: Axes;
+  values: NumArray;
+  sem: NumArray;
+  exact: NumArray;
+}
+
+/** One map: click or brush keeps patches, double click selects the head for the other views. */
+export function OneMap(props: {
+  view: ViewHandle;
+  shown: ShownMap;
+  tokens: readonly TokenInfo[];
+  ramp: Ramp;
+  units: string;
+  partial: boolean;
+  stale: boolean;
+  kept: Kept;
+}): JSX.Element {
+  const { view, shown, tokens, ramp, units, partial, stale, kept } = props;
+  const { map, axes, values, sem, exact } = shown;
+  const { session } = view;
+  const keys = kept.keys.value;
+  const width = axes.cols.length;
+
+  const cell = useCallback(
+    (row: number, col: number) => {
+      const place = cellAt(map, axes, row, col);
+      const spread = sem.data[row * width + col] ?? Number.NaN;
+      const known = exact.data[row * width + col] ? "" : ", estimate";
+      const error = Number.isNaN(spread) ? "" : `, ± ${spread.toPrecision(2)} standard error`;
+      return {
+        name: `${cellName(place, map.title, tokens)}${known}${error}`,
+        attributes: {
+          "data-node": map.node,
+          "data-layer": place.layer,
+          "data-head": place.head === null ? undefined : headLabel(place.layer, place.head),
+          "data-pos": place.pos ?? undefined,
+          "data-exact": exact.data[row * width + col] ? "true" : "false",
+          "data-kept": keys.has(cellKey(place)) ? "true" : "false",
+        },
+      };
+    },
+    [map, axes, sem, exact, tokens, width, keys],
+  );
+  const estimated = useCallback((index: number) => !exact.data[index], [exact]);
+  const inForce = useCallback(
+    (index: number) =>
+      keys.has(cellKey(cellAt(map, axes, Math.floor(index / width), index % width))),
+    [keys, map, axes, width],
+  );
+  const format = useCallback((value: number) => `${signed(value, 4)} ${units}`, [units]);
+  const places = (cells: readonly MapCell[]) =>
+    cells
+      .filter(({ row, col }) => !Number.isNaN(values.data[row * width + col]))
+      .map(({ row, col }) => cellAt(map, axes, row, col));
+  const choose = (cells: readonly MapCell[]) => {
+    const chosen = places(cells);
+    if (chosen.length > 0) kept.toggle(chosen);
+  };
+  const open = (at: MapCell) => {
+    const { layer, head, pos } = cellAt(map, axes, at.row, at.col);
+    session.select({
+      layer,
+      ...(head === null || map.node === "k" || map.node === "v" ? {} : { head }),
+      ...(pos === null ? {} : { query_pos: pos }),
+    });
+  };
+  const selection = session.selection.value;
+  const previewed = useMemo(
+    () =>
+      map.dims.length === 2 && map.dims[1] === "head" && axes.heads > selection.head
+        ? { row: selection.layer, col: selection.head }
+        : null,
+    [map.dims, axes.heads, selection.layer, selection.head],
+  );
+  const { n_exact, rank_correlation } = map;
+  const total = values.data.reduce((n, value) => n + (Number.isNaN(value) ? 0 : 1), 0);
+  return (
+    <div class="lw-patch-map" data-node={map.node} data-n-exact={n_exact}>
+      <HeatMap
+        label={`${map.title}: ${axes.titles.rows} by ${axes.titles.cols}`}
+        title={map.title}
+        rows={axes.rows}
+        cols={axes.cols}
+        axes={axes.titles}
+        values={values.data}
+        ramp={ramp}
+        units={units}
+        cell={cell}
+        missing={partial ? "unknown" : "absent"}
+        estimated={estimated}
+        ablated={inForce}
+        format={format}
+        previewed={previewed}
+        stale={stale}
+        onSelect={choose}
+        onToggle={(at) => choose([at])}
+        onOpen={open}
+      />
+      <div class="lw-patch-trust lw-num">
+        {rank_correlation === null
+          ? " "
+          : `${n_exact} of ${total} exact; the estimate ranks them with ρ = ${rank_correlation.toFixed(2)}`}
+      </div>
+    </div>
+  );
+}

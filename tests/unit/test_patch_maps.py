@@ -1,0 +1,333 @@
+"""Patching maps are TransformerLens's, either way and as code; what is kept is what was clicked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from transformer_lens import patching
+
+import lens_widgets as lw
+from lens_widgets.analysis.patch_maps import BLOCK_NODES, HEAD_NODES, available_nodes, patch_maps
+from lens_widgets.errors import InputError
+from lens_widgets.patch_script import patch_script
+from lens_widgets.widgets.replies import METHODS
+from tests.models import N_HEADS, tiny
+from tests.unit import reference
+from tests.unit.cases import ANSWER_IDS, ANSWERS, CORRUPTED, PROMPTS, corrupted_rows, rows
+
+TEXTS = ["w5 w6 w7 w8 w9", "w11 w12 w13 w14 w15"]
+OTHERS = ["w5 w6 w17 w8 w9", "w21 w12 w23 w14 w15"]
+THEIRS = {
+    "resid_pre": patching.get_act_patch_resid_pre,
+    "attn_out": patching.get_act_patch_attn_out,
+    "mlp_out": patching.get_act_patch_mlp_out,
+    "z": patching.get_act_patch_attn_head_out_all_pos,
+    "q": patching.get_act_patch_attn_head_q_all_pos,
+    "k": patching.get_act_patch_attn_head_k_all_pos,
+    "v": patching.get_act_patch_attn_head_v_all_pos,
+    "pattern": patching.get_act_patch_attn_head_pattern_all_pos,
+}
+ARGS = {
+    "maps": "heads",
+    "by_pos": False,
+    "into": "corrupted",
+    "normalize": False,
+    "scope": "mean",
+    "prompt": 0,
+}
+
+
+def _session(name: str, **options: Any) -> lw.Session:
+    return lw.Session(tiny(name), TEXTS, **{"answers": ANSWERS, "corrupted": OTHERS, **options})
+
+
+def _finish(steps: Any) -> Any:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "qwen2", "attn_only", "native"])
+@pytest.mark.parametrize("node", THEIRS)
+def test_maps_are_transformerlens_own(name: str, node: Any) -> None:
+    grouped = name in ("llama", "qwen2", "native") and node in ("k", "v")
+    missing = (name, node) == ("attn_only", "mlp_out")
+    session = _session(name)
+    if missing or (node == "pattern" and not session.facts.pattern_edits):
+        assert node not in available_nodes(session, (*BLOCK_NODES, *HEAD_NODES))
+        return
+    model, prompts = session.model, session.prompt_set
+    ids = torch.tensor(ANSWER_IDS)
+
+    def metric(logits: Tensor) -> Tensor:
+        pair = logits[:, -1].gather(1, ids)
+        return (pair[:, 0] - pair[:, 1]).mean()
+
+    ours = lw.analysis.patch_sweep(session, node)
+    with torch.no_grad():
+        _, cache = model.run_with_cache(prompts.tokens)
+        if grouped:
+            # Their loop runs over query heads, of which these have more than keys and values.
+            assert ours.sizes["head"] == session.facts.hooks["blocks.0.attn.hook_k"][2]
+            return
+        theirs = THEIRS[node](model, prompts.corrupted_tokens, cache, metric)
+    np.testing.assert_allclose(ours, theirs, atol=2e-5)
+
+
+@pytest.mark.parametrize("into", ["corrupted", "clean"])
+@pytest.mark.parametrize("by_pos", [False, True])
+def test_maps_end_exact_whichever_way(into: Any, by_pos: bool) -> None:
+    session = _session("gpt2")
+    *_, (done, total, maps) = patch_maps(session, list(HEAD_NODES), by_pos, into)
+    assert done == total == sum(len(one.grid.cells) for one in maps)
+    for one in maps:
+        fresh = _session("gpt2")
+        expected = lw.analysis.patch_sweep(
+            fresh,
+            one.grid.node,
+            by_pos,
+            into=into,
+            per_prompt=True,  # type: ignore[arg-type]
+        )
+        np.testing.assert_allclose(one.exact, expected, atol=1e-6)
+        assert bool(one.known.all())
+
+
+def test_the_reverse_direction_breaks_the_clean_run() -> None:
+    session = _session("gpt2")
+    sweep = lw.analysis.patch_sweep(session, "z", into="clean", per_prompt=True)
+    for row, (clean, corrupted) in enumerate(
+        zip(rows(session), corrupted_rows(session), strict=True)
+    ):
+        source = reference.activation(session.model, corrupted, "blocks.0.attn.hook_z")
+        hooks = [reference.write("blocks.0.attn.hook_z", source[:, 2], head=2)]
+        expected = reference.logit_diff(
+            reference.logits(session.model, clean, hooks), ANSWER_IDS[row]
+        )
+        assert float(sweep[row, 0, 2]) == pytest.approx(expected, abs=2e-5)
+    assert sweep.attrs["into"] == "clean"
+
+
+def test_the_largest_estimates_are_made_exact_first() -> None:
+    session = _session("gpt2")
+    steps = patch_maps(session, ["z"], True, "corrupted")
+    _, total, (one,) = next(steps)
+    assert not bool(one.known.any())
+    assert one.estimate is not None
+    base = session.corrupted_run().metric
+    effect = (one.estimate - base[:, None, None, None]).mean(dim=0).abs().flatten()
+    largest = set(effect.topk(total // 8).indices.tolist())
+    for done, _, _ in steps:
+        if done == total // 8:
+            break
+    known = set(one.known.flatten().nonzero()[:, 0].tolist())
+    assert known == largest
+
+
+def test_what_is_known_is_not_computed_again_and_rates_the_estimate() -> None:
+    session = _session("gpt2")
+    before = lw.analysis.estimate_sweep(session, "z")
+    assert np.isnan(before.attrs["rank_correlation"])
+    exact = lw.analysis.patch_sweep(session, "z")
+    runs: list[int] = []
+    block = session.model.blocks[0]
+    handle = block.register_forward_pre_hook(lambda *_: runs.append(1))
+    again = lw.analysis.patch_sweep(session, "z")
+    handle.remove()
+    assert runs == []
+    np.testing.assert_array_equal(exact, again)
+    after = lw.analysis.estimate_sweep(session, "z")
+    expected = lw.analysis.rank_correlation(after, exact)
+    assert after.attrs["rank_correlation"] == pytest.approx(expected)
+    assert 0 < expected <= 1
+    session.interventions.add(lw.Ablate("L0H0"))
+    assert np.isnan(lw.analysis.estimate_sweep(session, "z").attrs["rank_correlation"])
+
+
+def test_patching_everything_is_the_clean_run_and_nothing_the_corrupted_one() -> None:
+    session = _session("gpt2")
+    swapped = lw.Session(tiny("gpt2"), OTHERS, answers=ANSWERS, corrupted=TEXTS)
+    everything = swapped.run([lw.Patch("blocks.0.hook_resid_pre")]).metric
+    torch.testing.assert_close(everything, session.baseline, atol=2e-5, rtol=0)
+    nothing = swapped.run(()).metric
+    torch.testing.assert_close(nothing, session.corrupted_run().metric, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("into", ["corrupted", "clean"])
+@pytest.mark.parametrize("metric", ["logit_diff", "loss", "prob", "kl"])
+def test_code_gives_the_same_maps_without_lens_widgets(into: Any, metric: str) -> None:
+    session = lw.Session(tiny("gpt2"), PROMPTS, answers=ANSWERS, corrupted=CORRUPTED, metric=metric)
+    session.interventions.add(lw.Ablate("L0H1", "mean"))
+    nodes = ["resid_pre", "z", "pattern"]
+    for by_pos in (False, True):
+        text = patch_script(session, nodes, by_pos, into, normalize=False)
+        assert "lens_widgets" not in text
+        scope = {"model": session.model, "tokens": session.tokens}
+        exec(text, scope)
+        for node in nodes:
+            ours = lw.analysis.patch_sweep(session, node, by_pos, into=into, per_prompt=True)  # type: ignore[arg-type]
+            theirs = scope["maps"][node].numpy()  # type: ignore[index]
+            # Padding of the shorter prompt is patched by the plain loop, and left out by us.
+            places = ours.notnull().all("prompt").values
+            np.testing.assert_allclose(
+                theirs[places], ours.mean("prompt").values[places], atol=3e-5
+            )
+
+
+def test_normalised_code_maps_the_runs_to_one_and_zero() -> None:
+    session = _session("gpt2")
+    scope = {"model": session.model, "tokens": session.tokens}
+    exec(patch_script(session, ["attn_out"], False, "corrupted", normalize=True), scope)
+    ours = lw.analysis.patch_sweep(session, "attn_out", normalize=True)
+    np.testing.assert_allclose(scope["maps"]["attn_out"], ours, atol=3e-5)  # type: ignore[index]
+
+
+def test_a_metric_of_ones_own_cannot_be_written_out() -> None:
+    session = _session("gpt2", metric=lambda logits: logits[:, -1, 3])
+    with pytest.raises(InputError, match="function of your own"):
+        patch_script(session, ["z"], False, "corrupted", False)
+
+
+@pytest.mark.parametrize(
+    ("cell", "name", "head", "at"),
+    [
+        (("resid_pre", 1, None, 2), "blocks.1.hook_resid_pre", None, [2]),
+        (("z", 0, 3, None), "blocks.0.attn.hook_z", 3, None),
+        (("q", 1, 2, 4), "blocks.1.attn.hook_q", 2, [4]),
+        (("v", 0, 1, None), "blocks.0.attn.hook_v", 1, None),
+    ],
+)
+def test_a_clicked_cell_is_in_force_in_the_sessions_run(
+    cell: tuple[str, int, int | None, int | None], name: str, head: int | None, at: Any
+) -> None:
+    session = _session("gpt2")
+    args = {"cells": [dict(zip(("node", "layer", "head", "pos"), cell, strict=True))]}
+    METHODS["toggle_patches"].handler(session, args)
+    expected = []
+    for row, (clean, corrupted) in enumerate(
+        zip(rows(session), corrupted_rows(session), strict=True)
+    ):
+        source = reference.activation(session.model, corrupted, name)
+        value = source if head is None else source[:, head]
+        hooks = [reference.write(name, value, head=head, at=at)]
+        expected.append(
+            reference.logit_diff(reference.logits(session.model, clean, hooks), ANSWER_IDS[row])
+        )
+    assert session.current.tolist() == pytest.approx(expected, abs=2e-5)
+    widget = lw.PatchingView(session)
+    assert widget.state["interventions"][0]["cell"] == args["cells"][0]
+    METHODS["toggle_patches"].handler(session, args)
+    assert list(session.interventions) == []
+
+
+def test_a_patched_pattern_of_one_head_is_that_heads_alone() -> None:
+    session = _session("gpt2")
+    patch = lw.Patch("blocks.1.attn.hook_pattern", 3, head=2)
+    session.interventions.add(patch)
+    run = session.run()
+    name = "blocks.1.attn.hook_pattern"
+    for row, (clean, corrupted) in enumerate(
+        zip(rows(session), corrupted_rows(session), strict=True)
+    ):
+        expected = reference.activation(session.model, clean, name).clone()
+        expected[2, 3] = reference.activation(session.model, corrupted, name)[2, 3]
+        torch.testing.assert_close(run.pattern(1)[row], expected, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        lw.Patch("blocks.1.attn.hook_q", (1, 2), head=3),
+        lw.Patch("blocks.0.attn.hook_pattern", head=1),
+        lw.Patch("blocks.0.attn.hook_pattern", -1, head=1),
+        lw.Patch("blocks.1.attn.hook_k", head=0),
+    ],
+)
+def test_patches_of_single_heads_are_written_out(patch: lw.Patch) -> None:
+    for prompts, others in ((TEXTS, OTHERS), (PROMPTS, CORRUPTED)):
+        session = lw.Session(tiny("gpt2"), prompts, answers=ANSWERS, corrupted=others)
+        session.interventions.add(patch)
+        scope = {"model": session.model, "tokens": session.tokens}
+        exec(session.interventions.to_code(), scope)
+        logits = scope["logits"][range(2), session.positions]  # type: ignore[index]
+        torch.testing.assert_close(logits, session.run().last_logits, atol=2e-5, rtol=0)
+
+
+def test_several_cells_are_one_step_to_undo() -> None:
+    session = _session("gpt2")
+    cells = [{"node": "z", "layer": 0, "head": head, "pos": None} for head in range(3)]
+    METHODS["toggle_patches"].handler(session, {"cells": cells[:1]})
+    METHODS["toggle_patches"].handler(session, {"cells": cells})
+    assert len(list(session.interventions)) == 3
+    session.interventions.undo()
+    assert len(list(session.interventions)) == 1
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ({"node": "z", "layer": 9, "head": 0, "pos": None}, "layer=9"),
+        ({"node": "z", "layer": 0, "head": N_HEADS, "pos": None}, "head=4"),
+        ({"node": "z", "layer": 0, "head": None, "pos": None}, "head=None"),
+        ({"node": "resid_pre", "layer": 0, "head": None, "pos": 99}, "positions has 99"),
+        ({"node": "nothing", "layer": 0, "head": None, "pos": 1}, "node='nothing'"),
+    ],
+)
+def test_bad_cells_are_named_and_change_nothing(cell: Any, message: str) -> None:
+    session = _session("gpt2")
+    with pytest.raises(InputError, match=message):
+        METHODS["toggle_patches"].handler(session, {"cells": [cell]})
+    assert list(session.interventions) == []
+
+
+def test_what_maps_need_is_said_when_it_is_missing() -> None:
+    plain = lw.Session(tiny("gpt2"), TEXTS, answers=ANSWERS)
+    with pytest.raises(InputError, match="no corrupted prompts"):
+        _finish(METHODS["patching"].handler(plain, ARGS))
+    same = lw.Session(tiny("gpt2"), TEXTS, answers=ANSWERS, corrupted=TEXTS)
+    with pytest.raises(InputError, match="nothing to restore"):
+        lw.analysis.patch_sweep(same, "z", normalize=True)
+    with pytest.raises(InputError, match="into='both'"):
+        lw.analysis.patch_sweep(same, "z", into="both")  # type: ignore[arg-type]
+    for head, message in ((7, "holds 4 heads"), (True, "head=True"), (-1, "head=-1")):
+        with pytest.raises(InputError, match=message):
+            same.interventions.add(lw.Patch("blocks.0.attn.hook_q", head=head))
+    with pytest.raises(InputError, match="goes with a hook name"):
+        lw.Patch("L0H1", head=1)
+
+
+def test_a_reply_streams_from_estimates_to_exact_values() -> None:
+    session = _session("gpt2")
+    steps = METHODS["patching"].handler(session, {**ARGS, "normalize": True})
+    next(steps)
+    first = next(steps).partial
+    assert [one["node"] for one in first["maps"]] == list(HEAD_NODES)
+    assert not first["maps"][0]["exact"].raw.any()
+    last = _finish(steps)
+    for one in last["maps"]:
+        assert one["exact"].raw.all()
+        expected = lw.analysis.patch_sweep(session, one["node"], normalize=True)
+        np.testing.assert_allclose(one["values"].raw, expected, atol=1e-6)
+        np.testing.assert_allclose(one["sem"].raw, expected.sem, atol=1e-6)
+    assert last["clean"] == pytest.approx(float(session.baseline.mean()))
+
+
+def test_the_view_hands_out_its_maps() -> None:
+    session = _session("gpt2")
+    view = lw.PatchingView(session, patch_maps="blocks", normalize=False)
+    data = view.data()
+    assert set(data) == {*BLOCK_NODES, *(f"{node}_sem" for node in BLOCK_NODES)}
+    expected = lw.analysis.patch_sweep(session, "attn_out")
+    np.testing.assert_allclose(data["attn_out"], expected)
+    figure = view.figure()
+    assert len(figure.data) == 3
+    assert figure.data[0].x[1] == "w5 1"
+    heads = lw.PatchingView(session, by_pos=True, scope="selected")
+    assert heads.data()["z"].dims == ("layer", "head", "pos")
+    assert heads.figure().data[0].y[:2] == ("L0H0", "L0H1")
