@@ -8,8 +8,8 @@ from lens_widgets.widgets.composition import CompositionView
 from lens_widgets.widgets.explorer import Explorer
 from lens_widgets.widgets.logit_lens import LogitLensView
 from lens_widgets.widgets.neuron import NeuronView
-from lens_widgets.widgets.scores import ScoreDecompositionView
 from lens_widgets.widgets.patching import PatchingView
+from lens_widgets.widgets.scores import ScoreDecompositionView
 from lens_widgets.widgets.token import TokenView
 
 __all__ = [
@@ -20,8 +20,8 @@ __all__ = [
     "Explorer",
     "LogitLensView",
     "NeuronView",
-    "ScoreDecompositionView",
     "PatchingView",
+    "ScoreDecompositionView",
     "TokenView",
     "WeightCircuitView",
 ]

@@ -184,6 +184,8 @@ def query_source() -> Any:
 def key_source() -> Any:
     """The chosen writer of keys; empty for all together."""
     return _trait("key_source", pattern=_SOURCE, form="a source such as 'L0H7' or 'embed'")
+
+
 def patch_maps() -> Any:
     """Which maps: of blocks by position, or of heads."""
     return _trait("patch_maps")

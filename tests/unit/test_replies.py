@@ -17,6 +17,8 @@ from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
 from tests.unit.page import Page
 
 HEADS = {"layer": 1, "head": 2, "writer_layer": 0, "writer_head": 3}
+_PATCHING = {"normalize": False, "prompt": 1}
+
 ARGS: dict[str, list[dict[str, Any]]] = {
     "tokens": [{"prompt": 0}, {"prompt": 1}],
     "token_stats": [{"prompt": 0}, {"prompt": 1}],
@@ -67,24 +69,17 @@ ARGS: dict[str, list[dict[str, Any]]] = {
         )
     ],
     "effects": [{"prompt": 0}, {"prompt": 1}],
-    **dict.fromkeys(
-        ("patching", "patching_code"),
-        [
-            {
-                "maps": maps,
-                "by_pos": by_pos,
-                "into": into,
-                "normalize": False,
-                "scope": scope,
-                "prompt": 1,
-            }
+    **{
+        method: [
+            {"maps": maps, "by_pos": by_pos, "into": into, "scope": scope, **_PATCHING}
             for maps, by_pos, into, scope in (
                 ("heads", False, "corrupted", "mean"),
                 ("heads", True, "clean", "selected"),
                 ("blocks", False, "corrupted", "selected"),
             )
-        ],
-    ),
+        ]
+        for method in ("patching", "patching_code")
+    },
     "toggle_patches": [{"cells": [{"node": "z", "layer": 0, "head": 1, "pos": None}]}],
     "lens": [
         {"prompt": 1, "which": w, "lens_target": "auto", "incl_mid": True}

@@ -83,7 +83,10 @@ export interface Selection {
   writer_head?: number | null;
 }
 
-/** One line of the list of interventions. ``key`` names it in requests. */
+/**
+ * One line of the list of interventions. ``key`` names it in requests; ``cell`` is the cell of
+ * a patching map that it keeps, if it is one.
+ */
 export interface InterventionInfo {
   key: string;
   label: string;
@@ -91,6 +94,7 @@ export interface InterventionInfo {
   kind: string;
   detail: string;
   enabled: boolean;
+  cell: PatchCell | null;
 }
 
 /**
@@ -152,6 +156,10 @@ export interface Options {
   sources_by: "head" | "layer";
   query_source: string;
   key_source: string;
+  patch_maps: "blocks" | "heads";
+  patch_into: "corrupted" | "clean";
+  by_pos: boolean;
+  normalize: boolean;
 }
 
 /** The metric behind every number of a reply, mean over ``n_prompts`` prompts. */
@@ -418,6 +426,64 @@ export interface BosResult {
   own: "with" | "without";
   loss: ArrayRef;
   rank: ArrayRef;
+}
+
+/**
+ * ``blocks``: residual stream, attention and MLP outputs by layer and position; ``heads``:
+ * outputs, queries, keys, values and patterns by layer and head, with ``by_pos`` by position
+ * too.
+ */
+export interface PatchingArgs {
+  maps: "blocks" | "heads";
+  by_pos: boolean;
+  into: "corrupted" | "clean";
+  normalize: boolean;
+  scope: "mean" | "selected";
+  prompt: number;
+}
+
+/** One cell of a map; ``head`` None for blocks, ``pos`` None for all positions. */
+export interface PatchCell {
+  node: string;
+  layer: number;
+  head: number | null;
+  pos: number | null;
+}
+
+/**
+ * One map in the order of ``dims``. ``exact`` is 0 where ``values`` are estimates still;
+ * ``sem`` the standard error over prompts (NaN for one). ``rank_correlation`` compares the
+ * estimate with the ``n_exact`` exact values known so far.
+ */
+export interface PatchMapInfo {
+  node: string;
+  title: string;
+  dims: string[];
+  values: ArrayRef;
+  sem: ArrayRef;
+  exact: ArrayRef;
+  n_exact: number;
+  rank_correlation: number | null;
+}
+
+/** ``tokens`` name the positions; ``missing`` says what this model cannot be patched at. */
+export interface PatchingResult {
+  summary: Summary;
+  maps: PatchMapInfo[];
+  tokens: TokenInfo[];
+  missing: string[];
+  clean: number | null;
+  corrupted: number | null;
+  units: string;
+  definition: string;
+}
+
+/**
+ * Keeps patches of the corrupted prompts' values in the session's own run, or takes them away
+ * when all of them are kept.
+ */
+export interface TogglePatchesArgs {
+  cells: PatchCell[];
 }
 
 export interface AblationGridArgs {
@@ -981,6 +1047,22 @@ export const OPTIONS: {
     initial: "",
     is: (value): value is Options["key_source"] => typeof value === "string",
   },
+  patch_maps: {
+    initial: "heads",
+    is: (value): value is Options["patch_maps"] => value === "blocks" || value === "heads",
+  },
+  patch_into: {
+    initial: "corrupted",
+    is: (value): value is Options["patch_into"] => value === "corrupted" || value === "clean",
+  },
+  by_pos: {
+    initial: false,
+    is: (value): value is Options["by_pos"] => typeof value === "boolean",
+  },
+  normalize: {
+    initial: true,
+    is: (value): value is Options["normalize"] => typeof value === "boolean",
+  },
 };
 
 export type OptionSignals = { [K in keyof Options]: Signal<Options[K]> };
@@ -1015,6 +1097,10 @@ export function readOptions(
     sources_by: read("sources_by"),
     query_source: read("query_source"),
     key_source: read("key_source"),
+    patch_maps: read("patch_maps"),
+    patch_into: read("patch_into"),
+    by_pos: read("by_pos"),
+    normalize: read("normalize"),
   };
 }
 
@@ -1030,6 +1116,9 @@ export interface Methods {
   mlp_neurons: { args: MlpNeuronsArgs; result: MlpNeuronsResult };
   compare_bos: { args: PromptArgs; result: BosResult };
   ablation_grid: { args: AblationGridArgs; result: AblationGridResult };
+  patching: { args: PatchingArgs; result: PatchingResult };
+  patching_code: { args: PatchingArgs; result: CodeResult };
+  toggle_patches: { args: TogglePatchesArgs; result: ChangeResult };
   effects: { args: PromptArgs; result: EffectsResult };
   lens: { args: LensArgs; result: LensResult };
   lens_cell: { args: LensCellArgs; result: LensCellResult };
