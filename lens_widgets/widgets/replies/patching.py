@@ -17,10 +17,10 @@ from lens_widgets.analysis.patch_maps import (
     patch_maps,
     shown,
 )
+from lens_widgets.analysis.patch_script import patch_script
 from lens_widgets.analysis.patching import both_metrics
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.interventions import Intervention, Patch
-from lens_widgets.patch_script import patch_script
 from lens_widgets.session import Session
 from lens_widgets.widgets.replies.common import check_prompt, number, summary
 from lens_widgets.widgets.replies.tokens import token_info

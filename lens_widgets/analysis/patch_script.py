@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lens_widgets.analysis.nodes import STREAM_NODES, hook_name, make_grid
 from lens_widgets.errors import InputError
 from lens_widgets.snippets import script
 
@@ -80,9 +81,6 @@ def patch_script(
     One hooked forward a cell. InputError for a metric of the user's own, which cannot be written
     out, and without corrupted prompts.
     """
-    # analysis.nodes knows the shapes; imported here because analysis builds on the session.
-    from lens_widgets.analysis.nodes import STREAM_NODES, hook_name, make_grid
-
     prompts, name = session.prompt_set, session.metric.name
     session.corrupted_run()
     if name not in _METRICS:
