@@ -109,8 +109,8 @@ export function cssOf([r, g, b]: RGB): string {
 export function inkOn(color: RGB): string {
   const luminance = relativeLuminance(color);
   const onWhite = 1.05 / (luminance + 0.05);
-  const onBlack = (luminance + 0.05) / (relativeLuminance([20, 23, 28]) + 0.05);
-  return onWhite > onBlack ? "#ffffff" : "#14171c";
+  const onBlack = (luminance + 0.05) / (relativeLuminance([0, 0, 0]) + 0.05);
+  return onWhite > onBlack ? "#ffffff" : "#000000";
 }
 
 function relativeLuminance(color: RGB): number {

@@ -36,7 +36,6 @@ export function Row(props: RowProps): JSX.Element {
         role="row"
         aria-rowindex={index}
         aria-selected={isHead ? selected : undefined}
-        aria-expanded={open ?? undefined}
         data-component={component}
         data-head={isHead ? component : undefined}
         data-value={isHead && current !== null ? String(current) : undefined}

@@ -31,11 +31,15 @@ export function NeuronSearch(props: {
   };
   return (
     <span class="lw-neuron-search">
-      <Button label="same neuron, layer before" disabled={atLayer <= 0} onClick={() => layerBy(-1)}>
+      <Button
+        label="L−, the same neuron a layer before"
+        disabled={atLayer <= 0}
+        onClick={() => layerBy(-1)}
+      >
         L−
       </Button>
       <Button
-        label="same neuron, next layer"
+        label="L+, the same neuron a layer after"
         disabled={atLayer < 0 || atLayer >= layers.length - 1}
         onClick={() => layerBy(1)}
       >

@@ -139,7 +139,8 @@ function Chip(props: ChipProps): JSX.Element {
         style={chipStyle(tone.kind, fraction, theme)}
       >
         <span class="lw-token-text">{text}</span>
-        <span class="lw-token-pos">{pos}</span>
+        {/* The space keeps what is seen and what is said the same: "·John 2". */}
+        <span class="lw-token-pos">{` ${pos}`}</span>
       </button>
     ),
     [pos, id, text, tone.kind, fraction, loss, query, keyed, guessed, inTabOrder, theme],
@@ -148,7 +149,7 @@ function Chip(props: ChipProps): JSX.Element {
 
 function chipLabel(pos: number, text: string, loss: number, guessed: boolean): string {
   const next = Number.isFinite(loss) ? `, loss ${fixed(loss)} nats` : "";
-  return `${pos} ${text}${next}${guessed ? ", guessed right" : ""}`;
+  return `${text} ${pos}${next}${guessed ? ", guessed right" : ""}`;
 }
 
 /** Hits stay quiet; what the model does not see coming has the colour of loss. */

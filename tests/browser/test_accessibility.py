@@ -1,0 +1,65 @@
+"""axe-core finds nothing serious in any view, and the keyboard alone does the main job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from .conftest import Lab
+from .pages import ROOT
+from .test_contract import VIEWS
+
+Mount = Callable[..., Lab]
+AXE = ROOT / "js" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def serious(lab: Lab) -> list[str]:
+    """What axe-core calls serious or critical, one line a rule."""
+    lab.page.add_script_tag(path=AXE)
+    found: list[dict[str, Any]] = lab.page.evaluate(
+        "async (view) => (await axe.run(window.find(view), { resultTypes: ['violations'] }))"
+        ".violations",
+        lab.view,
+    )
+    return [
+        f"{rule['id']} ({rule['impact']}, {len(rule['nodes'])} places):"
+        f" {rule['nodes'][0]['html'][:160]} | {rule['nodes'][0]['failureSummary'][:260]}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_axe_finds_nothing_serious(mount: Mount, view: str, theme: str) -> None:
+    lab = mount(view, theme=theme, interventions=["L1H4"])
+    found = serious(lab)
+    assert not found, "\n".join(found)
+
+
+def test_the_keyboard_alone_does_the_main_job(mount: Mount) -> None:
+    """From head to head, ablate, undo, lock, open the next prompt: no mouse."""
+    lab = mount("explorer")
+    press = lab.page.keyboard.press
+    lab.head("L0H0").focus()
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight"):
+        press(key)
+    assert lab.page.evaluate("document.activeElement.dataset.head") == "L1H2"
+    press(" ")
+    lab.wait("root.querySelector('[role=gridcell][data-head=L1H2]').dataset.ablated === 'true'")
+    lab.idle()
+    assert (
+        lab.find('[role="switch"][aria-label="ablate L1H2"]').first.get_attribute("aria-checked")
+        == "true"
+    )
+    press("z")
+    lab.wait("!root.querySelector('[role=gridcell][data-head=L1H2]').dataset.ablated")
+    lab.idle()
+    press("Enter")
+    lab.wait("root.querySelector('[data-lw-pattern]').dataset.lwPattern === 'L1H2'")
+    lab.find('button[aria-label="next prompt"]').first.focus()
+    press("Enter")
+    lab.wait("root.textContent.includes('prompt 2 of 8')")
+    lab.idle()
