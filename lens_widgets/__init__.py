@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lens_widgets import analysis, prompts
+    from lens_widgets.checkpoint import load_checkpoint
     from lens_widgets.components import Component
     from lens_widgets.demo import load_demo
     from lens_widgets.interventions import Ablate, Patch, Steer
@@ -38,6 +39,7 @@ _HOME = {
     "Steer": "lens_widgets.interventions",
     "Component": "lens_widgets.components",
     "load_demo": "lens_widgets.demo",
+    "load_checkpoint": "lens_widgets.checkpoint",
     "TokenView": "lens_widgets.widgets",
     "AttentionView": "lens_widgets.widgets",
     "AttributionTable": "lens_widgets.widgets",
@@ -72,6 +74,7 @@ __all__ = [
     "WeightCircuitView",
     "analysis",
     "export_html",
+    "load_checkpoint",
     "load_demo",
     "prompts",
 ]
