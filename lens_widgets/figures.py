@@ -239,3 +239,41 @@ def _line(table: xr.Dataset, name: str) -> go.Scatter:
         line={"color": "#2166ac"},
         hovertemplate="%{x}: %{y:.4f}<extra></extra>",
     )
+
+
+def score_maps(table: xr.DataArray) -> go.Figure:
+    """Scores [kind, layer, head], one heatmap a kind on one scale."""
+    kinds = [str(kind) for kind in table["kind"].values]
+    figure = make_subplots(rows=1, cols=len(kinds), subplot_titles=kinds)
+    for col, kind in enumerate(kinds, 1):
+        trace = go.Heatmap(
+            z=table.sel(kind=kind).values,
+            x=[f"H{head}" for head in table["head"].values],
+            y=[f"L{layer}" for layer in table["layer"].values],
+            colorscale="Blues",
+            zmin=0,
+            zmax=1,
+            showscale=col == len(kinds),
+            colorbar={"title": table.attrs["units"]},
+            hovertemplate="%{y}%{x}: %{z:.4f}<extra></extra>",
+        )
+        figure.add_trace(trace, row=1, col=col)
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+def loss_lines(table: xr.Dataset) -> go.Figure:
+    """Baseline and current loss by position, with standard errors where they are known."""
+    figure = go.Figure()
+    for which, color in (("baseline", "#98a1ac"), ("current", "#e8813a")):
+        figure.add_trace(
+            go.Scatter(
+                x=table["pos"].values,
+                y=table[which].values,
+                error_y={"type": "data", "array": table[f"{which}_sem"].values},
+                name=which,
+                line={"color": color},
+            )
+        )
+    figure.update_layout(xaxis_title="position", yaxis_title="next-token loss, nats")
+    return figure

@@ -60,7 +60,7 @@ def head_scores(
             "Use a text with repetitions, such as lw.prompts.repeated_tokens(model).",
         )
     values = stripe_means(session, session.run(), places)
-    halves = [repeated_half(row) for row in _rows(session)]
+    halves = [repeated_half(row) for row in token_rows(session)]
     exact = kind == "induction" and all(half is not None for half in halves)
     attrs = {
         "units": "attention weight",
@@ -75,7 +75,7 @@ def stripe(
     session: Session, kind: str, prompt: int
 ) -> tuple[Int[Tensor, "place"], Int[Tensor, "place"]]:
     """The query and key positions of one prompt that a kind of score looks at, on the host."""
-    row = _rows(session)[prompt]
+    row = token_rows(session)[prompt]
     queries = torch.arange(len(row))
     if kind == "previous":
         return queries[1:], queries[:-1]
@@ -120,6 +120,30 @@ def stripe_means(
     return torch.stack(layers, dim=1)
 
 
-def _rows(session: Session) -> list[list[int]]:
+def every_score(session: Session, run: Run) -> Float[Tensor, "prompt kind layer head"]:
+    """The scores of all ``SCORE_KINDS``; NaN where a prompt has no such stripe."""
+    n_prompts = session.prompt_set.n_prompts
+    kinds = [
+        stripe_means(session, run, [stripe(session, kind, prompt) for prompt in range(n_prompts)])
+        for kind in SCORE_KINDS
+    ]
+    return torch.stack(kinds, dim=1)
+
+
+def score_table(session: Session, prompt: int | None = None) -> xr.DataArray:
+    """All five scores under the interventions; dims kind, layer, head; of one prompt or the mean.
+
+    NaN where no prompt has the stripe; the mean carries its standard error as ``sem``.
+    """
+    values = every_score(session, session.run())
+    if prompt is not None:
+        values = values[prompt : prompt + 1]
+    attrs = {"units": "attention weight", "metric": session.metric.name, **DEFINITIONS}
+    coords = {"kind": list(SCORE_KINDS)}
+    return labelled(values, ("kind", "layer", "head"), coords, attrs, False, ragged=True)
+
+
+def token_rows(session: Session) -> list[list[int]]:
+    """The token ids of each prompt, without padding."""
     rows = zip(session.tokens.tolist(), session.prompt_set.lengths.tolist(), strict=True)
     return [row[:length] for row, length in rows]

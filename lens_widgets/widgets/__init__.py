@@ -6,7 +6,9 @@ from lens_widgets.widgets.attribution import AttributionTable
 from lens_widgets.widgets.circuit import WeightCircuitView
 from lens_widgets.widgets.composition import CompositionView
 from lens_widgets.widgets.explorer import Explorer
+from lens_widgets.widgets.head_scores import HeadScoresView
 from lens_widgets.widgets.logit_lens import LogitLensView
+from lens_widgets.widgets.loss import LossView
 from lens_widgets.widgets.neuron import NeuronView
 from lens_widgets.widgets.patching import PatchingView
 from lens_widgets.widgets.scores import ScoreDecompositionView
@@ -18,7 +20,9 @@ __all__ = [
     "AttributionTable",
     "CompositionView",
     "Explorer",
+    "HeadScoresView",
     "LogitLensView",
+    "LossView",
     "NeuronView",
     "PatchingView",
     "ScoreDecompositionView",

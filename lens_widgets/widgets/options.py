@@ -168,6 +168,11 @@ def neuron() -> Any:
     return _trait("neuron", pattern=r"L\d{1,6}N\d{1,7}", form="a layer and a neuron, as 'L3N1024'")
 
 
+def threshold() -> Any:
+    """The score from which a head is listed by name, 0 to 1."""
+    return _trait("threshold", min=0.0, max=1.0)
+
+
 def sources_by() -> Any:
     """Whether heads are sources by themselves or a layer's together."""
     return _trait("sources_by")

@@ -914,6 +914,60 @@ class ScoreMapResult(TypedDict):
     key_source: str
 
 
+class HeadScoresArgs(TypedDict):
+    scope: Scope
+    prompt: int
+
+
+class HeadScoresResult(TypedDict):
+    """Arrays [kind, layer, head]: mean attention on each kind's stripe, NaN where no prompt has
+    one; ``sem`` of the current means over prompts, NaN for one."""
+
+    summary: Summary
+    kinds: list[str]
+    definitions: list[str]
+    baseline: ArrayRef
+    current: ArrayRef
+    sem: ArrayRef
+    units: str
+
+
+class LossEffectsArgs(TypedDict):
+    kind: AblationKind
+
+
+class LossEffectsResult(TypedDict):
+    """``heads`` [layer, head]: change of the mean loss when that head is ablated; NaN: not yet."""
+
+    summary: Summary
+    heads: ArrayRef
+    units: str
+    definition: str
+
+
+class LossesArgs(TypedDict):
+    scope: Scope
+    prompt: int
+
+
+class LossesResult(TypedDict):
+    """Nats by position, of one prompt or means with standard errors. ``half``: n, where the text is
+    one token and then n tokens twice; ``*_halves`` [2] are the means over what predicts each."""
+
+    summary: Summary
+    tokens: TokensResult
+    half: int | None
+    baseline: ArrayRef
+    baseline_sem: ArrayRef
+    baseline_halves: ArrayRef
+    baseline_halves_sem: ArrayRef
+    current: ArrayRef
+    current_sem: ArrayRef
+    current_halves: ArrayRef
+    current_halves_sem: ArrayRef
+    units: str
+
+
 METHODS: dict[str, tuple[type, type]] = {
     "tokens": (PromptArgs, TokensResult),
     "token_stats": (PromptArgs, TokenStatsResult),
@@ -947,6 +1001,9 @@ METHODS: dict[str, tuple[type, type]] = {
     "top_neurons": (TopNeuronsArgs, TopNeuronsResult),
     "score_sources": (ScoreSourcesArgs, ScoreSourcesResult),
     "score_map": (ScoreMapArgs, ScoreMapResult),
+    "head_scores": (HeadScoresArgs, HeadScoresResult),
+    "loss_effects": (LossEffectsArgs, LossEffectsResult),
+    "losses": (LossesArgs, LossesResult),
     "toggle": (ToggleArgs, ChangeResult),
     "set_enabled": (EnableArgs, ChangeResult),
     "remove": (KeyArgs, ChangeResult),
@@ -995,6 +1052,7 @@ class Options(TypedDict):
     patch_into: PatchInto
     by_pos: bool
     normalize: Annotated[bool, True]
+    threshold: Annotated[float, 0.4]
 
 
 TYPES: list[type] = [
@@ -1015,4 +1073,5 @@ TYPES: list[type] = [
     CircuitSpectrumResult, CircuitDirectionArgs, CircuitDirectionResult, CircuitCopyResult,
     NeuronArgs, NeuronPlace, NeuronResult, TopNeuronsArgs, TopNeuronsResult,
     ScoreSourcesArgs, ScoreSourcesResult, ScoreMapArgs, ScoreMapResult,
+    HeadScoresArgs, HeadScoresResult, LossEffectsArgs, LossEffectsResult, LossesArgs, LossesResult,
 ]  # fmt: skip

@@ -20,6 +20,8 @@ VIEWS = [
     "explorer",
     "logit_lens",
     "patching",
+    "head_scores",
+    "loss",
 ]
 METHOD = {
     "token": "token_stats",
@@ -33,6 +35,8 @@ METHOD = {
     "patching": "patching",
     "explorer": "attribution",
     "logit_lens": "lens",
+    "head_scores": "head_scores",
+    "loss": "losses",
 }
 HOSTILE = [
     "<bos>",

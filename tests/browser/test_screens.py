@@ -41,7 +41,18 @@ def test_screen(mount: Mount, view: str, case: str, theme: str) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [480, 1200])
 @pytest.mark.parametrize(
-    "view", ["token", "attribution", "ablation", "composition", "circuit", "neuron", "scores"]
+    "view",
+    [
+        "token",
+        "attribution",
+        "ablation",
+        "composition",
+        "circuit",
+        "neuron",
+        "scores",
+        "head_scores",
+        "loss",
+    ],
 )
 def test_small_screen(mount: Mount, view: str, width: int, theme: str) -> None:
     lab = mount(view, **ABLATED, width=width, theme=theme)

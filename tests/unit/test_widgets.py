@@ -20,6 +20,8 @@ from tests.unit.waiting import Outcome
 VIEWS = (
     lw.TokenView, lw.AttentionView, lw.AttributionTable, lw.AblationPanel, lw.Explorer,
     lw.LogitLensView, lw.PatchingView,
+    lw.HeadScoresView,
+    lw.LossView,
 )  # fmt: skip
 
 OPTIONS = {
@@ -31,6 +33,8 @@ OPTIONS = {
         *("show", "lens_color", "lens_target", "lens_order", "incl_mid", "pins", "scope"),
     },
     lw.PatchingView: {"patch_maps", "by_pos", "patch_into", "normalize", "scope"},
+    lw.HeadScoresView: {"scope", "threshold", "kind"},
+    lw.LossView: {"scope"},
     lw.Explorer: {
         *("show", "token_mode", "attention_mode", "head_average", "skip_bos"),
         *("color", "by", "scope", "read_at", "kind", "values"),

@@ -30,6 +30,8 @@ const OPTIONS = {
     pins: [],
     scope: "mean",
   },
+  head_scores: { scope: "mean", kind: "zero", threshold: 0.4 },
+  loss: { scope: "mean" },
   composition: { composition: "K", subtract_random: true },
   circuit: { circuit: "OV", circuit_tokens: "prompt", top_k: 10 },
   neuron: { neuron: "L0N0", show: "current", top_k: 10 },

@@ -1,0 +1,113 @@
+import type { JSX } from "preact";
+import { useMemo } from "preact/hooks";
+import { decode } from "../../core/arrays";
+import { LineChart } from "../../core/chart/chart";
+import { fixed, signed } from "../../core/format";
+import type { PanelProps } from "../../core/mount";
+import { useResource } from "../../core/resource";
+import { Segmented } from "../../core/ui";
+import { useView, ViewFrame } from "../../core/view";
+
+const SCOPES = [
+  { value: "mean", label: "mean", title: "mean over all prompts, with its standard error" },
+  { value: "selected", label: "prompt", title: "the selected prompt alone" },
+] as const;
+const AXES = { x: "position", y: "next-token loss" };
+const HALVES = ["first", "second"] as const;
+
+/** The loss at each position, and over the two halves of a repeated sequence. */
+export function LossPanel({ session, rpc, compact }: PanelProps): JSX.Element {
+  const handle = useView("loss", { session, rpc });
+  const scope = session.option("scope");
+  const { prompt, query_pos } = session.selection.value;
+  const args = { scope: scope.value, prompt: scope.value === "mean" ? 0 : prompt };
+  const { result, buffers } = useResource(handle, "losses", "losses", args);
+  const found = useMemo(() => {
+    if (!result) return null;
+    const of = (array: typeof result.current) => decode(array, buffers).data;
+    return {
+      now: of(result.current),
+      before: of(result.baseline),
+      nowSem: of(result.current_sem),
+      beforeSem: of(result.baseline_sem),
+      halves: of(result.current_halves),
+      halvesSem: of(result.current_halves_sem),
+      halvesBefore: of(result.baseline_halves),
+    };
+  }, [result, buffers]);
+  const changed = session.state.value.interventions.some(({ enabled }) => enabled);
+  const series = useMemo(() => {
+    if (!found) return [];
+    const color = "#f58a3c";
+    const now = { name: "current", values: found.now, band: found.nowSem, color };
+    const before = { values: found.before, band: found.beforeSem, baseline: true };
+    return changed ? [now, { name: "baseline", ...before }] : [now];
+  }, [found, changed]);
+  const several = scope.value === "mean" && (result?.tokens.n_prompts ?? 1) > 1;
+  const length = found?.now.length ?? 0;
+  const points = useMemo(
+    () =>
+      Array.from({ length }, (_, i) =>
+        several ? String(i) : (result?.tokens.tokens[i]?.text ?? String(i)),
+      ),
+    [length, several, result],
+  );
+  const half = result?.half ?? null;
+  const ranges = useMemo(
+    () =>
+      half === null
+        ? []
+        : [
+            { from: 0, to: half - 1, label: "first half" },
+            { from: half, to: 2 * half - 1, label: "second half" },
+          ],
+    [half],
+  );
+  const controls = (
+    <Segmented
+      label="average"
+      options={SCOPES}
+      value={scope.value}
+      onChange={(value) => {
+        scope.value = value;
+      }}
+    />
+  );
+  return (
+    <ViewFrame handle={handle} title="Loss by position" controls={controls} compact={compact}>
+      {found && half !== null && (
+        <p class="lw-num">
+          {HALVES.map((name, i) => {
+            const value = found.halves[i] ?? Number.NaN;
+            const sem = found.halvesSem[i] ?? Number.NaN;
+            const before = found.halvesBefore[i] ?? Number.NaN;
+            return (
+              <span key={name}>
+                {i > 0 && " · "}
+                {name} half{" "}
+                <b data-half={name} data-value={String(value)}>
+                  {fixed(value, 3)}
+                </b>
+                {Number.isFinite(sem) && ` ± ${fixed(sem, 3)}`} nats
+                {changed && ` (baseline ${fixed(before, 3)}, ${signed(value - before, 3)})`}
+              </span>
+            );
+          })}
+        </p>
+      )}
+      {found && (
+        <LineChart
+          label="loss by position"
+          points={points}
+          axes={AXES}
+          units="nats"
+          series={series}
+          ranges={ranges}
+          picked={query_pos}
+          pointName={(i) => (several ? `position ${i}` : `${points[i]} at ${i}`)}
+          onPick={(i) => session.select({ query_pos: i === query_pos ? null : i })}
+        />
+      )}
+    </ViewFrame>
+  );
+}
