@@ -60,7 +60,7 @@ def test_scores_follow_interventions(exact: lw.Session) -> None:
     told = ask(exact, "head_scores", **MEAN)
     at = (KINDS.index("induction"), *INDUCTION)
     assert told["baseline"][at] == pytest.approx(9 / 10)
-    assert told["current"][at] < 0.1
+    assert told["current"][at] == pytest.approx(1 / 10)
 
 
 def test_the_losses_of_the_handmade_circuit_are_the_computed_ones(exact: lw.Session) -> None:
