@@ -62,7 +62,31 @@ assert steps.to_series().idxmin() == "3_pre"
 assert len(session.interventions) == 0
 """
 
-SAID = {"01_quickstart": QUICKSTART_IS_TRUE, "02_ioi_attribution": ATTRIBUTION_IS_TRUE}
+# What the notebook on induction says of the demo model.
+INDUCTION_IS_TRUE = """
+assert (writer, reader) == ((0, 4), (1, 5))
+assert float(previous[writer]) > 0.95 and float(induction[reader]) > 0.85
+assert first > 6.5 and second < 0.5
+nats = model.loss_fn(model(session.tokens), session.tokens, per_token=True)
+assert abs(float(nats[:, :50].mean()) - first) < 1e-3
+assert abs(float(nats[:, 50:].mean()) - second) < 1e-3
+named = {(l, h) for l in (0, 1) for h in range(8) if float(induction[l, h]) >= 0.4}
+assert named == {(1, 2), (1, 5)}
+assert {(l, h) for l in (0, 1) for h in range(8) if float(previous[l, h]) >= 0.4} == {(0, 4)}
+assert float(effect[writer]) > 2.5 and float(effect[reader]) > 0.8
+largest = sorted(effect.values.ravel())[-3:]
+assert min(largest) == min(float(effect[0, 4]), float(effect[1, 2]), float(effect[1, 5]))
+assert float(blinded[reader]) < 0.1 and float(blinded[1, 2]) < 0.1
+assert int(keys.argmax()) == writer[1]
+assert float(keys.max()) > 4 * float(keys.drop_sel(src_head=writer[1]).max())
+assert len(session.interventions) == 0
+"""
+
+SAID = {
+    "04_induction_circuits": INDUCTION_IS_TRUE,
+    "01_quickstart": QUICKSTART_IS_TRUE,
+    "02_ioi_attribution": ATTRIBUTION_IS_TRUE,
+}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
