@@ -160,6 +160,7 @@ export interface Options {
   patch_into: "corrupted" | "clean";
   by_pos: boolean;
   normalize: boolean;
+  threshold: number;
 }
 
 /** The metric behind every number of a reply, mean over ``n_prompts`` prompts. */
@@ -940,6 +941,61 @@ export interface ScoreMapResult {
   key_source: string;
 }
 
+export interface HeadScoresArgs {
+  scope: "mean" | "selected";
+  prompt: number;
+}
+
+/**
+ * Arrays [kind, layer, head]: mean attention on each kind's stripe, NaN where no prompt has
+ * one; ``sem`` of the current means over prompts, NaN for one.
+ */
+export interface HeadScoresResult {
+  summary: Summary;
+  kinds: string[];
+  definitions: string[];
+  baseline: ArrayRef;
+  current: ArrayRef;
+  sem: ArrayRef;
+  units: string;
+}
+
+export interface LossEffectsArgs {
+  kind: "zero" | "mean" | "resample";
+}
+
+/** ``heads`` [layer, head]: change of the mean loss when that head is ablated; NaN: not yet. */
+export interface LossEffectsResult {
+  summary: Summary;
+  heads: ArrayRef;
+  units: string;
+  definition: string;
+}
+
+export interface LossesArgs {
+  scope: "mean" | "selected";
+  prompt: number;
+}
+
+/**
+ * Nats by position, of one prompt or means with standard errors. ``half``: n, where the text is
+ * one token and then n tokens twice; ``*_halves`` [2] are the means over what predicts each.
+ */
+export interface LossesResult {
+  summary: Summary;
+  tokens: TokensResult;
+  half: number | null;
+  baseline: ArrayRef;
+  baseline_sem: ArrayRef;
+  baseline_halves: ArrayRef;
+  baseline_halves_sem: ArrayRef;
+  current: ArrayRef;
+  current_sem: ArrayRef;
+  current_halves: ArrayRef;
+  current_halves_sem: ArrayRef;
+  units: string;
+}
+
 /** What an option starts from where a widget has no such trait, and its values. */
 export const OPTIONS: {
   readonly [K in keyof Options]: {
@@ -1063,6 +1119,10 @@ export const OPTIONS: {
     initial: true,
     is: (value): value is Options["normalize"] => typeof value === "boolean",
   },
+  threshold: {
+    initial: 0.4,
+    is: (value): value is Options["threshold"] => typeof value === "number" && Number.isFinite(value),
+  },
 };
 
 export type OptionSignals = { [K in keyof Options]: Signal<Options[K]> };
@@ -1101,6 +1161,7 @@ export function readOptions(
     patch_into: read("patch_into"),
     by_pos: read("by_pos"),
     normalize: read("normalize"),
+    threshold: read("threshold"),
   };
 }
 
@@ -1137,6 +1198,9 @@ export interface Methods {
   top_neurons: { args: TopNeuronsArgs; result: TopNeuronsResult };
   score_sources: { args: ScoreSourcesArgs; result: ScoreSourcesResult };
   score_map: { args: ScoreMapArgs; result: ScoreMapResult };
+  head_scores: { args: HeadScoresArgs; result: HeadScoresResult };
+  loss_effects: { args: LossEffectsArgs; result: LossEffectsResult };
+  losses: { args: LossesArgs; result: LossesResult };
   toggle: { args: ToggleArgs; result: ChangeResult };
   set_enabled: { args: EnableArgs; result: ChangeResult };
   remove: { args: KeyArgs; result: ChangeResult };
