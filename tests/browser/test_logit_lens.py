@@ -202,17 +202,22 @@ def test_stages_between_attention_and_mlp_can_be_left_out(mount: Mount) -> None:
 
 def test_the_window_is_taken_away_as_picture_and_text(mount: Mount) -> None:
     lab = mount("logit_lens")
+
+    def take(entry: str) -> None:
+        lab.find('button[aria-label="take away"]').first.click()
+        lab.find(f'[role="menuitem"]:text-is("{entry}")').click()
+
     with lab.page.expect_download() as saved:
-        lab.find('button[aria-label="save PNG"]').click()
-    assert saved.value.suggested_filename == "logit_lens.png"
+        take("save PNG")
     assert saved.value.path().read_bytes().startswith(b"\x89PNG")
     lab.js(
         """window.copied = [];
            navigator.clipboard.writeText = async (text) => void window.copied.push(text);"""
     )
-    for label, count in (("copy CSV", 1), ("copy code", 2)):
-        lab.find(f'button[aria-label="{label}"]').click()
-        lab.wait(f"window.copied.length === {count}")
+    take("copy CSV")
+    lab.wait("window.copied.length === 1")
+    take("copy code")
+    lab.wait("window.copied.length === 2")
     csv, code = lab.js("return window.copied")
     assert csv.count("\n") == 1 + 9 * 15
     assert "3_mid" in csv

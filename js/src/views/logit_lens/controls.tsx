@@ -1,6 +1,5 @@
 import type { JSX } from "preact";
 import { useRamp } from "../../core/heatmap/ramp";
-import { PromptPager } from "../../core/pager";
 import type { ViewSession } from "../../core/session";
 import { ColorBar, Segmented } from "../../core/ui";
 import type { LensResult } from "../../generated/protocol";
@@ -34,8 +33,8 @@ const SCOPES = [
   { value: "selected", label: "this prompt", title: "lines: the selected prompt only" },
 ] as const;
 
-/** Which run, what colours, whose rank, which way up; and the prompt. */
-export function Controls({ session, prompts }: { session: ViewSession; prompts: number }) {
+/** Which run, what colours, whose rank, which way up, which stages. */
+export function Controls({ session }: { session: ViewSession }): JSX.Element {
   const show = session.option("show");
   const color = session.option("lens_color");
   const target = session.option("lens_target");
@@ -92,7 +91,6 @@ export function Controls({ session, prompts }: { session: ViewSession; prompts: 
           scope.value = value;
         }}
       />
-      <PromptPager session={session} count={prompts} />
     </>
   );
 }

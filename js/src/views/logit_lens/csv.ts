@@ -1,15 +1,18 @@
 // A window of the lens as comma-separated values, at the full precision of the numbers.
 
+import { csv } from "../../core/takeaway/csv";
 import type { LensResult } from "../../generated/protocol";
 import type { LensWindow } from "./data";
 
-const HEADER =
-  "show,stage,layer,pos,token,top_token_id,top_token,baseline_top_token,prob,target,target_rank,target_prob,kl_nats";
+const HEADER = [
+  ...["show", "stage", "layer", "pos", "token", "top_token_id", "top_token"],
+  ...["baseline_top_token", "prob", "target", "target_rank", "target_prob", "kl_nats"],
+];
 
 /** One line a cell, stages in the order shown. Missing values are empty fields. */
 export function toCsv(result: LensResult, window: LensWindow): string {
   const { start, count } = window;
-  const lines = window.stages.flatMap((stage, row) =>
+  const rows = window.stages.flatMap((stage, row) =>
     Array.from({ length: count }, (_, col) => {
       const at = row * count + col;
       return [
@@ -17,16 +20,8 @@ export function toCsv(result: LensResult, window: LensWindow): string {
         ...[result.tokens.tokens[start + col]?.text, window.token[at]?.id, window.token[at]?.text],
         ...[window.was[at]?.text, window.prob[at], result.targets[col]?.text],
         ...[window.rank[at], window.targetProb[at], window.kl[at]],
-      ]
-        .map(field)
-        .join(",");
+      ];
     }),
   );
-  return `${[HEADER, ...lines].join("\n")}\n`;
-}
-
-function field(value: string | number | undefined): string {
-  if (value === undefined || Number.isNaN(value)) return "";
-  const text = String(value);
-  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return csv(HEADER, rows);
 }

@@ -9,11 +9,11 @@ import { useView, ViewFrame } from "../../core/view";
 import type { LensResult, TokenInfo } from "../../generated/protocol";
 import { CellCard } from "./card";
 import { Controls, Legend } from "./controls";
+import { toCsv } from "./csv";
 import { columnsIn, readWindow, startFor } from "./data";
 import { Grid } from "./grid";
 import { Lines } from "./lines";
 import { Paths } from "./paths";
-import { Takeaway } from "./takeaway";
 
 const TOP_K = 8;
 const MAX_PINS = 8;
@@ -73,6 +73,12 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   }, [query_pos]);
   useLayoutEffect(() => setStart(null), [prompt]);
 
+  const csv = () => (result && window ? toCsv(result, window) : null);
+  const code = async () => {
+    const slot = `${handle.name}/code`;
+    const answer = await rpc.request(slot, handle.nextSeq(), "lens_code", { incl_mid });
+    return answer.result.code;
+  };
   const pin = (token: TokenInfo) => {
     const without = pins.filter((id) => id !== token.id);
     const added = without.length < pins.length ? without : [...pins, token.id].slice(-MAX_PINS);
@@ -90,19 +96,8 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
       handle={handle}
       title="Logit lens"
       compact={compact}
-      pager={false}
-      controls={
-        <>
-          <Controls session={session} prompts={result?.tokens.n_prompts ?? 1} />
-          <Takeaway
-            handle={handle}
-            within={body}
-            result={result}
-            window={window}
-            inclMid={incl_mid}
-          />
-        </>
-      }
+      controls={<Controls session={session} />}
+      takeaway={{ csv, code }}
     >
       <div ref={body} class="lw-lens">
         {result && window && (
