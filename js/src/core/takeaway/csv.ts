@@ -12,3 +12,17 @@ export function csvField(value: string | number | null | undefined): string {
   const text = String(value);
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
+
+/** A grid of numbers with its row and column names; null while there are no numbers. */
+export function gridCsv(
+  rows: readonly string[],
+  cols: readonly string[],
+  values: Float32Array | null,
+): string | null {
+  if (!values) return null;
+  const lines = rows.map((name, row) => [
+    name,
+    ...cols.map((_, col) => values[row * cols.length + col]),
+  ]);
+  return csv(["", ...cols], lines);
+}

@@ -7,6 +7,7 @@ import { useRamp } from "../../core/heatmap/ramp";
 import type { PanelProps } from "../../core/mount";
 import { Amount } from "../../core/ranked/amount";
 import { useResource } from "../../core/resource";
+import { gridCsv } from "../../core/takeaway/csv";
 import { Button, Segmented } from "../../core/ui";
 import { useView, ViewFrame } from "../../core/view";
 import type { CircuitArgs, CircuitTileResult } from "../../generated/protocol";
@@ -141,7 +142,13 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
   );
   const usable = possible ? args : null;
   return (
-    <ViewFrame handle={handle} title="Weight circuit" controls={controls} compact={compact}>
+    <ViewFrame
+      handle={handle}
+      title="Weight circuit"
+      controls={controls}
+      compact={compact}
+      takeaway={{ csv: () => gridCsv(rows, cols, values) }}
+    >
       {result && <Said result={result} />}
       <div class="lw-circuit-parts">
         <div>

@@ -9,6 +9,7 @@ import type { PanelProps } from "../../core/mount";
 import { RankedList } from "../../core/ranked/ranked";
 import { useResource } from "../../core/resource";
 import type { HeadRef } from "../../core/session";
+import { gridCsv } from "../../core/takeaway/csv";
 import { Button, Segmented } from "../../core/ui";
 import { useView, ViewFrame } from "../../core/view";
 import { headNames, pairAt, strongest } from "./pairs";
@@ -116,7 +117,14 @@ export function CompositionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
     </>
   );
   return (
-    <ViewFrame handle={handle} title="Composition" controls={controls} compact={compact}>
+    <ViewFrame
+      handle={handle}
+      title="Composition"
+      controls={controls}
+      compact={compact}
+      pager={false}
+      takeaway={{ csv: () => gridCsv(rows, cols, scores) }}
+    >
       <p class="lw-said">
         {result ? `${result.definition}; ${result.weights} weights, norms left out.` : " "}{" "}
         {result && (

@@ -9,6 +9,7 @@ import type { PanelProps } from "../../core/mount";
 import { Amount } from "../../core/ranked/amount";
 import { RankedList } from "../../core/ranked/ranked";
 import { useResource } from "../../core/resource";
+import { gridCsv } from "../../core/takeaway/csv";
 import { Segmented } from "../../core/ui";
 import { useView, ViewFrame } from "../../core/view";
 import type { NeuronPlace } from "../../generated/protocol";
@@ -130,7 +131,13 @@ export function NeuronPanel({ session, rpc, compact }: PanelProps): JSX.Element 
   );
 
   return (
-    <ViewFrame handle={handle} title="Neuron" controls={controls} compact={compact}>
+    <ViewFrame
+      handle={handle}
+      title="Neuron"
+      controls={controls}
+      compact={compact}
+      takeaway={{ csv: () => gridCsv(columns, [neuron.value], shown) }}
+    >
       {result && shown && (
         <>
           <p class="lw-said">

@@ -7,6 +7,7 @@ import { MapLegend } from "../../core/heatmap/legend";
 import { useRamp } from "../../core/heatmap/ramp";
 import type { PanelProps } from "../../core/mount";
 import { useResource } from "../../core/resource";
+import { gridCsv } from "../../core/takeaway/csv";
 import { Button, Segmented } from "../../core/ui";
 import { useView, ViewFrame } from "../../core/view";
 import { PositionMap } from "./positions";
@@ -132,7 +133,13 @@ export function ScoresPanel({ session, rpc, compact }: PanelProps): JSX.Element 
     </>
   );
   return (
-    <ViewFrame handle={handle} title="Score decomposition" controls={controls} compact={compact}>
+    <ViewFrame
+      handle={handle}
+      title="Score decomposition"
+      controls={controls}
+      compact={compact}
+      takeaway={{ csv: () => gridCsv(names, names, values) }}
+    >
       {result && (
         <>
           <p class="lw-said">{result.definition}</p>

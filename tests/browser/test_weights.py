@@ -1,0 +1,92 @@
+"""Views of weights, neurons and score sources: what a click, a key or a search does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from .conftest import Lab
+
+Mount = Callable[..., Lab]
+
+
+def test_a_clicked_pair_is_selected_everywhere_and_opens_its_circuit(mount: Mount) -> None:
+    lab = mount("composition", "circuit", "attention")
+    cell = lab.find('[role="gridcell"][data-writer="L0H3"][data-head="L2H5"]')
+    truth = lab.truth("composition", composition="K", subtract_random=True)
+    assert float(cell.get_attribute("data-value") or "nan") == pytest.approx(
+        truth["scores"][3 * 24 + 13], abs=1e-6
+    )
+    cell.click()
+    chosen = lab.js("return kernel.selection")
+    assert [chosen[k] for k in ("writer_layer", "writer_head", "layer", "head")] == [0, 3, 2, 5]
+    assert cell.get_attribute("aria-selected") == "true"
+    circuit = lab.page.locator('[data-lw-view="circuit"]')
+    circuit.locator('[aria-label="circuit"] [data-option="K"]').click()
+    circuit.locator('[data-circuit="K L0H3 → L2H5"]').wait_for()
+    lab.page.locator('[data-lw-view="attention"] [data-lw-pattern="L0H3"]').first.wait_for()
+
+
+def test_a_composition_without_an_earlier_head_says_what_to_choose(mount: Mount) -> None:
+    lab = mount("circuit", rest="error", options={"circuit": "K"})
+    assert "Choose the earlier head" in lab.find('[role="alert"]').inner_text()
+    lab.find('select[aria-label="earlier head"]').select_option("L0H1")
+    lab.idle()
+    assert lab.find("[data-circuit]").get_attribute("data-circuit") == "K L0H1 → L0H0"
+
+
+def test_a_window_is_moved_zoomed_and_sent_to_a_searched_token(mount: Mount) -> None:
+    lab = mount("circuit", options={"circuit_tokens": "vocabulary"})
+    lab.find('button[aria-label="rows after"]').click()
+    lab.wait("root.querySelector('[data-row-id]')?.dataset.rowId === '36'")
+    lab.find('button[aria-label="zoom out"]').click()
+    lab.wait("root.textContent.includes('largest of 2 × 2')")
+    search = lab.find('input[aria-label="search for a token"]')
+    search.fill(" bag")
+    lab.find('.lw-circuit-found [data-token-id="6"]').wait_for()
+    search.press("Enter")
+    lab.wait("root.querySelector('[data-row]')?.dataset.row === '6'")
+
+
+def test_copying_is_counted_when_asked(mount: Mount) -> None:
+    lab = mount("circuit")
+    assert lab.find("[data-top1]").count() == 0
+    lab.find('button[aria-label="count copied tokens"]').click()
+    lab.wait("root.querySelector('[data-top1]')?.dataset.top1 === '30154'")
+    assert "60.0 %" in lab.find("[data-top1]").inner_text()
+
+
+def test_a_neuron_is_searched_and_its_places_are_gone_to(mount: Mount) -> None:
+    lab = mount("neuron")
+    search = lab.find('input[aria-label="neuron"]')
+    search.fill("nonsense")
+    assert search.get_attribute("aria-invalid") == "true"
+    search.fill("2.17")
+    search.press("Enter")
+    lab.wait("root.textContent.includes('L2N17:') && root.dataset.lwStatus === 'idle'")
+    truth = lab.truth("neuron", neuron="L2N17", prompt=0, top_k=10)
+    shown = lab.js("return [...root.querySelectorAll('[data-pos]')].map(c => +c.dataset.value)")
+    assert shown == pytest.approx(truth["current"], abs=1e-6)
+    place = truth["highest"][0]
+    lab.find(f'[data-place="{place["prompt"]}.{place["pos"]}"]').first.click()
+    lab.wait("window.lab.kernel.selection.query_pos === arg", place["pos"])
+    assert lab.js("return kernel.selection.prompt") == place["prompt"]
+
+
+def test_score_parts_add_up_and_a_pair_shows_its_map(mount: Mount) -> None:
+    lab = mount("scores", selection={"layer": 1, "head": 2})
+    args = {"layer": 1, "head": 2, "prompt": 0, "sources_by": "head"}
+    truth = lab.truth("score_sources", **args, query_pos=None, key_pos=None)
+    total = lab.find('[data-query-source="total"][data-key-source="total"]')
+    assert float(total.get_attribute("data-value") or "nan") == pytest.approx(
+        truth["score"], abs=1e-5
+    )
+    lab.find('[role="gridcell"][data-query-source="L0H3"][data-key-source="embed"]').click()
+    lab.find(
+        'div[data-query-source="L0H3"][data-key-source="embed"] [data-query-pos]'
+    ).first.wait_for()
+    lab.find('[data-query-pos="5"][data-key-pos="2"]').click()
+    lab.wait("root.textContent.includes('all positions')")
+    chosen = lab.js("return kernel.selection")
+    assert (chosen["query_pos"], chosen["key_pos"]) == (5, 2)
