@@ -12,6 +12,7 @@ import xarray as xr
 import lens_widgets as lw
 from lens_widgets.analysis.patterns import attention_patterns
 from lens_widgets.analysis.tokens import token_table
+from lens_widgets.errors import InputError
 
 
 @pytest.fixture(autouse=True)
@@ -179,3 +180,50 @@ def test_the_lens_can_stand_on_its_head_and_leave_out_middles(session: lw.Sessio
     assert view.figure().layout.yaxis.autorange == "reversed"
     session.selection.update(prompt=1)
     assert view.data()["prompt"].values.tolist() == [1]
+
+
+def test_composition(changed: lw.Session) -> None:
+    view = lw.CompositionView(changed, composition="Q")
+    xr.testing.assert_identical(view.data(), lw.analysis.composition_scores(changed, "Q"))
+    (trace,) = view.figure().data
+    np.testing.assert_array_equal(trace.z[:4, 4:], view.data().values[0, :, 1])
+    assert (trace.y[2], trace.x[7]) == ("L0H2", "L1H3")
+
+
+def test_weight_circuits(changed: lw.Session) -> None:
+    view = lw.WeightCircuitView(changed, circuit_tokens="vocabulary")
+    expected = lw.analysis.ov_circuit(changed, "L1H2").tile(slice(0, 48), slice(0, 48))
+    xr.testing.assert_identical(view.data(), expected)
+    changed.selection.update(writer_layer=0, writer_head=3)
+    view = lw.WeightCircuitView(changed, circuit="K")
+    assert view.data().attrs["circuit"] == "K L0H3 → L1H2"
+    (trace,) = view.figure().data
+    np.testing.assert_array_equal(trace.z, view.data())
+    assert trace.y[1] == "w11 11"
+
+
+@pytest.mark.parametrize("show", ["baseline", "current", "difference"])
+def test_neurons(changed: lw.Session, show: str) -> None:
+    view = lw.NeuronView(changed, neuron="L1N5", show=show)
+    now = lw.analysis.neuron_activations(changed, 1, 5, prompt=1)
+    clean = lw.analysis.neuron_activations(changed.with_interventions(()), 1, 5, prompt=1)
+    expected = {"baseline": clean, "current": now, "difference": now - clean}[show]
+    np.testing.assert_allclose(view.data(), expected, atol=1e-6)
+    (trace,) = view.figure().data
+    np.testing.assert_allclose(trace.y, expected.values[:, 0, 0], atol=1e-6)
+
+
+def test_score_parts(changed: lw.Session) -> None:
+    view = lw.ScoreDecompositionView(changed, sources_by="layer")
+    expected = lw.analysis.decompose_scores(changed, "L1H2", prompt=1, by="layer")
+    xr.testing.assert_identical(view.data(), expected)
+    (trace,) = view.figure().data
+    np.testing.assert_allclose(trace.z, expected.mean(("query_pos", "key_pos")), atol=1e-6)
+    before = lw.ScoreDecompositionView(changed, sources_by="layer", show="baseline").data()
+    off = lw.ScoreDecompositionView(changed, sources_by="layer", show="difference").data()
+    np.testing.assert_allclose(off, expected - before, atol=1e-6)
+
+
+def test_an_option_takes_only_text_of_its_form(changed: lw.Session) -> None:
+    with pytest.raises(InputError, match="L3N1024"):
+        lw.NeuronView(changed, neuron="L3H4")
