@@ -83,10 +83,44 @@ assert float(keys.max()) > 4 * float(keys.drop_sel(src_head=writer[1]).max())
 assert len(session.interventions) == 0
 """
 
+# What the notebook on patching says of both demo models.
+PATCHING_IS_TRUE = """
+at = stream.sel(pos=10)
+assert abs(corrupted + clean) < 1e-4 and clean > 0
+assert float(at[0]) > 0.99 and float(at[1]) > 0.9 and abs(float(at[2])) < 0.1
+end = stream.sel(pos=last)
+assert bool((end[2:] > 0.95).all()) and bool((end[:2] < 0.05).all())
+assert moved.argmax(...)["layer"] == 1 and moved.argmax(...)["pos"] == last
+assert (layer, head) == (1, 4)
+assert float(maps["z"][1, 4]) > 0.95 and float(maps["v"][1, 4]) > 0.95
+assert all(abs(float(maps[node][1, 4])) < 0.02 for node in ("q", "k", "pattern"))
+assert float(maps["q"][2, 6]) > 0.15 and float(maps["pattern"][2, 6]) > 0.15
+assert float(maps["v"][2, 6]) < 0
+for prompt, tokens in enumerate(session.tokens.tolist()):
+    giver = session.answer_tokens[prompt, 1]
+    assert tokens[10] == int(giver)
+    for run in (session.run(()), session.corrupted_run()):
+        assert int(run.pattern(1)[prompt, 4, -1].argmax()) == 10
+after = session.run([patch]).metric
+assert float(after.mean()) < -0.9 * clean
+assert len(session.interventions) == 0
+
+chance = float(sessions["BC"].corrupted_run().metric.mean())
+assert -7 < chance < -6.5
+works = {"AB": {"z", "q", "pattern"}, "BB": {"z", "v"}, "BA": {"z"}, "BC": {"z"}}
+for halves, of in patched.items():
+    low = max(chance, of["z"].attrs["corrupted"])
+    assert -0.6 < of["z"].attrs["clean"] < -0.4
+    best = {node: float(x.sel(layer=1).max()) for node, x in of.items()}
+    assert {node for node, value in best.items() if value > low + 1} == works[halves]
+    assert all(float(x.max()) < low + 0.1 for node, x in of.items() if node not in works[halves])
+"""
+
 SAID = {
-    "04_induction_circuits": INDUCTION_IS_TRUE,
     "01_quickstart": QUICKSTART_IS_TRUE,
     "02_ioi_attribution": ATTRIBUTION_IS_TRUE,
+    "03_activation_patching": PATCHING_IS_TRUE,
+    "04_induction_circuits": INDUCTION_IS_TRUE,
 }
 
 
