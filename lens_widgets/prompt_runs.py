@@ -38,7 +38,7 @@ class PromptRuns:
     def __init__(
         self, handle: ModelHandle, facts: ModelFacts, prompt_set: PromptSet, metric: Metric
     ) -> None:
-        self.handle = handle
+        self.handle = handle.bound(facts)
         self.facts = facts
         self.prompt_set = prompt_set
         self.metric = metric

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import weakref
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from lens_widgets.engine.forward import Check
 from lens_widgets.engine.gate import GATE, Preempted
 from lens_widgets.engine.probe import ModelFacts, probe
 from lens_widgets.engine.worker import Worker
+from lens_widgets.errors import InputError
 
 T = TypeVar("T")
 
@@ -31,6 +33,35 @@ class ModelHandle:
         self.lock = threading.RLock()
         self.worker = Worker("lens_widgets worker", GATE.wake)
         self._facts: ModelFacts | None = None
+        self._expected: ModelFacts | None = None
+
+    def bound(self, facts: ModelFacts) -> ModelHandle:
+        """This handle for one session: it refuses to run a model that is no longer ``facts``.
+
+        Lock and worker are shared. Numbers of before and after a move or a cast must not be mixed.
+        """
+        handle = copy.copy(self)
+        handle._facts = handle._expected = facts
+        return handle
+
+    def _present(self) -> Any:
+        """The model, as it was when the session was made; InputError if it is not."""
+        model = self.model
+        if model is None:
+            raise InputError("The model is gone.", "Load it again and make a new lw.Session.")
+        if self._expected is not None:
+            changes = self._expected.changes(model)
+            if changes:
+                raise InputError(
+                    f"The model was changed since this session was made: {', '.join(changes)}.",
+                    "Change it back, or make a new lw.Session(model, prompts).",
+                )
+            if model.training:
+                raise InputError(
+                    "The model was put into training mode: dropout would make numbers random.",
+                    "Call model.eval().",
+                )
+        return model
 
     @property
     def model(self) -> Any:
@@ -45,7 +76,7 @@ class ModelHandle:
         token = current.token()
         if token is None or not current.gated():
             with self.lock:
-                return work(self.model, None if token is None else token.check)
+                return work(self._present(), None if token is None else token.check)
 
         def check() -> None:
             token.check()
@@ -62,7 +93,7 @@ class ModelHandle:
                 if waits:
                     current.waiting(False)
                 with self.lock:
-                    return work(self.model, check)
+                    return work(self._present(), check)
             except Preempted:
                 continue
             finally:

@@ -63,7 +63,16 @@ class ModelFacts:
 
     def fit(self, model: Any) -> bool:
         """Whether the model is still as it was found: not moved, cast or processed since."""
-        return all(getattr(self, name) == value for name, value in _form(model).items())
+        return not self.changes(model)
+
+    def changes(self, model: Any) -> list[str]:
+        """What was done to the model since, in words."""
+        now = _form(model)
+        return [
+            f"{name} went from {getattr(self, name)} to {value}"
+            for name, value in now.items()
+            if getattr(self, name) != value
+        ]
 
     def standard_capture(self, n_prompts: int, n_pos: int) -> list[str]:
         """The hook points that the views of a session read, as far as they fit ``CAPTURE_BYTES``.

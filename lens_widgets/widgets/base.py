@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,12 +30,18 @@ MAX_SNAPSHOT_BYTES = 300_000
 STATIC = Path(__file__).parents[1] / "static"
 
 
-def bundle(name: str) -> Path:
-    """The path of a built front-end file; FileNotFoundError says how to build it."""
+@cache
+def bundle(name: str) -> str:
+    """The text of a built front-end file; FileNotFoundError says how to build it.
+
+    Of a path anywidget would watch the file for every view, and so keep each view, its session and
+    its model until the kernel ends.
+    """
     path = STATIC / name
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: build the front end with `make js`.")
-    return path
+    # A text of one line could be taken for a path.
+    return f"{path.read_text(encoding='utf-8').rstrip()}\n"
 
 
 class View(anywidget.AnyWidget):

@@ -86,7 +86,7 @@ def page(views: Sequence[View], title: str) -> str:
         scripts.append(_registered(view))
     scripts.append(_LOADER.read_text(encoding="utf-8"))
     scripts = [_in_script(text) for text in scripts]
-    style = bundle("style.css").read_text(encoding="utf-8").replace("</", "<\\/") + _STYLE
+    style = bundle("style.css").replace("</", "<\\/") + _STYLE
     places = "\n".join(
         f'<div data-lw-widget="{index}">{picture(view)}</div>' for index, view in enumerate(views)
     )

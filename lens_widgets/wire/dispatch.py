@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lens_widgets.engine.cancel import Cancelled
 from lens_widgets.engine.gate import GATE
+from lens_widgets.engine.memory import is_out_of_memory
 from lens_widgets.errors import near, shown
 from lens_widgets.wire.arrays import pack
 from lens_widgets.wire.protocol import (
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
     from lens_widgets.session import Session
 
 log = logging.getLogger(__name__)
+
+
+class OutOfMemory(RuntimeError):
+    """What the device says of it is for programmers; this is for who sees the view."""
+
+    message = "There is not enough memory for this."
+    hint = "Use shorter or fewer prompts, free memory on the device, or load a smaller model."
+
 
 MAX_NAME_CHARS = 200
 MAX_ERROR_CHARS = 2_000
@@ -181,6 +190,10 @@ class _Request:
     def fail(self, error: BaseException) -> None:
         if not isinstance(error, (Cancelled, ValueError, RuntimeError)):
             log.error("request failed", exc_info=error)
+        if isinstance(error, MemoryError) or (
+            isinstance(error, RuntimeError) and is_out_of_memory(error)
+        ):
+            error = OutOfMemory(str(error))
         info = {
             "type": type(error).__name__,
             "message": _cut(getattr(error, "message", None) or str(error) or type(error).__name__),

@@ -29,6 +29,11 @@ MODEL = f"""
 import torch
 torch.set_num_threads(1)
 {IOI}
+from tests.models import traces
+
+# TransformerLens puts hooks of its own on a model when it first runs.
+model.run_with_cache(model.to_tokens("When"))
+pristine = traces(model)
 """
 SESSION = f"""
 prompts = {list(PROMPTS)!r}

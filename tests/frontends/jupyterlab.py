@@ -128,6 +128,20 @@ class Notebook:
             f" await {_PANEL}.sessionContext.session.kernel.info; }}"
         )
 
+    def forget_kernel(self) -> None:
+        """After its end: the next use makes a new client."""
+        if self._kernel is not None:
+            self._kernel.close()
+            self._kernel = None
+
+    def change_kernel(self, identity: str) -> None:
+        """Uses a kernel that runs already."""
+        self.page.evaluate(
+            f"async id => {{ await {_PANEL}.sessionContext.changeKernel({{ id }});"
+            f" await {_PANEL}.sessionContext.session.kernel.info; }}",
+            identity,
+        )
+
     def use_comms_on_the_main_thread(self) -> None:
         """As front ends do that know no subshells; before the first widget is made."""
         self.page.evaluate(
