@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,9 @@ from lens_widgets.analysis.nodes import Cell, Grid, hook_name, make_grid
 from lens_widgets.analysis.patching import (
     Into,
     both_metrics,
+    effects_of_maps,
     estimates,
     normalized,
-    patch_effects,
     put,
     rank_agreement,
     without_padding,
@@ -94,21 +94,25 @@ def patch_maps(
             f"{total:,} cells are too many for one view.",
             "Look at all positions at once, at one activation at a time, or at shorter prompts.",
         )
-    maps = [PatchMap(grid, _nothing(session, grid), _estimate(session, grid, into))
-            for grid in grids]  # fmt: skip
+    found = _estimates(session, grids, into)
+    maps = [
+        PatchMap(grid, _nothing(session, grid), estimate)
+        for grid, estimate in zip(grids, found, strict=True)
+    ]
     yield 0, total, maps
     base = both_metrics(session)[1 if into == "corrupted" else 0]
     orders = [_order(one, base) for one in maps]
     done = 0
     for share in ROUNDS:
-        for one, order in zip(maps, orders, strict=True):
-            wanted = order[: -(-len(order) // share)]
-            cells = tuple(cell for cell in wanted if cell not in one.finished)
-            for cell, metric in patch_effects(session, one.grid, cells, into=into):
-                put(one.exact, one.grid, cell, metric)
-                one.finished.add(cell)
-                done += 1
-                yield done, total, maps
+        wanted = [
+            (one.grid, [c for c in order[: -(-len(order) // share)] if c not in one.finished])
+            for one, order in zip(maps, orders, strict=True)
+        ]
+        for index, cell, metric in effects_of_maps(session, wanted, into=into):
+            put(maps[index].exact, grids[index], cell, metric)
+            maps[index].finished.add(cell)
+            done += 1
+            yield done, total, maps
 
 
 def shown(session: Session, one: PatchMap, prompt: int | None, normalize: bool) -> Shown:
@@ -126,11 +130,13 @@ def _nothing(session: Session, grid: Grid) -> Tensor:
     return torch.full(shape, torch.nan, device=session.device)
 
 
-def _estimate(session: Session, grid: Grid, into: Into) -> Tensor | None:
+def _estimates(
+    session: Session, grids: list[Grid], into: Into
+) -> Sequence[Float[Tensor, "prompt *cell"] | None]:
     """None where the model gives no gradients: its blocks cannot be called one by one."""
     if not session.run().outcome.calls:
-        return None
-    return estimates(session, grid, into)
+        return [None] * len(grids)
+    return estimates(session, grids, into)
 
 
 def _order(one: PatchMap, base: Float[Tensor, "prompt"]) -> list[Cell]:

@@ -6,7 +6,7 @@ attribution patching (Nanda 2023; Syed et al. 2023): a first-order one from a si
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -67,35 +67,65 @@ def patch_sweep(
 def patch_effects(
     session: Session,
     grid: Grid,
-    cells: tuple[Cell, ...] | None = None,
+    cells: Sequence[Cell] | None = None,
     max_memory_gb: float | None = None,
     *,
     into: Into = "corrupted",
 ) -> Iterator[tuple[Cell, Float[Tensor, "prompt"]]]:
     """The metric [prompt] of each cell as it is known; ``cells`` chooses some, in any order."""
+    wanted = [(grid, grid.cells if cells is None else cells)]
+    for _, cell, metric in effects_of_maps(session, wanted, max_memory_gb, into=into):
+        yield cell, metric
+
+
+def effects_of_maps(
+    session: Session,
+    wanted: Sequence[tuple[Grid, Sequence[Cell]]],
+    max_memory_gb: float | None = None,
+    *,
+    into: Into = "corrupted",
+) -> Iterator[tuple[int, Cell, Float[Tensor, "prompt"]]]:
+    """The same for cells of several maps in one sweep: (which map, cell, metric)."""
     base, source = _runs(session, into)
-    known = _known(base, grid)
-    chosen = grid.cells if cells is None else cells
-    for cell in chosen:
-        if cell in known:
-            yield cell, known[cell]
-    rest = [cell for cell in chosen if cell not in known]
-    names = {layer: hook_name(grid.node, layer) for layer in sorted({c.layer for c in rest})}
+    rest: list[tuple[int, Cell]] = []
+    for index, (grid, cells) in enumerate(wanted):
+        known = _known(base, grid)
+        for cell in cells:
+            if cell in known:
+                yield index, cell, known[cell]
+            else:
+                rest.append((index, cell))
     if not rest:
         return
+    # Kept in the order of first use: a dictionary from a place to its row.
+    places = list(dict.fromkeys((index, cell.layer) for index, cell in rest))
+    names = {place: hook_name(wanted[place[0]][0].node, place[1]) for place in places}
     given, replaced = (run.activations(list(names.values())) for run in (source, base))
-    # On the host in one go: a GPU is waited for once.
-    differs = torch.stack(
-        [differing(grid.node, given[name], replaced[name]) for name in names.values()]
-    ).cpu()
-    at = {layer: index for index, layer in enumerate(names)}
-    variants = [
-        patch_variant(grid.node, cell, given[names[cell.layer]], differs[at[cell.layer]])
-        for cell in rest
-    ]
-    for index, metric in session.sweep(variants, max_memory_gb, corrupted=into == "corrupted"):
-        known[rest[index]] = metric
-        yield rest[index], metric
+    differs = _differing([(wanted[i][0].node, name) for (i, _), name in names.items()],
+                         given, replaced)  # fmt: skip
+    variants = []
+    for index, cell in rest:
+        name = names[index, cell.layer]
+        node = wanted[index][0].node
+        variants.append(patch_variant(node, cell, given[name], differs[name]))
+    for number, metric in session.sweep(variants, max_memory_gb, corrupted=into == "corrupted"):
+        index, cell = rest[number]
+        _known(base, wanted[index][0])[cell] = metric
+        yield index, cell, metric
+
+
+def _differing(
+    places: Sequence[tuple[str, str]], given: dict[str, Tensor], replaced: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """Where two runs differ at each (node, hook), on the host in one go: a GPU is waited for
+    once."""
+    found = [differing(node, given[name], replaced[name]) for node, name in places]
+    flat = torch.cat([one.flatten() for one in found]).cpu()
+    parts = flat.split([one.numel() for one in found])
+    return {
+        name: part.view(one.shape)
+        for (_, name), one, part in zip(places, found, parts, strict=True)
+    }
 
 
 def estimate_sweep(
@@ -116,7 +146,7 @@ def estimate_sweep(
     """
     check_choice("into", into, INTO)
     grid = make_grid(session, node, by_pos)
-    values = estimates(session, grid, into)
+    (values,) = estimates(session, [grid], into)
     known = _known(_runs(session, into)[0], grid)
     exact = _empty(session, grid)
     for cell, metric in known.items():
@@ -126,22 +156,27 @@ def estimate_sweep(
 
 
 def estimates(
-    session: Session, grid: Grid, into: Into = "corrupted"
-) -> Float[Tensor, "prompt *cell"]:
-    """First-order estimates of the metric at every cell, prompt by prompt."""
+    session: Session, grids: Sequence[Grid], into: Into = "corrupted"
+) -> list[Float[Tensor, "prompt *cell"]]:
+    """First-order estimates of the metric at every cell of some maps, prompt by prompt."""
     base, source = _runs(session, into)
-    names = list(dict.fromkeys(hook_name(grid.node, cell.layer) for cell in grid.cells))
+    names = list(
+        dict.fromkeys(hook_name(grid.node, cell.layer) for grid in grids for cell in grid.cells)
+    )
     given = source.activations(names)
     replaced, gradients = session.gradients(names, corrupted=into == "corrupted")
     moved = {
         name: (given[name].float() - replaced[name].float()) * gradients[name].float()
         for name in names
     }
-    values = _empty(session, grid)
-    for cell in grid.cells:
-        change = moved[hook_name(grid.node, cell.layer)][index_of(cell, grid.node)]
-        put(values, grid, cell, base.metric + change.flatten(1).sum(dim=1))
-    return values
+    maps = []
+    for grid in grids:
+        values = _empty(session, grid)
+        for cell in grid.cells:
+            change = moved[hook_name(grid.node, cell.layer)][index_of(cell, grid.node)]
+            put(values, grid, cell, base.metric + change.flatten(1).sum(dim=1))
+        maps.append(values)
+    return maps
 
 
 def rank_agreement(
