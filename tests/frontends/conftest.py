@@ -92,10 +92,13 @@ def show(ioi: Notebook) -> Iterator[Show]:
     page.set_viewport_size({"width": 1600, "height": 1500})
     page.mouse.move(0, 0)
 
-    def run(*cells: str) -> Dashboard:
+    def run(*cells: str, rest: str = "idle") -> Dashboard:
         ioi.show(*cells)
         dashboard = Dashboard(ioi)
-        dashboard.wait_idle()
+        if rest == "idle":
+            dashboard.wait_idle()
+        else:
+            dashboard.wait_status(rest)
         return dashboard
 
     ioi.problems.clear()

@@ -159,7 +159,8 @@ def test_a_click_on_a_cell_changes_the_other_views_to_what_a_hooked_forward_says
 def test_what_maps_need_is_said_in_the_view(show: Show) -> None:
     screen = show(
         'plain = lw.Session(model, "When John and Mary went home", answers=(" Mary", " John"))\n'
-        "lw.PatchingView(plain)"
+        "lw.PatchingView(plain)",
+        rest="error",
     )
     alert = screen.view("patching").get_by_role("alert").first
     alert.wait_for()
@@ -167,10 +168,12 @@ def test_what_maps_need_is_said_in_the_view(show: Show) -> None:
     screen = show(
         'text = "When John and Mary went home"\n'
         'same = lw.Session(model, text, answers=(" Mary", " John"), corrupted=text)\n'
-        "lw.PatchingView(same)"
+        "lw.PatchingView(same)",
+        rest="error",
     )
     alert = screen.view("patching").get_by_role("alert").first
     alert.wait_for()
     assert "nothing to restore" in (alert.text_content() or "")
     screen.choose("patching", "values", "metric")
+    screen.wait_idle()
     assert alert.count() == 0
