@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -41,6 +43,7 @@ class OutOfMemory(RuntimeError):
 
 
 MAX_NAME_CHARS = 200
+REMEMBERED_IDS = 2_000
 MAX_ERROR_CHARS = 2_000
 
 Send = Callable[[dict[str, Any], list[bytes]], None]
@@ -77,6 +80,8 @@ class Dispatcher:
         self._session = session
         self._methods = methods
         self._send = send
+        self._lock = threading.Lock()
+        self._seen: OrderedDict[str, None] = OrderedDict()
 
     def receive(self, content: Any) -> None:
         """Handles one message from a view. Never raises: every fault is answered or logged."""
@@ -94,6 +99,8 @@ class Dispatcher:
                 self._session.cancel((self._owner, content["slot"]))
                 return
             self._check_request(content)
+            if self._repeated(content["id"]):
+                return
             self._session.check_open()
         except Exception as error:
             request.fail(error)
@@ -103,6 +110,16 @@ class Dispatcher:
             request.answer_with(lambda: method.handler(self._session, content["args"]))
         else:
             self._queue(request, method, content)
+
+    def _repeated(self, identity: str) -> bool:
+        """Whether this very request came before: a page asks again when it hears nothing."""
+        with self._lock:
+            if identity in self._seen:
+                return True
+            self._seen[identity] = None
+            while len(self._seen) > REMEMBERED_IDS:
+                self._seen.popitem(last=False)
+            return False
 
     def close(self) -> None:
         """Stops whatever the widget asked for and has not got yet."""

@@ -6,7 +6,6 @@ forwards made in the test's own process, so a front end needs no second way to i
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,12 @@ from playwright.sync_api import Page
 
 import lens_widgets as lw
 from lens_widgets import widgets
-from tests.browser.pages import ARTIFACTS
 from tests.frontends.conftest import ANSWERS, PROMPTS
+from tests.frontends.records import RECORDS, record
 from tests.frontends.screen import Screen
 from tests.frontends.truth import Truth
 
 NAMES: tuple[str, ...] = tuple(widgets.__all__)
-RECORDS = ARTIFACTS / "frontends"
 CORRUPTED = tuple(
     text.replace(f" {subject} gave", f" {other} gave", 1)
     for text, subject, other in zip(
@@ -149,8 +147,7 @@ class Everything(Screen):
 
     def record(self, outcome: dict[str, str]) -> None:
         """For the table in the README of this folder."""
-        RECORDS.mkdir(parents=True, exist_ok=True)
-        (RECORDS / f"{self.host}.json").write_text(json.dumps(outcome))
+        record("host", self.host, widgets=outcome)
 
 
 def assert_pattern(screen: Screen, expected: Truth) -> None:

@@ -206,6 +206,16 @@ class Notebook:
         if errors:
             raise CellError(plain("\n".join(errors)))
 
+    def error_of(self, index: int) -> str:
+        """The exception that ended a cell, once it has."""
+        cell = f"{_PANEL}.content.widgets[{index}].model"
+        found = self.page.wait_for_function(
+            f"""() => {cell}.executionState === 'idle' && {cell}.outputs.toJSON()
+              .find(output => output.output_type === 'error')?.ename""",
+            timeout=CELLS_TIMEOUT_MS,
+        )
+        return str(found.json_value())
+
     def set_theme(self, name: str) -> None:
         """``light`` or ``dark``."""
         self.page.evaluate(

@@ -280,3 +280,11 @@ def test_a_reply_is_about_one_revision_even_when_clicks_come_meanwhile(session: 
     page.wait_until(lambda: page.answers(identity))
     (answer,) = page.answers(identity)
     assert answer["result"] == {"same": True, "revision": 0}
+
+
+def test_a_request_that_arrives_again_is_carried_out_once(session: lw.Session, page: Page) -> None:
+    again = _request(id="again", method="toggle", args={"component": "L0H1", "kind": "zero"})
+    for _ in range(3):
+        page.dispatcher.receive(again)
+    assert [m["kind"] for m in page.messages] == ["reply"]
+    assert list(session.interventions) == [lw.Ablate("L0H1")]

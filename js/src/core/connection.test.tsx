@@ -97,6 +97,18 @@ describe("a view that nobody answers", () => {
     expect(status()).toBe("snapshot");
   });
 
+  it("believes the host's view where that marks no element", async () => {
+    await mount({});
+    expect(status()).toBe("snapshot");
+    expect(model.requests("pattern").length).toBe(1);
+    model.view = { model: { comm_live: false } };
+    model.emit("comm_live_update");
+    await vi.advanceTimersByTimeAsync(10);
+    await click("[data-undo]");
+    expect(alert()).toContain("needs a running kernel");
+    expect(model.requests("undo")).toEqual([]);
+  });
+
   it("becomes a snapshot when the kernel goes in the middle of a question, and asks when it is back", async () => {
     await mount({ snapshot: null });
     expect([status(), model.requests("pattern").length]).toEqual(["busy", 1]);

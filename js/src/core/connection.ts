@@ -1,7 +1,7 @@
 import { type ReadonlySignal, signal } from "@preact/signals";
 import type { ErrorInfo } from "../generated/protocol";
 import { flush } from "./flush";
-import { listen, type WidgetModel } from "./model";
+import { isRecord, listen, type WidgetModel } from "./model";
 
 /** What ipywidgets' views are marked with while their model has no comm. */
 const DISCONNECTED = "jupyter-widgets-disconnected";
@@ -23,11 +23,21 @@ export function watchConnection(
 ): ReadonlySignal<boolean> {
   const read = () => model.live !== false && el.closest(`.${DISCONNECTED}`) === null;
   const connected = signal(read());
-  const update = () =>
-    flush(() => {
-      connected.value = read();
-    });
-  // The host marks its element in a listener of its own, which may come after this one.
-  listen(model, "comm_live_update", () => queueMicrotask(update), abort);
+  // anywidget takes the listener off that would mark the element, and calls ours with its view.
+  function update(this: unknown): void {
+    const told = liveOf(this);
+    queueMicrotask(() =>
+      flush(() => {
+        connected.value = told ?? read();
+      }),
+    );
+  }
+  listen(model, "comm_live_update", update, abort);
   return connected;
+}
+
+function liveOf(view: unknown): boolean | undefined {
+  if (!isRecord(view) || !isRecord(view.model)) return undefined;
+  const { comm_live } = view.model;
+  return typeof comm_live === "boolean" ? comm_live : undefined;
 }

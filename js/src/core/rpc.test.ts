@@ -37,6 +37,27 @@ describe("Rpc", () => {
     expect((await second).result).toMatchObject({ text: "second" });
   });
 
+  it("asks again when it hears nothing, and not once it has heard something", async () => {
+    const answer = rpc.request("tokens", 1, "tokens", prompt);
+    const sent = model.lastSent();
+    await vi.advanceTimersByTimeAsync(2_900);
+    expect(model.sent).toEqual([sent]);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(model.sent).toEqual([sent, sent]);
+    model.receive({
+      kind: "progress",
+      id: sent.id,
+      state: "computing",
+      done: 0,
+      total: 2,
+      label: "",
+    });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(model.sent).toEqual([sent, sent]);
+    model.reply(sent, { text: "late" });
+    expect((await answer).result).toMatchObject({ text: "late" });
+  });
+
   it("keeps slots apart", async () => {
     const one = rpc.request("one", 1, "tokens", prompt);
     const message = model.lastSent();

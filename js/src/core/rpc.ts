@@ -62,7 +62,8 @@ interface Pending {
   timer: ReturnType<typeof setTimeout> | undefined;
 }
 
-const SILENCE_MS = 1000;
+/** After the first the view says that it waits; after each other one it asks again. */
+const AGAIN_MS = [1_000, 2_000, 7_000, 20_000];
 const ALWAYS = signal(true);
 
 /** Requests and their answers over one widget's messages. In each slot only the newest request counts. */
@@ -129,12 +130,30 @@ export class Rpc {
         },
         fail: reject,
         progress: (progress, buffers) => options.onProgress?.(progress, buffers),
-        timer: setTimeout(() => pending.progress(silence(id, slot, seq), []), SILENCE_MS),
+        timer: undefined,
       };
+      this.#expect(pending, id, content);
       this.#pending.set(id, pending);
       this.#newest.set(slot, id);
       this.#model.send(content);
     });
+  }
+
+  /**
+   * A line that is cut swallows what was sent right before: asked again after some silence. The kernel
+   * answers an id once, however often it arrives.
+   */
+  #expect(pending: Pending, id: string, content: Record<string, unknown>): void {
+    const wait = (turn: number) => {
+      const delay = AGAIN_MS[turn];
+      if (delay === undefined) return;
+      pending.timer = setTimeout(() => {
+        pending.progress(silence(id, pending.slot, pending.seq), []);
+        if (turn > 0) this.#model.send(content);
+        wait(turn + 1);
+      }, delay);
+    };
+    wait(0);
   }
 
   /** Stops the slot's running request, here at once and in the kernel at its next check. */

@@ -7,6 +7,8 @@ export class FakeModel implements WidgetModel {
   readonly traits: Record<string, unknown>;
   saves = 0;
   live?: boolean;
+  /** What listeners are called on, as anywidget calls them on its view. */
+  view: unknown;
   readonly #callbacks = new Map<string, Set<(...args: unknown[]) => void>>();
 
   constructor(traits: Record<string, unknown> = {}) {
@@ -74,6 +76,6 @@ export class FakeModel implements WidgetModel {
   }
 
   emit(event: string, ...args: unknown[]): void {
-    for (const callback of [...(this.#callbacks.get(event) ?? [])]) callback(...args);
+    for (const callback of [...(this.#callbacks.get(event) ?? [])]) callback.apply(this.view, args);
   }
 }
