@@ -88,7 +88,9 @@ export class MockKernel {
     this.requests.push(message);
     this.newest.set(message.slot, message.id);
     if (this.silent) return;
-    const send = () => this.respond(model, message);
+    // As the kernel does: a change is made as it comes in, numbers are worked out when their turn is.
+    const made = CHANGES.has(message.method) ? this.outcome(message) : null;
+    const send = () => this.respond(model, message, made ?? this.outcome(message));
     if (this.manual && !CHANGES.has(message.method)) this.held.push({ message, send });
     else this.later(model, message, send);
   }
@@ -118,25 +120,25 @@ export class MockKernel {
     return item?.message ?? null;
   }
 
-  respond(model, { id, slot, seq, method, args }) {
+  respond(model, { id, slot, seq }, { kind, buffers = [], ...content }) {
+    model.emit("msg:custom", { kind, id, slot, seq, ...content }, buffers);
+  }
+
+  outcome({ method, args }) {
+    const fail = (message, hint) => ({ kind: "error", error: { type: "ValueError", message, hint } });
     const failure = this.failures[method];
-    const fail = (type, message, hint) =>
-      model.emit("msg:custom", { kind: "error", id, slot, seq, error: { type, message, hint } }, []);
-    if (failure) {
-      fail("ValueError", failure, "This is what to do about it.");
-      return;
-    }
-    const buffers = [];
+    if (failure) return fail(failure, "This is what to do about it.");
+    const packed = [];
     try {
       const result = CHANGES.has(method)
         ? this.applyChange(method, args)
-        : answer(this, method, args, (array, shape, how) => pack(buffers, array, shape, how));
-      const sent = this.options.plain_buffers
-        ? buffers.map((view) => [...new Uint8Array(view.buffer)])
-        : buffers;
-      model.emit("msg:custom", { kind: "reply", id, slot, seq, result }, sent);
+        : answer(this, method, args, (array, shape, how) => pack(packed, array, shape, how));
+      const buffers = this.options.plain_buffers
+        ? packed.map((view) => [...new Uint8Array(view.buffer)])
+        : packed;
+      return { kind: "reply", result, buffers };
     } catch (error) {
-      fail("ValueError", String(error.message), error.hint ?? "");
+      return fail(String(error.message), error.hint ?? "");
     }
   }
 
