@@ -144,27 +144,26 @@ def measure() -> Table:
     rows: list[tuple[str, ...]] = []
 
     def row(
-        name: str,
-        ours: Callable[[], object],
-        flops: int,
-        other: Callable[[], object],
-        scale: float = 1.0,
-    ) -> None:
+        name: str, ours: Callable[[], object], flops: int, theirs: float | Callable[[], object]
+    ) -> float:
         mine, extra = timed(ours)
-        theirs = scale * seconds(other)
-        numbers = (theirs, mine, theirs / mine, flops / rate)
+        without = seconds(theirs) if callable(theirs) else theirs
+        numbers = (without, mine, without / mine, flops / rate)
         rows.append((name, *(f"{value:.2f}" for value in numbers), f"{extra:.0f}"))
+        return without
 
     heads = [(layer, 0, 0) for layer, _ in product(range(N_LAYER), range(N_HEAD))]
+    theirs: float | Callable[[], object] = lambda: hooked_ablation_loop(plain)  # noqa: E731
     for setting, name in ((plain, "head ablation, 144 heads"), (ioi, "the same, IOI prompts")):
         tokens = setting.session.tokens.cpu()
         everywhere = beginnings(tokens)
-        row(
+        theirs = row(
             name,
             lambda s=setting.session: lw.analysis.ablation_sweep(s),
             sweep_flops(tokens, heads, lambda _, n=everywhere: n),
-            lambda s=setting: hooked_ablation_loop(s),
+            theirs,
         )
+    theirs = lambda: patching_loop(plain, patching.get_act_patch_resid_pre)  # noqa: E731
     for setting, name in (
         (plain, "resid_pre by position, 192 cells"),
         (ioi, "the same, IOI prompts"),
@@ -172,20 +171,20 @@ def measure() -> Table:
         tokens, first = _joint(setting), _first_change(setting)
         inside = (QUERY + KEY_VALUE) * N_PROMPTS
         cells = [(la, p, inside) for la in range(N_LAYER) for p in range(first, tokens.shape[1])]
-        row(
+        theirs = row(
             name,
             lambda s=setting.session: lw.analysis.patch_sweep(s, "resid_pre"),
             sweep_flops(tokens, cells, lambda p, t=tokens: beginnings(t, p)),
-            lambda s=setting: patching_loop(s, patching.get_act_patch_resid_pre),
+            theirs,
         )
     by_position = [(la, p, 0) for la, p in product(range(N_LAYER), range(CHANGED, N_POS))]
     last_block = [cell for cell in by_position if cell[0] < N_LAYER - 1 or cell[1] == N_POS - 1]
+    sampled = seconds(lambda: patching_loop(plain, some_cells_by_position))
     row(
         "head output by position, 2,304 cells",
         lambda: lw.analysis.patch_sweep(plain.session, "z", by_pos=True),
         sweep_flops(_joint(plain), last_block * N_HEAD, lambda _: N_PROMPTS),
-        lambda: patching_loop(plain, some_cells_by_position),
-        scale=N_LAYER * N_POS * N_HEAD / SAMPLED,
+        sampled * N_LAYER * N_POS * N_HEAD / SAMPLED,
     )
     rows += _single_runs(plain)
     rows += _long_prompt(model)
@@ -209,7 +208,7 @@ def _notes(rate: float) -> str:
         f"run's matrix rate, {rate / 1e9:,.0f} GFLOP/s. MB: growth of memory at most. The "
         f"corrupted prompts differ from position {CHANGED} on, and the prompts have nothing in "
         "common; IOI prompts are the eight of TransformerLens's demo, neighbours swapped, of which "
-        "many begin alike. What cannot differ, or begins alike, is not computed twice."
+        "many begin alike (the loops beside them cost the same, and were run once). What cannot differ, or begins alike, is not computed twice."
     )
 
 
@@ -252,11 +251,11 @@ def _single_runs(setting: Setting) -> list[tuple[str, ...]]:
 
 
 def _long_prompt(model: Any) -> list[tuple[str, ...]]:
-    """One prompt of 1,024 tokens within a memory budget, where all heads at once would not fit."""
+    """One prompt of 1,024 tokens within a memory budget, where all layers at once would not fit."""
     tokens = torch.randint(2, D_VOCAB, (1, 1024), generator=torch.Generator().manual_seed(4))
     session = lw.Session(model, tokens, answers=[(3, 4)])
-    took, extra = timed(lambda: lw.analysis.ablation_sweep(session, max_memory_gb=1.0))
-    name = "head ablation at 1 x 1,024, budget 1 GB"
+    took, extra = timed(lambda: lw.analysis.ablation_sweep(session, over="attn", max_memory_gb=1.0))
+    name = "attention ablation, 12 layers, at 1 x 1,024 tokens, budget 1 GB"
     return [(name, "", f"{took:.1f}", "", "", f"{extra:.0f}")]
 
 
