@@ -208,7 +208,8 @@ def _notes(rate: float) -> str:
         f"run's matrix rate, {rate / 1e9:,.0f} GFLOP/s. MB: growth of memory at most. The "
         f"corrupted prompts differ from position {CHANGED} on, and the prompts have nothing in "
         "common; IOI prompts are the eight of TransformerLens's demo, neighbours swapped, of which "
-        "many begin alike (the loops beside them cost the same, and were run once). What cannot differ, or begins alike, is not computed twice."
+        "many begin alike (the loops beside them cost the same, and were run once). What cannot "
+        "differ, or begins alike, is not computed twice."
     )
 
 
