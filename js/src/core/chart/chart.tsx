@@ -1,8 +1,9 @@
 import type { JSX } from "preact";
-import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type uPlot from "uplot";
 import { usePixelRatio, useSize } from "../canvas";
 import { flush } from "../flush";
+import { useStill } from "../still";
 import { type Look, type Theme, useLook, useTheme } from "../theme";
 import { lineColor, makePlot } from "./plot";
 import type { LineChartProps } from "./types";
@@ -123,7 +124,7 @@ function Keys(props: LineChartProps & { theme: Theme; look: Look }): JSX.Element
 
 function Table(props: LineChartProps): JSX.Element {
   const { label, points, series, units, axes, pointName } = props;
-  return useMemo(() => {
+  return useStill(() => {
     const rows = points.slice(0, TABLE_POINTS);
     const more = points.length > rows.length ? `, first ${rows.length} of ${points.length}` : "";
     return (

@@ -6,6 +6,7 @@ import { type Palette, palette } from "../../core/color";
 import { flush } from "../../core/flush";
 import { fixed, headLabel } from "../../core/format";
 import type { HeadRef } from "../../core/session";
+import { useStill } from "../../core/still";
 import { useTheme } from "../../core/theme";
 import { cellText, share } from "./format";
 import {
@@ -164,7 +165,7 @@ function GridRow(props: GridRowProps): JSX.Element {
   const { off, selected, cursor } = props;
   const { printHeads, printMlps } = size;
   // A model may have a thousand cells; a click changes one row, a reply all of them.
-  return useMemo(() => {
+  return useStill(() => {
     const isOff = new Set(off.split(" "));
     const cell = (column: number, value: number, printed: boolean) => (
       <Cell

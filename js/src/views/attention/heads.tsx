@@ -7,6 +7,7 @@ import { headLabel, parseHead, quote } from "../../core/format";
 import type { ViewHandle } from "../../core/handle";
 import { moveInGrid } from "../../core/keyboard";
 import type { HeadRef } from "../../core/session";
+import { useStill } from "../../core/still";
 import { drawThumbnails, thumbnailSheet } from "./draw";
 import { type Kind, valueText } from "./kind";
 import { type GridLayout, gridLayout } from "./layout";
@@ -209,7 +210,7 @@ interface HeadRowProps {
 function HeadRow(props: HeadRowProps): JSX.Element {
   const { layer, heads, showName, selected, locked, focus, preview, compare } = props;
   const { ablated, values, kind, q, k, pair } = props;
-  return useMemo(() => {
+  return useStill(() => {
     const off = new Set(ablated.split(","));
     const cells = Array.from({ length: heads }, (_, head) => {
       const label = headLabel(layer, head);
@@ -264,7 +265,7 @@ function HeadRow(props: HeadRowProps): JSX.Element {
 }
 
 function HeadNames({ heads, every }: { heads: number; every: number }): JSX.Element {
-  return useMemo(
+  return useStill(
     () => (
       <div class="lw-heads-row lw-heads-names" aria-hidden="true">
         <span class="lw-heads-corner" />

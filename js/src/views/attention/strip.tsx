@@ -1,9 +1,9 @@
 import type { JSX } from "preact";
-import { useMemo } from "preact/hooks";
 import type { Ramp } from "../../core/canvas";
 import { flush } from "../../core/flush";
 import type { ViewHandle } from "../../core/handle";
 import type { HeadRef } from "../../core/session";
+import { useStill } from "../../core/still";
 import { Segmented, TokenText } from "../../core/ui";
 import type { Options, TokenInfo } from "../../generated/protocol";
 import { averageWords, type Kind, shownName, valueText } from "./kind";
@@ -62,38 +62,41 @@ export function TokenStrip(props: TokenStripProps): JSX.Element {
   };
 
   const { scale, hi } = ramp;
-  const chips = useMemo(
-    () =>
-      tokens.map((token, pos) => {
-        const value =
-          picked === null
-            ? Number.NaN
-            : from
-              ? weightAt(picture, picked, pos)
-              : weightAt(picture, pos, picked);
-        const known = !Number.isNaN(value);
-        const key = from ? pos : picked;
-        const isColoured = known && !(skipBos && key === 0);
-        const t = value / (hi || 1);
-        const shown = valueText(value, kind);
-        return (
-          <button
-            key={pos}
-            type="button"
-            class="lw-strip-token"
-            data-pos={pos}
-            data-token-id={token.id}
-            data-value={known && picture?.exact ? String(value) : undefined}
-            data-picked={pos === picked || undefined}
-            data-other={pos === other || undefined}
-            aria-pressed={pos === pickedNow}
-            title={known ? `${token.text}  ${shown}` : token.text}
-            style={isColoured ? { background: scale.css(t), color: scale.ink(t) } : undefined}
-          >
-            <TokenText text={token.text} />
-          </button>
-        );
-      }),
+  const chips = useStill(
+    () => (
+      <>
+        {tokens.map((token, pos) => {
+          const value =
+            picked === null
+              ? Number.NaN
+              : from
+                ? weightAt(picture, picked, pos)
+                : weightAt(picture, pos, picked);
+          const known = !Number.isNaN(value);
+          const key = from ? pos : picked;
+          const isColoured = known && !(skipBos && key === 0);
+          const t = value / (hi || 1);
+          const shown = valueText(value, kind);
+          return (
+            <button
+              key={pos}
+              type="button"
+              class="lw-strip-token"
+              data-pos={pos}
+              data-token-id={token.id}
+              data-value={known && picture?.exact ? String(value) : undefined}
+              data-picked={pos === picked || undefined}
+              data-other={pos === other || undefined}
+              aria-pressed={pos === pickedNow}
+              title={known ? `${token.text}  ${shown}` : token.text}
+              style={isColoured ? { background: scale.css(t), color: scale.ink(t) } : undefined}
+            >
+              <TokenText text={token.text} />
+            </button>
+          );
+        })}
+      </>
+    ),
     [tokens, picture, picked, pickedNow, other, from, scale, hi, kind, skipBos],
   );
 

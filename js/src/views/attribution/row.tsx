@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
-import { useMemo } from "preact/hooks";
 import { flush } from "../../core/flush";
 import { fixed, signed } from "../../core/format";
+import { useStill } from "../../core/still";
 import { Switch } from "../../core/ui";
 import type { AttributionRow } from "../../generated/protocol";
 import { bar, type Scale, whisker, zeroAt } from "./layout";
@@ -29,7 +29,7 @@ export function Row(props: RowProps): JSX.Element {
   const { open, onToggle, onOpen } = props;
   const { component, baseline, current, baseline_sem, current_sem, change_sem, ablatable } = row;
   const isHead = row.head !== null;
-  return useMemo(
+  return useStill(
     () => (
       <div
         class="lw-attr-row"

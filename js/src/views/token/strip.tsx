@@ -1,8 +1,9 @@
 import type { JSX, TargetedKeyboardEvent } from "preact";
-import { useMemo, useRef } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import { palette } from "../../core/color";
 import { flush } from "../../core/flush";
 import { fixed } from "../../core/format";
+import { useStill } from "../../core/still";
 import { useTheme } from "../../core/theme";
 import type { Selection } from "../../generated/protocol";
 import { type ChipTone, chipTone, type TokenColor } from "./format";
@@ -121,7 +122,7 @@ function Chip(props: ChipProps): JSX.Element {
   const theme = useTheme();
   const fraction = tone.kind === "loss" ? tone.fraction : Number.NaN;
   // A long prompt has hundreds of chips of which a hover or a click changes one or two.
-  return useMemo(
+  return useStill(
     () => (
       <button
         type="button"
