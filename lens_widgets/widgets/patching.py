@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import xarray as xr
 from plotly.graph_objects import Figure
 
@@ -25,6 +27,7 @@ class PatchingView(View):
 
     _esm = bundle("patching.js")
     _css = bundle("style.css")
+    opening: ClassVar[dict[str, str]] = {"patching/maps": "patching"}
     _view_options = ("patch_maps", "by_pos", "patch_into", "normalize", "scope")
 
     patch_maps = options.patch_maps()

@@ -437,9 +437,9 @@ class PatchingArgs(TypedDict):
     outputs, queries, keys, values and patterns by layer and head, with ``by_pos`` by position
     too."""
 
-    maps: PatchMaps
+    patch_maps: PatchMaps
     by_pos: bool
-    into: PatchInto
+    patch_into: PatchInto
     normalize: bool
     scope: Scope
     prompt: int

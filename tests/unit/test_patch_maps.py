@@ -32,9 +32,9 @@ THEIRS = {
     "pattern": patching.get_act_patch_attn_head_pattern_all_pos,
 }
 ARGS = {
-    "maps": "heads",
+    "patch_maps": "heads",
     "by_pos": False,
-    "into": "corrupted",
+    "patch_into": "corrupted",
     "normalize": False,
     "scope": "mean",
     "prompt": 0,

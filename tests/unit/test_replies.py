@@ -71,7 +71,7 @@ ARGS: dict[str, list[dict[str, Any]]] = {
     "effects": [{"prompt": 0}, {"prompt": 1}],
     **{
         method: [
-            {"maps": maps, "by_pos": by_pos, "into": into, "scope": scope, **_PATCHING}
+            {"patch_maps": maps, "by_pos": by_pos, "patch_into": into, "scope": scope, **_PATCHING}
             for maps, by_pos, into, scope in (
                 ("heads", False, "corrupted", "mean"),
                 ("heads", True, "clean", "selected"),

@@ -55,6 +55,7 @@ export class Slot<M extends Method> implements AnySlot {
   #wanted = "";
   #ask: (() => void) | null = null;
   #seq = 0;
+  #asked = 0;
 
   constructor(view: ViewHandle, name: string, method: M, options: SlotOptions = {}) {
     this.#view = view;
@@ -134,6 +135,7 @@ export class Slot<M extends Method> implements AnySlot {
   #request(args: Methods[M]["args"], revision: number): void {
     const seq = this.#view.nextSeq();
     this.#seq = seq;
+    this.#asked++;
     this.pending.value = true;
     this.error.value = null;
     if (!this.quiet) this.#view.started();
@@ -157,14 +159,15 @@ export class Slot<M extends Method> implements AnySlot {
     );
   }
 
-  /** A snapshot of the very thing that was asked for needs no excuse. */
-  #answersAlready(error: ErrorInfo): boolean {
+  /**
+   * A snapshot of the very thing that was asked for needs no excuse, and nor does what a view that has
+   * one asks by itself as it opens: nobody has clicked, and its head says "snapshot".
+   */
+  #needsNoExcuse(error: ErrorInfo): boolean {
+    if (!isUnanswerable(error)) return false;
     const held = this.data.peek();
-    return (
-      isUnanswerable(error) &&
-      held !== null &&
-      this.#wanted.endsWith(` ${JSON.stringify(held.args)}`)
-    );
+    const same = held !== null && this.#wanted.endsWith(` ${JSON.stringify(held.args)}`);
+    return same || (this.#asked <= 1 && !this.#view.session.snapshot.empty);
   }
 
   #show(
@@ -195,7 +198,7 @@ export class Slot<M extends Method> implements AnySlot {
       this.error.value = isWithdrawn(error) ? null : info;
       if (!this.quiet) {
         if (isWithdrawn(error)) this.#view.stopped.value = true;
-        else if (this.#answersAlready(info)) this.#view.answered(this.#key);
+        else if (this.#needsNoExcuse(info)) this.#view.answered(this.#key);
         else this.#view.fail(info, this.#key);
       }
       this.#settle();

@@ -38,6 +38,11 @@ export class SnapshotStore {
     abort.addEventListener("abort", () => clearTimeout(this.#timer), { once: true });
   }
 
+  /** Whether nothing is there from an earlier sitting. */
+  get empty(): boolean {
+    return this.#initial.size === 0;
+  }
+
   /** The result under this key from an earlier sitting. */
   saved<M extends Method>(key: string, method: M): Saved<M> | null {
     const entry = this.#initial.get(key);

@@ -435,9 +435,9 @@ export interface BosResult {
  * too.
  */
 export interface PatchingArgs {
-  maps: "blocks" | "heads";
+  patch_maps: "blocks" | "heads";
   by_pos: boolean;
-  into: "corrupted" | "clean";
+  patch_into: "corrupted" | "clean";
   normalize: boolean;
   scope: "mean" | "selected";
   prompt: number;

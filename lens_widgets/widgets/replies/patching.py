@@ -48,7 +48,7 @@ def patching(session: Session, args: dict[str, Any]) -> Generator[Step, None, di
     yield Step(0, 0, "estimating")
     maps: list[PatchMap] = []
     last = 0.0
-    for done, total, maps in patch_maps(session, nodes, args["by_pos"], args["into"]):
+    for done, total, maps in patch_maps(session, nodes, args["by_pos"], args["patch_into"]):
         now = time.monotonic()
         if done == 0 or now - last >= EVERY_S:
             last = now
@@ -57,7 +57,7 @@ def patching(session: Session, args: dict[str, Any]) -> Generator[Step, None, di
 
 
 def _nodes(session: Session, args: dict[str, Any]) -> list[str]:
-    wanted = BLOCK_NODES if args["maps"] == "blocks" else HEAD_NODES
+    wanted = BLOCK_NODES if args["patch_maps"] == "blocks" else HEAD_NODES
     return available_nodes(session, wanted)
 
 
@@ -66,9 +66,9 @@ def _reply(session: Session, args: dict[str, Any], maps: list[PatchMap]) -> dict
     prompt = None if args["scope"] == "mean" else args["prompt"]
     of = int(session.prompt_set.lengths.argmax()) if prompt is None else prompt
     ids = session.tokens[of, : int(session.prompt_set.lengths[of])].tolist()
-    wanted = BLOCK_NODES if args["maps"] == "blocks" else HEAD_NODES
+    wanted = BLOCK_NODES if args["patch_maps"] == "blocks" else HEAD_NODES
     missing = [TITLES[node] for node in wanted if node not in {m.grid.node for m in maps}]
-    into = args["into"]
+    into = args["patch_into"]
     values = "fraction restored" if args["normalize"] else session.metric.units
     chosen = slice(None) if prompt is None else prompt
     return {
@@ -164,4 +164,6 @@ def code(session: Session, args: dict[str, Any]) -> dict[str, Any]:
     """TransformerLens code for the maps that are shown."""
     check_prompt(session, args["prompt"])
     nodes = _nodes(session, args)
-    return {"code": patch_script(session, nodes, args["by_pos"], args["into"], args["normalize"])}
+    return {
+        "code": patch_script(session, nodes, args["by_pos"], args["patch_into"], args["normalize"])
+    }

@@ -11,13 +11,13 @@ export function patchingMethods({ summary, tokens }) {
   const patching = (kernel, args, array) => {
     const { n_layers, n_heads } = kernel.info;
     const shown = tokens(kernel, { prompt: args.prompt }).tokens;
-    const maps = NODES[args.maps].map(([node, title]) => {
-      const dims = ["layer", ...(args.maps === "heads" ? ["head"] : []), ...(args.maps === "blocks" || args.by_pos ? ["pos"] : [])];
+    const maps = NODES[args.patch_maps].map(([node, title]) => {
+      const dims = ["layer", ...(args.patch_maps === "heads" ? ["head"] : []), ...(args.patch_maps === "blocks" || args.by_pos ? ["pos"] : [])];
       const sizes = { layer: n_layers, head: n_heads, pos: shown.length };
       const shape = dims.map((dim) => sizes[dim]);
       const n = shape.reduce((a, b) => a * b, 1);
       const strong = args.normalize ? 0.5 : 3;
-      const values = Float32Array.from({ length: n }, (_, i) => strong * noise("patch", node, i, args.into) ** 5);
+      const values = Float32Array.from({ length: n }, (_, i) => strong * noise("patch", node, i, args.patch_into) ** 5);
       const exact = Uint8Array.from({ length: n }, (_, i) => (kernel.options.estimates && i % 3 === 0 ? 0 : 1));
       return {
         node,

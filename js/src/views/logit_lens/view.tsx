@@ -39,12 +39,11 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const count = width > 0 ? columnsIn(width) : 0;
   const [start, setStart] = useState<number | null>(null);
   const question = { prompt, which: show, lens_target, incl_mid };
-  const loaded = useResource(
-    handle,
-    "grid",
-    "lens",
-    count === 0 ? null : { ...question, ...(start === null ? {} : { start }), count },
-  );
+  // Without a kernel the window is the one that was saved, whatever the width now.
+  const live = session.connected.value;
+  const saved = live ? null : session.snapshot.saved("logit_lens/grid", "lens");
+  const asked = count === 0 ? null : { ...question, ...(start === null ? {} : { start }), count };
+  const loaded = useResource(handle, "grid", "lens", saved?.args ?? asked);
   const { result, buffers } = loaded;
   const window = useMemo(
     () => result && readWindow(result, buffers, order),
@@ -59,12 +58,12 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
     handle,
     "cell",
     "lens_cell",
-    length === 0 ? null : { ...place, stage, pos, k: TOP_K },
+    length === 0 || !live ? null : { ...place, stage, pos, k: TOP_K },
   );
   const path = useResource(handle, "path", "lens_path", { prompt, query_pos, pins, incl_mid });
   // The mean does not depend on the selected prompt, so paging must not ask for it again.
-  const asked = { scope, prompt: scope === "mean" ? 0 : prompt, incl_mid };
-  const lines = useResource(handle, "lines", "lens_lines", asked);
+  const ofLines = { scope, prompt: scope === "mean" ? 0 : prompt, incl_mid };
+  const lines = useResource(handle, "lines", "lens_lines", ofLines);
 
   useLayoutEffect(() => {
     if (!window || query_pos === null || query_pos >= length) return;

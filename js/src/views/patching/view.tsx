@@ -46,9 +46,9 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
   const body = useRef<HTMLDivElement>(null);
   const kept = useKept(handle);
   const args = {
-    maps: maps.value,
+    patch_maps: maps.value,
     by_pos: maps.value === "heads" && byPos.value,
-    into: into.value,
+    patch_into: into.value,
     normalize: normalize.value,
     scope: scope.value,
     prompt: scope.value === "mean" ? 0 : prompt,
@@ -150,7 +150,9 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
                 {fixed(result.corrupted)}
               </span>
             </div>
-            <div class={`lw-maps ${args.by_pos || args.maps === "blocks" ? "lw-patch-wide" : ""}`}>
+            <div
+              class={`lw-maps ${args.by_pos || args.patch_maps === "blocks" ? "lw-patch-wide" : ""}`}
+            >
               {shown.map((one) => (
                 <OneMap
                   key={one.map.node}
