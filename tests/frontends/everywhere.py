@@ -105,7 +105,8 @@ class Everything(Screen):
             assert box["height"] > 40, f"{name}: {box}"
             display = root.evaluate("root => getComputedStyle(root.parentElement).display")
             assert display == "block", f"{name} has no style sheet"
-            assert view.alert().all_text_contents() == [], name
+            alerts = view.alert().all_text_contents()
+            assert alerts == [], f"{name}: {alerts}"
 
     def assert_metric(self, baseline: float, current: float) -> None:
         """Every header says what torch says."""

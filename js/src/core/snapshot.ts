@@ -1,6 +1,7 @@
 import type { Methods } from "../generated/protocol";
 import { isRecord, type WidgetModel } from "./model";
 import { isResult, type Method } from "./rpc";
+import { type Entry, fromBase64, shrunk, toBase64 } from "./shrink";
 
 /** A result worth keeping in the notebook. */
 export interface Saved<M extends Method> {
@@ -9,14 +10,9 @@ export interface Saved<M extends Method> {
   buffers: DataView[];
 }
 
-interface Entry {
-  method: string;
-  args: unknown;
-  result: unknown;
-  buffers: string[];
-}
-
-const MAX_CHARS = 48_000;
+/** Of a widget's saved state, its bundle and style sheet included. */
+const MAX_STATE_CHARS = 290_000;
+const MIN_CHARS = 48_000;
 const DELAY_MS = 1000;
 
 /**
@@ -27,6 +23,7 @@ export class SnapshotStore {
   readonly #model: WidgetModel;
   readonly #initial: Map<string, Entry>;
   readonly #entries = new Map<string, () => Entry>();
+  readonly #room: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #written: string;
 
@@ -35,6 +32,8 @@ export class SnapshotStore {
     const raw = model.get("snapshot");
     this.#initial = parseSnapshot(raw);
     this.#written = JSON.stringify(raw ?? {});
+    const code = [model.get("_esm"), model.get("_css")].map((text) => JSON.stringify(text ?? ""));
+    this.#room = Math.max(MIN_CHARS, MAX_STATE_CHARS - code.join("").length);
     abort.addEventListener("abort", () => clearTimeout(this.#timer), { once: true });
   }
 
@@ -69,7 +68,8 @@ export class SnapshotStore {
   }
 
   #write(): void {
-    const slots = fitting([...this.#entries].map(([key, entry]) => [key, entry()]));
+    const entries = [...this.#entries].map(([key, entry]): [string, Entry] => [key, entry()]);
+    const slots = fitting(entries, this.#room);
     const snapshot = { version: 1, slots };
     const json = JSON.stringify(snapshot);
     if (json === this.#written) return;
@@ -80,15 +80,18 @@ export class SnapshotStore {
 }
 
 /** As many entries as fit, small ones first: one huge array must not push out all the others. */
-function fitting(entries: [string, Entry][]): Record<string, Entry> {
+function fitting(entries: [string, Entry][], room: number): Record<string, Entry> {
   const sized = entries.map(([key, entry]) => ({ key, entry, size: JSON.stringify(entry).length }));
   sized.sort((a, b) => a.size - b.size);
   const slots: Record<string, Entry> = {};
-  let total = 0;
-  for (const { key, entry, size } of sized) {
-    total += size + key.length + 4;
-    if (total > MAX_CHARS) break;
-    slots[key] = entry;
+  let left = room;
+  for (const [index, { key, entry }] of sized.entries()) {
+    // The large ones that are left share what is left.
+    const share = left / (sized.length - index) - key.length - 4;
+    const small = shrunk(entry, Math.floor(share));
+    if (!small) continue;
+    left -= JSON.stringify(small).length + key.length + 4;
+    slots[key] = small;
   }
   return slots;
 }
@@ -106,17 +109,4 @@ function parseSnapshot(raw: unknown): Map<string, Entry> {
 
 function isArgs<M extends Method>(_method: M, value: unknown): value is Methods[M]["args"] {
   return isRecord(value);
-}
-
-export function toBase64(view: DataView): string {
-  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-  let text = "";
-  for (let start = 0; start < bytes.length; start += 8192) {
-    text += String.fromCharCode(...bytes.subarray(start, start + 8192));
-  }
-  return btoa(text);
-}
-
-export function fromBase64(text: string): DataView {
-  return new DataView(Uint8Array.from(atob(text), (char) => char.charCodeAt(0)).buffer);
 }

@@ -52,6 +52,7 @@ window.connect = async (server, id) => {
 
 window.show = async (ids) => {
   for (const id of ids) {
+    while (!window.manager.has_model(id)) await new Promise((done) => setTimeout(done, 20));
     const model = await window.manager.get_model(id);
     const view = await window.manager.create_view(model);
     const node = document.createElement("div");
