@@ -108,6 +108,7 @@ explorer
 """
 
 
+@pytest.mark.slow
 def test_a_kernel_killed_in_the_middle_of_a_sweep(alone: Callable[[], Dashboard], lab: Lab) -> None:
     screen = alone()
     screen.notebook.show(SLOW)
@@ -212,6 +213,7 @@ def test_two_notebooks_on_one_session(dashboard: Dashboard, lab: Lab) -> None:
     fault("two notebooks", "views of one session in two notebooks of one kernel", 2)
 
 
+@pytest.mark.slow
 def test_fifty_widgets_on_a_page(show: Show) -> None:
     screen = show(
         SESSION,
