@@ -38,7 +38,9 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("comms", ["subshells", "main thread"])
+@pytest.mark.parametrize(
+    "comms", ["subshells", pytest.param("main thread", marks=pytest.mark.slow)]
+)
 def test_jupyterlab(lab: Lab, comms: str) -> None:
     notebook = lab.open(lab.write(SETUP, SHOW))
     if comms == "main thread":
@@ -47,6 +49,7 @@ def test_jupyterlab(lab: Lab, comms: str) -> None:
     _check_notebook(notebook, host)
 
 
+@pytest.mark.slow
 def test_notebook_7(chromium: BrowserContext) -> None:
     with open_lab(context=chromium, application="notebook", place="notebooks", flags=()) as lab:
         _check_notebook(lab.open(lab.write(SETUP, SHOW)), "Notebook 7")
