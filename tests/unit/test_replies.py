@@ -138,6 +138,9 @@ ARGS: dict[str, list[dict[str, Any]]] = {
             "which": "difference",
         }
     ],
+    "head_scores": [{"scope": "mean", "prompt": 0}, {"scope": "selected", "prompt": 1}],
+    "losses": [{"scope": "mean", "prompt": 0}, {"scope": "selected", "prompt": 1}],
+    "loss_effects": [{"kind": kind} for kind in ("zero", "mean", "resample")],
     "toggle": [{"component": "L1H2", "kind": "mean"}],
     "set_enabled": [{"key": "i1", "enabled": False}],
     "remove": [{"key": "i1"}],
