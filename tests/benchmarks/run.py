@@ -12,12 +12,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import bundles, engine, interactive
+from tests.benchmarks import bundles, engine, interactive, long_prompts
 from tests.benchmarks.machine import describe
 from tests.benchmarks.table import Table
 
 SECTIONS: dict[str, Callable[[], Table]] = {
     "interactive": interactive.measure,
+    "long_prompts": long_prompts.measure,
     "bundles": bundles.measure,
     "engine": engine.measure,
 }
