@@ -70,7 +70,8 @@ class Archive:
     def read(cls, path: Path) -> tuple[Archive, Any]:
         """The arrays and the manifest of a file; ValueError and the like when it is damaged."""
         archive = cls()
-        with zipfile.ZipFile(path) as file:
+        # From memory a damaged offset is a ValueError; of a file it is the system's error.
+        with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as file:
             if file.getinfo(MANIFEST).file_size > MAX_MANIFEST_BYTES:
                 raise ValueError(f"a manifest of more than {MAX_MANIFEST_BYTES} bytes")
             # Members are checked against their sums as they are read.

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import traitlets
 
-from lens_widgets.errors import InputError, check_keywords
+from lens_widgets.errors import InputError, check_choice, check_keywords
 
-FIELDS = ("layer", "head", "query_pos", "key_pos", "prompt", "writer_layer", "writer_head")
+ScoreKind = Literal["previous", "current", "first", "induction", "duplicate"]
+"""Stripes of an attention pattern that have a name (see ``analysis.head_scores``)."""
+
+SCORE_KINDS: tuple[ScoreKind, ...] = get_args(ScoreKind)
+_PLACES = ("layer", "head", "query_pos", "key_pos", "prompt", "writer_layer", "writer_head")
+FIELDS = (*_PLACES, "stripe")
 
 
 class Selection(traitlets.HasTraits):
@@ -16,6 +21,7 @@ class Selection(traitlets.HasTraits):
 
     ``query_pos`` and ``key_pos`` are None when no position is locked. With a pair of heads chosen,
     ``writer_layer`` and ``writer_head`` are the earlier one, whose output the head reads.
+    ``stripe`` is the kind of head score whose cells are outlined over patterns, or None.
     """
 
     layer = traitlets.Int(0)
@@ -25,6 +31,7 @@ class Selection(traitlets.HasTraits):
     prompt = traitlets.Int(0)
     writer_layer = traitlets.Int(None, allow_none=True)
     writer_head = traitlets.Int(None, allow_none=True)
+    stripe = traitlets.Enum(SCORE_KINDS, None, allow_none=True)
 
     def __init__(self, n_layers: int, n_heads: int, lengths: list[int]) -> None:
         super().__init__()
@@ -38,11 +45,13 @@ class Selection(traitlets.HasTraits):
         for name, value in fields.items():
             if isinstance(value, int):
                 self._check_range(name, value)
+        if fields.get("stripe") is not None:
+            check_choice("selection.stripe", fields["stripe"], SCORE_KINDS)
         with self.hold_trait_notifications():
             for name, value in fields.items():
                 setattr(self, name, value)
 
-    def as_dict(self) -> dict[str, int | None]:
+    def as_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in FIELDS}
 
     def set_lengths(self, lengths: list[int]) -> None:
@@ -56,7 +65,7 @@ class Selection(traitlets.HasTraits):
                 if place is not None and place >= lengths[prompt]:
                     setattr(self, name, None)
 
-    @traitlets.validate(*FIELDS)
+    @traitlets.validate(*_PLACES)
     def _in_range(self, proposal: dict[str, Any]) -> int | None:
         value: int | None = proposal["value"]
         if isinstance(value, bool):

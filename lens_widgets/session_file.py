@@ -201,7 +201,7 @@ class _Parts:
     entries: Entries
     undo: list[Entries]
     redo: list[Entries]
-    selection: dict[str, int | None]
+    selection: dict[str, Any]
     results: dict[str, Any]
 
 
@@ -240,7 +240,10 @@ def _read(path: Path, model: Any) -> _Parts:
         entries=_entries_of(history["entries"], table),
         undo=[_entries_of(state, table) for state in history["undo"]],
         redo=[_entries_of(state, table) for state in history["redo"]],
-        selection={name: _optional(int, manifest["selection"][name]) for name in FIELDS},
+        selection={
+            name: _optional(str if name == "stripe" else int, manifest["selection"][name])
+            for name in FIELDS
+        },
         results=unpack_results(manifest["results"], archive),
     )
 

@@ -7,7 +7,7 @@ occurrence of the token.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 import xarray as xr
@@ -17,20 +17,25 @@ from torch import Tensor
 from lens_widgets.analysis.labels import labelled
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.run import Run
+from lens_widgets.selection import SCORE_KINDS, ScoreKind
 
 if TYPE_CHECKING:
     from lens_widgets.session import Session
 
-ScoreKind = Literal["previous", "current", "first", "induction", "duplicate"]
-
-DEFINITIONS: dict[str, str] = {
+DEFINITIONS: dict[ScoreKind, str] = {
     "previous": "mean attention of each token to the one before it",
     "current": "mean attention of each token to itself",
     "first": "mean attention of each token to the first one",
     "induction": "mean attention to the token after the previous occurrence of the present one",
     "duplicate": "mean attention to the previous occurrence of the present token",
 }
-SCORE_KINDS = tuple(DEFINITIONS)
+NEEDS: dict[ScoreKind, str] = {
+    "previous": "two tokens",
+    "current": "a token",
+    "first": "a token",
+    "induction": "a token that occurs twice",
+    "duplicate": "a token that occurs twice",
+}
 
 _OFFSET = (
     "mean attention along the diagonal that leads from the second half of a repeated sequence to "
@@ -53,26 +58,30 @@ def head_scores(
     query is NaN, and left out of the mean; InputError when no prompt has one.
     """
     check_choice("kind", kind, SCORE_KINDS)
-    places = [stripe(session, kind, prompt) for prompt in range(session.prompt_set.n_prompts)]
-    if not any(len(queries) for queries, _ in places):
+    if lacking := lack(session, kind):
         raise InputError(
-            f"kind={kind!r}: no token of any prompt occurs twice before the last.",
+            f"kind={kind!r}: {lacking}",
             "Use a text with repetitions, such as lw.prompts.repeated_tokens(model).",
         )
-    values = stripe_means(session, session.run(), places)
-    halves = [repeated_half(row) for row in token_rows(session)]
-    exact = kind == "induction" and all(half is not None for half in halves)
+    values = stripe_scores(session, session.run(), kind)
     attrs = {
         "units": "attention weight",
         "metric": session.metric.name,
-        "definition": _OFFSET if exact else DEFINITIONS[kind],
+        "definition": definition(session, kind),
         "kind": kind,
     }
     return labelled(values, ("layer", "head"), {}, attrs, per_prompt, ragged=True)
 
 
+def definition(session: Session, kind: ScoreKind, prompt: int | None = None) -> str:
+    """What a kind of score is the mean of, in these prompts or in this one."""
+    rows = token_rows(session) if prompt is None else [token_rows(session)[prompt]]
+    repeated = kind == "induction" and all(repeated_half(row) is not None for row in rows)
+    return _OFFSET if repeated else DEFINITIONS[kind]
+
+
 def stripe(
-    session: Session, kind: str, prompt: int
+    session: Session, kind: ScoreKind, prompt: int
 ) -> tuple[Int[Tensor, "place"], Int[Tensor, "place"]]:
     """The query and key positions of one prompt that a kind of score looks at, on the host."""
     row = token_rows(session)[prompt]
@@ -94,6 +103,17 @@ def stripe(
         latest[token] = position
     pairs = torch.tensor(found, dtype=torch.long).reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]
+
+
+def lack(session: Session, kind: ScoreKind, prompt: int | None = None) -> str:
+    """In one sentence, why no prompt (or this one) has a stripe of ``kind``; "" where one has."""
+    prompts = range(session.prompt_set.n_prompts) if prompt is None else (prompt,)
+    if any(len(stripe(session, kind, i)[0]) for i in prompts):
+        return ""
+    article = "an" if kind[0] in "aeiou" else "a"
+    who = "No prompt" if prompt is None else "This prompt"
+    verb = "has" if prompt is None else "does not have"
+    return f"{who} {verb} {article} {kind} stripe: it needs {NEEDS[kind]}."
 
 
 def repeated_half(row: list[int]) -> int | None:
@@ -120,14 +140,17 @@ def stripe_means(
     return torch.stack(layers, dim=1)
 
 
+def stripe_scores(
+    session: Session, run: Run, kind: ScoreKind
+) -> Float[Tensor, "prompt layer head"]:
+    """The scores of one kind in each prompt; NaN where a prompt has no such stripe."""
+    places = [stripe(session, kind, prompt) for prompt in range(session.prompt_set.n_prompts)]
+    return stripe_means(session, run, places)
+
+
 def every_score(session: Session, run: Run) -> Float[Tensor, "prompt kind layer head"]:
     """The scores of all ``SCORE_KINDS``; NaN where a prompt has no such stripe."""
-    n_prompts = session.prompt_set.n_prompts
-    kinds = [
-        stripe_means(session, run, [stripe(session, kind, prompt) for prompt in range(n_prompts)])
-        for kind in SCORE_KINDS
-    ]
-    return torch.stack(kinds, dim=1)
+    return torch.stack([stripe_scores(session, run, kind) for kind in SCORE_KINDS], dim=1)
 
 
 def score_table(session: Session, prompt: int | None = None) -> xr.DataArray:
@@ -138,7 +161,8 @@ def score_table(session: Session, prompt: int | None = None) -> xr.DataArray:
     values = every_score(session, session.run())
     if prompt is not None:
         values = values[prompt : prompt + 1]
-    attrs = {"units": "attention weight", "metric": session.metric.name, **DEFINITIONS}
+    told: dict[str, str] = {kind: definition(session, kind, prompt) for kind in SCORE_KINDS}
+    attrs = {"units": "attention weight", "metric": session.metric.name, **told}
     coords = {"kind": list(SCORE_KINDS)}
     return labelled(values, ("kind", "layer", "head"), coords, attrs, False, ragged=True)
 

@@ -21,7 +21,7 @@ class AttentionView(View):
     before the softmax. ``head_average``: the large pattern is that of one head (``"none"``), the
     mean over its ``"layer"``'s heads or over ``"all"``. ``skip_bos`` leaves the first token out of
     the colours. ``token_mode``: a picked token shows what it attends ``"from"`` as query, or what
-    attends ``"to"`` it as key.
+    attends ``"to"`` it as key. ``session.selection.stripe`` outlines the cells of a head score.
     """
 
     _esm = bundle("attention.js")
@@ -30,6 +30,7 @@ class AttentionView(View):
     opening: ClassVar[dict[str, str]] = {
         "attention/patterns": "patterns",
         "attention/pattern": "pattern",
+        "attention/stripe": "stripe",
     }
 
     show = options.show()

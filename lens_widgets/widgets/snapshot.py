@@ -86,6 +86,8 @@ def _revision(entry: Any) -> int | None:
 
 def _answer(session: Session, method: str, args: dict[str, Any]) -> dict[str, Any] | None:
     try:
+        # A question that the selection leaves open, such as without a stripe, is not asked.
+        check(SCHEMAS[method][0], args, "args")
         outcome = METHODS[method].handler(session, args)
         result, buffers = pack(_finished(outcome) if isinstance(outcome, Generator) else outcome)
     except ValueError as error:

@@ -37,6 +37,7 @@ Composition = Literal["K", "Q", "V"]
 Circuit = Literal["OV", "QK", "positions", "K", "Q", "V"]
 CircuitTokens = Literal["prompt", "vocabulary"]
 SourcesBy = Literal["head", "layer"]
+ScoreKind = Literal["previous", "current", "first", "induction", "duplicate"]
 
 
 class ArrayRef(TypedDict):
@@ -112,7 +113,8 @@ class ErrorMessage(TypedDict):
 
 class Selection(TypedDict):
     """What every linked view has in focus. Positions are None when nothing is locked. The writer is
-    the earlier head of a chosen pair, None when a single head is chosen."""
+    the earlier head of a chosen pair, None when a single head is chosen; the stripe is the kind of
+    score whose cells are outlined over patterns."""
 
     layer: int
     head: int
@@ -121,6 +123,7 @@ class Selection(TypedDict):
     prompt: int
     writer_layer: NotRequired[int | None]
     writer_head: NotRequired[int | None]
+    stripe: NotRequired[ScoreKind | None]
 
 
 class PatchCell(TypedDict):
@@ -921,15 +924,41 @@ class HeadScoresArgs(TypedDict):
 
 class HeadScoresResult(TypedDict):
     """Arrays [kind, layer, head]: mean attention on each kind's stripe, NaN where no prompt has
-    one; ``sem`` of the current means over prompts, NaN for one."""
+    one, of which ``missing`` then tells why, else ""; ``sem`` of the current means over prompts,
+    NaN for one."""
 
     summary: Summary
     kinds: list[str]
     definitions: list[str]
+    missing: list[str]
     baseline: ArrayRef
     current: ArrayRef
     sem: ArrayRef
     units: str
+
+
+class StripeArgs(TypedDict):
+    prompt: int
+    stripe: ScoreKind
+
+
+class StripeResult(TypedDict):
+    """The cells that a kind of score is the mean of, ``cells`` [place, 2] as query and key, at most
+    one a query. Arrays [layer, head]: mean attention on them, of the prompt and (``mean_*``) over
+    the ``n_with`` prompts that have such cells. ``missing``: why the prompt has none, or no prompt
+    has; else ""."""
+
+    summary: Summary
+    prompt: int
+    stripe: ScoreKind
+    cells: ArrayRef
+    baseline: ArrayRef
+    current: ArrayRef
+    mean_baseline: ArrayRef
+    mean_current: ArrayRef
+    n_with: int
+    definition: str
+    missing: str
 
 
 class LossEffectsArgs(TypedDict):
@@ -1002,8 +1031,11 @@ METHODS: dict[str, tuple[type, type]] = {
     "score_sources": (ScoreSourcesArgs, ScoreSourcesResult),
     "score_map": (ScoreMapArgs, ScoreMapResult),
     "head_scores": (HeadScoresArgs, HeadScoresResult),
+    "head_scores_code": (HeadScoresArgs, CodeResult),
+    "stripe": (StripeArgs, StripeResult),
     "loss_effects": (LossEffectsArgs, LossEffectsResult),
     "losses": (LossesArgs, LossesResult),
+    "losses_code": (LossesArgs, CodeResult),
     "toggle": (ToggleArgs, ChangeResult),
     "set_enabled": (EnableArgs, ChangeResult),
     "remove": (KeyArgs, ChangeResult),
@@ -1073,5 +1105,6 @@ TYPES: list[type] = [
     CircuitSpectrumResult, CircuitDirectionArgs, CircuitDirectionResult, CircuitCopyResult,
     NeuronArgs, NeuronPlace, NeuronResult, TopNeuronsArgs, TopNeuronsResult,
     ScoreSourcesArgs, ScoreSourcesResult, ScoreMapArgs, ScoreMapResult,
-    HeadScoresArgs, HeadScoresResult, LossEffectsArgs, LossEffectsResult, LossesArgs, LossesResult,
+    HeadScoresArgs, HeadScoresResult, StripeArgs, StripeResult,
+    LossEffectsArgs, LossEffectsResult, LossesArgs, LossesResult,
 ]  # fmt: skip

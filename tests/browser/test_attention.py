@@ -93,6 +93,7 @@ def test_a_click_is_answered_in_the_same_frame_and_made_exact_by_the_reply(mount
         "prompt": 0,
         "writer_layer": None,
         "writer_head": None,
+        "stripe": None,
     }
 
 

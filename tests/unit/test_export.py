@@ -119,6 +119,7 @@ def test_a_view_that_was_never_shown_is_saved_with_what_it_opens_with(
 ) -> None:
     view = getattr(widgets, name)(session)
     session.interventions.toggle("L1H2")
+    session.selection.stripe = "previous"
     saved = snapshot_of(view)["slots"]
     assert set(saved) == set(view.opening)
     for entry in saved.values():

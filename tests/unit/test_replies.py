@@ -139,6 +139,11 @@ ARGS: dict[str, list[dict[str, Any]]] = {
         }
     ],
     "head_scores": [{"scope": "mean", "prompt": 0}, {"scope": "selected", "prompt": 1}],
+    "stripe": [{"prompt": 0, "stripe": kind} for kind in ("previous", "induction")],
+    **{
+        method: [{"scope": "mean", "prompt": 0}, {"scope": "selected", "prompt": 1}]
+        for method in ("head_scores_code", "losses_code")
+    },
     "losses": [{"scope": "mean", "prompt": 0}, {"scope": "selected", "prompt": 1}],
     "loss_effects": [{"kind": kind} for kind in ("zero", "mean", "resample")],
     "toggle": [{"component": "L1H2", "kind": "mean"}],

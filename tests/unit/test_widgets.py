@@ -63,7 +63,7 @@ def test_a_view_mirrors_its_session(session: lw.Session, view: Any) -> None:
     assert shown.session is session
     assert shown.selection == {
         "layer": 1, "head": 2, "query_pos": 3, "key_pos": None, "prompt": 0,
-        "writer_layer": None, "writer_head": None,
+        "writer_layer": None, "writer_head": None, "stripe": None,
     }  # fmt: skip
     assert shown.info["n_layers"] == 2
     assert shown.info["n_heads"] == 4

@@ -1,5 +1,6 @@
 import type { Selection, SessionInfo, SessionState } from "../generated/protocol";
 import { isRecord } from "./model";
+import { stripeKind } from "./stripes";
 
 /** Readers of the synced traits. Python validates them; what is checked here is what a view relies on. */
 
@@ -32,6 +33,7 @@ export const NO_SELECTION: Selection = {
   prompt: 0,
   writer_layer: null,
   writer_head: null,
+  stripe: null,
 };
 
 export function parseInfo(raw: unknown): SessionInfo | undefined {
@@ -48,7 +50,7 @@ export function parseState(raw: unknown): SessionState | undefined {
 
 export function parseSelection(raw: unknown): Selection | undefined {
   if (!isRecord(raw)) return undefined;
-  const { layer, head, query_pos, key_pos, prompt, writer_layer, writer_head } = raw;
+  const { layer, head, query_pos, key_pos, prompt, writer_layer, writer_head, stripe } = raw;
   const pos = (value: unknown) => (typeof value === "number" ? value : null);
   const index = (value: unknown) => (typeof value === "number" ? value : 0);
   return {
@@ -59,5 +61,6 @@ export function parseSelection(raw: unknown): Selection | undefined {
     prompt: index(prompt),
     writer_layer: pos(writer_layer),
     writer_head: pos(writer_head),
+    stripe: stripeKind(stripe),
   };
 }

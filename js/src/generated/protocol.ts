@@ -71,7 +71,8 @@ export interface ErrorMessage {
 
 /**
  * What every linked view has in focus. Positions are None when nothing is locked. The writer is
- * the earlier head of a chosen pair, None when a single head is chosen.
+ * the earlier head of a chosen pair, None when a single head is chosen; the stripe is the kind of
+ * score whose cells are outlined over patterns.
  */
 export interface Selection {
   layer: number;
@@ -81,6 +82,7 @@ export interface Selection {
   prompt: number;
   writer_layer?: number | null;
   writer_head?: number | null;
+  stripe?: "previous" | "current" | "first" | "induction" | "duplicate" | null;
 }
 
 /**
@@ -948,16 +950,43 @@ export interface HeadScoresArgs {
 
 /**
  * Arrays [kind, layer, head]: mean attention on each kind's stripe, NaN where no prompt has
- * one; ``sem`` of the current means over prompts, NaN for one.
+ * one, of which ``missing`` then tells why, else ""; ``sem`` of the current means over prompts,
+ * NaN for one.
  */
 export interface HeadScoresResult {
   summary: Summary;
   kinds: string[];
   definitions: string[];
+  missing: string[];
   baseline: ArrayRef;
   current: ArrayRef;
   sem: ArrayRef;
   units: string;
+}
+
+export interface StripeArgs {
+  prompt: number;
+  stripe: "previous" | "current" | "first" | "induction" | "duplicate";
+}
+
+/**
+ * The cells that a kind of score is the mean of, ``cells`` [place, 2] as query and key, at most
+ * one a query. Arrays [layer, head]: mean attention on them, of the prompt and (``mean_*``) over
+ * the ``n_with`` prompts that have such cells. ``missing``: why the prompt has none, or no prompt
+ * has; else "".
+ */
+export interface StripeResult {
+  summary: Summary;
+  prompt: number;
+  stripe: "previous" | "current" | "first" | "induction" | "duplicate";
+  cells: ArrayRef;
+  baseline: ArrayRef;
+  current: ArrayRef;
+  mean_baseline: ArrayRef;
+  mean_current: ArrayRef;
+  n_with: number;
+  definition: string;
+  missing: string;
 }
 
 export interface LossEffectsArgs {
@@ -1199,8 +1228,11 @@ export interface Methods {
   score_sources: { args: ScoreSourcesArgs; result: ScoreSourcesResult };
   score_map: { args: ScoreMapArgs; result: ScoreMapResult };
   head_scores: { args: HeadScoresArgs; result: HeadScoresResult };
+  head_scores_code: { args: HeadScoresArgs; result: CodeResult };
+  stripe: { args: StripeArgs; result: StripeResult };
   loss_effects: { args: LossEffectsArgs; result: LossEffectsResult };
   losses: { args: LossesArgs; result: LossesResult };
+  losses_code: { args: LossesArgs; result: CodeResult };
   toggle: { args: ToggleArgs; result: ChangeResult };
   set_enabled: { args: EnableArgs; result: ChangeResult };
   remove: { args: KeyArgs; result: ChangeResult };

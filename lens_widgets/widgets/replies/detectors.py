@@ -8,19 +8,22 @@ from typing import Any
 import torch
 
 from lens_widgets.analysis.ablation import ablation_effects, sweep_components
-from lens_widgets.analysis.head_scores import DEFINITIONS, SCORE_KINDS, every_score
+from lens_widgets.analysis.detector_script import loss_script, score_script
+from lens_widgets.analysis.head_scores import definition, every_score, lack, stripe_scores
+from lens_widgets.analysis.head_scores import stripe as stripe_of
 from lens_widgets.analysis.labels import standard_error
 from lens_widgets.analysis.losses import half_of, position_losses
+from lens_widgets.selection import SCORE_KINDS
 from lens_widgets.session import Session
 from lens_widgets.widgets.replies.common import check_prompt, summary
 from lens_widgets.widgets.replies.tokens import tokens
-from lens_widgets.wire.arrays import exact
+from lens_widgets.wire.arrays import exact, integers
 from lens_widgets.wire.dispatch import Step
 
 
 def head_scores(session: Session, args: dict[str, Any]) -> dict[str, Any]:
     """All five scores of every head, before and after."""
-    prompt = None if args["scope"] == "mean" else check_prompt(session, args["prompt"])
+    prompt = _prompt(session, args)
     told: dict[str, Any] = {"summary": summary(session)}
     found = {"baseline": every_score(session, session.run(()))}
     found["current"] = every_score(session, session.run())
@@ -30,8 +33,24 @@ def head_scores(session: Session, args: dict[str, Any]) -> dict[str, Any]:
     spread = standard_error(found["current"])
     told["sem"] = exact(spread if prompt is None else torch.full_like(spread, float("nan")))
     told["kinds"] = list(SCORE_KINDS)
-    told["definitions"] = [DEFINITIONS[kind] for kind in SCORE_KINDS]
+    told["definitions"] = [definition(session, kind, prompt) for kind in SCORE_KINDS]
+    told["missing"] = [lack(session, kind, prompt) for kind in SCORE_KINDS]
     told["units"] = "attention weight"
+    return told
+
+
+def stripe(session: Session, args: dict[str, Any]) -> dict[str, Any]:
+    """Where a kind of score looks in one prompt, and what every head has there."""
+    prompt, kind = check_prompt(session, args["prompt"]), args["stripe"]
+    told: dict[str, Any] = {"summary": summary(session), "prompt": prompt, "stripe": kind}
+    told["cells"] = integers(torch.stack(stripe_of(session, kind, prompt), dim=1))
+    for which, run in (("baseline", session.run(())), ("current", session.run())):
+        scores = stripe_scores(session, run, kind)
+        told[which] = exact(scores[prompt])
+        told[f"mean_{which}"] = exact(scores.nanmean(dim=0))
+        told["n_with"] = int((~scores[:, 0, 0].isnan()).sum())
+    told["definition"] = definition(session, kind, prompt)
+    told["missing"] = lack(session, kind) or lack(session, kind, prompt)
     return told
 
 
@@ -77,3 +96,18 @@ def losses(session: Session, args: dict[str, Any]) -> dict[str, Any]:
         told[f"{which}_halves"] = exact(found.halves)
         told[f"{which}_halves_sem"] = exact(found.halves_sem)
     return told
+
+
+def scores_code(session: Session, args: dict[str, Any]) -> dict[str, Any]:
+    """TransformerLens code for the scores that are shown."""
+    return {"code": score_script(session, _prompt(session, args))}
+
+
+def losses_code(session: Session, args: dict[str, Any]) -> dict[str, Any]:
+    """TransformerLens code for the losses that are shown."""
+    return {"code": loss_script(session, _prompt(session, args))}
+
+
+def _prompt(session: Session, args: dict[str, Any]) -> int | None:
+    """The prompt that a question is about; None for all."""
+    return None if args["scope"] == "mean" else check_prompt(session, args["prompt"])

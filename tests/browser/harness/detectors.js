@@ -1,40 +1,112 @@
 // Answers about heads' scores and losses by position, with synthetic data.
 
-import { effect, noise } from "./data.js";
-import { summary, tokens } from "./methods.js";
+import { effect, noise, pattern } from "./data.js";
+import { damage, summary, tokens } from "./methods.js";
 
 const KINDS = ["previous", "current", "first", "induction", "duplicate"];
 
-function headScores(kernel, { scope }, array) {
+// The cells of a stripe, [query, key].
+function cellsOf(kind, tokens) {
+  if (kind === "previous") return tokens.slice(1).map((_, i) => [i + 1, i]);
+  if (kind === "current") return tokens.map((_, i) => [i, i]);
+  if (kind === "first") return tokens.map((_, i) => [i, 0]);
+  const latest = new Map();
+  return tokens.flatMap(({ id }, q) => {
+    const seen = latest.get(id);
+    latest.set(id, q);
+    return seen === undefined ? [] : [[q, seen + (kind === "induction" ? 1 : 0)]];
+  });
+}
+
+// Mean weight on each kind's stripe, [kind][layer, head], NaN where the prompt has none.
+function scoresOf(kernel, prompt, which) {
+  const { n_layers, n_heads } = kernel.info;
+  const { tokens } = kernel.prompts[prompt];
+  const n = tokens.length;
+  const cells = KINDS.map((kind) => cellsOf(kind, tokens));
+  const found = KINDS.map(() => new Float32Array(n_layers * n_heads));
+  for (let at = 0; at < n_layers * n_heads; at++) {
+    const [layer, head] = [Math.floor(at / n_heads), at % n_heads];
+    const weights = pattern(layer, head, tokens, damage(kernel, layer, head, which));
+    for (const [i, places] of cells.entries()) {
+      found[i][at] = places.reduce((sum, [q, k]) => sum + weights[q * n + k], 0) / places.length;
+    }
+  }
+  return found;
+}
+
+function meanScores(kernel, which) {
+  const each = kernel.prompts.map((_, prompt) => scoresOf(kernel, prompt, which));
+  return KINDS.map((_, i) =>
+    each[0][i].map((_, at) => {
+      const known = each.map((scores) => scores[i][at]).filter((value) => !Number.isNaN(value));
+      return known.reduce((sum, value) => sum + value, 0) / known.length;
+    }),
+  );
+}
+
+function having(kernel, kind) {
+  return kernel.prompts.filter(({ tokens }) => cellsOf(kind, tokens).length > 0).length;
+}
+
+function missing(kernel, kind, prompt) {
+  const article = kind === "induction" ? "an" : "a";
+  const needs = kind === "previous" ? "two tokens" : "a token that occurs twice";
+  if (having(kernel, kind) === 0) return `No prompt has ${article} ${kind} stripe: it needs ${needs}.`;
+  if (prompt === null || cellsOf(kind, kernel.prompts[prompt].tokens).length > 0) return "";
+  return `This prompt does not have ${article} ${kind} stripe: it needs ${needs}.`;
+}
+
+function headScores(kernel, { scope, prompt }, array) {
   const { n_layers, n_heads } = kernel.info;
   const shape = [KINDS.length, n_layers, n_heads];
-  const baseline = KINDS.flatMap((kind) =>
-    Array.from({ length: n_layers * n_heads }, (_, i) => noise("score", kind, i) ** 6),
-  );
-  const off = new Set(kernel.ablated);
-  const current = baseline.map((value) => (off.size > 0 ? 0.8 * value : value));
-  const sem = baseline.map((value) => (scope === "mean" ? 0.03 * value : Number.NaN));
+  const one = scope === "mean" ? null : prompt;
+  const of = (which) => (one === null ? meanScores(kernel, which) : scoresOf(kernel, one, which));
+  const [baseline, current] = ["baseline", "current"].map((which) => of(which).flatMap((values) => [...values]));
   return {
     summary: summary(kernel),
     kinds: KINDS,
     definitions: KINDS.map((kind) => `mean attention on the ${kind} stripe`),
+    missing: KINDS.map((kind) => missing(kernel, kind, one)),
     baseline: array(baseline, shape),
     current: array(current, shape),
-    sem: array(sem, shape),
+    sem: array(current.map((value) => (one === null ? 0.03 * value : Number.NaN)), shape),
     units: "attention weight",
   };
 }
 
-function lossEffects(kernel, _args, array) {
+function stripe(kernel, { prompt, stripe: kind }, array) {
+  const { n_layers, n_heads } = kernel.info;
+  const at = KINDS.indexOf(kind);
+  const cells = cellsOf(kind, kernel.prompts[prompt].tokens);
+  const packed = (values) => array(values[at], [n_layers, n_heads]);
+  return {
+    summary: summary(kernel),
+    prompt,
+    stripe: kind,
+    cells: array(cells.flat(), [cells.length, 2]),
+    baseline: packed(scoresOf(kernel, prompt, "baseline")),
+    current: packed(scoresOf(kernel, prompt, "current")),
+    mean_baseline: packed(meanScores(kernel, "baseline")),
+    mean_current: packed(meanScores(kernel, "current")),
+    n_with: having(kernel, kind),
+    definition: `mean attention on the ${kind} stripe`,
+    missing: missing(kernel, kind, prompt),
+  };
+}
+
+const code = () => ({ code: "import torch\n" });
+
+function lossEffects(kernel, { kind }, array) {
   const { n_layers, n_heads } = kernel.info;
   const heads = Array.from({ length: n_layers * n_heads }, (_, i) =>
-    effect(`L${Math.floor(i / n_heads)}H${i % n_heads}`, 0.5),
+    effect(`L${Math.floor(i / n_heads)}H${i % n_heads}`, kind === "zero" ? 0.5 : 0.3),
   );
   return {
     summary: summary(kernel),
     heads: array(heads, [n_layers, n_heads]),
     units: "nats",
-    definition: "Mean loss with that head ablated as well (zero), minus without.",
+    definition: `Mean loss with that head ablated as well (${kind}), minus without.`,
   };
 }
 
@@ -68,4 +140,11 @@ function losses(kernel, { scope, prompt }, array) {
   };
 }
 
-export const DETECTOR_HANDLERS = { head_scores: headScores, loss_effects: lossEffects, losses };
+export const DETECTOR_HANDLERS = {
+  head_scores: headScores,
+  head_scores_code: code,
+  stripe,
+  loss_effects: lossEffects,
+  losses,
+  losses_code: code,
+};

@@ -14,7 +14,7 @@ export function answer(kernel, method, args, array) {
   return handler(kernel, args, array);
 }
 
-function damage(kernel, layer, head, which) {
+export function damage(kernel, layer, head, which) {
   if (which === "baseline") return 0;
   let sum = 0;
   for (const component of kernel.ablated) {

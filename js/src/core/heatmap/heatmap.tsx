@@ -130,7 +130,7 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
   const onKeyDown = (event: KeyboardEvent) => {
     const cell = cellOf(event.target);
     if (!cell || event.ctrlKey || event.metaKey || event.altKey) return;
-    const select = () => props.onSelect?.(afterClick(selected, cell, event.shiftKey));
+    const select = () => props.onSelect?.(afterClick(selected, cell, event.shiftKey), cell);
     const to = moveInGrid(event.key, cell, rows.length, cols.length);
     if (to) focusOn(to);
     else if (event.key === "Enter" && props.onOpen) flush(() => props.onOpen?.(cell));
@@ -139,7 +139,7 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
     else if (event.key === "Escape" && (selected.length > 0 || brush)) {
       flush(() => {
         pointer.cancelBrush();
-        props.onSelect?.(NONE);
+        props.onSelect?.(NONE, null);
       });
     } else return;
     event.preventDefault();

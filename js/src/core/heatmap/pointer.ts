@@ -55,7 +55,7 @@ export function usePointer(
       const done = brush;
       flush(() => {
         end();
-        if (done) onSelect?.(afterBrush(selected, done.from, done.to, event.shiftKey));
+        if (done) onSelect?.(afterBrush(selected, done.from, done.to, event.shiftKey), done.to);
       });
     },
     onPointerCancel: () => flush(end),
@@ -64,7 +64,7 @@ export function usePointer(
       if (!cell || brushed.current) return;
       flush(() => {
         moveCursor(cell);
-        onSelect?.(afterClick(selected, cell, event.shiftKey));
+        onSelect?.(afterClick(selected, cell, event.shiftKey), cell);
       });
     },
     onDblClick(event: MouseEvent) {
@@ -72,7 +72,7 @@ export function usePointer(
       if (!cell || event.shiftKey) return;
       // The two clicks before it have locked the cell and let it go again.
       flush(() => {
-        onSelect?.([cell]);
+        onSelect?.([cell], cell);
         onOpen?.(cell);
       });
     },

@@ -40,6 +40,8 @@ export interface HeatMapProps {
   estimated?: (index: number) => boolean;
   /** Cells whose component is switched off; outlined and struck through in the ablation colour. */
   ablated?: (index: number) => boolean;
+  /** The values' standard errors, said behind them; NaN where there is none. */
+  errors?: Float32Array | null;
   /** The value in words. Default: signed, 4 digits, for a signed scale; else 4 digits. */
   format?: (value: number) => string;
   /** The value inside a cell, where cells are large enough; null never writes. Default 2 digits. */
@@ -60,8 +62,11 @@ export interface HeatMapProps {
   /** The line below that says the hovered cell in words. Default true. */
   readout?: boolean;
 
-  /** Click selects, click again lets go, shift adds or removes, dragging brushes, Escape empties. */
-  onSelect?: (cells: readonly MapCell[]) => void;
+  /**
+   * Click selects, click again lets go, shift adds or removes, dragging brushes, Escape empties.
+   * `clicked` is the cell that was meant, null after Escape.
+   */
+  onSelect?: (cells: readonly MapCell[], clicked: MapCell | null) => void;
   /** Double click or Enter. Without it, Enter selects. */
   onOpen?: (cell: MapCell) => void;
   /** The space key: what the view's switch does, as a rule ablate. Without it, space selects. */

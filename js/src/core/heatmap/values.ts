@@ -10,6 +10,7 @@ const NONE: readonly MapCell[] = [];
 /** What the element of a cell says and carries; a new function when any of it may have changed. */
 export function useCells(props: HeatMapProps): (row: number, col: number) => CellLook {
   const { rows, cols, values, ramp, units, cell, missing, estimated, ablated, format } = props;
+  const { errors } = props;
   const { selected = NONE } = props;
   const base = useCallback(
     (row: number, col: number) => {
@@ -18,7 +19,9 @@ export function useCells(props: HeatMapProps): (row: number, col: number) => Cel
       const state = stateOf(props, index);
       const off = ablated?.(index) ?? false;
       const info = cell?.(row, col) ?? { name: `${rows[row]}, ${cols[col]}` };
-      const number = (format ?? (ramp.scale.signed ? inSigned : inFixed))(value);
+      const write = format ?? (ramp.scale.signed ? inSigned : inFixed);
+      const error = errors?.[index] ?? Number.NaN;
+      const number = `${write(value)}${Number.isNaN(error) ? "" : ` ± ${(format ?? inFixed)(error)}`}`;
       const known = state === "unknown" ? "not known yet" : state === "absent" ? "no value" : "";
       const words = [
         `${info.name}: ${known || `${number} ${units}`.trim()}`,
@@ -27,7 +30,19 @@ export function useCells(props: HeatMapProps): (row: number, col: number) => Cel
       ];
       return { ...info, words: words.filter(Boolean).join(", "), value, state, ablated: off };
     },
-    [rows, cols, values, ramp.scale.signed, units, cell, missing, estimated, ablated, format],
+    [
+      rows,
+      cols,
+      values,
+      ramp.scale.signed,
+      units,
+      cell,
+      missing,
+      estimated,
+      ablated,
+      format,
+      errors,
+    ],
   );
   // The selection is left out of the dependencies: rows are told theirs one by one.
   const chosen = useRef(selected);

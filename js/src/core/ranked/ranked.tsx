@@ -9,6 +9,8 @@ export interface RankedItem {
   id: string;
   text: string;
   value: number;
+  /** The value's standard error, where it has one. */
+  error?: number | undefined;
   /** Said behind the text, in small: where it was found. */
   note?: string;
   title?: string;
@@ -46,7 +48,12 @@ export function RankedList(props: {
               />
               <span class="lw-mono lw-ranked-text">{item.text}</span>
               {item.note && <span class="lw-muted lw-ranked-note">{item.note}</span>}
-              <span class="lw-num lw-ranked-value">{number(item.value, digits)}</span>
+              <span class="lw-num lw-ranked-value">
+                {number(item.value, digits)}
+                {Number.isFinite(item.error) && (
+                  <span class="lw-muted lw-ranked-error"> ± {fixed(item.error, digits)}</span>
+                )}
+              </span>
             </>
           );
           const common = {
@@ -54,6 +61,7 @@ export function RankedList(props: {
             title: item.title,
             "data-value": String(item.value),
             "data-item": item.id,
+            "data-error": Number.isFinite(item.error) ? String(item.error) : undefined,
             ...item.attributes,
           };
           return (

@@ -14,6 +14,7 @@ import type { Picture } from "./picture";
 import { PatternPlot } from "./plot";
 import { Readout } from "./readout";
 import type { AttentionState } from "./state";
+import { type Stripe, StripeCaption, StripeChoice } from "./stripe";
 import { ZOOM_FROM, zoomBy } from "./zoom";
 
 const SHOW = [
@@ -54,18 +55,20 @@ interface PatternCardProps {
   comparedPicture: Picture | null;
   tokens: readonly TokenInfo[];
   prompt: number;
+  stripe: Stripe | null;
 }
 
 /** One head large, or two beside each other, with the scale and the weight under the cursor. */
 export function PatternCard(props: PatternCardProps): JSX.Element {
-  const { view, state, kind, skipBos, ramp, head, isPreview, picture, compared } = props;
+  const { view, state, kind, skipBos, ramp, head, isPreview, picture, compared, stripe } = props;
   const { tokens, prompt } = props;
   const { session } = view;
   const texts = useTexts(tokens);
   const option = session.option("show");
+  const { n_layers, n_heads } = session.info.value;
   const solo = state.solo.value;
   const maxSide = solo ? 780 : 620;
-  const common = { view, state, kind, skipBos, ramp, tokens: texts, maxSide };
+  const common = { view, state, kind, skipBos, ramp, tokens: texts, maxSide, stripe };
   const name = averageWords(kind.average, shownName(head, kind.average));
   const badge = isPreview ? "preview" : state.locked.value ? "locked" : "";
 
@@ -159,6 +162,14 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
           {props.definition}
           {skipBos && " BOS has no colour; each head has a scale of its own."}
         </p>
+        {stripe && (
+          <StripeCaption
+            stripe={stripe}
+            kind={kind}
+            heads={compared ? [head, compared] : [head]}
+            shape={{ layers: n_layers, heads: n_heads }}
+          />
+        )}
       </div>
     </section>
   );
@@ -204,6 +215,7 @@ function Modes({ session, hasBos }: { session: ViewSession; hasBos: boolean }): 
         />
         without BOS
       </label>
+      <StripeChoice session={session} />
     </div>
   );
 }

@@ -8,11 +8,12 @@ import type { HeadRef } from "../../core/session";
 import { useTheme } from "../../core/theme";
 import { drawPlot, nameWidth } from "./draw";
 import { type Kind, NAMES, shownName } from "./kind";
-import { cellAt, plotLayout, poolMax, reveal, wholeView } from "./layout";
+import { type Cell, cellAt, plotLayout, poolMax, reveal, wholeView } from "./layout";
 import { type Picture, weightAt } from "./picture";
 import { inWords } from "./readout";
 import { coloured } from "./scale";
 import type { AttentionState } from "./state";
+import type { Stripe } from "./stripe";
 import { useZoomAndPan } from "./zoom";
 
 export interface PlotProps {
@@ -25,15 +26,18 @@ export interface PlotProps {
   tokens: readonly string[];
   ramp: Ramp;
   maxSide: number;
+  /** Its cells are outlined. */
+  stripe: Stripe | null;
   /** Writes the head's name above, where there is more than one plot. */
   named: boolean;
 }
 
+const NO_CELLS: readonly Cell[] = [];
 const NO_PICK = { q: null, k: null };
 
 /** One head's pattern, large: queries down, keys across, both named. */
 export function PatternPlot(props: PlotProps): JSX.Element {
-  const { view, state, head, kind, skipBos, picture, tokens, ramp, maxSide, named } = props;
+  const { view, state, head, kind, skipBos, picture, tokens, ramp, maxSide, stripe, named } = props;
   const { session } = view;
   const count = tokens.length;
   const box = useRef<HTMLDivElement>(null);
@@ -51,7 +55,8 @@ export function PatternPlot(props: PlotProps): JSX.Element {
   const zoom = held && held.span <= count ? held : wholeView(count);
   const hover = state.hover.value;
   const { query_pos, key_pos } = session.selection.value;
-  const outlined = state.outlined.value;
+  const outlined = stripe?.cells ?? NO_CELLS;
+  const outlinedText = useMemo(() => outlined.map(({ q, k }) => `${q},${k}`).join(" "), [outlined]);
   const locked = useMemo(() => ({ q: query_pos, k: key_pos }), [query_pos, key_pos]);
   const { scale, hi } = ramp;
   // Where several cells share a pixel of the screen, the strongest is drawn, or lines would vanish.
@@ -135,13 +140,14 @@ export function PatternPlot(props: PlotProps): JSX.Element {
       <div
         class="lw-plot-area"
         role="grid"
-        aria-label={`${NAMES[mode]} of ${label}, ${which}`}
+        aria-label={`${NAMES[mode]} of ${label}, ${which}${stripe ? `, ${stripe.kind} stripe outlined` : ""}`}
         aria-rowcount={count}
         aria-colcount={count}
         tabIndex={0}
         data-lw-pattern={label}
         data-which={which}
         data-mode={mode}
+        data-outlined={outlinedText || undefined}
         data-exact={picture?.exact ?? false}
         data-left={layout.left}
         style={{ width: `${layout.width}px`, height: `${layout.height}px` }}

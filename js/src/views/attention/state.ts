@@ -1,6 +1,6 @@
 import { type Signal, signal } from "@preact/signals";
 import type { HeadRef, ViewSession } from "../../core/session";
-import type { Cell, Zoom } from "./layout";
+import type { Zoom } from "./layout";
 
 /** A cell, or a whole row (`k` null) or column (`q` null). */
 export interface Picked {
@@ -10,8 +10,6 @@ export interface Picked {
 
 /** What belongs to one attention view and never leaves it. */
 export class AttentionState {
-  /** Cells that are drawn with an outline, such as the stripe that a score is the mean of. */
-  readonly outlined: Signal<readonly Cell[]> = signal([]);
   readonly hover: Signal<Picked | null> = signal(null);
   /** While locked, hovering heads does not change the large pattern. */
   readonly locked = signal(false);
@@ -46,7 +44,7 @@ export class AttentionState {
     this.compare.value = null;
     this.solo.value = false;
     this.zoom.value = null;
-    session.select({ query_pos: null, key_pos: null });
+    session.select({ query_pos: null, key_pos: null, stripe: null });
   }
 }
 

@@ -14,6 +14,7 @@ import { pictureOf, readSheet } from "./picture";
 import { useScales } from "./scale";
 import { AttentionState, same } from "./state";
 import { TokenStrip } from "./strip";
+import { useStripe } from "./stripe";
 
 const NO_TOKENS: readonly TokenInfo[] = [];
 
@@ -54,6 +55,7 @@ export function AttentionPanel(props: PanelProps): JSX.Element {
   const main = usePicture(view, "pattern", selected, prompt, wanted, kind, sheet);
   const second = usePicture(view, "compare", compared, prompt, wanted, kind, sheet);
 
+  const stripe = useStripe(view, prompt);
   const previewed = state.locked.value ? null : session.preview.value;
   const preview = same(previewed, selected) ? null : previewed;
   const shown = preview ?? selected;
@@ -119,6 +121,7 @@ export function AttentionPanel(props: PanelProps): JSX.Element {
           comparedPicture={second}
           tokens={tokens}
           prompt={prompt}
+          stripe={stripe}
         />
       </div>
     </ViewRoot>

@@ -1,0 +1,61 @@
+import type { Signal } from "@preact/signals";
+import type { JSX } from "preact";
+import { type Choice, Segmented } from "./ui";
+
+/** An option of few values as joined buttons; `of` is what `session.option` gives. */
+export function OptionButtons<T extends string>(props: {
+  label: string;
+  of: Signal<T>;
+  choices: readonly Choice<T>[];
+}): JSX.Element {
+  const { label, of, choices } = props;
+  return (
+    <Segmented
+      label={label}
+      options={choices}
+      value={of.value}
+      onChange={(value) => {
+        of.value = value;
+      }}
+    />
+  );
+}
+
+/** An option that is on or off, as two joined buttons; `on` names the one that means on. */
+export function FlagButtons<T extends string>(props: {
+  label: string;
+  of: Signal<boolean>;
+  choices: readonly [Choice<T>, Choice<T>];
+  on: NoInfer<T>;
+}): JSX.Element {
+  const { label, of, choices, on } = props;
+  const [first, second] = choices;
+  const off = first.value === on ? second.value : first.value;
+  return (
+    <Segmented
+      label={label}
+      options={choices}
+      value={of.value ? on : off}
+      onChange={(value) => {
+        of.value = value === on;
+      }}
+    />
+  );
+}
+
+export const SCOPES = [
+  { value: "mean", label: "all prompts", title: "mean over the prompts" },
+  { value: "selected", label: "this prompt", title: "the selected prompt only" },
+] as const;
+
+export const RUNS = [
+  { value: "baseline", label: "baseline", title: "without interventions" },
+  { value: "current", label: "current", title: "with the active interventions" },
+  { value: "difference", label: "difference", title: "current minus baseline" },
+] as const;
+
+export const ABLATION_KINDS = [
+  { value: "zero", label: "zero", title: "the part's output becomes zero" },
+  { value: "mean", label: "mean", title: "its mean over the session's prompts and positions" },
+  { value: "resample", label: "resample", title: "its value on the corrupted prompts" },
+] as const;

@@ -1,0 +1,79 @@
+import type { JSX } from "preact";
+import { useMemo, useState } from "preact/hooks";
+import { decode } from "../../core/arrays";
+import type { ViewHandle } from "../../core/handle";
+import { HeatMap } from "../../core/heatmap/heatmap";
+import { MapLegend } from "../../core/heatmap/legend";
+import { useRamp } from "../../core/heatmap/ramp";
+import { ABLATION_KINDS, OptionButtons } from "../../core/options";
+import { useResource } from "../../core/resource";
+import { Button } from "../../core/ui";
+import type { LossEffectsArgs } from "../../generated/protocol";
+import type { HeadMap } from "./maps";
+
+/** What ablating each head adds to the loss: one run a head, so only when it is asked for. */
+export interface LossEffects {
+  wanted: boolean;
+  ask: () => void;
+  /** How heads were ablated for `values`. */
+  kind: LossEffectsArgs["kind"];
+  values: Float32Array | null;
+  definition: string;
+  partial: boolean;
+  stale: boolean;
+}
+
+export function useLossEffects(view: ViewHandle): LossEffects {
+  const [wanted, setWanted] = useState(false);
+  const kind = view.session.option("kind").value;
+  const loaded = useResource(view, "loss", "loss_effects", wanted ? { kind } : null);
+  const { result, buffers } = loaded;
+  const values = useMemo(
+    () => (result ? decode(result.heads, buffers).data : null),
+    [result, buffers],
+  );
+  return {
+    wanted,
+    ask: () => setWanted(true),
+    kind: loaded.args?.kind ?? kind,
+    values,
+    definition: result?.definition ?? " ",
+    partial: loaded.partial,
+    stale: loaded.stale,
+  };
+}
+
+export function LossMap(props: {
+  view: ViewHandle;
+  effects: LossEffects;
+  common: HeadMap;
+}): JSX.Element {
+  const { view, common, effects } = props;
+  const { values, partial, stale, kind } = effects;
+  const ramp = useRamp([values], { scale: "diverging", partial, of: kind });
+  if (!effects.wanted) {
+    return <Button label="ablate each head, show the loss" onClick={effects.ask} />;
+  }
+  return (
+    <section aria-label="effect of ablating on the loss" data-kind="loss">
+      <div class="lw-loss-head">
+        <OptionButtons
+          label="kind of ablation"
+          of={view.session.option("kind")}
+          choices={ABLATION_KINDS}
+        />
+        <p class="lw-said">{effects.definition}</p>
+      </div>
+      <MapLegend ramp={ramp} kind="diverging" units="nats" unknown={partial} />
+      <HeatMap
+        {...common}
+        label="change of the loss, layers by heads"
+        values={values}
+        ramp={ramp}
+        units="nats"
+        missing={partial ? "unknown" : "absent"}
+        stale={stale}
+      />
+    </section>
+  );
+}

@@ -1,0 +1,118 @@
+import type { JSX } from "preact";
+import { useCallback, useMemo } from "preact/hooks";
+import { headLabel } from "../../core/format";
+import type { ViewHandle } from "../../core/handle";
+import { HeatMap, type HeatMapProps } from "../../core/heatmap/heatmap";
+import { MapLegend } from "../../core/heatmap/legend";
+import { useRamp } from "../../core/heatmap/ramp";
+import type { HeadRef } from "../../core/session";
+import { stripeKind } from "../../core/stripes";
+import type { HeadScoresResult } from "../../generated/protocol";
+
+export type HeadMap = Omit<HeatMapProps, "label" | "values" | "ramp" | "units">;
+
+/** What all maps of heads have in common: names, selection, preview and switches. */
+export function useHeadMap(
+  view: ViewHandle,
+  layers: number,
+  heads: number,
+  stale: boolean,
+): HeadMap {
+  const { session } = view;
+  const { layer, head } = session.selection.value;
+  const rows = useMemo(() => Array.from({ length: layers }, (_, i) => `L${i}`), [layers]);
+  const cols = useMemo(() => Array.from({ length: heads }, (_, i) => `H${i}`), [heads]);
+  const selected = useMemo(() => [{ row: layer, col: head }], [layer, head]);
+  const preview = session.preview.value;
+  const previewed = useMemo(
+    () => preview && { row: preview.layer, col: preview.head },
+    [preview?.layer, preview?.head],
+  );
+  const off = session.wishes.ablated.value;
+  const ablated = useCallback(
+    (index: number) => {
+      const row = Math.floor(index / heads);
+      return off.has(headLabel(row, index % heads)) || off.has(`L${row}.attn`);
+    },
+    [off, heads],
+  );
+  return {
+    rows,
+    cols,
+    cell: headCell,
+    selected,
+    previewed,
+    ablated,
+    stale,
+    maxHeight: 260,
+    onSelect: (cells) => {
+      const last = cells.at(-1);
+      if (last) session.select({ layer: last.row, head: last.col });
+    },
+    onHover: (at) => {
+      session.preview.value = at && { layer: at.row, head: at.col };
+    },
+    onToggle: ({ row, col }) => session.toggleAblation(view, headLabel(row, col)),
+  };
+}
+
+function headCell(row: number, col: number) {
+  const name = headLabel(row, col);
+  return { name, attributes: { "data-head": name } };
+}
+
+/** Selects a head everywhere and outlines its stripe; once more takes the outline away. */
+export function pickStripe({ session }: ViewHandle, picked: HeadRef, kind: string): void {
+  const { layer, head, stripe } = session.selection.peek();
+  const again = layer === picked.layer && head === picked.head && stripe === kind;
+  session.select({ ...picked, stripe: again ? null : stripeKind(kind) });
+}
+
+/** A map for each kind of score, on one scale; or the sentence that says why there is none. */
+export function ScoreMaps(props: {
+  view: ViewHandle;
+  result: HeadScoresResult;
+  /** [kind, layer, head] */
+  scores: Float32Array;
+  errors: Float32Array;
+  common: HeadMap;
+}): JSX.Element {
+  const { view, result, scores, errors, common } = props;
+  const size = common.rows.length * common.cols.length;
+  const split = (all: Float32Array) =>
+    result.kinds.map((_, i) => all.subarray(i * size, (i + 1) * size));
+  const maps = useMemo(() => split(scores), [scores, result, size]);
+  const spreads = useMemo(() => split(errors), [errors, result, size]);
+  const ramp = useRamp(maps, { scale: "sequential", hi: 1 });
+  const shown = view.session.selection.value.stripe ?? null;
+  return (
+    <div>
+      <MapLegend ramp={ramp} kind="sequential" units={result.units} />
+      <div class="lw-columns">
+        {result.kinds.map((kind, i) => (
+          <div key={kind} data-kind={kind} title={result.definitions[i]}>
+            <div class="lw-map-title">
+              {kind}
+              {kind === shown && <span class="lw-outlined"> outlined</span>}
+            </div>
+            {result.missing[i] ? (
+              <p class="lw-said">{result.missing[i]}</p>
+            ) : (
+              <HeatMap
+                {...common}
+                label={`${kind} scores, layers by heads`}
+                values={maps[i] ?? null}
+                errors={spreads[i] ?? null}
+                ramp={ramp}
+                units={result.units}
+                onSelect={(_, clicked) => {
+                  if (clicked) pickStripe(view, { layer: clicked.row, head: clicked.col }, kind);
+                }}
+              />
+            )}
+          </div>
+        ))}
+      </div>
+    </div>
+  );
+}

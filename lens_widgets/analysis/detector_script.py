@@ -1,0 +1,94 @@
+"""Head scores and losses written out as TransformerLens code that needs nothing of lens_widgets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lens_widgets.analysis.losses import half_of
+from lens_widgets.selection import SCORE_KINDS
+from lens_widgets.snippets import script
+
+if TYPE_CHECKING:
+    from lens_widgets.session import Session
+
+_SCORES = '''
+
+def stripe(kind, row):
+    """The (query, key) positions of a prompt's token ids that a kind of score is the mean of."""
+    n, half = len(row), (len(row) - 1) // 2
+    if kind == "previous":
+        return [(q, q - 1) for q in range(1, n)]
+    if kind == "current":
+        return [(q, q) for q in range(n)]
+    if kind == "first":
+        return [(q, 0) for q in range(n)]
+    if kind == "induction" and half > 0 and row[1 : half + 1] == row[half + 1 :]:
+        return [(q, q - half + 1) for q in range(half - 1, n)]
+    latest, found = {{}}, []
+    for q, token in enumerate(row):
+        if token in latest:
+            found.append((q, latest[token] + (kind == "induction")))
+        latest[token] = q
+    return found
+
+
+names = [f"blocks.{{layer}}.attn.hook_pattern" for layer in range(model.cfg.n_layers)]
+patterns = {{}}
+
+
+def keep(name):
+    def hook_fn(pattern, hook):
+        patterns[name] = pattern.float()
+    return hook_fn
+
+
+with torch.no_grad():
+    watched = [*fwd_hooks, *((name, keep(name)) for name in names)]
+    model.run_with_hooks(tokens, fwd_hooks=watched{mask})
+lengths = {lengths}
+scores = {{}}  # kind -> [layer, head], the mean over the prompts that have such a stripe
+for kind in {kinds}:
+    found = []
+    for row in {rows}:
+        cells = stripe(kind, tokens[row, : lengths[row]].tolist())
+        if cells:
+            q, k = torch.tensor(cells, device=tokens.device).T
+            means = [patterns[name][row][:, q, k].mean(dim=-1) for name in names]
+            found.append(torch.stack(means))
+    if found:
+        scores[kind] = torch.stack(found).mean(dim=0)
+'''
+
+_LOSSES = """
+last = torch.tensor({last}, device=tokens.device)
+real = torch.arange(tokens.shape[1] - 1, device=tokens.device) < last[:, None]
+nats = -logits[:, :-1].float().log_softmax(dim=-1).gather(-1, tokens[:, 1:, None])[..., 0]
+losses = nats.masked_fill(~real, torch.nan){rows}.nanmean(dim=0)  # [pos], nats
+"""
+
+
+def score_script(session: Session, prompt: int | None = None) -> str:
+    """A script that expects ``model`` and ``tokens`` [prompt, pos] and leaves ``scores``: a tensor
+    [layer, head] for each kind, of one prompt or the mean over those that have the stripe."""
+    prompts = session.prompt_set
+    mask = "" if prompts.attention_mask is None else ", attention_mask=attention_mask"
+    return _after_run(session) + _SCORES.format(
+        mask=mask,
+        lengths=prompts.lengths.tolist(),
+        kinds=SCORE_KINDS,
+        rows=f"range({prompts.n_prompts})" if prompt is None else f"[{prompt}]",
+    )
+
+
+def loss_script(session: Session, prompt: int | None = None) -> str:
+    """A script that expects ``model`` and ``tokens`` [prompt, pos] and leaves ``losses`` [pos] of
+    one prompt or the mean, and of a repeated sequence the means over its ``halves``."""
+    rows = "" if prompt is None else f"[{prompt} : {prompt + 1}]"
+    text = _LOSSES.format(last=session.prompt_set.positions.tolist(), rows=rows)
+    if (half := half_of(session, prompt)) is not None:
+        text += f"halves = losses[:{half}].mean(), losses[{half}:{2 * half}].mean()\n"
+    return _after_run(session) + text
+
+
+def _after_run(session: Session) -> str:
+    return script(list(session.interventions.active), session)
