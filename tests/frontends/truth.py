@@ -158,6 +158,35 @@ class Truth:
         ).tolist()
         return found
 
+    def mean_loss(self) -> float:
+        """Mean over prompts of each one's mean loss."""
+        means = [sum(losses) / len(losses) for losses in map(self.losses, range(len(self.tokens)))]
+        return sum(means) / len(means)
+
+    def stripe(self, prompt: int, kind: str) -> list[tuple[int, int]]:
+        """The (query, key) cells of a head score; induction of a sequence that is repeated."""
+        row = self.ids(prompt)
+        n, half = len(row), (len(row) - 1) // 2
+        if kind == "duplicate":
+            before = {q: [k for k in range(q) if row[k] == row[q]] for q in range(n)}
+            return [(q, keys[-1]) for q, keys in before.items() if keys]
+        if kind == "induction":
+            assert row[1 : half + 1] == row[half + 1 :]
+        offset = {"previous": 1, "current": 0, "induction": half - 1}.get(kind)
+        return [(q, 0 if offset is None else q - offset) for q in range(offset or 0, n)]
+
+    def head_scores(self, kind: str, prompts: Sequence[int] | None = None) -> list[float]:
+        """Mean attention on that stripe, head by head through the layers, over prompts."""
+        cfg, chosen = self.model.cfg, range(len(self.tokens)) if prompts is None else prompts
+        names = [f"blocks.{layer}.attn.hook_pattern" for layer in range(cfg.n_layers)]
+        total = torch.zeros(cfg.n_layers, cfg.n_heads)
+        for prompt in chosen:
+            seen = self._capture(self.tokens[prompt], names, self.hooks)
+            for q, k in (cells := self.stripe(prompt, kind)):
+                total += torch.stack([seen[name][0, :, q, k] for name in names]) / len(cells)
+        found: list[float] = (total / len(chosen)).flatten().tolist()
+        return found
+
     def direct_effects(self) -> dict[str, float]:
         """Mean direct effect on the logit difference of every head, MLP and embedding.
 

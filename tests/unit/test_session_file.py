@@ -38,7 +38,7 @@ def _worked_on(model: Any = None, **options: Any) -> lw.Session:
     changes.add(lw.Steer("blocks.0.hook_resid_post", [0.1] * D_MODEL, scale=-2.5))
     changes.toggle("L1H3")
     changes.undo()
-    session.selection.update(layer=1, head=2, query_pos=3, key_pos=0, prompt=1)
+    session.selection.update(layer=1, head=2, query_pos=3, key_pos=0, prompt=1, stripe="induction")
     return session
 
 

@@ -70,7 +70,7 @@ function headScores(kernel, { scope, prompt }, array) {
     missing: KINDS.map((kind) => missing(kernel, kind, one)),
     baseline: array(baseline, shape),
     current: array(current, shape),
-    sem: array(current.map((value) => (one === null ? 0.03 * value : Number.NaN)), shape),
+    sem: array(current.map((value) => (one === null && kernel.prompts.length > 1 ? 0.03 * value : Number.NaN)), shape),
     units: "attention weight",
   };
 }
@@ -122,8 +122,9 @@ function losses(kernel, { scope, prompt }, array) {
   const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const halves = (values) =>
     half === null ? [Number.NaN, Number.NaN] : [mean(values.slice(0, half)), mean(values.slice(half, 2 * half))];
-  const sem = base.map((value) => (scope === "mean" ? 0.05 * value : Number.NaN));
-  const halvesSem = scope === "mean" ? [0.04, 0.02] : [Number.NaN, Number.NaN];
+  const several = scope === "mean" && kernel.prompts.length > 1;
+  const sem = base.map((value) => (several ? 0.05 * value : Number.NaN));
+  const halvesSem = several ? [0.04, 0.02] : [Number.NaN, Number.NaN];
   return {
     summary: summary(kernel),
     tokens: known,

@@ -1,6 +1,5 @@
 import type { CodeResult, Methods } from "../../generated/protocol";
 import type { ViewHandle } from "../handle";
-import type { Rpc } from "../rpc";
 
 /** The methods that answer with TransformerLens code. */
 type CodeMethod = {
@@ -10,10 +9,9 @@ type CodeMethod = {
 /** Code that gives the shown numbers, written by the kernel when it is asked for. */
 export async function requestCode<M extends CodeMethod>(
   view: ViewHandle,
-  rpc: Rpc,
   method: M,
   args: Methods[M]["args"],
 ): Promise<string> {
-  const { result } = await rpc.request(`${view.name}/code`, view.nextSeq(), method, args);
+  const { result } = await view.rpc.request(`${view.name}/code`, view.nextSeq(), method, args);
   return result.code;
 }

@@ -3,19 +3,16 @@ import { useMemo, useRef } from "preact/hooks";
 import { decode, maxAbs } from "../../core/arrays";
 import { niceCeil } from "../../core/format";
 import type { PanelProps } from "../../core/mount";
+import { ABLATION_KINDS, OptionButtons } from "../../core/options";
 import { type Resource, useResource } from "../../core/resource";
+import { requestCode } from "../../core/takeaway/code";
 import { CopyButton } from "../../core/takeaway/copy";
-import { Button, ColorBar, Segmented } from "../../core/ui";
+import { Button, ColorBar } from "../../core/ui";
 import { useView, ViewFrame } from "../../core/view";
 import { ActiveList } from "./active";
 import { BeforeAfter } from "./after";
 import { Grid } from "./grid";
 
-const KINDS = [
-  { value: "zero", label: "zero", title: "the part's output becomes zero" },
-  { value: "mean", label: "mean", title: "its mean over the session's prompts and positions" },
-  { value: "resample", label: "resample", title: "its value on the corrupted prompts" },
-] as const;
 const VALUES = [
   { value: "attribution", label: "attribution", title: "direct effect, from one run" },
   {
@@ -49,21 +46,11 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
 
   const toggle = (component: string) => session.toggleAblation(handle, component);
   const clear = () => void switches.wish({ what: "clear" }, () => handle.change("clear", {}));
-  const code = async () => {
-    const { result } = await rpc.request(`${handle.name}/code`, handle.nextSeq(), "code", {});
-    return result.code;
-  };
+  const code = () => requestCode(handle, "code", {});
 
   const controls = (
     <>
-      <Segmented
-        label="kind of ablation"
-        options={KINDS}
-        value={kind.value}
-        onChange={(value) => {
-          kind.value = value;
-        }}
-      />
+      <OptionButtons label="kind of ablation" of={kind} choices={ABLATION_KINDS} />
       <span class="lw-abl-actions">
         <Button
           label="undo"
@@ -101,14 +88,7 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
         <div class="lw-abl-columns">
           <section class="lw-abl-column" aria-label="switches">
             <div class="lw-abl-tools">
-              <Segmented
-                label="values in the cells"
-                options={VALUES}
-                value={values.value}
-                onChange={(value) => {
-                  values.value = value;
-                }}
-              />
+              <OptionButtons label="values in the cells" of={values} choices={VALUES} />
               {shown && (
                 <ColorBar lo={-shown.scale} hi={shown.scale} unit={shown.units} scale="diverging" />
               )}

@@ -3,8 +3,9 @@ import type { Ramp } from "../../core/canvas";
 import { flush } from "../../core/flush";
 import { headLabel } from "../../core/format";
 import type { ViewHandle } from "../../core/handle";
+import { OptionButtons, RUNS } from "../../core/options";
 import type { HeadRef, ViewSession } from "../../core/session";
-import { Button, ColorBar, Segmented } from "../../core/ui";
+import { Button, ColorBar } from "../../core/ui";
 import { CardHead } from "../../core/view";
 import type { TokenInfo } from "../../generated/protocol";
 import { useTexts } from "./data";
@@ -16,12 +17,6 @@ import { Readout } from "./readout";
 import type { AttentionState } from "./state";
 import { type Stripe, StripeCaption, StripeChoice } from "./stripe";
 import { ZOOM_FROM, zoomBy } from "./zoom";
-
-const SHOW = [
-  { value: "baseline", label: "baseline", title: "without interventions" },
-  { value: "current", label: "current", title: "with the active interventions" },
-  { value: "difference", label: "difference", title: "current minus baseline" },
-] as const;
 
 const MODES = [
   { value: "pattern", label: "weights", title: "attention after the softmax" },
@@ -115,14 +110,7 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
               />
             )}
             {texts.length > ZOOM_FROM && <ZoomButtons state={state} count={texts.length} />}
-            <Segmented
-              label="show"
-              options={SHOW}
-              value={option.value}
-              onChange={(value) => {
-                option.value = value;
-              }}
-            />
+            <OptionButtons label="show" of={option} choices={RUNS} />
           </>
         }
       />
@@ -181,22 +169,8 @@ function Modes({ session, hasBos }: { session: ViewSession; hasBos: boolean }): 
   const skip = session.option("skip_bos");
   return (
     <div class="lw-pattern-modes">
-      <Segmented
-        label="what is shown of attention"
-        options={MODES}
-        value={mode.value}
-        onChange={(value) => {
-          mode.value = value;
-        }}
-      />
-      <Segmented
-        label="average"
-        options={AVERAGES}
-        value={average.value}
-        onChange={(value) => {
-          average.value = value;
-        }}
-      />
+      <OptionButtons label="what is shown of attention" of={mode} choices={MODES} />
+      <OptionButtons label="average" of={average} choices={AVERAGES} />
       <label
         class="lw-pattern-bos"
         title={hasBos ? "leave BOS out of the colours" : "this prompt has no BOS"}

@@ -1,8 +1,9 @@
 import type { JSX } from "preact";
 import { quote } from "../../core/format";
 import type { ViewHandle } from "../../core/handle";
+import { OptionButtons } from "../../core/options";
 import { useResource } from "../../core/resource";
-import { Segmented, TokenText } from "../../core/ui";
+import { TokenText } from "../../core/ui";
 
 const READ_AT = [
   { value: "metric", label: "as metric", title: "read the logits where the metric does" },
@@ -18,16 +19,7 @@ export function useReadPos(view: ViewHandle): number | null {
 
 export function ReadAt({ view }: { view: ViewHandle }): JSX.Element {
   const option = view.session.option("read_at");
-  return (
-    <Segmented
-      label="read at"
-      options={READ_AT}
-      value={option.value}
-      onChange={(value) => {
-        option.value = value;
-      }}
-    />
-  );
+  return <OptionButtons label="read at" of={option} choices={READ_AT} />;
 }
 
 /** The prompt's tokens, to pick the one at which the logits are read. */

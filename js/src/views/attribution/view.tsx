@@ -3,9 +3,9 @@ import { useMemo, useRef, useState } from "preact/hooks";
 import { useSize } from "../../core/canvas";
 import { headLabel, parseHead } from "../../core/format";
 import type { PanelProps } from "../../core/mount";
+import { OptionButtons, SCOPES } from "../../core/options";
 import { useResource } from "../../core/resource";
 import { CopyButton } from "../../core/takeaway/copy";
-import { Segmented } from "../../core/ui";
 import { useView, ViewFrame } from "../../core/view";
 import type { AttributionRow } from "../../generated/protocol";
 import { toCsv } from "./csv";
@@ -21,10 +21,6 @@ const BY = [
   { value: "head", label: "heads" },
   { value: "layer", label: "layers" },
   { value: "component", label: "parts", title: "every head, MLP, embedding and bias" },
-] as const;
-const SCOPES = [
-  { value: "mean", label: "all prompts", title: "mean over the prompts" },
-  { value: "selected", label: "this prompt", title: "the selected prompt only" },
 ] as const;
 
 /** The body's width from which there is room for the map beside the table. */
@@ -80,26 +76,10 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
     )
   );
 
-  const rowChoice = (
-    <Segmented
-      label="rows"
-      options={BY}
-      value={by.value}
-      onChange={(value) => {
-        by.value = value;
-      }}
-    />
-  );
+  const rowChoice = <OptionButtons label="rows" of={by} choices={BY} />;
   const tools = (
     <>
-      <Segmented
-        label="prompts"
-        options={SCOPES}
-        value={scope.value}
-        onChange={(value) => {
-          scope.value = value;
-        }}
-      />
+      <OptionButtons label="prompts" of={scope} choices={SCOPES} />
       <ReadAt view={handle} />
       <input
         type="search"

@@ -5,6 +5,7 @@ import { HeatMap } from "../../core/heatmap/heatmap";
 import { MapLegend } from "../../core/heatmap/legend";
 import { useRamp } from "../../core/heatmap/ramp";
 import type { PanelProps } from "../../core/mount";
+import { OptionButtons } from "../../core/options";
 import { Amount } from "../../core/ranked/amount";
 import { useResource } from "../../core/resource";
 import { gridCsv } from "../../core/takeaway/csv";
@@ -124,14 +125,7 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
           onChange={(to) => to && session.select(to)}
         />
       </span>
-      <Segmented
-        label="tokens"
-        options={TOKENS}
-        value={tokens.value}
-        onChange={(value) => {
-          tokens.value = value;
-        }}
-      />
+      <OptionButtons label="tokens" of={tokens} choices={TOKENS} />
       <Amount
         value={topK.value}
         onChange={(value) => {

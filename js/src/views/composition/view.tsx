@@ -6,11 +6,12 @@ import { HeatMap, type MapCell } from "../../core/heatmap/heatmap";
 import { MapLegend } from "../../core/heatmap/legend";
 import { useRamp } from "../../core/heatmap/ramp";
 import type { PanelProps } from "../../core/mount";
+import { FlagButtons, OptionButtons } from "../../core/options";
 import { RankedList } from "../../core/ranked/ranked";
 import { useResource } from "../../core/resource";
 import type { HeadRef } from "../../core/session";
 import { gridCsv } from "../../core/takeaway/csv";
-import { Button, Segmented } from "../../core/ui";
+import { Button } from "../../core/ui";
 import { useView, ViewFrame } from "../../core/view";
 import { headNames, pairAt, strongest } from "./pairs";
 
@@ -83,22 +84,8 @@ export function CompositionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
 
   const controls = (
     <>
-      <Segmented
-        label="composition"
-        options={KINDS}
-        value={kind.value}
-        onChange={(value) => {
-          kind.value = value;
-        }}
-      />
-      <Segmented
-        label="baseline"
-        options={SUBTRACT}
-        value={subtract.value ? "above" : "plain"}
-        onChange={(value) => {
-          subtract.value = value === "above";
-        }}
-      />
+      <OptionButtons label="composition" of={kind} choices={KINDS} />
+      <FlagButtons label="baseline" of={subtract} choices={SUBTRACT} on="above" />
       {nDst < layers - 1 && (
         <span class="lw-muted">
           into layers {dstLayer} to {dstLayer + nDst - 1}{" "}

@@ -52,10 +52,14 @@ export function LossMap(props: {
   const { values, partial, stale, kind } = effects;
   const ramp = useRamp([values], { scale: "diverging", partial, of: kind });
   if (!effects.wanted) {
-    return <Button label="ablate each head, show the loss" onClick={effects.ask} />;
+    return (
+      <p class="lw-loss-map">
+        <Button label="ablate each head, show the loss" onClick={effects.ask} />
+      </p>
+    );
   }
   return (
-    <section aria-label="effect of ablating on the loss" data-kind="loss">
+    <section class="lw-loss-map" aria-label="effect of ablating on the loss" data-kind="loss">
       <div class="lw-loss-head">
         <OptionButtons
           label="kind of ablation"

@@ -86,9 +86,9 @@ export function ScoreMaps(props: {
   const ramp = useRamp(maps, { scale: "sequential", hi: 1 });
   const shown = view.session.selection.value.stripe ?? null;
   return (
-    <div>
+    <section aria-label="scores">
       <MapLegend ramp={ramp} kind="sequential" units={result.units} />
-      <div class="lw-columns">
+      <div class="lw-columns lw-score-maps">
         {result.kinds.map((kind, i) => (
           <div key={kind} data-kind={kind} title={result.definitions[i]}>
             <div class="lw-map-title">
@@ -100,11 +100,11 @@ export function ScoreMaps(props: {
             ) : (
               <HeatMap
                 {...common}
-                label={`${kind} scores, layers by heads`}
+                label={`${kind} scores, ${result.units}, layers by heads`}
                 values={maps[i] ?? null}
                 errors={spreads[i] ?? null}
                 ramp={ramp}
-                units={result.units}
+                units=""
                 onSelect={(_, clicked) => {
                   if (clicked) pickStripe(view, { layer: clicked.row, head: clicked.col }, kind);
                 }}
@@ -113,6 +113,6 @@ export function ScoreMaps(props: {
           </div>
         ))}
       </div>
-    </div>
+    </section>
   );
 }

@@ -44,7 +44,7 @@ export function HeadScoresPanel({ session, rpc, compact }: PanelProps): JSX.Elem
   const loss = useLossEffects(handle);
   const csv = () =>
     scores && toCsv(scores, heads, loss.values && { kind: loss.kind, values: loss.values });
-  const code = () => requestCode(handle, rpc, "head_scores_code", args);
+  const code = () => requestCode(handle, "head_scores_code", args);
   const listed = named.map(({ kind, layer: l, head: h, value }) => {
     const name = headLabel(l, h);
     const at = ((scores?.kinds.indexOf(kind) ?? 0) * layers + l) * heads + h;
@@ -74,16 +74,19 @@ export function HeadScoresPanel({ session, rpc, compact }: PanelProps): JSX.Elem
       takeaway={{ csv, code }}
     >
       <div class="lw-beside">
-        {result && scores && (
-          <ScoreMaps
-            view={handle}
-            result={result}
-            scores={scores.now}
-            errors={scores.sem}
-            common={common}
-          />
-        )}
         <div>
+          {result && scores && (
+            <ScoreMaps
+              view={handle}
+              result={result}
+              scores={scores.now}
+              errors={scores.sem}
+              common={common}
+            />
+          )}
+          <LossMap view={handle} effects={loss} common={common} />
+        </div>
+        <div class="lw-head-list">
           <RankedList
             title={`heads from ${fixed(threshold)}; a click outlines the stripe`}
             hi={1}
@@ -100,7 +103,6 @@ export function HeadScoresPanel({ session, rpc, compact }: PanelProps): JSX.Elem
           )}
         </div>
       </div>
-      <LossMap view={handle} effects={loss} common={common} />
     </ViewFrame>
   );
 }
@@ -109,7 +111,7 @@ export function HeadScoresPanel({ session, rpc, compact }: PanelProps): JSX.Elem
 function Threshold({ session }: { session: ViewSession }): JSX.Element {
   const threshold = session.option("threshold");
   return (
-    <label class="lw-muted lw-num">
+    <label class="lw-muted lw-num lw-threshold">
       named from{" "}
       <input
         type="range"

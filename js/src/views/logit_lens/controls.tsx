@@ -1,7 +1,8 @@
 import type { JSX } from "preact";
 import { useRamp } from "../../core/heatmap/ramp";
+import { FlagButtons, OptionButtons, SCOPES } from "../../core/options";
 import type { ViewSession } from "../../core/session";
-import { ColorBar, Segmented } from "../../core/ui";
+import { ColorBar } from "../../core/ui";
 import type { LensResult } from "../../generated/protocol";
 import { type LensColor, type LensWindow, shading } from "./data";
 
@@ -28,69 +29,17 @@ const STAGES = [
   { value: "all", label: "mid", title: "also between attention and MLP" },
   { value: "layers", label: "layers", title: "between layers only" },
 ] as const;
-const SCOPES = [
-  { value: "mean", label: "all prompts", title: "lines: mean over the prompts" },
-  { value: "selected", label: "this prompt", title: "lines: the selected prompt only" },
-] as const;
 
 /** Which run, what colours, whose rank, which way up, which stages. */
 export function Controls({ session }: { session: ViewSession }): JSX.Element {
-  const show = session.option("show");
-  const color = session.option("lens_color");
-  const target = session.option("lens_target");
-  const order = session.option("lens_order");
-  const middles = session.option("incl_mid");
-  const scope = session.option("scope");
   return (
     <>
-      <Segmented
-        label="run"
-        options={SHOW}
-        value={show.value}
-        onChange={(value) => {
-          show.value = value;
-        }}
-      />
-      <Segmented
-        label="colour by"
-        options={COLORS}
-        value={color.value}
-        onChange={(value) => {
-          color.value = value;
-        }}
-      />
-      <Segmented
-        label="target"
-        options={TARGETS}
-        value={target.value}
-        onChange={(value) => {
-          target.value = value;
-        }}
-      />
-      <Segmented
-        label="order of stages"
-        options={ORDERS}
-        value={order.value}
-        onChange={(value) => {
-          order.value = value;
-        }}
-      />
-      <Segmented
-        label="stages"
-        options={STAGES}
-        value={middles.value ? "all" : "layers"}
-        onChange={(value) => {
-          middles.value = value === "all";
-        }}
-      />
-      <Segmented
-        label="lines"
-        options={SCOPES}
-        value={scope.value}
-        onChange={(value) => {
-          scope.value = value;
-        }}
-      />
+      <OptionButtons label="run" of={session.option("show")} choices={SHOW} />
+      <OptionButtons label="colour by" of={session.option("lens_color")} choices={COLORS} />
+      <OptionButtons label="target" of={session.option("lens_target")} choices={TARGETS} />
+      <OptionButtons label="order of stages" of={session.option("lens_order")} choices={ORDERS} />
+      <FlagButtons label="stages" of={session.option("incl_mid")} choices={STAGES} on="all" />
+      <OptionButtons label="lines" of={session.option("scope")} choices={SCOPES} />
     </>
   );
 }

@@ -4,6 +4,7 @@ import { useSize } from "../../core/canvas";
 import { flush } from "../../core/flush";
 import type { PanelProps } from "../../core/mount";
 import { useResource } from "../../core/resource";
+import { requestCode } from "../../core/takeaway/code";
 import { Button } from "../../core/ui";
 import { useView, ViewFrame } from "../../core/view";
 import type { LensResult, TokenInfo } from "../../generated/protocol";
@@ -73,11 +74,7 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   useLayoutEffect(() => setStart(null), [prompt]);
 
   const csv = () => (result && window ? toCsv(result, window) : null);
-  const code = async () => {
-    const slot = `${handle.name}/code`;
-    const answer = await rpc.request(slot, handle.nextSeq(), "lens_code", { incl_mid });
-    return answer.result.code;
-  };
+  const code = () => requestCode(handle, "lens_code", { incl_mid });
   const pin = (token: TokenInfo) => {
     const without = pins.filter((id) => id !== token.id);
     const added = without.length < pins.length ? without : [...pins, token.id].slice(-MAX_PINS);

@@ -4,15 +4,13 @@ import { decode } from "../../core/arrays";
 import { LineChart } from "../../core/chart/chart";
 import { fixed, signed } from "../../core/format";
 import type { PanelProps } from "../../core/mount";
+import { OptionButtons, SCOPES } from "../../core/options";
 import { useResource } from "../../core/resource";
-import { Segmented } from "../../core/ui";
+import { requestCode } from "../../core/takeaway/code";
+import { csv as toCsv } from "../../core/takeaway/csv";
 import { useView, ViewFrame } from "../../core/view";
 
-const SCOPES = [
-  { value: "mean", label: "mean", title: "mean over all prompts, with its standard error" },
-  { value: "selected", label: "prompt", title: "the selected prompt alone" },
-] as const;
-const AXES = { x: "position", y: "next-token loss" };
+const AXES = { x: "position", y: "next-token loss, nats" };
 const HALVES = ["first", "second"] as const;
 
 /** The loss at each position, and over the two halves of a repeated sequence. */
@@ -39,8 +37,9 @@ export function LossPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const series = useMemo(() => {
     if (!found) return [];
     const color = "#f58a3c";
-    const now = { name: "current", values: found.now, band: found.nowSem, color };
-    const before = { values: found.before, band: found.beforeSem, baseline: true };
+    const band = (sem: Float32Array) => (sem.some((value) => value >= 0) ? { band: sem } : {});
+    const now = { name: "current", values: found.now, color, ...band(found.nowSem) };
+    const before = { values: found.before, baseline: true, ...band(found.beforeSem) };
     return changed ? [now, { name: "baseline", ...before }] : [now];
   }, [found, changed]);
   const several = scope.value === "mean" && (result?.tokens.n_prompts ?? 1) > 1;
@@ -63,18 +62,24 @@ export function LossPanel({ session, rpc, compact }: PanelProps): JSX.Element {
           ],
     [half],
   );
-  const controls = (
-    <Segmented
-      label="average"
-      options={SCOPES}
-      value={scope.value}
-      onChange={(value) => {
-        scope.value = value;
-      }}
-    />
-  );
+  const csv = () =>
+    found &&
+    toCsv(
+      ["pos", "token", "baseline", "baseline_sem", "current", "current_sem"],
+      Array.from(found.now, (value, i) => [
+        ...[i, several ? null : points[i], found.before[i], found.beforeSem[i]],
+        ...[value, found.nowSem[i]],
+      ]),
+    );
+  const code = () => requestCode(handle, "losses_code", args);
   return (
-    <ViewFrame handle={handle} title="Loss by position" controls={controls} compact={compact}>
+    <ViewFrame
+      handle={handle}
+      title="Loss by position"
+      controls={<OptionButtons label="prompts" of={scope} choices={SCOPES} />}
+      compact={compact}
+      takeaway={{ csv, code }}
+    >
       {found && half !== null && (
         <p class="lw-num">
           {HALVES.map((name, i) => {
@@ -93,6 +98,12 @@ export function LossPanel({ session, rpc, compact }: PanelProps): JSX.Element {
               </span>
             );
           })}
+        </p>
+      )}
+      {found && half === null && (
+        <p class="lw-said">
+          No halves to compare: {several ? "not every prompt is" : "the prompt is not"} one token
+          and then the same tokens twice.
         </p>
       )}
       {found && (

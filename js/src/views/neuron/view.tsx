@@ -6,21 +6,15 @@ import { HeatMap } from "../../core/heatmap/heatmap";
 import { MapLegend } from "../../core/heatmap/legend";
 import { useRamp } from "../../core/heatmap/ramp";
 import type { PanelProps } from "../../core/mount";
+import { OptionButtons, RUNS } from "../../core/options";
 import { Amount } from "../../core/ranked/amount";
 import { RankedList } from "../../core/ranked/ranked";
 import { useResource } from "../../core/resource";
 import { gridCsv } from "../../core/takeaway/csv";
-import { Segmented } from "../../core/ui";
 import { useView, ViewFrame } from "../../core/view";
 import type { NeuronPlace } from "../../generated/protocol";
 import { NeuronSearch } from "./search";
 import { ColouredText } from "./text";
-
-const SHOW = [
-  { value: "current", label: "current" },
-  { value: "baseline", label: "baseline", title: "without interventions" },
-  { value: "difference", label: "difference", title: "current minus baseline" },
-] as const;
 
 /** One MLP neuron over the prompts: the text in its colours, and the tokens at its two ends. */
 export function NeuronPanel({ session, rpc, compact }: PanelProps): JSX.Element {
@@ -92,14 +86,7 @@ export function NeuronPanel({ session, rpc, compact }: PanelProps): JSX.Element 
           neuron.value = value;
         }}
       />
-      <Segmented
-        label="run"
-        options={SHOW}
-        value={show.value}
-        onChange={(value) => {
-          show.value = value;
-        }}
-      />
+      <OptionButtons label="run" of={show} choices={RUNS} />
       <Amount
         value={topK.value}
         onChange={(value) => {

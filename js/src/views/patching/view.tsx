@@ -5,10 +5,11 @@ import { fixed } from "../../core/format";
 import { MapLegend } from "../../core/heatmap/legend";
 import { useRamp } from "../../core/heatmap/ramp";
 import type { PanelProps } from "../../core/mount";
+import { FlagButtons, OptionButtons, SCOPES } from "../../core/options";
 import { useResource } from "../../core/resource";
-import { Segmented } from "../../core/ui";
+import { requestCode } from "../../core/takeaway/code";
+import { CopyButton } from "../../core/takeaway/copy";
 import { useView, ViewFrame } from "../../core/view";
-import { CopyButton } from "../attribution/copy";
 import { useKept } from "./kept";
 import { axesOf, toCsv } from "./layout";
 import { OneMap, type ShownMap } from "./map";
@@ -28,10 +29,6 @@ const INTO = [
 const VALUES = [
   { value: "restored", label: "0 to 1", title: "0 is the corrupted metric, 1 the clean one" },
   { value: "metric", label: "metric", title: "the metric itself" },
-] as const;
-const SCOPES = [
-  { value: "mean", label: "all prompts", title: "mean over the prompts" },
-  { value: "selected", label: "this prompt", title: "the selected prompt only" },
 ] as const;
 
 /** Which activations carry the answer from one run into the other. */
@@ -73,56 +70,17 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
   const arrays = useMemo(() => shown.map(({ values }) => values.data), [shown]);
   const ramp = useRamp(arrays, { scale: "diverging", partial, of: JSON.stringify(loaded.args) });
   const estimates = shown.some(({ exact }) => exact.data.includes(0));
-  const code = async () => {
-    const name = `${handle.name}/code`;
-    const { result } = await rpc.request(name, handle.nextSeq(), "patching_code", args);
-    return result.code;
-  };
+  const code = () => requestCode(handle, "patching_code", args);
 
   const controls = (
     <>
-      <Segmented
-        label="maps"
-        options={MAPS}
-        value={maps.value}
-        onChange={(value) => {
-          maps.value = value;
-        }}
-      />
+      <OptionButtons label="maps" of={maps} choices={MAPS} />
       {maps.value === "heads" && (
-        <Segmented
-          label="positions"
-          options={PLACES}
-          value={byPos.value ? "each" : "all"}
-          onChange={(value) => {
-            byPos.value = value === "each";
-          }}
-        />
+        <FlagButtons label="positions" of={byPos} choices={PLACES} on="each" />
       )}
-      <Segmented
-        label="direction"
-        options={INTO}
-        value={into.value}
-        onChange={(value) => {
-          into.value = value;
-        }}
-      />
-      <Segmented
-        label="values"
-        options={VALUES}
-        value={normalize.value ? "restored" : "metric"}
-        onChange={(value) => {
-          normalize.value = value === "restored";
-        }}
-      />
-      <Segmented
-        label="prompts"
-        options={SCOPES}
-        value={scope.value}
-        onChange={(value) => {
-          scope.value = value;
-        }}
-      />
+      <OptionButtons label="direction" of={into} choices={INTO} />
+      <FlagButtons label="values" of={normalize} choices={VALUES} on="restored" />
+      <OptionButtons label="prompts" of={scope} choices={SCOPES} />
       <CopyButton
         label="copy CSV"
         within={body}

@@ -6,9 +6,10 @@ import { HeatMap, type MapCell } from "../../core/heatmap/heatmap";
 import { MapLegend } from "../../core/heatmap/legend";
 import { useRamp } from "../../core/heatmap/ramp";
 import type { PanelProps } from "../../core/mount";
+import { OptionButtons, RUNS } from "../../core/options";
 import { useResource } from "../../core/resource";
 import { gridCsv } from "../../core/takeaway/csv";
-import { Button, Segmented } from "../../core/ui";
+import { Button } from "../../core/ui";
 import { useView, ViewFrame } from "../../core/view";
 import { PositionMap } from "./positions";
 import { ofRun, withTotals } from "./totals";
@@ -16,11 +17,6 @@ import { ofRun, withTotals } from "./totals";
 const BY = [
   { value: "head", label: "heads" },
   { value: "layer", label: "layers", title: "a layer's heads together" },
-] as const;
-const SHOW = [
-  { value: "current", label: "current" },
-  { value: "baseline", label: "baseline", title: "without interventions" },
-  { value: "difference", label: "difference", title: "current minus baseline" },
 ] as const;
 const TOTAL = "total";
 
@@ -107,22 +103,8 @@ export function ScoresPanel({ session, rpc, compact }: PanelProps): JSX.Element 
       <span class="lw-mono" data-head={headLabel(layer, head)}>
         {headLabel(layer, head)}
       </span>
-      <Segmented
-        label="sources"
-        options={BY}
-        value={by.value}
-        onChange={(value) => {
-          by.value = value;
-        }}
-      />
-      <Segmented
-        label="run"
-        options={SHOW}
-        value={show.value}
-        onChange={(value) => {
-          show.value = value;
-        }}
-      />
+      <OptionButtons label="sources" of={by} choices={BY} />
+      <OptionButtons label="run" of={show} choices={RUNS} />
       {both && (
         <Button
           label="all positions"

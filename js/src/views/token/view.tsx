@@ -3,11 +3,12 @@ import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { palette } from "../../core/color";
 import { flush } from "../../core/flush";
 import type { PanelProps } from "../../core/mount";
+import { OptionButtons } from "../../core/options";
 import { PromptPager } from "../../core/pager";
 import { useResource } from "../../core/resource";
 import { RpcError } from "../../core/rpc";
 import { useTheme } from "../../core/theme";
-import { Button, ColorBar, Segmented } from "../../core/ui";
+import { Button, ColorBar } from "../../core/ui";
 import { useView, ViewFrame } from "../../core/view";
 import type { EditPromptArgs, ErrorInfo, TokensResult } from "../../generated/protocol";
 import { BosComparison } from "./bos";
@@ -49,14 +50,7 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
 
   const controls = (
     <>
-      <Segmented
-        label="colour by"
-        options={COLORS}
-        value={color.value}
-        onChange={(value) => {
-          color.value = value;
-        }}
-      />
+      <OptionButtons label="colour by" of={color} choices={COLORS} />
       <Legend color={color.value} stats={stats} top={top} />
       <span class="lw-token-tools">
         <PromptPager session={session} count={count} />
