@@ -96,6 +96,28 @@ def patch_maps(maps: list[xr.DataArray]) -> go.Figure:
     return figure
 
 
+def parameter_tree(counts: xr.Dataset) -> go.Figure:
+    """Parameters as areas: groups, and the matrices in them."""
+    groups = list(dict.fromkeys(map(str, counts["group"].values)))
+    names = [str(name) for name in counts["matrix"].values]
+    sizes = [int(count) for count in counts["count"].values]
+    parents = [str(group) for group in counts["group"].values]
+    sums = [sum(n for n, parent in zip(sizes, parents, strict=True) if parent == g) for g in groups]
+    figure = go.Figure(
+        go.Treemap(
+            ids=[*groups, *(f"{p}/{n}" for p, n in zip(parents, names, strict=True))],
+            labels=[*groups, *names],
+            parents=["" for _ in groups] + parents,
+            values=[*sums, *sizes],
+            branchvalues="total",
+            texttemplate="%{label}<br>%{value:,}",
+            hovertemplate="%{label}: %{value:,} parameters<extra></extra>",
+        )
+    )
+    figure.update_layout(title=f"{counts.attrs['total']:,} {counts.attrs['definition']}")
+    return figure
+
+
 def token_bars(table: xr.Dataset) -> go.Figure:
     """Loss at each token."""
     loss = table["loss"]

@@ -17,6 +17,7 @@ from lens_widgets.analysis.composition import composition_scores
 from lens_widgets.analysis.head_scores import head_scores
 from lens_widgets.analysis.logit_lens import lens_path, logit_lens
 from lens_widgets.analysis.neurons import neuron_activations, top_tokens
+from lens_widgets.analysis.parameters import parameter_counts
 from lens_widgets.analysis.patching import estimate_sweep, patch_sweep, rank_correlation
 from lens_widgets.analysis.patterns import attention_patterns
 from lens_widgets.analysis.score_parts import decompose_scores
@@ -40,6 +41,7 @@ __all__ = [
     "logit_lens",
     "neuron_activations",
     "ov_circuit",
+    "parameter_counts",
     "patch_sweep",
     "pos_circuit",
     "q_composition_circuit",

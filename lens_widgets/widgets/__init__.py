@@ -9,6 +9,7 @@ from lens_widgets.widgets.explorer import Explorer
 from lens_widgets.widgets.head_scores import HeadScoresView
 from lens_widgets.widgets.logit_lens import LogitLensView
 from lens_widgets.widgets.loss import LossView
+from lens_widgets.widgets.model_card import ModelCard
 from lens_widgets.widgets.neuron import NeuronView
 from lens_widgets.widgets.patching import PatchingView
 from lens_widgets.widgets.scores import ScoreDecompositionView
@@ -23,6 +24,7 @@ __all__ = [
     "HeadScoresView",
     "LogitLensView",
     "LossView",
+    "ModelCard",
     "NeuronView",
     "PatchingView",
     "ScoreDecompositionView",

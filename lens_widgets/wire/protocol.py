@@ -997,6 +997,50 @@ class LossesResult(TypedDict):
     units: str
 
 
+class ModelFact(TypedDict):
+    """One line of the card; ``group`` is shape, design, weights or tokenizer."""
+
+    group: str
+    name: str
+    value: str
+    note: str
+
+
+class ModelFinding(TypedDict):
+    """What trying the model told; ``works`` is false where something cannot be had."""
+
+    works: bool
+    text: str
+
+
+class MatrixInfo(TypedDict):
+    """One parameter, in each of ``layers`` ("0-11"; empty outside of blocks). ``shape`` is one
+    layer's, by ``axes`` where those have names; ``count`` is over all layers. ``shared`` names what
+    else is the same parameter, ``code`` reads the first."""
+
+    name: str
+    group: str
+    shape: list[int]
+    axes: list[str]
+    layers: str
+    n_layers: int
+    count: int
+    megabytes: float
+    shared: list[str]
+    code: str
+
+
+class ModelCardResult(TypedDict):
+    """``count`` and ``megabytes`` are the sums over ``matrices``."""
+
+    summary: Summary
+    facts: list[ModelFact]
+    findings: list[ModelFinding]
+    matrices: list[MatrixInfo]
+    count: int
+    megabytes: float
+
+
 METHODS: dict[str, tuple[type, type]] = {
     "tokens": (PromptArgs, TokensResult),
     "token_stats": (PromptArgs, TokenStatsResult),
@@ -1036,6 +1080,7 @@ METHODS: dict[str, tuple[type, type]] = {
     "loss_effects": (LossEffectsArgs, LossEffectsResult),
     "losses": (LossesArgs, LossesResult),
     "losses_code": (LossesArgs, CodeResult),
+    "model_card": (Empty, ModelCardResult),
     "toggle": (ToggleArgs, ChangeResult),
     "set_enabled": (EnableArgs, ChangeResult),
     "remove": (KeyArgs, ChangeResult),
@@ -1107,4 +1152,6 @@ TYPES: list[type] = [
     ScoreSourcesArgs, ScoreSourcesResult, ScoreMapArgs, ScoreMapResult,
     HeadScoresArgs, HeadScoresResult, StripeArgs, StripeResult,
     LossEffectsArgs, LossEffectsResult, LossesArgs, LossesResult,
+    ModelFact, ModelFinding, MatrixInfo, ModelCardResult,
+    HeadScoresArgs, HeadScoresResult, LossEffectsArgs, LossEffectsResult, LossesArgs, LossesResult,
 ]  # fmt: skip

@@ -22,6 +22,7 @@ VIEWS = [
     "patching",
     "head_scores",
     "loss",
+    "model_card",
 ]
 METHOD = {
     "token": "token_stats",
@@ -37,6 +38,7 @@ METHOD = {
     "logit_lens": "lens",
     "head_scores": "head_scores",
     "loss": "losses",
+    "model_card": "model_card",
 }
 HOSTILE = [
     "<bos>",

@@ -52,6 +52,7 @@ def test_screen(mount: Mount, view: str, case: str, theme: str) -> None:
         "scores",
         "head_scores",
         "loss",
+        "model_card",
     ],
 )
 def test_small_screen(mount: Mount, view: str, width: int, theme: str) -> None:

@@ -145,6 +145,7 @@ ARGS: dict[str, list[dict[str, Any]]] = {
         for method in ("head_scores_code", "losses_code")
     },
     "losses": [{"scope": "mean", "prompt": 0}, {"scope": "selected", "prompt": 1}],
+    "model_card": [{}],
     "loss_effects": [{"kind": kind} for kind in ("zero", "mean", "resample")],
     "toggle": [{"component": "L1H2", "kind": "mean"}],
     "set_enabled": [{"key": "i1", "enabled": False}],

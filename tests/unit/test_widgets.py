@@ -21,7 +21,8 @@ VIEWS = (
     lw.TokenView, lw.AttentionView, lw.AttributionTable, lw.AblationPanel, lw.Explorer,
     lw.LogitLensView, lw.PatchingView,
     lw.HeadScoresView,
-    lw.LossView,
+    lw.LossView, lw.ModelCard,
+    lw.CompositionView, lw.WeightCircuitView, lw.ScoreDecompositionView, lw.NeuronView,
 )  # fmt: skip
 
 OPTIONS = {
@@ -35,6 +36,11 @@ OPTIONS = {
     lw.PatchingView: {"patch_maps", "by_pos", "patch_into", "normalize", "scope"},
     lw.HeadScoresView: {"scope", "threshold", "kind"},
     lw.LossView: {"scope"},
+    lw.ModelCard: set(),
+    lw.CompositionView: {"composition", "subtract_random"},
+    lw.WeightCircuitView: {"circuit", "circuit_tokens", "top_k"},
+    lw.ScoreDecompositionView: {"sources_by", "query_source", "key_source", "show"},
+    lw.NeuronView: {"neuron", "show", "top_k"},
     lw.Explorer: {
         *("show", "token_mode", "attention_mode", "head_average", "skip_bos"),
         *("color", "by", "scope", "read_at", "kind", "values"),

@@ -1025,6 +1025,105 @@ export interface LossesResult {
   units: string;
 }
 
+/** One line of the card; ``group`` is shape, design, weights or tokenizer. */
+export interface ModelFact {
+  group: string;
+  name: string;
+  value: string;
+  note: string;
+}
+
+/** What trying the model told; ``works`` is false where something cannot be had. */
+export interface ModelFinding {
+  works: boolean;
+  text: string;
+}
+
+/**
+ * One parameter, in each of ``layers`` ("0-11"; empty outside of blocks). ``shape`` is one
+ * layer's, by ``axes`` where those have names; ``count`` is over all layers. ``shared`` names what
+ * else is the same parameter, ``code`` reads the first.
+ */
+export interface MatrixInfo {
+  name: string;
+  group: string;
+  shape: number[];
+  axes: string[];
+  layers: string;
+  n_layers: number;
+  count: number;
+  megabytes: number;
+  shared: string[];
+  code: string;
+}
+
+/** ``count`` and ``megabytes`` are the sums over ``matrices``. */
+export interface ModelCardResult {
+  summary: Summary;
+  facts: ModelFact[];
+  findings: ModelFinding[];
+  matrices: MatrixInfo[];
+  count: number;
+  megabytes: number;
+}
+
+export interface HeadScoresArgs {
+  scope: "mean" | "selected";
+  prompt: number;
+}
+
+/**
+ * Arrays [kind, layer, head]: mean attention on each kind's stripe, NaN where no prompt has
+ * one, of which ``missing`` then tells why, else ""; ``sem`` of the current means over prompts,
+ * NaN for one.
+ */
+export interface HeadScoresResult {
+  summary: Summary;
+  kinds: string[];
+  definitions: string[];
+  missing: string[];
+  baseline: ArrayRef;
+  current: ArrayRef;
+  sem: ArrayRef;
+  units: string;
+}
+
+export interface LossEffectsArgs {
+  kind: "zero" | "mean" | "resample";
+}
+
+/** ``heads`` [layer, head]: change of the mean loss when that head is ablated; NaN: not yet. */
+export interface LossEffectsResult {
+  summary: Summary;
+  heads: ArrayRef;
+  units: string;
+  definition: string;
+}
+
+export interface LossesArgs {
+  scope: "mean" | "selected";
+  prompt: number;
+}
+
+/**
+ * Nats by position, of one prompt or means with standard errors. ``half``: n, where the text is
+ * one token and then n tokens twice; ``*_halves`` [2] are the means over what predicts each.
+ */
+export interface LossesResult {
+  summary: Summary;
+  tokens: TokensResult;
+  half: number | null;
+  baseline: ArrayRef;
+  baseline_sem: ArrayRef;
+  baseline_halves: ArrayRef;
+  baseline_halves_sem: ArrayRef;
+  current: ArrayRef;
+  current_sem: ArrayRef;
+  current_halves: ArrayRef;
+  current_halves_sem: ArrayRef;
+  units: string;
+}
+
 /** What an option starts from where a widget has no such trait, and its values. */
 export const OPTIONS: {
   readonly [K in keyof Options]: {
@@ -1233,6 +1332,7 @@ export interface Methods {
   loss_effects: { args: LossEffectsArgs; result: LossEffectsResult };
   losses: { args: LossesArgs; result: LossesResult };
   losses_code: { args: LossesArgs; result: CodeResult };
+  model_card: { args: Empty; result: ModelCardResult };
   toggle: { args: ToggleArgs; result: ChangeResult };
   set_enabled: { args: EnableArgs; result: ChangeResult };
   remove: { args: KeyArgs; result: ChangeResult };

@@ -32,6 +32,7 @@ const OPTIONS = {
   },
   head_scores: { scope: "mean", kind: "zero", threshold: 0.4 },
   loss: { scope: "mean" },
+  model_card: {},
   composition: { composition: "K", subtract_random: true },
   circuit: { circuit: "OV", circuit_tokens: "prompt", top_k: 10 },
   neuron: { neuron: "L0N0", show: "current", top_k: 10 },

@@ -2,6 +2,7 @@
 
 import { effect, noise, pattern, tokensOf } from "./data.js";
 import { lensMethods } from "./lens.js";
+import { modelCard } from "./card.js";
 import { DETECTOR_HANDLERS } from "./detectors.js";
 import { WEIGHT_HANDLERS } from "./weights.js";
 import { patchingMethods } from "./patching.js";
@@ -381,6 +382,7 @@ function effects(kernel, { prompt }) {
 const HANDLERS = {
   ...lensMethods({ summary, tokens }),
   ...patchingMethods({ summary, tokens }),
+  model_card: modelCard(summary),
   tokens,
   token_stats: tokenStats,
   patterns,

@@ -8,12 +8,14 @@ const SHOWN_MS = 1500;
 /** Copies a text and says for a moment whether that worked, without changing its width. */
 export function CopyButton(props: {
   label: string;
+  /** What it is called aloud, where that is more than its label. */
+  called?: string;
   /** Where a text area may be put for a moment, when there is no clipboard to write to. */
   within: { readonly current: HTMLElement | null };
   text: () => Promise<string>;
   disabled?: boolean;
 }): JSX.Element {
-  const { label, within, text, disabled } = props;
+  const { label, called = label, within, text, disabled } = props;
   const [outcome, setOutcome] = useState<"" | "copied" | "failed">("");
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useLayoutEffect(() => () => clearTimeout(timer.current), []);
@@ -30,7 +32,7 @@ export function CopyButton(props: {
     timer.current = setTimeout(() => setOutcome(""), SHOWN_MS);
   };
   return (
-    <Button label={label} disabled={disabled === true} onClick={() => void copy()}>
+    <Button label={called} disabled={disabled === true} onClick={() => void copy()}>
       <span class="lw-copy" data-outcome={outcome}>
         <span class="lw-copy-label">{label}</span>
         <span class="lw-copy-outcome" role="status">

@@ -1,0 +1,4 @@
+import { mountView } from "../../core/mount";
+import { ModelCardPanel } from "./view";
+
+export default mountView(ModelCardPanel);

@@ -1,0 +1,114 @@
+import type { JSX } from "preact";
+import { useMemo, useRef, useState } from "preact/hooks";
+import type { PanelProps } from "../../core/mount";
+import { useResource } from "../../core/resource";
+import { csv } from "../../core/takeaway/csv";
+import { Segmented } from "../../core/ui";
+import { useView, ViewFrame } from "../../core/view";
+import type { ModelCardResult, ModelFact } from "../../generated/protocol";
+import { MatrixTable } from "./table";
+
+type Order = "model" | "size";
+const ORDERS = [
+  { value: "model", label: "in order", title: "as the model uses them" },
+  { value: "size", label: "largest first" },
+] as const;
+const GROUPS = ["shape", "design", "weights", "tokenizer"];
+
+/** What the model is, and what was found by trying it. */
+export function ModelCardPanel({ session, rpc, compact }: PanelProps): JSX.Element {
+  const handle = useView("model_card", { session, rpc });
+  const [order, setOrder] = useState<Order>("model");
+  const { result } = useResource(handle, "card", "model_card", {});
+  const body = useRef<HTMLDivElement>(null);
+  const rows = useMemo(() => {
+    const each = result?.matrices ?? [];
+    return order === "size" ? [...each].sort((a, b) => b.count - a.count) : each;
+  }, [result, order]);
+  return (
+    <ViewFrame
+      handle={handle}
+      title="Model card"
+      compact={compact}
+      pager={false}
+      takeaway={{ csv: () => (result ? toCsv(result) : null) }}
+    >
+      {result && (
+        <div ref={body}>
+          <div class="lw-card-facts">
+            {GROUPS.map((group) => (
+              <Facts
+                key={group}
+                group={group}
+                facts={result.facts.filter((fact) => fact.group === group)}
+              />
+            ))}
+          </div>
+          <section class="lw-card-found">
+            <h3 class="lw-card-title">found by trying it</h3>
+            <ul>
+              {result.findings.map(({ works, text }) => (
+                <li key={text} data-works={String(works)}>
+                  <span class="lw-card-mark" role="img" aria-label={works ? "works" : "does not"}>
+                    {works ? "✓" : "✗"}
+                  </span>
+                  {text}
+                </li>
+              ))}
+            </ul>
+          </section>
+          <div class="lw-card-order">
+            <h3 class="lw-card-title">parameters by matrix, over all layers</h3>
+            <Segmented label="order" options={ORDERS} value={order} onChange={setOrder} />
+          </div>
+          <MatrixTable
+            rows={rows}
+            total={result.count}
+            megabytes={result.megabytes}
+            within={body}
+          />
+        </div>
+      )}
+    </ViewFrame>
+  );
+}
+
+function Facts(props: { group: string; facts: readonly ModelFact[] }): JSX.Element {
+  return (
+    <section>
+      <h3 class="lw-card-title">{props.group}</h3>
+      <dl>
+        {props.facts.map(({ name, value, note }) => (
+          <div key={name} data-fact={name}>
+            <dt class="lw-muted">{name}</dt>
+            <dd class="lw-num" data-value={value}>
+              {value}
+              {note && <span class="lw-card-note lw-muted"> {note}</span>}
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  );
+}
+
+function toCsv({ matrices }: ModelCardResult): string {
+  const header = [
+    "matrix",
+    "group",
+    "shape",
+    "axes",
+    "layers",
+    "parameters",
+    "MB",
+    "shared",
+    "code",
+  ];
+  return csv(
+    header,
+    matrices.map((one) => [
+      ...[one.name, one.group, one.shape.join(" x "), one.axes.join(" x "), one.layers],
+      ...[one.count, one.megabytes, one.shared.join(" "), one.code],
+    ]),
+  );
+}
