@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lens_widgets.session import Session
     from lens_widgets.widgets import (
         AblationPanel,
+        ActivationBrowser,
         AttentionView,
         AttributionTable,
         CompositionView,
@@ -47,6 +48,7 @@ _HOME = {
     "AttentionView": "lens_widgets.widgets",
     "AttributionTable": "lens_widgets.widgets",
     "AblationPanel": "lens_widgets.widgets",
+    "ActivationBrowser": "lens_widgets.widgets",
     "Explorer": "lens_widgets.widgets",
     "HeadScoresView": "lens_widgets.widgets",
     "LogitLensView": "lens_widgets.widgets",
@@ -64,6 +66,7 @@ _MODULES = ("analysis", "prompts")
 __all__ = [
     "Ablate",
     "AblationPanel",
+    "ActivationBrowser",
     "AttentionView",
     "AttributionTable",
     "Component",

@@ -148,6 +148,22 @@ def circuit_map(tile: xr.DataArray) -> go.Figure:
     return _map(tile.values, rows, columns, tile.attrs, ("column %{x}", "row %{y}"), colors)
 
 
+def activation_map(values: xr.DataArray, cut: str) -> go.Figure:
+    """Two axes of an activation; a single one as a column. ``cut`` says where others were cut."""
+    one = values if values.ndim == 2 else values.expand_dims("value", 1)
+    rows, columns = ([str(label) for label in _labels(one, str(dim))] for dim in one.dims)
+    attrs = {**values.attrs, "definition": f"{values.attrs['definition']}{cut}"}
+    words = tuple(f"{dim} %{{{axis}}}" for dim, axis in zip(one.dims, "yx", strict=True))
+    return _map(one.values, rows, columns, attrs, (words[1], words[0]), _SIGNED)
+
+
+def _labels(values: xr.DataArray, dim: str) -> Any:
+    token = dim.replace("pos", "token")
+    if dim == "value":
+        return [""]
+    return values[token if dim.endswith("pos") and token in values.coords else dim].values
+
+
 def neuron_bars(values: xr.DataArray) -> go.Figure:
     """One neuron's activation at each token."""
     one = values.squeeze(("layer", "neuron"))

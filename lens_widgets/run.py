@@ -71,15 +71,34 @@ class Run:
     def activations(self, names: Sequence[str]) -> dict[str, Tensor]:
         """Several activations, with at most one more forward for those not at hand."""
         for name in names:
-            if name not in self._points:
-                raise InputError(
-                    f"activation {name!r} is not a hook of this model.",
-                    f"{near(name, self._points)} See model.hook_dict.".strip(),
-                )
+            self.check_name(name)
         # Several names can stand for one hook point, as hook_resid_pre and hook_in do.
         points = {name: self._points[name] for name in names}
         found = self.outcome.activations(list(dict.fromkeys(points.values())))
         return {name: found[point] for name, point in points.items()}
+
+    def glance(self, name: str) -> Tensor:
+        """The same as ``activation``, not kept: of many that are looked at once, none stays."""
+        self.check_name(name)
+        point = self._points[name]
+        found = self.outcome.glance([point])
+        if point not in found:
+            raise InputError(
+                f"activation {name!r} did not fire in this run.",
+                "The model computes it only for other prompts or settings.",
+            )
+        return found[point]
+
+    def check_name(self, name: str) -> None:
+        """InputError when the model has no such hook, or one that never fires."""
+        if name in self._points:
+            return
+        if name in getattr(self._handle.model, "hook_dict", ()):
+            problem = "never fires when this model runs"
+        else:
+            problem = "is not a hook of this model"
+        hint = f"{near(name, self._points)} See model.hook_dict."
+        raise InputError(f"activation {name!r} {problem}.", hint.strip())
 
     def compute(self, work: Callable[[Any], T]) -> T:
         """``work(model)`` with the model to itself and without gradients, for what no hook holds.

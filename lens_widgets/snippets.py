@@ -11,11 +11,45 @@ if TYPE_CHECKING:
 
 def script(interventions: list[Intervention], session: Session) -> str:
     """A script that expects ``model`` and ``tokens`` [prompt, pos] and leaves ``logits``."""
+    lines, mask = _setup(interventions, session, "logits")
+    lines += [
+        "",
+        "with torch.no_grad():",
+        f"    logits = model.run_with_hooks(tokens, fwd_hooks=fwd_hooks{mask})",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def reading(name: str, interventions: list[Intervention], session: Session, which: str) -> str:
+    """A script that leaves the activation at a hook as ``activation``, all prompts together.
+
+    Under ``interventions``, without them (``which="baseline"``), or the ``"difference"``.
+    """
+    if which == "baseline":
+        interventions = []
+    lines, mask = _setup(interventions, session, "activation")
+    plain = f"_, cache = model.run_with_cache(tokens, names_filter={[name]!r}{mask})"
+    if interventions:
+        lines += ["", "with torch.no_grad(), model.hooks(fwd_hooks=fwd_hooks):", f"    {plain}"]
+    else:
+        lines = [line for line in lines if line != "fwd_hooks = []"]
+        lines += ["with torch.no_grad():", f"    {plain}"]
+    lines += [f"activation = cache[{name!r}]"]
+    if which == "difference":
+        lines += ["with torch.no_grad():", f"    {plain}"]
+        lines += [f"activation = activation - cache[{name!r}]"]
+    return "\n".join(lines) + "\n"
+
+
+def _setup(
+    interventions: list[Intervention], session: Session, leaves: str
+) -> tuple[list[str], str]:
+    """The lines up to ``fwd_hooks``, and the argument that passes the attention mask."""
     prompts = session.prompt_set
     lines = [
         "import torch",
         "",
-        "# Expects `model` and `tokens` [prompt, pos] in scope; leaves `logits`.",
+        f"# Expects `model` and `tokens` [prompt, pos] in scope; leaves `{leaves}`.",
     ]
     mask = ""
     if prompts.attention_mask is not None:
@@ -39,12 +73,7 @@ def script(interventions: list[Intervention], session: Session) -> str:
     lines += ["fwd_hooks = []"]
     for item in interventions:
         lines += ["", "", item.code(session).rstrip()]
-    lines += [
-        "",
-        "with torch.no_grad():",
-        f"    logits = model.run_with_hooks(tokens, fwd_hooks=fwd_hooks{mask})",
-    ]
-    return "\n".join(lines) + "\n"
+    return lines, mask
 
 
 def ablate(item: Ablate, session: Session | None) -> str:

@@ -2,6 +2,7 @@
 
 from lens_widgets.analysis.ablation import ablation_sweep
 from lens_widgets.analysis.accumulated import accumulated_attribution
+from lens_widgets.analysis.activations import activation
 from lens_widgets.analysis.attribution import attribution
 from lens_widgets.analysis.bos import compare_bos
 from lens_widgets.analysis.circuits import (
@@ -27,6 +28,7 @@ from lens_widgets.analysis.tokens import token_accuracy, token_loss
 __all__ = [
     "ablation_sweep",
     "accumulated_attribution",
+    "activation",
     "attention_patterns",
     "attribution",
     "attribution_by_source",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lens_widgets.session import Session
 
 # No score of a trained model comes near: what is below is a mask.
-_MASK_BELOW = -3e4
+MASK_BELOW = -3e4
 
 
 def attention_scores(
@@ -95,5 +95,5 @@ def _masked(scores: Tensor, pattern: Tensor) -> Tensor:
     size = scores.shape[-1]
     future = torch.ones(size, size, dtype=torch.bool, device=scores.device).triu(1)
     top = scores.masked_fill(pattern <= 0, float("-inf")).amax(dim=-1, keepdim=True)
-    unseen = (pattern <= 0) & ((scores - top > -80.0) | (scores < _MASK_BELOW))
+    unseen = (pattern <= 0) & ((scores - top > -80.0) | (scores < MASK_BELOW))
     return scores.masked_fill(future | unseen, float("nan"))

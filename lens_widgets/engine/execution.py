@@ -27,7 +27,7 @@ class Outcome:
         self,
         handle: ModelHandle,
         captured: dict[str, Tensor],
-        fetch: Callable[[Sequence[str]], dict[str, Tensor]],
+        fetch: Callable[[Sequence[str], bool], dict[str, Tensor]],
         *,
         logits: Tensor | None = None,
         normed: Tensor | None = None,
@@ -64,8 +64,15 @@ class Outcome:
         with self._lock:
             missing = [name for name in names if name not in self._captured]
             if missing:
-                self._captured.update(self._fetch(missing))
+                self._captured.update(self._fetch(missing, True))
             return {name: self._captured[name] for name in names}
+
+    def glance(self, names: Sequence[str]) -> dict[str, Tensor]:
+        """The same, keeping nothing that was not at hand; what never fires is left out."""
+        with self._lock:
+            missing = [name for name in names if name not in self._captured]
+            found = self._fetch(missing, False) if missing else {}
+            return found | {n: self._captured[n] for n in names if n in self._captured}
 
     @property
     def captured(self) -> dict[str, Tensor]:
@@ -128,7 +135,7 @@ class Execution:
                 )
             )
 
-        def fetch(names: Sequence[str]) -> dict[str, Tensor]:
+        def fetch(names: Sequence[str], keep: bool) -> dict[str, Tensor]:
             return self._handle.run_inline(lambda: run(names).captured)
 
         result = run(capture, record)
@@ -147,11 +154,12 @@ class Execution:
                 )
             )
 
-        def fetch(names: Sequence[str]) -> dict[str, Tensor]:
+        def fetch(names: Sequence[str], keep: bool) -> dict[str, Tensor]:
             if any(_is_unembedding(name) for name in names):
                 return self._whole(hooks, names).captured
             found = self._handle.run_inline(lambda: run(names).captured)
-            return self.clean.activations([n for n in names if n not in found]) | found
+            clean = self.clean.activations if keep else self.clean.glance
+            return clean([n for n in names if n not in found]) | found
 
         result = run(capture)
         captured = dict(result.captured)

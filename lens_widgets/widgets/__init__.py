@@ -1,6 +1,7 @@
 """The widgets. Each validates, dispatches and replies; the numbers come from ``analysis``."""
 
 from lens_widgets.widgets.ablation import AblationPanel
+from lens_widgets.widgets.activation_browser import ActivationBrowser
 from lens_widgets.widgets.attention import AttentionView
 from lens_widgets.widgets.attribution import AttributionTable
 from lens_widgets.widgets.circuit import WeightCircuitView
@@ -17,6 +18,7 @@ from lens_widgets.widgets.token import TokenView
 
 __all__ = [
     "AblationPanel",
+    "ActivationBrowser",
     "AttentionView",
     "AttributionTable",
     "CompositionView",

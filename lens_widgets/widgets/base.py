@@ -114,6 +114,10 @@ class View(anywidget.AnyWidget):
     def session(self) -> Session:
         return self._session
 
+    def asks_first(self) -> dict[str, str]:
+        """``opening``, and what else it asks with its options as they are."""
+        return self.opening
+
     def data(self) -> xr.DataArray | xr.Dataset:
         """What the view shows, as a labelled array."""
         raise NotImplementedError

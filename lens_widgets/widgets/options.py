@@ -209,3 +209,18 @@ def by_pos() -> Any:
 def normalize() -> Any:
     """Whether the corrupted metric is shown as 0 and the clean one as 1."""
     return _trait("normalize")
+
+
+def activation() -> Any:
+    """The hook of the activation that is shown; empty: none."""
+    return _trait("activation")
+
+
+def slice_rows() -> Any:
+    """Whether an activation's rows are its positions or its heads."""
+    return _trait("slice_rows")
+
+
+def group_by() -> Any:
+    """Whether activations are listed by layer, or each hook through all layers."""
+    return _trait("group_by")

@@ -25,7 +25,7 @@ def snapshot_of(view: View) -> dict[str, Any]:
     """
     kept = _slots(view.snapshot)
     questions = {key: (item["method"], item["args"]) for key, item in kept.items()}
-    for key, method in view.opening.items():
+    for key, method in view.asks_first().items():
         questions.setdefault(key, (method, _opening_args(view, method)))
     slots: dict[str, Any] = {}
     session = view.session.frozen() if not view.session.closed else None

@@ -38,6 +38,8 @@ Circuit = Literal["OV", "QK", "positions", "K", "Q", "V"]
 CircuitTokens = Literal["prompt", "vocabulary"]
 SourcesBy = Literal["head", "layer"]
 ScoreKind = Literal["previous", "current", "first", "induction", "duplicate"]
+SliceRows = Literal["pos", "head"]
+GroupBy = Literal["layer", "hook"]
 
 
 class ArrayRef(TypedDict):
@@ -1041,6 +1043,98 @@ class ModelCardResult(TypedDict):
     megabytes: float
 
 
+class ActivationGroup(TypedDict):
+    """One kind of activation. ``{layer}`` in names stands for each of ``layers``, which is empty
+    outside of blocks. ``short``: what ``cache[...]`` takes beside the layer: one name, or a name
+    and a part of the block; empty where there is no short name. ``shape`` on all tokens, padding
+    included; -1 and ``n_bytes`` None where it depends on more than their number."""
+
+    name: str
+    aliases: list[str]
+    layers: list[int]
+    short: list[str]
+    dims: list[str]
+    shape: list[int]
+    n_bytes: int | None
+
+
+class ActivationsResult(TypedDict):
+    """Every activation of a run, in the order in which they fire; ``n_bytes`` of all together."""
+
+    summary: Summary
+    groups: list[ActivationGroup]
+    n_activations: int
+    n_bytes: int
+    dtype: str
+
+
+class ActivationArgs(TypedDict):
+    """``head`` and ``query_pos`` (None: the last) say where axes are cut that are not shown."""
+
+    activation: str
+    prompt: int
+    which: Which
+    slice_rows: SliceRows
+    head: NotRequired[int]
+    query_pos: NotRequired[int | None]
+
+
+class ActivationStats(TypedDict):
+    """Of ``n`` numbers, those that are finite; None where there is none. ``std`` with n - 1,
+    ``zeros`` the fraction that is zero; ``n_masked`` are attention scores that are masked, not in
+    ``n``."""
+
+    n: int
+    mean: float | None
+    std: float | None
+    min: float | None
+    max: float | None
+    norm: float | None
+    zeros: float | None
+    n_nan: int
+    n_inf: int
+    n_masked: int
+
+
+class AxisCut(TypedDict):
+    dim: str
+    index: int
+    size: int
+
+
+class ActivationResult(TypedDict):
+    """One prompt's activation without padding: ``dims`` and ``shape``, statistics of all of it, and
+    a plane of ``n_rows`` x ``n_columns``. ``values`` is [row, column], each the largest magnitude
+    of ``row_pool`` x ``column_pool`` numbers, NaN for what is NaN or masked; ``column_dim`` empty
+    for a single axis. ``cuts``: where the axes were cut that are not shown."""
+
+    summary: Summary
+    tokens: TokensResult
+    activation: str
+    prompt: int
+    which: Which
+    dims: list[str]
+    shape: list[int]
+    dtype: str
+    baseline: ActivationStats
+    current: ActivationStats
+    difference: ActivationStats
+    row_dim: str
+    column_dim: str
+    n_rows: int
+    n_columns: int
+    row_pool: int
+    column_pool: int
+    cuts: list[AxisCut]
+    values: ArrayRef
+    units: str
+
+
+class ActivationCodeArgs(TypedDict):
+    activation: str
+    which: Which
+
+
 METHODS: dict[str, tuple[type, type]] = {
     "tokens": (PromptArgs, TokensResult),
     "token_stats": (PromptArgs, TokenStatsResult),
@@ -1081,6 +1175,9 @@ METHODS: dict[str, tuple[type, type]] = {
     "losses": (LossesArgs, LossesResult),
     "losses_code": (LossesArgs, CodeResult),
     "model_card": (Empty, ModelCardResult),
+    "activations": (Empty, ActivationsResult),
+    "activation": (ActivationArgs, ActivationResult),
+    "activation_code": (ActivationCodeArgs, CodeResult),
     "toggle": (ToggleArgs, ChangeResult),
     "set_enabled": (EnableArgs, ChangeResult),
     "remove": (KeyArgs, ChangeResult),
@@ -1130,6 +1227,9 @@ class Options(TypedDict):
     by_pos: bool
     normalize: Annotated[bool, True]
     threshold: Annotated[float, 0.4]
+    activation: str
+    slice_rows: SliceRows
+    group_by: GroupBy
 
 
 TYPES: list[type] = [
@@ -1154,4 +1254,6 @@ TYPES: list[type] = [
     LossEffectsArgs, LossEffectsResult, LossesArgs, LossesResult,
     ModelFact, ModelFinding, MatrixInfo, ModelCardResult,
     HeadScoresArgs, HeadScoresResult, LossEffectsArgs, LossEffectsResult, LossesArgs, LossesResult,
+    ActivationGroup, ActivationsResult, ActivationArgs, ActivationStats, AxisCut, ActivationResult,
+    ActivationCodeArgs,
 ]  # fmt: skip

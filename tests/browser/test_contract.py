@@ -23,6 +23,7 @@ VIEWS = [
     "head_scores",
     "loss",
     "model_card",
+    "activation_browser",
 ]
 METHOD = {
     "token": "token_stats",
@@ -39,6 +40,7 @@ METHOD = {
     "head_scores": "head_scores",
     "loss": "losses",
     "model_card": "model_card",
+    "activation_browser": "activation",
 }
 HOSTILE = [
     "<bos>",

@@ -53,6 +53,7 @@ def test_screen(mount: Mount, view: str, case: str, theme: str) -> None:
         "head_scores",
         "loss",
         "model_card",
+        "activation_browser",
     ],
 )
 def test_small_screen(mount: Mount, view: str, width: int, theme: str) -> None:

@@ -147,6 +147,18 @@ ARGS: dict[str, list[dict[str, Any]]] = {
     "losses": [{"scope": "mean", "prompt": 0}, {"scope": "selected", "prompt": 1}],
     "model_card": [{}],
     "loss_effects": [{"kind": kind} for kind in ("zero", "mean", "resample")],
+    "activations": [{}],
+    "activation": [
+        {"activation": name, "prompt": 1, "which": which, "slice_rows": rows, **at}
+        for name, which, rows, at in (
+            ("blocks.0.attn.hook_pattern", "current", "pos", {"head": 2}),
+            ("blocks.1.attn.hook_v", "difference", "head", {"query_pos": 3}),
+            ("ln_final.hook_scale", "baseline", "pos", {}),
+        )
+    ],
+    "activation_code": [
+        {"activation": "blocks.0.hook_resid_post", "which": w} for w in ("current", "difference")
+    ],
     "toggle": [{"component": "L1H2", "kind": "mean"}],
     "set_enabled": [{"key": "i1", "enabled": False}],
     "remove": [{"key": "i1"}],

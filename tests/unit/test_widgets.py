@@ -23,6 +23,8 @@ VIEWS = (
     lw.HeadScoresView,
     lw.LossView, lw.ModelCard,
     lw.CompositionView, lw.WeightCircuitView, lw.ScoreDecompositionView, lw.NeuronView,
+    lw.LossView,
+    lw.ActivationBrowser,
 )  # fmt: skip
 
 OPTIONS = {
@@ -41,6 +43,7 @@ OPTIONS = {
     lw.WeightCircuitView: {"circuit", "circuit_tokens", "top_k"},
     lw.ScoreDecompositionView: {"sources_by", "query_source", "key_source", "show"},
     lw.NeuronView: {"neuron", "show", "top_k"},
+    lw.ActivationBrowser: {"activation", "show", "slice_rows", "group_by"},
     lw.Explorer: {
         *("show", "token_mode", "attention_mode", "head_average", "skip_bos"),
         *("color", "by", "scope", "read_at", "kind", "values"),

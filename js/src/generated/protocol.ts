@@ -163,6 +163,9 @@ export interface Options {
   by_pos: boolean;
   normalize: boolean;
   threshold: number;
+  activation: string;
+  slice_rows: "pos" | "head";
+  group_by: "layer" | "hook";
 }
 
 /** The metric behind every number of a reply, mean over ``n_prompts`` prompts. */
@@ -1124,6 +1127,99 @@ export interface LossesResult {
   units: string;
 }
 
+/**
+ * One kind of activation. ``{layer}`` in names stands for each of ``layers``, which is empty
+ * outside of blocks. ``short``: what ``cache[...]`` takes beside the layer: one name, or a name
+ * and a part of the block; empty where there is no short name. ``shape`` on all tokens, padding
+ * included; -1 and ``n_bytes`` None where it depends on more than their number.
+ */
+export interface ActivationGroup {
+  name: string;
+  aliases: string[];
+  layers: number[];
+  short: string[];
+  dims: string[];
+  shape: number[];
+  n_bytes: number | null;
+}
+
+/** Every activation of a run, in the order in which they fire; ``n_bytes`` of all together. */
+export interface ActivationsResult {
+  summary: Summary;
+  groups: ActivationGroup[];
+  n_activations: number;
+  n_bytes: number;
+  dtype: string;
+}
+
+/** ``head`` and ``query_pos`` (None: the last) say where axes are cut that are not shown. */
+export interface ActivationArgs {
+  activation: string;
+  prompt: number;
+  which: "baseline" | "current" | "difference";
+  slice_rows: "pos" | "head";
+  head?: number;
+  query_pos?: number | null;
+}
+
+/**
+ * Of ``n`` numbers, those that are finite; None where there is none. ``std`` with n - 1,
+ * ``zeros`` the fraction that is zero; ``n_masked`` are attention scores that are masked, not in
+ * ``n``.
+ */
+export interface ActivationStats {
+  n: number;
+  mean: number | null;
+  std: number | null;
+  min: number | null;
+  max: number | null;
+  norm: number | null;
+  zeros: number | null;
+  n_nan: number;
+  n_inf: number;
+  n_masked: number;
+}
+
+export interface AxisCut {
+  dim: string;
+  index: number;
+  size: number;
+}
+
+/**
+ * One prompt's activation without padding: ``dims`` and ``shape``, statistics of all of it, and
+ * a plane of ``n_rows`` x ``n_columns``. ``values`` is [row, column], each the largest magnitude
+ * of ``row_pool`` x ``column_pool`` numbers, NaN for what is NaN or masked; ``column_dim`` empty
+ * for a single axis. ``cuts``: where the axes were cut that are not shown.
+ */
+export interface ActivationResult {
+  summary: Summary;
+  tokens: TokensResult;
+  activation: string;
+  prompt: number;
+  which: "baseline" | "current" | "difference";
+  dims: string[];
+  shape: number[];
+  dtype: string;
+  baseline: ActivationStats;
+  current: ActivationStats;
+  difference: ActivationStats;
+  row_dim: string;
+  column_dim: string;
+  n_rows: number;
+  n_columns: number;
+  row_pool: number;
+  column_pool: number;
+  cuts: AxisCut[];
+  values: ArrayRef;
+  units: string;
+}
+
+export interface ActivationCodeArgs {
+  activation: string;
+  which: "baseline" | "current" | "difference";
+}
+
 /** What an option starts from where a widget has no such trait, and its values. */
 export const OPTIONS: {
   readonly [K in keyof Options]: {
@@ -1251,6 +1347,18 @@ export const OPTIONS: {
     initial: 0.4,
     is: (value): value is Options["threshold"] => typeof value === "number" && Number.isFinite(value),
   },
+  activation: {
+    initial: "",
+    is: (value): value is Options["activation"] => typeof value === "string",
+  },
+  slice_rows: {
+    initial: "pos",
+    is: (value): value is Options["slice_rows"] => value === "pos" || value === "head",
+  },
+  group_by: {
+    initial: "layer",
+    is: (value): value is Options["group_by"] => value === "layer" || value === "hook",
+  },
 };
 
 export type OptionSignals = { [K in keyof Options]: Signal<Options[K]> };
@@ -1290,6 +1398,9 @@ export function readOptions(
     by_pos: read("by_pos"),
     normalize: read("normalize"),
     threshold: read("threshold"),
+    activation: read("activation"),
+    slice_rows: read("slice_rows"),
+    group_by: read("group_by"),
   };
 }
 
@@ -1333,6 +1444,9 @@ export interface Methods {
   losses: { args: LossesArgs; result: LossesResult };
   losses_code: { args: LossesArgs; result: CodeResult };
   model_card: { args: Empty; result: ModelCardResult };
+  activations: { args: Empty; result: ActivationsResult };
+  activation: { args: ActivationArgs; result: ActivationResult };
+  activation_code: { args: ActivationCodeArgs; result: CodeResult };
   toggle: { args: ToggleArgs; result: ChangeResult };
   set_enabled: { args: EnableArgs; result: ChangeResult };
   remove: { args: KeyArgs; result: ChangeResult };

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lens_widgets.widgets.replies import (
     ablation,
+    activations,
     attribution,
     changes,
     circuits,
@@ -60,6 +61,9 @@ METHODS: dict[str, Method] = {
     "losses": Method(detectors.losses),
     "losses_code": Method(detectors.losses_code),
     "model_card": Method(model_card.model_card),
+    "activations": Method(activations.activations),
+    "activation": Method(activations.activation),
+    "activation_code": Method(activations.code, quick=True),
     "toggle": Method(changes.toggle, quick=True),
     "set_enabled": Method(changes.set_enabled, quick=True),
     "remove": Method(changes.remove, quick=True),

@@ -33,6 +33,12 @@ const OPTIONS = {
   head_scores: { scope: "mean", kind: "zero", threshold: 0.4 },
   loss: { scope: "mean" },
   model_card: {},
+  activation_browser: {
+    activation: "blocks.1.attn.hook_z",
+    show: "current",
+    slice_rows: "pos",
+    group_by: "layer",
+  },
   composition: { composition: "K", subtract_random: true },
   circuit: { circuit: "OV", circuit_tokens: "prompt", top_k: 10 },
   neuron: { neuron: "L0N0", show: "current", top_k: 10 },

@@ -3,6 +3,7 @@
 import { effect, noise, pattern, tokensOf } from "./data.js";
 import { lensMethods } from "./lens.js";
 import { modelCard } from "./card.js";
+import { ACTIVATION_HANDLERS } from "./activations.js";
 import { DETECTOR_HANDLERS } from "./detectors.js";
 import { WEIGHT_HANDLERS } from "./weights.js";
 import { patchingMethods } from "./patching.js";
@@ -10,7 +11,7 @@ import { patchingMethods } from "./patching.js";
 const MAX_BYTES = 1_000_000;
 
 export function answer(kernel, method, args, array) {
-  const handler = HANDLERS[method] ?? WEIGHT_HANDLERS[method] ?? DETECTOR_HANDLERS[method];
+  const handler = HANDLERS[method] ?? WEIGHT_HANDLERS[method] ?? DETECTOR_HANDLERS[method] ?? ACTIVATION_HANDLERS[method];
   if (!handler) throw new Error(`unknown method ${method}`);
   return handler(kernel, args, array);
 }

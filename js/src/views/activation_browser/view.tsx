@@ -1,0 +1,222 @@
+import type { JSX } from "preact";
+import { useCallback, useMemo, useRef } from "preact/hooks";
+import { decode } from "../../core/arrays";
+import type { PanelProps } from "../../core/mount";
+import { useResource } from "../../core/resource";
+import { CopyButton } from "../../core/takeaway/copy";
+import { gridCsv } from "../../core/takeaway/csv";
+import { Button, Segmented } from "../../core/ui";
+import { useView, ViewFrame } from "../../core/view";
+import type { ActivationArgs, AxisCut } from "../../generated/protocol";
+import { type ActivationRow, expand, HEAD_DIMS, megabytes, POS_DIMS, rowOf } from "./list";
+import { Plane } from "./plane";
+import { ActivationList } from "./rows";
+import { Stats } from "./stats";
+
+const SHOW = [
+  { value: "current", label: "current" },
+  { value: "baseline", label: "baseline", title: "without interventions" },
+  { value: "difference", label: "difference", title: "current minus baseline" },
+] as const;
+const GROUP = [
+  { value: "layer", label: "by layer" },
+  { value: "hook", label: "by hook", title: "each hook through all layers" },
+] as const;
+const ROWS = [
+  { value: "pos", label: "positions", title: "positions down, of one head" },
+  { value: "head", label: "heads", title: "heads down, at one position" },
+] as const;
+
+/** Every activation of the current run; the chosen one is computed, measured and mapped. */
+export function ActivationBrowserPanel({ session, rpc, compact }: PanelProps): JSX.Element {
+  const handle = useView("activation_browser", { session, rpc });
+  const { prompt, head, query_pos } = session.selection.value;
+  const chosen = session.option("activation");
+  const show = session.option("show");
+  const sliceRows = session.option("slice_rows");
+  const groupBy = session.option("group_by");
+  const listed = useResource(handle, "list", "activations", {});
+  const groups = listed.result?.groups ?? NO_GROUPS;
+  const rows = useMemo(() => expand(groups), [groups]);
+  const row = rowOf(rows, chosen.value);
+  const twoWays = row !== null && has(row, HEAD_DIMS) && has(row, POS_DIMS);
+  // What an answer does not depend on is always asked in the same way.
+  const args: ActivationArgs | null = row && {
+    activation: chosen.value,
+    prompt,
+    which: show.value,
+    slice_rows: twoWays ? sliceRows.value : "pos",
+    ...(twoWays && (sliceRows.value === "head" ? { query_pos } : { head })),
+  };
+  const loaded = useResource(handle, "activation", "activation", args);
+  const result = chosen.value === loaded.result?.activation ? loaded.result : null;
+  const values = useMemo(
+    () => (result ? decode(result.values, loaded.buffers).data : null),
+    [result, loaded.buffers],
+  );
+  const changed = session.wishes.interventions.value.some(({ enabled }) => enabled);
+  const body = useRef<HTMLDivElement>(null);
+  const code = async () => {
+    const asked = { activation: chosen.value, which: show.value };
+    const name = `${handle.name}/code`;
+    const answer = await rpc.request(name, handle.nextSeq(), "activation_code", asked);
+    return answer.result.code;
+  };
+  const layer = row?.layer ?? session.selection.value.layer;
+  const heads = session.info.value.n_heads;
+  const goTo = useCallback(
+    (dim: string, index: number) => {
+      const size = row?.shape[row.dims.indexOf(dim)] ?? heads;
+      if (HEAD_DIMS.includes(dim)) session.select({ layer, head: (index * heads) / size });
+      else if (dim === "key_pos") session.select({ key_pos: index });
+      else if (POS_DIMS.includes(dim)) session.select({ query_pos: index });
+    },
+    [session, row, layer, heads],
+  );
+  const controls = (
+    <>
+      <Segmented
+        label="group"
+        options={GROUP}
+        value={groupBy.value}
+        onChange={(value) => {
+          groupBy.value = value;
+        }}
+      />
+      <Segmented
+        label="run"
+        options={SHOW}
+        value={show.value}
+        onChange={(value) => {
+          show.value = value;
+        }}
+      />
+      {twoWays && (
+        <Segmented
+          label="rows"
+          options={ROWS}
+          value={sliceRows.value}
+          onChange={(value) => {
+            sliceRows.value = value;
+          }}
+        />
+      )}
+    </>
+  );
+  return (
+    <ViewFrame
+      handle={handle}
+      title="Activations"
+      controls={controls}
+      compact={compact}
+      takeaway={{
+        csv: () =>
+          result ? gridCsv(indices(result, "row"), indices(result, "column"), values) : null,
+        ...(row && { code }),
+      }}
+    >
+      <div ref={body} class="lw-act">
+        <div class="lw-act-left">
+          {listed.result && (
+            <p class="lw-said lw-num" data-total-bytes={listed.result.n_bytes}>
+              {listed.result.n_activations} activations, {megabytes(listed.result.n_bytes)} MB
+              together; none is computed before you choose it
+            </p>
+          )}
+          <ActivationList
+            rows={rows}
+            groupBy={groupBy.value}
+            chosen={row}
+            onPick={(picked) => {
+              chosen.value = picked.name;
+            }}
+          />
+        </div>
+        <section class="lw-act-right" aria-label="chosen activation">
+          {!row && (
+            <p class="lw-said">choose an activation: its statistics and a slice appear here</p>
+          )}
+          {row && (
+            <div class="lw-act-top">
+              <h3 class="lw-mono lw-act-name">{chosen.value}</h3>
+              <CopyButton label="copy code" within={body} text={code} />
+            </div>
+          )}
+          {row && <Names row={row} shown={chosen.value} />}
+          {result && values && (
+            <>
+              <Stats result={result} changed={changed} />
+              <p class="lw-act-cuts lw-num">
+                {result.which}, {result.dims.map((d, i) => `${d} ${result.shape[i]}`).join(" × ")}
+                {result.cuts.map((cut) => (
+                  <Stepper key={cut.dim} cut={cut} onChange={(index) => goTo(cut.dim, index)} />
+                ))}
+              </p>
+              <Plane result={result} values={values} stale={loaded.stale} onPick={goTo} />
+            </>
+          )}
+        </section>
+      </div>
+    </ViewFrame>
+  );
+}
+
+const NO_GROUPS: [] = [];
+
+function has(row: ActivationRow, dims: readonly string[]): boolean {
+  return row.dims.some((dim) => dims.includes(dim));
+}
+
+function indices(
+  result: { n_rows: number; n_columns: number; row_pool: number; column_pool: number },
+  side: "row" | "column",
+): string[] {
+  const [size, pool] =
+    side === "row" ? [result.n_rows, result.row_pool] : [result.n_columns, result.column_pool];
+  return Array.from({ length: Math.ceil(size / pool) }, (_, i) => String(i * pool));
+}
+
+function Names({ row, shown }: { row: ActivationRow; shown: string }): JSX.Element {
+  const others = [row.name, ...row.aliases].filter((name) => name !== shown);
+  return (
+    <p class="lw-said">
+      {row.key && <span class="lw-mono">cache[{row.key}]</span>}
+      {row.key && others.length > 0 && " · "}
+      {others.length > 0 && (
+        <>
+          also <span class="lw-mono">{others.join(", ")}</span>
+        </>
+      )}
+    </p>
+  );
+}
+
+function Stepper(props: { cut: AxisCut; onChange: (index: number) => void }): JSX.Element {
+  const { cut, onChange } = props;
+  const { dim, index, size } = cut;
+  const name = dim.replaceAll("_", " ");
+  const movable = HEAD_DIMS.includes(dim) || POS_DIMS.includes(dim);
+  return (
+    <span class="lw-act-step" data-cut={dim} data-index={index}>
+      {movable && (
+        <Button
+          label={`previous ${name}`}
+          disabled={index === 0}
+          onClick={() => onChange(index - 1)}
+        >
+          ‹
+        </Button>
+      )}
+      {name} {index} <span class="lw-muted">of 0 to {size - 1}</span>
+      {movable && (
+        <Button
+          label={`next ${name}`}
+          disabled={index >= size - 1}
+          onClick={() => onChange(index + 1)}
+        >
+          ›
+        </Button>
+      )}
+    </span>
+  );
+}

@@ -1,0 +1,134 @@
+"""Replies about every activation of a run: the list, one of them in numbers, and its code."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import max_pool2d, pad
+
+from lens_widgets.analysis.activation_list import Activation, list_activations
+from lens_widgets.analysis.activations import Part, Statistics, cut, read, statistics
+from lens_widgets.session import Session
+from lens_widgets.snippets import reading
+from lens_widgets.widgets.replies.common import check_prompt, number, summary
+from lens_widgets.widgets.replies.tokens import tokens
+from lens_widgets.wire.arrays import exact
+from lens_widgets.wire.protocol import MAX_REPLY_BYTES
+
+# Room for the prompt's tokens beside the numbers.
+MAX_CELLS = (MAX_REPLY_BYTES - 200_000) // 4
+
+
+def activations(session: Session, args: dict[str, Any]) -> dict[str, Any]:
+    """Every activation; those that differ in their layer alone are told together."""
+    found = list_activations(session)
+    groups: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for item in found:
+        group = _group(item)
+        key = tuple(map(repr, group.values()))
+        known = groups.setdefault(key, {**group, "layers": []})
+        if item.layer is not None:
+            known["layers"].append(item.layer)
+    return {
+        "summary": summary(session),
+        "groups": list(groups.values()),
+        "n_activations": len(found),
+        "n_bytes": sum(item.n_bytes or 0 for item in found),
+        "dtype": session.facts.dtype,
+    }
+
+
+def _group(item: Activation) -> dict[str, Any]:
+    def general(name: str) -> str:
+        prefix = f"blocks.{item.layer}."
+        return f"blocks.{{layer}}.{name.removeprefix(prefix)}" if name.startswith(prefix) else name
+
+    return {
+        "name": general(item.name),
+        "aliases": [general(name) for name in item.aliases],
+        "short": [part for part in item.short or () if isinstance(part, str)],
+        "dims": list(item.dims),
+        "shape": [-1 if length is None else length for length in item.shape],
+        "n_bytes": item.n_bytes,
+    }
+
+
+def activation(session: Session, args: dict[str, Any]) -> dict[str, Any]:
+    """Statistics of one activation of one prompt, and a plane of it as fine as a message allows."""
+    check_prompt(session, args["prompt"])
+    name, prompt, which = args["activation"], args["prompt"], args["which"]
+    parts = {
+        "baseline": read(session, "baseline", name, prompt),
+        "current": read(session, "current", name, prompt),
+    }
+    parts["difference"] = parts["current"].minus(parts["baseline"])
+    shown: Part = parts[which]
+    sizes = dict(zip(shown.dims, shown.values.shape, strict=True))
+    head, pos = args.get("head", 0), args.get("query_pos")
+    plane = cut(sizes, args["slice_rows"], head, session.facts.n_heads, pos)
+    values = plane.of(shown)
+    pooled, row_pool, column_pool = _fitting(values)
+    told = tokens(session, args)
+    return {
+        "summary": told["summary"],
+        "tokens": told,
+        "activation": name,
+        "prompt": prompt,
+        "which": which,
+        "dims": list(shown.dims),
+        "shape": list(shown.values.shape),
+        "dtype": session.facts.dtype,
+        **{key: _numbers(statistics(part)) for key, part in parts.items()},
+        "row_dim": plane.row_dim,
+        "column_dim": plane.column_dim,
+        "n_rows": values.shape[0],
+        "n_columns": values.shape[1],
+        "row_pool": row_pool,
+        "column_pool": column_pool,
+        "cuts": [
+            {"dim": dim, "index": index, "size": size} for dim, (index, size) in plane.at.items()
+        ],
+        "values": exact(pooled),
+        "units": "activation",
+    }
+
+
+def code(session: Session, args: dict[str, Any]) -> dict[str, Any]:
+    """TransformerLens code that reads the activation."""
+    session.run(()).check_name(args["activation"])
+    active = list(session.interventions.active)
+    return {"code": reading(args["activation"], active, session, args["which"])}
+
+
+def _numbers(found: Statistics) -> dict[str, Any]:
+    return {
+        name: value if isinstance(value, int) else number(value)
+        for name, value in asdict(found).items()
+    }
+
+
+def _fitting(values: Tensor) -> tuple[Tensor, int, int]:
+    """Pooled by the largest magnitude, along the longer side first, until it fits a message."""
+    rows, columns = values.shape
+    row_pool = column_pool = 1
+    while (n_rows := math.ceil(rows / row_pool)) * (
+        n_columns := math.ceil(columns / column_pool)
+    ) > MAX_CELLS:
+        if n_columns >= n_rows:
+            column_pool += 1
+        else:
+            row_pool += 1
+    if row_pool == column_pool == 1:
+        return values, 1, 1
+    gaps = (0, -columns % column_pool, 0, -rows % row_pool)
+    padded = pad(values, gaps, value=math.nan)[None, None]
+    size = (row_pool, column_pool)
+    high = max_pool2d(padded.masked_fill(padded.isnan(), -torch.inf), size)[0, 0]
+    low = -max_pool2d((-padded).masked_fill(padded.isnan(), -torch.inf), size)[0, 0]
+    nothing = (high == -torch.inf) & (low == torch.inf)
+    largest = torch.where(high >= -low, high, low).masked_fill(nothing, math.nan)
+    return largest, row_pool, column_pool

@@ -1,0 +1,376 @@
+"""Every activation: listed without being computed, read as a plain run has it, and let go again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from torch import Tensor
+
+import lens_widgets as lw
+from lens_widgets.analysis.activation_list import list_activations
+from lens_widgets.analysis.activations import activation, read, statistics
+from lens_widgets.errors import ClosedError, InputError
+from lens_widgets.widgets.snapshot import snapshot_of
+from lens_widgets.wire.protocol import MAX_REPLY_BYTES
+from tests.models import ARCHITECTURES, D_HEAD, N_HEADS, N_LAYERS, tiny
+from tests.unit.cases import PROMPTS, attention_only, rows
+from tests.unit.page import Page
+
+NAMES = ["gpt2", "llama", "attn_only", "gemma2"]
+Z = "blocks.1.attn.hook_z"
+RESID = "blocks.1.hook_resid_post"
+
+
+def drop_head(head: int) -> tuple[str, Any]:
+    """What an ablation of a head of layer 0 does, as a plain hook."""
+
+    def drop(z: Tensor, hook: Any) -> Tensor:
+        z = z.clone()
+        z[:, :, head] = 0
+        return z
+
+    return "blocks.0.attn.hook_z", drop
+
+
+def plain(session: lw.Session, name: str, prompt: int, hooks: tuple[Any, ...] = ()) -> Tensor:
+    """The activation of one prompt alone, without padding, by a forward of TransformerLens."""
+    kept: list[Tensor] = []
+    watch = (name, lambda x, hook: kept.append(x.detach().clone()))
+    with torch.no_grad():
+        session.model.run_with_hooks(rows(session)[prompt], fwd_hooks=[*hooks, watch])
+    return kept[0].float()
+
+
+def held(session: lw.Session) -> int:
+    """Bytes of all activations that the session's two runs hold on to."""
+    return session.run(()).n_bytes + (session.run().n_bytes if session.interventions.active else 0)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_list_tells_names_and_shapes_of_a_full_cache(name: str) -> None:
+    session = lw.Session(tiny(name), PROMPTS)
+    mask = session.prompt_set.attention_mask
+    more = {} if mask is None else {"attention_mask": mask}
+    with torch.no_grad():
+        _, cache = session.model.run_with_cache(session.tokens, **more)
+    listed = list_activations(session)
+    assert {n for item in listed for n in (item.name, *item.aliases)} == set(cache.keys())
+    for item in listed:
+        assert item.shape == tuple(cache[item.name].shape), item
+        assert item.n_bytes == cache[item.name].numel() * cache[item.name].element_size()
+        if item.short:
+            assert cache[item.short] is cache[item.name], item
+    assert len({item.point for item in listed}) == len(listed)
+
+
+def test_axes_are_told_apart_whatever_their_lengths() -> None:
+    """Two prompts of two tokens, where the axes of prompts and positions are equally long."""
+    session = lw.Session(tiny("llama"), torch.tensor([[4, 5], [6, 7]]))
+    dims = {item.name: item.dims for item in list_activations(session)}
+    assert dims["blocks.0.attn.hook_q"] == ("prompt", "pos", "head", "d_head")
+    assert dims["blocks.0.attn.hook_k"] == ("prompt", "pos", "key_value_head", "d_head")
+    assert dims["blocks.0.attn.hook_pattern"] == ("prompt", "head", "query_pos", "key_pos")
+    assert dims["hook_unembed"] == ("prompt", "pos", "d_vocab")
+    experts = lw.Session(tiny("mixtral"), torch.tensor([[4, 5], [6, 7]]))
+    dims = {item.name: item.dims for item in list_activations(experts)}
+    assert dims["blocks.0.mlp.gate.hook_in"] == ("place", "d_model")
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_activation_is_a_plain_forwards(name: str) -> None:
+    session = lw.Session(tiny(name), PROMPTS)
+    session.interventions.toggle("L0H1")
+    for item in list_activations(session):
+        for prompt in range(len(PROMPTS)):
+            expected = plain(session, item.name, prompt, (drop_head(1),))
+            expected = expected.masked_fill(expected < -3e4, torch.nan)
+            part = read(session, "current", item.name, prompt)
+            assert part.values.numel() == expected.numel(), item
+            got = part.values.reshape(expected.shape)
+            torch.testing.assert_close(got, expected, atol=2e-5, rtol=1e-5, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("which", ["baseline", "current", "difference"])
+def test_the_array_of_the_view_is_labelled(name: str, which: str) -> None:
+    session = lw.Session(tiny(name), PROMPTS)
+    session.interventions.toggle("L0H1")
+    session.selection.update(prompt=1, head=2, query_pos=3)
+    view = lw.ActivationBrowser(session, activation=Z, show=which)
+    array = view.data()
+    assert array.dims == ("pos", "head", "d_head")
+    assert array.shape == (5, N_HEADS, D_HEAD)
+    assert array["token"].values.tolist()[:2] == ["<bos> 0", "w11 1"]
+    runs = {
+        "baseline": plain(session, Z, 1)[0],
+        "current": plain(session, Z, 1, (drop_head(1),))[0],
+    }
+    runs["difference"] = runs["current"] - runs["baseline"]
+    np.testing.assert_allclose(array, runs[which], atol=2e-5)
+    assert array.attrs["definition"] == f"{which} {Z}, prompt 1"
+    (trace,) = view.figure().data
+    np.testing.assert_array_equal(trace.z, array.sel(head=2))
+    assert list(trace.y)[:2] == ["<bos> 0", "w11 1"]
+    heads = lw.ActivationBrowser(session, activation=Z, show=which, slice_rows="head")
+    (trace,) = heads.figure().data
+    np.testing.assert_array_equal(trace.z, array.sel(pos=3))
+    assert heads.figure().layout.title.text == f"{which} {Z}, prompt 1, pos 3"
+
+
+def test_an_activation_of_one_axis_is_drawn_as_a_column(session: lw.Session) -> None:
+    view = lw.ActivationBrowser(session, activation="ln_final.hook_scale")
+    assert view.data().dims == ("pos",)
+    (trace,) = view.figure().data
+    np.testing.assert_array_equal(np.array(trace.z)[:, 0], view.data())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_statistics_are_torchs(name: str) -> None:
+    session = lw.Session(tiny(name), PROMPTS)
+    session.interventions.toggle("L0H1")
+    session.selection.update(prompt=1)
+    page = Page(session)
+    ask = {"prompt": 1, "which": "current", "slice_rows": "pos", "head": 0}
+    for hook in (Z, RESID, "blocks.0.attn.hook_z", "blocks.1.attn.hook_pattern"):
+        result = page.ask("activation", activation=hook, **ask)
+        before = plain(session, hook, 1)
+        now = plain(session, hook, 1, (drop_head(1),))
+        for which, x in (("baseline", before), ("current", now), ("difference", now - before)):
+            told = result[which]
+            assert told["n"] == x.numel()
+            for key, value in (
+                ("mean", x.mean()), ("std", x.std()), ("min", x.min()), ("max", x.max()),
+                ("norm", x.norm()), ("zeros", (x == 0).float().mean()),
+            ):  # fmt: skip
+                tolerance = 1e-4 if key == "norm" else 3e-5
+                assert told[key] == pytest.approx(float(value), abs=tolerance), (hook, which, key)
+            assert (told["n_nan"], told["n_inf"], told["n_masked"]) == (0, 0, 0)
+
+
+def test_masked_scores_are_counted_apart_and_leave_the_statistics_alone(
+    session: lw.Session,
+) -> None:
+    part = read(session, "current", "blocks.0.attn.hook_attn_scores", 0)
+    found = statistics(part)
+    n = len(session.str_tokens[0])
+    assert found.n_masked == N_HEADS * n * (n - 1) // 2
+    assert found.n == N_HEADS * n * (n + 1) // 2
+    assert found.min > -1e3
+    assert (found.n_nan, found.n_inf) == (0, 0)
+
+
+def test_numbers_that_are_none_are_counted() -> None:
+    from lens_widgets.analysis.activations import Part
+
+    values = torch.tensor([1.0, 0.0, float("nan"), float("inf"), float("-inf"), -3.0, 2.0])
+    found = statistics(Part(values, ("pos",)))
+    assert (found.n, found.n_nan, found.n_inf) == (7, 1, 2)
+    assert (found.mean, found.min, found.max, found.zeros) == (0.0, -3.0, 2.0, 0.25)
+    nothing = statistics(Part(torch.full((2,), float("nan")), ("pos",)))
+    assert np.isnan([nothing.mean, nothing.std, nothing.min, nothing.norm]).all()
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama"])
+@pytest.mark.parametrize("which", ["baseline", "current", "difference"])
+def test_a_slice_is_that_of_the_array(name: str, which: Any) -> None:
+    session = lw.Session(tiny(name), PROMPTS)
+    session.interventions.toggle("L0H1")
+    page = Page(session)
+    for hook, rows_, at, place, dims in (
+        (Z, "pos", {"head": 3}, {"head": 3}, ("pos", "d_head")),
+        (Z, "head", {"query_pos": 2}, {"pos": 2}, ("head", "d_head")),
+        (Z, "head", {"query_pos": None}, {"pos": 4}, ("head", "d_head")),
+        ("blocks.1.attn.hook_pattern", "pos", {"head": 1}, {"head": 1}, ("query_pos", "key_pos")),
+        ("blocks.1.attn.hook_pattern", "head", {}, {"query_pos": 4}, ("head", "key_pos")),
+        (RESID, "pos", {}, {}, ("pos", "d_model")),
+        ("embed.hook_in", "pos", {}, {}, ("pos", "")),
+    ):
+        result = page.ask(
+            "activation", activation=hook, prompt=1, which=which, slice_rows=rows_, **at
+        )
+        assert (result["row_dim"], result["column_dim"]) == dims
+        assert {c["dim"]: c["index"] for c in result["cuts"]} == place
+        assert (result["row_pool"], result["column_pool"]) == (1, 1)
+        expected = activation(session, hook, which, 1).sel(place)
+        expected = expected.transpose(*filter(None, dims)).values.reshape(
+            result["n_rows"], result["n_columns"]
+        )
+        np.testing.assert_array_equal(page.array(result, "values"), expected)
+
+
+def test_heads_that_share_keys_are_found_under_either_number() -> None:
+    session = lw.Session(tiny("llama"), PROMPTS)
+    page = Page(session)
+    for head, group in ((0, 0), (1, 0), (2, 1), (3, 1)):
+        result = page.ask(
+            "activation", activation="blocks.1.attn.hook_k", prompt=0, which="current",
+            slice_rows="pos", head=head,
+        )  # fmt: skip
+        assert result["cuts"] == [{"dim": "key_value_head", "index": group, "size": 2}]
+
+
+def test_a_long_slice_is_pooled_by_the_largest_magnitude() -> None:
+    session = attention_only(1, 2, 600)
+    page = Page(session)
+    hook = "blocks.0.attn.hook_pattern"
+    result = page.ask(
+        "activation", activation=hook, prompt=0, which="current", slice_rows="pos", head=1
+    )
+    assert page.size(result) <= MAX_REPLY_BYTES
+    row_pool, column_pool = result["row_pool"], result["column_pool"]
+    assert row_pool * column_pool > 1
+    assert (result["n_rows"], result["n_columns"]) == (600, 600)
+    exact = plain(session, hook, 0)[0, 1]
+    got = page.array(result, "values")
+    for row in (0, 7, len(got) - 1):
+        for column in (0, 5, got.shape[1] - 1):
+            block = exact[
+                row * row_pool : (row + 1) * row_pool,
+                column * column_pool : (column + 1) * column_pool,
+            ]
+            largest = block.flatten()[block.abs().argmax()]
+            assert got[row, column] == pytest.approx(float(largest), abs=1e-6)
+
+
+@pytest.mark.parametrize("interventions", [[], ["L0H1"], ["L1H2", "embed"]])
+def test_looking_keeps_one_activation_and_no_more(
+    session: lw.Session, interventions: list[str]
+) -> None:
+    for part in interventions:
+        session.interventions.toggle(part)
+    page = Page(session)
+    before = held(session)
+    captured = set(session.run().outcome.captured)
+    lw.ActivationBrowser(session)
+    page.ask("activations")
+    derived = session.run(()).derived
+    assert "activation looked at" not in derived
+    ask = {"prompt": 0, "slice_rows": "pos", "head": 1}
+    for hook in session.facts.hooks:
+        page.ask("activation", activation=hook, which="difference", **ask)
+        (point, prompt), parts = derived["activation looked at"]
+        assert (point, prompt) == (session.facts.points[hook], 0)
+        assert len(parts) <= 2
+        # No view of a larger tensor: the other prompts' numbers are not kept with it.
+        assert all(
+            p.values.untyped_storage().nbytes() == 4 * p.values.numel() for p in parts.values()
+        )
+    assert held(session) == before
+    assert set(session.run().outcome.captured) == captured
+    session.interventions.toggle("L1H3")
+    page.ask("activation", activation=hook, which="current", **ask)
+    assert len(derived["activation looked at"][1]) <= 2
+
+
+def test_the_same_activation_is_not_computed_twice(
+    session: lw.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.interventions.toggle("L0H1")
+    page = Page(session)
+    ask = {"activation": "blocks.1.mlp.hook_pre", "prompt": 0, "slice_rows": "pos"}
+    page.ask("activation", which="current", **ask)
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("the model was run")
+
+    monkeypatch.setitem(vars(session.model.blocks[-1]), "forward", refuse)
+    for which in ("baseline", "difference", "current"):
+        page.ask("activation", which=which, **ask)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("which", ["baseline", "current", "difference"])
+def test_the_code_gives_the_same_tensor(name: str, which: Any) -> None:
+    session = lw.Session(tiny(name), PROMPTS)
+    session.interventions.toggle("L0H1")
+    session.interventions.toggle("L1H0", "mean")
+    page = Page(session)
+    for hook in (Z, RESID, "hook_embed", "blocks.0.attn.hook_pattern", "hook_unembed"):
+        text = page.ask("activation_code", activation=hook, which=which)["code"]
+        scope: dict[str, Any] = {"model": session.model, "tokens": session.tokens}
+        exec(compile(text, "code", "exec"), scope)
+        assert "lens_widgets" not in text
+        for prompt in range(len(PROMPTS)):
+            expected = activation(session, hook, which, prompt)
+            got = scope["activation"][prompt]
+            cut = tuple(
+                slice(0, expected.sizes[dim]) if dim.endswith("pos") else slice(None)
+                for dim in map(str, expected.dims)
+            )
+            np.testing.assert_allclose(got[cut], expected, atol=2e-5)
+
+
+def test_without_interventions_the_code_needs_no_hooks(session: lw.Session) -> None:
+    text = Page(session).ask("activation_code", activation=RESID, which="current")["code"]
+    assert "hooks" not in text
+    assert f"names_filter=['{RESID}']" in text
+
+
+def test_a_name_that_is_no_hook_is_refused_with_a_near_one(session: lw.Session) -> None:
+    page = Page(session)
+    typo = "blocks.0.hook_resid_pst"
+    for method, more in (
+        ("activation", {"prompt": 0, "slice_rows": "pos"}),
+        ("activation_code", {}),
+    ):
+        error = page.error(method, activation=typo, which="current", **more)
+        assert typo in error["message"]
+        assert "blocks.0.hook_resid_post" in error["hint"]
+    view = lw.ActivationBrowser(session, activation=RESID)
+    for change in (
+        lambda: lw.ActivationBrowser(session, activation=typo),
+        lambda: setattr(view, "activation", typo),
+        lambda: activation(session, typo),
+    ):
+        with pytest.raises(InputError, match=r"Did you mean 'blocks\.0\.hook_resid_post'\?"):
+            change()
+    view.set_state({"activation": typo})
+    assert view.activation == RESID
+
+
+def test_a_hook_that_never_fires_says_so(session: lw.Session) -> None:
+    silent = next(n for n in session.model.hook_dict if n not in session.facts.points)
+    with pytest.raises(InputError, match="never fires"):
+        activation(session, silent)
+
+
+def test_a_view_without_a_choice_and_a_closed_session_say_so(session: lw.Session) -> None:
+    view = lw.ActivationBrowser(session)
+    assert view.activation == ""
+    with pytest.raises(InputError, match="activation='' chooses none"):
+        view.data()
+    view.activation = RESID
+    xr.testing.assert_identical(view.data(), activation(session, RESID))
+    session.close()
+    with pytest.raises(ClosedError):
+        view.data()
+
+
+@pytest.mark.parametrize("bad", [-1, 2, True, "0"])
+def test_a_prompt_that_is_not_there_is_refused(session: lw.Session, bad: Any) -> None:
+    with pytest.raises(InputError, match="prompt="):
+        activation(session, RESID, "current", bad)
+
+
+def test_the_list_of_a_page_is_told_once_for_all_layers(session: lw.Session) -> None:
+    result = Page(session).ask("activations")
+    group = next(g for g in result["groups"] if g["name"] == "blocks.{layer}.hook_resid_pre")
+    assert group["layers"] == list(range(N_LAYERS))
+    assert group["aliases"] == ["blocks.{layer}.hook_in"]
+    assert group["short"] == ["resid_pre"]
+    listed = list_activations(session)
+    assert result["n_activations"] == len(listed)
+    assert result["n_activations"] == sum(max(1, len(g["layers"])) for g in result["groups"])
+    assert result["n_bytes"] == sum(item.n_bytes or 0 for item in listed)
+
+
+def test_an_exported_view_shows_the_chosen_activation(session: lw.Session) -> None:
+    session.selection.update(prompt=1)
+    view = lw.ActivationBrowser(session, activation=RESID, show="baseline")
+    slots = snapshot_of(view)["slots"]
+    result = slots["activation_browser/activation"]["result"]
+    assert (result["activation"], result["prompt"], result["which"]) == (RESID, 1, "baseline")
