@@ -164,7 +164,9 @@ class PromptRuns:
 
     @property
     def _capture(self) -> list[str]:
-        return self.facts.standard_capture(*self.prompt_set.tokens.shape)
+        prompts = self.prompt_set
+        padded = prompts.attention_mask is not None
+        return self.facts.standard_capture(*prompts.tokens.shape, padded=padded)
 
     def _execute(self, prompts: PromptSet) -> Execution:
         return Execution(self.handle, prompts.tokens, prompts.attention_mask, self._capture)

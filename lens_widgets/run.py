@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lens_widgets.engine.execution import Outcome
 from lens_widgets.engine.handle import ModelHandle
+from lens_widgets.engine.pooling import pooled_name
 from lens_widgets.errors import InputError, near
 from lens_widgets.metrics import loss_per_token
 from lens_widgets.prompt_set import PromptSet
@@ -99,6 +100,14 @@ class Run:
             problem = "is not a hook of this model"
         hint = f"{near(name, self._points)} See model.hook_dict."
         raise InputError(f"activation {name!r} {problem}.", hint.strip())
+
+    def pooled_patterns(self, layers: Sequence[int], pool: int) -> list[Tensor]:
+        """The patterns of layers as the largest weight of each ``pool`` x ``pool`` positions:
+        [prompt, head, query block, key block] each, pooled as the model makes them."""
+        points = [self._points[f"blocks.{layer}.attn.hook_pattern"] for layer in layers]
+        names = [pooled_name(point, pool) for point in points]
+        found = self.outcome.activations(names)
+        return [found[name] for name in names]
 
     def compute(self, work: Callable[[Any], T]) -> T:
         """``work(model)`` with the model to itself and without gradients, for what no hook holds.

@@ -76,12 +76,14 @@ def _read(
     """Pattern and candidate scores [head, query, key] of one prompt."""
     length = int(session.prompt_set.lengths[prompt])
     base = f"blocks.{layer}.attn."
-    pattern = run.activation(f"{base}hook_pattern")[prompt, :, :length, :length].float()
+    parts = ("hook_attn_scores",) if way == "hook" else ("hook_q", "hook_k")
+    found = run.activations([f"{base}{name}" for name in ("hook_pattern", *parts)])
+    pattern = found[f"{base}hook_pattern"][prompt, :, :length, :length].float()
     if way == "hook":
-        scores = run.activation(f"{base}hook_attn_scores")
+        scores = found[f"{base}hook_attn_scores"]
         return pattern, scores[prompt, :, :length, :length].float()
-    query = run.activation(f"{base}hook_q")[prompt, :length].float()
-    key = run.activation(f"{base}hook_k")[prompt, :length].float()
+    query = found[f"{base}hook_q"][prompt, :length].float()
+    key = found[f"{base}hook_k"][prompt, :length].float()
     key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
     return pattern, float(way) * torch.einsum("qhd,khd->hqk", query, key)
 

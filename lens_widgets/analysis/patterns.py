@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lens_widgets.analysis.attention_scores import attention_scores
+from lens_widgets.engine.pooling import finest_pool, pooled
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.run import Run
 from lens_widgets.token_text import token_text
@@ -24,6 +25,8 @@ Mode = Literal["pattern", "value", "scores"]
 MODES = ("pattern", "value", "scores")
 Average = Literal["none", "layer", "all"]
 AVERAGES = ("none", "layer", "all")
+
+_PART_BYTES = 128 << 20
 
 UNITS: dict[Mode, str] = {
     "pattern": "attention weight",
@@ -110,6 +113,44 @@ def stacked_patterns(
     return _difference(session, which, lambda run: _read(session, run, prompt, mode, layers))
 
 
+def pooled_patterns(
+    session: Session, which: Which, prompt: int, mode: Mode, cells: int
+) -> tuple[Float[Tensor, "layer head query key"], int]:
+    """Every head's pattern in at most ``cells`` numbers altogether, and positions to a block.
+
+    Each number is the largest of its block: a thin diagonal stays visible. For differences and
+    scores it is the one of largest magnitude.
+    """
+    facts, lengths = session.facts, session.prompt_set.lengths
+    length = int(lengths[prompt])
+    pool = finest_pool(facts.n_layers * facts.n_heads, length, cells)
+    layers = list(range(facts.n_layers))
+    if pool == 1:
+        return stacked_patterns(session, which, prompt, mode), 1
+    if mode == "pattern" and which != "difference" and bool((lengths == length).all()):
+        run = session.run(()) if which == "baseline" else session.run()
+        found = run.pooled_patterns(layers, pool)
+        return torch.stack([each[prompt].float() for each in found]), pool
+    signed = which == "difference" or mode == "scores"
+    parts = _few_layers_at_a_time(session, which, prompt, mode)
+    return torch.cat([pooled(values, pool, signed=signed) for values in parts]), pool
+
+
+def _few_layers_at_a_time(
+    session: Session, which: Which, prompt: int, mode: Mode
+) -> Iterator[Float[Tensor, "layer head query key"]]:
+    """All patterns of a long prompt at once can be more than the memory there is."""
+    facts, length = session.facts, int(session.prompt_set.lengths[prompt])
+    step = max(1, _PART_BYTES // (4 * facts.n_heads * length**2))
+    for start in range(0, facts.n_layers, step):
+        some = list(range(facts.n_layers))[start : start + step]
+
+        def read(run: Run, some: list[int] = some) -> Tensor:
+            return _read(session, run, prompt, mode, some)
+
+        yield _difference(session, which, read)
+
+
 def head_pattern(
     session: Session,
     which: Which,
@@ -121,9 +162,18 @@ def head_pattern(
 ) -> Float[Tensor, "query key"]:
     """One head's pattern on one prompt, or the mean that it is part of, float32."""
     if average == "all":
-        return averaged(stacked_patterns(session, which, prompt, mode), average)
+        return _mean_of_all(session, which, prompt, mode)
     values = _difference(session, which, lambda run: _read(session, run, prompt, mode, [layer]))[0]
     return averaged(values, average) if average == "layer" else values[head]
+
+
+def _mean_of_all(session: Session, which: Which, prompt: int, mode: Mode) -> Tensor:
+    parts = [
+        (values.nansum(dim=(0, 1)), (~values.isnan()).sum(dim=(0, 1)))
+        for values in _few_layers_at_a_time(session, which, prompt, mode)
+    ]
+    totals, counts = zip(*parts, strict=True)
+    return sum(totals) / sum(counts)
 
 
 def _difference(session: Session, which: Which, read: Callable[[Run], Tensor]) -> Tensor:

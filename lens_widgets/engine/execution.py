@@ -8,16 +8,20 @@ one by one with the same result (see ``probe``), take a whole forward: slower, n
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lens_widgets.engine.forward import BlockCall, Hook, forward, resume, unembed
+from lens_widgets.engine.forward import BlockCall, Hook, forward, read_blocks, resume, unembed
 from lens_widgets.engine.handle import ModelHandle
 
 _EMBEDDING = -1
+
+FETCHED_BYTES = 256 << 20
+"""Activations that were asked for later are kept up to this size: patterns of a long prompt are
+quicker to make again, a block at a time, than memory is to get."""
 
 
 class Outcome:
@@ -36,6 +40,7 @@ class Outcome:
     ) -> None:
         self._handle = handle
         self._captured = captured
+        self._fetched: dict[str, Tensor] = {}
         self._fetch = fetch
         self._logits = logits
         self._normed = normed
@@ -60,19 +65,28 @@ class Outcome:
         return self._unembed(self._normed[rows, positions][:, None])[:, 0]
 
     def activations(self, names: Sequence[str]) -> dict[str, Tensor]:
-        """The named activations; those not at hand cost one more (resumed) run together."""
+        """The named activations; those not at hand cost one more run together, of no more than the
+        blocks they lie in where these can be called one by one."""
         with self._lock:
-            missing = [name for name in names if name not in self._captured]
+            known = self._captured | self._fetched
+            missing = [name for name in names if name not in known]
             if missing:
-                self._captured.update(self._fetch(missing, True))
-            return {name: self._captured[name] for name in names}
+                known |= self._keep(self._fetch(missing, True))
+            return {name: known[name] for name in names}
+
+    def _keep(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
+        self._fetched |= found
+        while _bytes(self._fetched.values()) > FETCHED_BYTES:
+            del self._fetched[next(iter(self._fetched))]
+        return found
 
     def glance(self, names: Sequence[str]) -> dict[str, Tensor]:
         """The same, keeping nothing that was not at hand; what never fires is left out."""
         with self._lock:
-            missing = [name for name in names if name not in self._captured]
+            known = self._captured | self._fetched
+            missing = [name for name in names if name not in known]
             found = self._fetch(missing, False) if missing else {}
-            return found | {n: self._captured[n] for n in names if n in self._captured}
+            return found | {name: known[name] for name in names if name in known}
 
     @property
     def captured(self) -> dict[str, Tensor]:
@@ -81,8 +95,9 @@ class Outcome:
     @property
     def n_bytes(self) -> int:
         """What is held on the device for this run."""
-        held = [*self._captured.values(), self._logits, self._normed]
-        return sum(t.numel() * t.element_size() for t in held if t is not None)
+        return _bytes(
+            [*self._captured.values(), *self._fetched.values(), self._logits, self._normed]
+        )
 
     def _unembed(self, normed: Tensor | None) -> Tensor:
         assert normed is not None
@@ -136,6 +151,8 @@ class Execution:
             )
 
         def fetch(names: Sequence[str], keep: bool) -> dict[str, Tensor]:
+            if all(_in_a_block(name) for name in names) and calls:
+                return self._read_blocks(calls, names, hooks)
             return self._handle.run_inline(lambda: run(names).captured)
 
         result = run(capture, record)
@@ -157,11 +174,16 @@ class Execution:
         def fetch(names: Sequence[str], keep: bool) -> dict[str, Tensor]:
             if any(_is_unembedding(name) for name in names):
                 return self._whole(hooks, names).captured
-            found = self._handle.run_inline(lambda: run(names).captured)
+            later = [name for name in names if block_of(name, len(calls)) >= start]
+            if all(_in_a_block(name) for name in later):
+                found = self._read_blocks(calls, later, early)
+            else:
+                found = self._handle.run_inline(lambda: run(names).captured)
             clean = self.clean.activations if keep else self.clean.glance
             return clean([n for n in names if n not in found]) | found
 
         result = run(capture)
+        calls = [*self._calls[:start], *result.calls]
         captured = dict(result.captured)
         # What lies before the first change is the clean run's, shared and not computed again.
         for name in capture:
@@ -173,7 +195,16 @@ class Execution:
             fetch,
             normed=result.normed,
             unembed_hooks=late,
-            calls=[*self._calls[:start], *result.calls],
+            calls=calls,
+        )
+
+    def _read_blocks(
+        self, calls: Sequence[BlockCall], names: Sequence[str], hooks: Sequence[Hook]
+    ) -> dict[str, Tensor]:
+        return self._handle.run_inline(
+            lambda: self._handle.slice(
+                lambda model, check: read_blocks(model, calls, names, hooks=hooks, check=check)
+            )
         )
 
 
@@ -192,6 +223,14 @@ def block_of(name: str, n_layers: int) -> int:
 def past_blocks(name: str) -> bool:
     """Whether a hook lies behind the last block."""
     return name.startswith("ln_final.") or _is_unembedding(name)
+
+
+def _in_a_block(name: str) -> bool:
+    return name.startswith("blocks.")
+
+
+def _bytes(tensors: Iterable[Tensor | None]) -> int:
+    return sum(t.numel() * t.element_size() for t in tensors if t is not None)
 
 
 def _is_unembedding(name: str) -> bool:

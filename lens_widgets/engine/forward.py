@@ -8,7 +8,7 @@ begins.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lens_widgets.engine.activations import fused_activations
+from lens_widgets.engine.pooling import pooled, split_name
 
 HookFn = Callable[[Tensor, Any], "Tensor | None"]
 Hook = tuple[str, HookFn]
@@ -101,6 +102,29 @@ def resume(
             resid = call_block(model.blocks[layer], resid, calls[layer])
         normed = model.ln_final(resid)
     return Resumed(normed, captured, made)
+
+
+def read_blocks(
+    model: Any,
+    calls: Sequence[BlockCall],
+    names: Sequence[str],
+    *,
+    hooks: Sequence[Hook] = (),
+    check: Check | None = None,
+) -> dict[str, Tensor]:
+    """Activations inside blocks: runs only those, as recorded, and each no further than needed."""
+    captured: dict[str, Tensor] = {}
+    by_block: dict[int, list[str]] = {}
+    for name in names:
+        by_block.setdefault(int(name.split(".")[1]), []).append(name)
+    for layer, wanted in by_block.items():
+        if check is not None:
+            check()
+        own = [hook for hook in hooks if hook[0].startswith(f"blocks.{layer}.")]
+        captures = _captures(wanted, captured, stop=True)
+        with torch.no_grad(), suppress(_Enough), model.hooks(fwd_hooks=[*own, *captures]):
+            call_block(model.blocks[layer], calls[layer].resid, calls[layer])
+    return captured
 
 
 def gradients(
@@ -205,16 +229,28 @@ def _recording(model: Any, calls: list[BlockCall] | None) -> Iterator[None]:
             handle.remove()
 
 
-def _captures(names: Sequence[str], captured: dict[str, Tensor]) -> list[Hook]:
-    """Hooks that keep activations. They come last: they see what the interventions made of them."""
+class _Enough(Exception):
+    """Raised from a hook when everything asked for is there."""
 
-    def keeper(name: str) -> HookFn:
+
+def _captures(
+    names: Sequence[str], captured: dict[str, Tensor], *, stop: bool = False
+) -> list[Hook]:
+    """Hooks that keep activations. They come last: they see what the interventions made of them.
+
+    ``stop``: the last of them ends the run.
+    """
+
+    def keeper(name: str, pool: int) -> HookFn:
         def keep(activation: Tensor, hook: Any) -> None:
-            captured[name] = activation.detach()
+            captured[name] = pooled(activation.detach(), pool)
+            if stop and all(wanted in captured for wanted in names):
+                raise _Enough
 
         return keep
 
-    return [(name, keeper(name)) for name in names]
+    parts = [(name, *split_name(name)) for name in names]
+    return [(point, keeper(name, pool)) for name, point, pool in parts]
 
 
 def _checks(model: Any, start: int, check: Check | None) -> list[Hook]:

@@ -18,6 +18,7 @@ from lens_widgets.engine.forward import (
     unembed,
     unembed_tokens,
 )
+from lens_widgets.engine.pooling import finest_pool, pooled_name
 
 log = logging.getLogger(__name__)
 
@@ -74,11 +75,12 @@ class ModelFacts:
             if getattr(self, name) != value
         ]
 
-    def standard_capture(self, n_prompts: int, n_pos: int) -> list[str]:
+    def standard_capture(self, n_prompts: int, n_pos: int, *, padded: bool = False) -> list[str]:
         """The hook points that the views of a session read, as far as they fit ``CAPTURE_BYTES``.
 
         Captured along with every run, so that a toggle costs one forward for all views together.
-        Patterns grow with the square of the length and are the first to be left out.
+        Patterns grow with the square of the length and are the first to be left out; then their
+        thumbnails are captured, unless rows past a prompt's end would get into them.
         """
         patterns = [f"blocks.{layer}.attn.hook_pattern" for layer in range(self.n_layers)]
         parts = ["hook_pos_embed", "ln_final.hook_in", "ln_final.hook_scale"]
@@ -92,6 +94,9 @@ class ModelFacts:
             if size <= budget:
                 chosen += [self.points[name] for name in present]
                 budget -= size
+            elif group is patterns and not padded:
+                pool = finest_pool(self.n_layers * self.n_heads, n_pos)
+                chosen += [pooled_name(self.points[name], pool) for name in present]
         return chosen
 
     def _bytes(self, name: str, n_prompts: int, n_pos: int) -> int:

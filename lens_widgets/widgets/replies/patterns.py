@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
 from lens_widgets.analysis.patterns import (
     DEFINITIONS,
@@ -15,8 +12,9 @@ from lens_widgets.analysis.patterns import (
     Average,
     Mode,
     head_pattern,
-    stacked_patterns,
+    pooled_patterns,
 )
+from lens_widgets.engine.pooling import finest_pool, pooled
 from lens_widgets.session import Session
 from lens_widgets.widgets.replies.common import check_head, check_prompt, summary
 from lens_widgets.widgets.replies.tokens import tokens
@@ -28,12 +26,11 @@ def patterns(session: Session, args: dict[str, Any]) -> dict[str, Any]:
     """Thumbnails of every head, as fine as a message allows."""
     shown = tokens(session, args)
     mode = _mode(args)
-    values = stacked_patterns(session, args["which"], shown["prompt"], mode)
-    pooled, pool = _pooled(values, _is_signed(args))
+    values, pool = pooled_patterns(session, args["which"], shown["prompt"], mode, MAX_REPLY_BYTES)
     return {
         "summary": shown["summary"],
         "tokens": shown,
-        "patterns": _quantised(pooled, args),
+        "patterns": _quantised(values, args),
         "pool": pool,
         "which": args["which"],
         "attention_mode": mode,
@@ -46,7 +43,11 @@ def pattern(session: Session, args: dict[str, Any]) -> dict[str, Any]:
     """One head in full: float32 where it fits, else quantised."""
     values = _head(session, args)
     fits = values.numel() * 4 <= MAX_REPLY_BYTES
-    pooled, pool = (values, 1) if fits else _pooled(values, _is_signed(args))
+    if fits:
+        pool, packed = 1, exact(values)
+    else:
+        pool = finest_pool(1, values.shape[-1], MAX_REPLY_BYTES)
+        packed = _quantised(pooled(values, pool, signed=_is_signed(args)), args)
     return {
         "summary": summary(session),
         **{name: args[name] for name in ("prompt", "layer", "head", "which")},
@@ -54,7 +55,7 @@ def pattern(session: Session, args: dict[str, Any]) -> dict[str, Any]:
         "head_average": _average(args),
         "exact": fits,
         "pool": pool,
-        "pattern": exact(values) if fits else _quantised(pooled, args),
+        "pattern": packed,
     }
 
 
@@ -89,24 +90,3 @@ def _quantised(values: Tensor, args: dict[str, Any]) -> Packed:
     if _is_signed(args):
         return signed(values)
     return weights(values) if _mode(args) == "pattern" else positive(values)
-
-
-def _pooled(values: Tensor, is_signed: bool) -> tuple[Tensor, int]:
-    """Max-pooled until one byte a cell fits a message: a thin diagonal stays visible."""
-    pool = max(1, math.ceil(math.sqrt(values.numel() / MAX_REPLY_BYTES)))
-    while True:
-        side = math.ceil(values.shape[-1] / pool)
-        if values.numel() // values.shape[-1] ** 2 * side**2 <= MAX_REPLY_BYTES:
-            break
-        pool += 1
-    if pool == 1:
-        return values, 1
-    flat = values.reshape(-1, 1, *values.shape[-2:])
-    known = ~flat.isnan()
-    pooled = max_pool2d(flat.masked_fill(~known, -torch.inf), pool, ceil_mode=True)
-    if is_signed:
-        lowest = -max_pool2d(-flat.masked_fill(~known, torch.inf), pool, ceil_mode=True)
-        pooled = pooled.where(pooled.abs() >= lowest.abs(), lowest)
-        nothing = max_pool2d(known.float(), pool, ceil_mode=True) == 0
-        pooled = pooled.masked_fill(nothing, torch.nan)
-    return pooled.reshape(*values.shape[:-2], *pooled.shape[-2:]), pool

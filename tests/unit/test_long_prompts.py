@@ -1,0 +1,133 @@
+"""1,024 tokens and 144 heads: 600 MB of patterns, of which a page gets less than 2 MB at first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import lens_widgets as lw
+from lens_widgets.analysis import patterns as analysis
+from lens_widgets.analysis.patterns import attention_patterns
+from lens_widgets.engine import probe
+from lens_widgets.engine.execution import FETCHED_BYTES
+from lens_widgets.engine.probe import CAPTURE_BYTES
+from lens_widgets.widgets.replies import patterns as replies
+from tests.models import tiny
+from tests.unit import reference
+from tests.unit.cases import PROMPTS, attention_only, rows
+from tests.unit.page import Page
+
+N_POS = 1024
+
+
+@pytest.fixture(scope="module")
+def session() -> lw.Session:
+    return attention_only(12, 12, N_POS)
+
+
+@pytest.fixture
+def blocks(session: lw.Session) -> Iterator[list[int]]:
+    """The layers of all blocks that are run."""
+    run: list[int] = []
+    handles = [
+        block.register_forward_pre_hook(lambda *_, layer=layer: run.append(layer))
+        for layer, block in enumerate(session.model.blocks)
+    ]
+    yield run
+    for handle in handles:
+        handle.remove()
+
+
+def _blocked(values: np.ndarray[Any, Any], pool: int) -> np.ndarray[Any, Any]:
+    """The value of largest magnitude of each ``pool`` x ``pool`` cells, NaN where there is none."""
+    side = -(-values.shape[-1] // pool)
+    out = np.full((side, side), np.nan)
+    for query, key in np.ndindex(side, side):
+        block = values[query * pool : (query + 1) * pool, key * pool : (key + 1) * pool]
+        known = block[~np.isnan(block)]
+        if known.size:
+            out[query, key] = known[np.abs(known).argmax()]
+    return out
+
+
+def test_what_a_page_gets_before_a_head_is_opened_is_small_and_was_made_by_the_run(
+    session: lw.Session, blocks: list[int]
+) -> None:
+    page = Page(session)
+    result = page.ask("patterns", prompt=0, which="current")
+    assert blocks == [], "the thumbnails were pooled while the model ran"
+    opening = page.ask("pattern", prompt=0, which="current", layer=0, head=0)
+    assert not opening["exact"], "what is opened by itself is rounded to bytes"
+    text = json.dumps([message["result"] for message in page.messages])
+    assert page.size(result) + page.size(opening) + len(text) < 1_500_000
+    pattern = reference.activation(session.model, session.tokens, "blocks.7.attn.hook_pattern")
+    expected = _blocked(pattern[5].numpy(), result["pool"])
+    np.testing.assert_allclose(page.array(result, "patterns")[7, 5], expected, atol=1 / 510 + 1e-6)
+
+
+def test_opening_a_head_runs_its_block_alone(session: lw.Session, blocks: list[int]) -> None:
+    beyond: list[int] = []
+    handle = session.model.blocks[9].attn.hook_z.register_forward_hook(lambda *_: beyond.append(1))
+    try:
+        Page(session).ask("pattern", prompt=0, which="current", layer=9, head=3)
+    finally:
+        handle.remove()
+    assert blocks == [9]
+    assert beyond == [], "no further than the pattern"
+
+
+def test_reading_every_pattern_leaves_memory_within_bounds(session: lw.Session) -> None:
+    page = Page(session)
+    result = page.ask("pattern", prompt=0, which="current", layer=0, head=0, head_average="all")
+    assert page.array(result, "pattern").shape == (512, 512)
+    assert session.run().n_bytes < CAPTURE_BYTES + FETCHED_BYTES < 4 * 144 * N_POS**2
+
+
+@pytest.fixture
+def little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few words are a long prompt: nothing is kept, and a message holds few cells."""
+    monkeypatch.setattr(probe, "CAPTURE_BYTES", 0)
+    monkeypatch.setattr(replies, "MAX_REPLY_BYTES", 120)
+    monkeypatch.setattr(analysis, "_PART_BYTES", 1)
+
+
+@pytest.mark.usefixtures("little")
+@pytest.mark.parametrize("name", ["gpt2", "llama", "bloom", "native"])
+@pytest.mark.parametrize("mode", ["pattern", "value"])
+@pytest.mark.parametrize("prompts", [PROMPTS, PROMPTS[:1]])
+@pytest.mark.parametrize("which", ["baseline", "current", "difference"])
+def test_thumbnails_of_any_prompts_are_the_largest_of_each_block(
+    name: str, mode: Any, prompts: list[str], which: Any
+) -> None:
+    session = lw.Session(tiny(name), prompts)
+    session.interventions.add(lw.Ablate("L0H1"))
+    page = Page(session)
+    for prompt in range(len(prompts)):
+        result = page.ask("patterns", prompt=prompt, which=which, attention_mode=mode)
+        assert result["pool"] > 1
+        found = page.array(result, "patterns")
+        expected = attention_patterns(session, which, prompt, mode=mode).values
+        tolerance = np.abs(expected).max() / 254 + 1e-5
+        for layer, head in np.ndindex(2, 4):
+            blocked = _blocked(expected[layer, head], result["pool"])
+            # Magnitudes: a row of a difference sums to 0, so that its ends can be equally far.
+            blocked = np.abs(blocked)
+            np.testing.assert_allclose(np.abs(found[layer, head]), blocked, atol=tolerance)
+
+
+@pytest.mark.usefixtures("little")
+def test_activations_fetched_a_block_at_a_time_are_those_of_the_whole_run() -> None:
+    session = lw.Session(tiny("gpt2"), PROMPTS)
+    edit = reference.write("blocks.0.attn.hook_z", 0.0, head=1)
+    run = session.run([lw.Ablate("L0H1"), lw.Ablate("L1.mlp")])
+    for name in ("blocks.0.hook_mlp_out", "blocks.1.attn.hook_z", "blocks.1.hook_mlp_out"):
+        for row, tokens in enumerate(rows(session)):
+            mlp = reference.write("blocks.1.hook_mlp_out", 0.0)
+            expected = reference.activation(session.model, tokens, name, [edit, mlp])
+            got = run.activation(name)[row, : tokens.shape[1]]
+            torch.testing.assert_close(got, expected, atol=2e-5, rtol=0)
