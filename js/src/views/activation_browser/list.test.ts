@@ -77,8 +77,9 @@ describe("numbers of any size", () => {
       "–",
       "−∞",
     ]);
-    expect([null, 7680, 1_290_000, 305_400_000].map(megabytes)).toEqual([
+    expect([null, 480, 7680, 1_290_000, 305_400_000].map(megabytes)).toEqual([
       "?",
+      "<0.001",
       "0.0077",
       "1.3",
       "305",

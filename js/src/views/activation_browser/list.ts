@@ -111,6 +111,7 @@ export function megabytes(bytes: number | null): string {
   if (bytes === null) return "?";
   const value = bytes / 1e6;
   if (value >= 100) return value.toFixed(0);
+  if (value > 0 && value < 1e-3) return "<0.001";
   return value >= 1 ? value.toFixed(1) : String(Number(value.toPrecision(2)));
 }
 

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useMemo, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { flush } from "../../core/flush";
 import type { Options } from "../../generated/protocol";
 import { type ActivationRow, megabytes, type Section, search, sections, shapeText } from "./list";
@@ -38,6 +38,17 @@ export function ActivationList(props: {
   const keys = shown.map(keyOf);
   const entry =
     at !== null && keys.includes(at) ? at : (keys.find((key) => key === chosen?.name) ?? keys[0]);
+
+  useLayoutEffect(() => {
+    const box = grid.current;
+    const line = box?.querySelector('[aria-selected="true"]');
+    if (!box || !line) return;
+    // Within the list alone: `scrollIntoView` would move the notebook, too.
+    const { top, bottom, height } = line.getBoundingClientRect();
+    const inside = box.getBoundingClientRect();
+    if (top < inside.top + height) box.scrollTop -= inside.top + height - top;
+    else if (bottom > inside.bottom - height) box.scrollTop += bottom - inside.bottom + height;
+  }, [chosen, groupBy]);
 
   const focusOn = (index: number) => {
     const to = keys[Math.max(0, Math.min(keys.length - 1, index))];
@@ -162,14 +173,12 @@ function Heading(props: Common & { section: Section; open: boolean }): JSX.Eleme
       data-item={id}
       tabIndex={inTabOrder ? 0 : -1}
     >
-      <span>
+      <span class="lw-act-title">
         <span class="lw-act-turn" aria-hidden="true">
           {open ? "▾" : "▸"}
         </span>{" "}
         {section.title} <span class="lw-muted lw-num">{section.rows.length}</span>
       </span>
-      <span />
-      <span />
       <span class="lw-num">{megabytes(section.bytes)}</span>
     </div>
   );

@@ -1,0 +1,139 @@
+"""ActivationBrowser: found by search and keys, asked for only when chosen, copied as code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from .conftest import Lab
+
+Mount = Callable[..., Lab]
+VIEW = "activation_browser"
+Z = "blocks.1.attn.hook_z"
+
+
+def asked(lab: Lab) -> list[dict[str, Any]]:
+    """The arguments of every request for one activation so far."""
+    found: list[dict[str, Any]] = lab.js(
+        "return kernel.requests.filter(r => r.method === 'activation').map(r => r.args)"
+    )
+    return found
+
+
+def lines(lab: Lab) -> list[str]:
+    """The activations that the list shows."""
+    found: list[str] = lab.find("[data-activation]").evaluate_all(
+        "all => all.map(line => line.dataset.activation)"
+    )
+    return found
+
+
+def test_nothing_is_asked_for_before_it_is_chosen(mount: Mount) -> None:
+    lab = mount(VIEW, options={"activation": ""})
+    assert asked(lab) == []
+    told = lab.truth("activations")
+    assert len(lines(lab)) == told["n_activations"]
+    total = lab.find("[data-total-bytes]").get_attribute("data-total-bytes")
+    assert int(total or 0) == told["n_bytes"]
+    lab.find('[data-activation="blocks.2.hook_mlp_out"]').click()
+    lab.idle()
+    assert [args["activation"] for args in asked(lab)] == ["blocks.2.hook_mlp_out"]
+    assert lab.js("return mounts[0].model.traits.activation") == "blocks.2.hook_mlp_out"
+
+
+def test_keys_alone_find_and_choose(mount: Mount) -> None:
+    lab = mount(VIEW, options={"activation": ""})
+    press = lab.page.keyboard.press
+    lab.find("input[type=search]").focus()
+    lab.page.keyboard.type("2 attn.hook")
+    assert lines(lab) == [
+        f"blocks.2.{name}"
+        for name in (*(f"attn.hook_{part}" for part in ("q", "k", "v", "pattern", "z")),
+                     "hook_attn_out")
+    ]  # fmt: skip
+    press("ArrowDown")
+    assert lab.page.evaluate("document.activeElement.dataset.section") == "layer 2"
+    press("ArrowLeft")
+    assert lines(lab) == []
+    press("ArrowRight")
+    for key in ("ArrowDown", "ArrowDown", "ArrowDown", "Enter"):
+        press(key)
+    lab.idle()
+    assert asked(lab)[-1]["activation"] == "blocks.2.attn.hook_v"
+    chosen = lab.find('[aria-selected="true"]')
+    assert chosen.get_attribute("data-activation") == "blocks.2.attn.hook_v"
+    lab.find("input[type=search]").focus()
+    press("Escape")
+    assert len(lines(lab)) == lab.truth("activations")["n_activations"]
+
+
+def test_many_layers_start_closed_but_for_the_chosen_one(mount: Mount) -> None:
+    lab = mount(VIEW, n_layers=32, n_heads=4, options={"activation": "blocks.20.hook_in"})
+    assert set(lines(lab)) == {name for name in lines(lab) if name.startswith("blocks.20.")}
+    assert lab.find("[data-section]").count() == 34
+    chosen = lab.find('[data-activation="blocks.20.hook_resid_pre"]')
+    assert chosen.get_attribute("aria-selected") == "true"
+    inside, box = chosen.bounding_box(), lab.find('[role="tree"]').bounding_box()
+    assert inside is not None
+    assert box is not None
+    assert box["y"] <= inside["y"] <= box["y"] + box["height"] - inside["height"]
+    lab.find('[role="radio"][data-option="hook"]').click()
+    lab.find('[data-section="mlp.hook_post"]').click()
+    assert [name for name in lines(lab) if name.endswith("mlp.hook_post")] == [
+        f"blocks.{layer}.mlp.hook_post" for layer in range(32)
+    ]
+
+
+@pytest.mark.parametrize("which", ["baseline", "current", "difference"])
+def test_statistics_and_cells_are_the_replys(mount: Mount, which: str) -> None:
+    lab = mount(VIEW, interventions=["L0H1"], options={"activation": Z, "show": which})
+    told = lab.truth("activation", **asked(lab)[-1])
+    for name in ("baseline", "current", "difference"):
+        row = lab.find(f'tr[data-which="{name}"]')
+        shown = row.locator("[data-column]").evaluate_all(
+            "cells => Object.fromEntries(cells.map(c => [c.dataset.column, c.dataset.value]))"
+        )
+        for column in ("mean", "std", "min", "max", "norm", "zeros", "n_nan", "n_inf"):
+            assert float(shown[column]) == told[name][column], (name, column)
+    cells = lab.find("[data-row-index][data-column-index]").evaluate_all(
+        "cells => cells.map(c => [c.dataset.rowIndex, c.dataset.columnIndex, c.dataset.value])"
+    )
+    assert len(cells) == told["n_rows"] * told["n_columns"]
+    for row_, column, value in cells:
+        assert float(value) == told["values"][int(row_) * told["n_columns"] + int(column)]
+
+
+def test_the_head_is_the_selections_and_others_do_not_ask_again(mount: Mount) -> None:
+    lab = mount(VIEW, selection={"head": 3}, options={"activation": Z})
+    assert asked(lab)[-1]["head"] == 3
+    lab.find('button[aria-label="next head"]').click()
+    lab.idle()
+    assert asked(lab)[-1]["head"] == 4
+    assert lab.js("return [kernel.selection.layer, kernel.selection.head]") == [1, 4]
+    lab.find('[role="radio"][data-option="head"]').click()
+    lab.idle()
+    assert asked(lab)[-1]["query_pos"] is None
+    lab.find('button[aria-label="previous pos"]').click()
+    lab.idle()
+    assert asked(lab)[-1]["query_pos"] == 13
+    lab.find('[data-activation="blocks.1.hook_attn_out"]').click()
+    lab.idle()
+    before = len(asked(lab))
+    lab.js("kernel.select({ head: 6 })")
+    lab.wait("window.lab.mounts[0].model.traits.selection.head === 6")
+    lab.idle()
+    assert len(asked(lab)) == before
+
+
+def test_the_code_is_copied(mount: Mount) -> None:
+    lab = mount(VIEW)
+    lab.js(
+        """window.copied = [];
+           navigator.clipboard.writeText = async (text) => void window.copied.push(text);"""
+    )
+    lab.find('button[aria-label="copy code"]').click()
+    lab.wait("root.querySelector('[data-outcome=copied]') !== null")
+    code = lab.truth("activation_code", activation=Z, which="current")["code"]
+    assert lab.js("return window.copied") == [code]
