@@ -16,6 +16,9 @@ import { coloured } from "./scale";
 
 export const LONGEST_NAME = 14;
 const FONT_SIZE = 11;
+/** Cells at least this large are outlined one by one. */
+const OUTLINE_FROM = 9;
+const HALO_PX = 1.5;
 
 /** All heads in one image at cell resolution, pooled to the pixels a thumbnail has. */
 export function thumbnailSheet(
@@ -223,15 +226,25 @@ function drawOutlined(
   context.beginPath();
   context.rect(left, 0, side, side);
   context.clip();
-  context.strokeStyle = accent;
-  context.lineWidth = 1;
-  // Cells smaller than a line are marked by a line through the middle of each.
-  const inset = pixels >= 5 ? 1 : 0;
-  for (const { q, k } of cells) {
-    const x = left + (k - zoom.k0) * pixels + inset;
-    const y = (q - zoom.q0) * pixels + inset;
-    const size = Math.max(1, pixels - 2 * inset - 1);
-    context.strokeRect(Math.round(x) + 0.5, Math.round(y) + 0.5, size, size);
+  const corners = cells.map(({ q, k }) => [left + (k - zoom.k0) * pixels, (q - zoom.q0) * pixels]);
+  if (pixels >= OUTLINE_FROM) {
+    context.strokeStyle = accent;
+    context.lineWidth = 1;
+    for (const [x = 0, y = 0] of corners) {
+      context.strokeRect(Math.round(x) + 1.5, Math.round(y) + 1.5, pixels - 3, pixels - 3);
+    }
+  } else {
+    // An outline inside a small cell would hide its weight: the line goes around them all.
+    const around = new Path2D();
+    const outside = new Path2D();
+    outside.rect(left, 0, side, side);
+    for (const [x = 0, y = 0] of corners) {
+      around.rect(x - HALO_PX, y - HALO_PX, pixels + 2 * HALO_PX, pixels + 2 * HALO_PX);
+      outside.rect(x, y, pixels, pixels);
+    }
+    context.clip(outside, "evenodd");
+    context.fillStyle = accent;
+    context.fill(around);
   }
   context.restore();
 }

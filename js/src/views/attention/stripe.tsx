@@ -78,7 +78,8 @@ export function StripeCaption(props: {
   const { stripe, kind, heads, shape } = props;
   const { result, cells } = stripe;
   const several = result.summary.n_prompts > 1;
-  const number = kind.which === "difference" ? (x: number) => signed(x, 4) : weight;
+  const difference = kind.which === "difference";
+  const number = difference ? (x: number) => signed(x, 4) : weight;
   const over = `over ${result.n_with} ${result.n_with === 1 ? "prompt" : "prompts"}`;
   const told = result.n_with > 0 ? heads : [];
   return (
@@ -88,7 +89,10 @@ export function StripeCaption(props: {
       data-cells={cells.length}
       aria-live="polite"
     >
-      {result.missing || `${capitalised(result.definition)} (outlined):`}
+      {result.missing ||
+        (difference
+          ? `Change of the ${result.definition} (outlined):`
+          : `${capitalised(result.definition)} (outlined):`)}
       {told.map((head) => {
         const [here, mean] = [stripe.here, stripe.mean].map((values) =>
           onStripe(values, kind, head, shape),
