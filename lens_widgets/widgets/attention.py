@@ -7,7 +7,8 @@ from typing import ClassVar
 import xarray as xr
 from plotly.graph_objects import Figure
 
-from lens_widgets import figures
+from lens_widgets import figures, figures_detectors
+from lens_widgets.analysis.head_scores import stripe
 from lens_widgets.analysis.patterns import attention_patterns
 from lens_widgets.widgets import options
 from lens_widgets.widgets.base import View, bundle
@@ -53,6 +54,12 @@ class AttentionView(View):
         )
 
     def figure(self) -> Figure:
-        """The selected head's pattern, or the mean that it is part of, as a heatmap."""
+        """The selected head's pattern, or the mean that it is part of, with the outlined stripe."""
         selection = self._session.selection
-        return figures.pattern_heatmap(self.data(), selection.layer, selection.head)
+        figure = figures.pattern_heatmap(self.data(), selection.layer, selection.head)
+        if (kind := selection.stripe) is not None:
+            queries, keys = stripe(self._session, kind, selection.prompt)
+            if len(queries):
+                cells = zip(queries.tolist(), keys.tolist(), strict=True)
+                figures_detectors.outline(figure, cells, f"{kind} stripe")
+        return figure

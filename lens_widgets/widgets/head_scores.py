@@ -7,7 +7,7 @@ from typing import ClassVar
 import xarray as xr
 from plotly.graph_objects import Figure
 
-from lens_widgets import figures
+from lens_widgets import figures_detectors
 from lens_widgets.analysis.head_scores import score_table
 from lens_widgets.widgets import options
 from lens_widgets.widgets.base import View, bundle
@@ -37,4 +37,4 @@ class HeadScoresView(View):
 
     def figure(self) -> Figure:
         """One heatmap for each kind of score."""
-        return figures.score_maps(self.data())
+        return figures_detectors.score_maps(self.data())

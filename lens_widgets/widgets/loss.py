@@ -7,7 +7,7 @@ from typing import ClassVar
 import xarray as xr
 from plotly.graph_objects import Figure
 
-from lens_widgets import figures
+from lens_widgets import figures_detectors
 from lens_widgets.analysis.losses import loss_table
 from lens_widgets.widgets import options
 from lens_widgets.widgets.base import View, bundle
@@ -33,4 +33,4 @@ class LossView(View):
 
     def figure(self) -> Figure:
         """Both losses as lines."""
-        return figures.loss_lines(self.data())
+        return figures_detectors.loss_lines(self.data())

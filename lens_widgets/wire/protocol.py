@@ -924,6 +924,12 @@ class HeadScoresArgs(TypedDict):
     prompt: int
 
 
+class HeadScoresCodeArgs(HeadScoresArgs):
+    """``loss_kind``: also what ablating each head in that way adds to the loss."""
+
+    loss_kind: AblationKind | None
+
+
 class HeadScoresResult(TypedDict):
     """Arrays [kind, layer, head]: mean attention on each kind's stripe, NaN where no prompt has
     one, of which ``missing`` then tells why, else ""; ``sem`` of the current means over prompts,
@@ -1169,7 +1175,7 @@ METHODS: dict[str, tuple[type, type]] = {
     "score_sources": (ScoreSourcesArgs, ScoreSourcesResult),
     "score_map": (ScoreMapArgs, ScoreMapResult),
     "head_scores": (HeadScoresArgs, HeadScoresResult),
-    "head_scores_code": (HeadScoresArgs, CodeResult),
+    "head_scores_code": (HeadScoresCodeArgs, CodeResult),
     "stripe": (StripeArgs, StripeResult),
     "loss_effects": (LossEffectsArgs, LossEffectsResult),
     "losses": (LossesArgs, LossesResult),
@@ -1250,7 +1256,7 @@ TYPES: list[type] = [
     CircuitSpectrumResult, CircuitDirectionArgs, CircuitDirectionResult, CircuitCopyResult,
     NeuronArgs, NeuronPlace, NeuronResult, TopNeuronsArgs, TopNeuronsResult,
     ScoreSourcesArgs, ScoreSourcesResult, ScoreMapArgs, ScoreMapResult,
-    HeadScoresArgs, HeadScoresResult, StripeArgs, StripeResult,
+    HeadScoresArgs, HeadScoresCodeArgs, HeadScoresResult, StripeArgs, StripeResult,
     LossEffectsArgs, LossEffectsResult, LossesArgs, LossesResult,
     ModelFact, ModelFinding, MatrixInfo, ModelCardResult,
     HeadScoresArgs, HeadScoresResult, LossEffectsArgs, LossEffectsResult, LossesArgs, LossesResult,

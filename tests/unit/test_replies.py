@@ -141,8 +141,8 @@ ARGS: dict[str, list[dict[str, Any]]] = {
     "head_scores": [{"scope": "mean", "prompt": 0}, {"scope": "selected", "prompt": 1}],
     "stripe": [{"prompt": 0, "stripe": kind} for kind in ("previous", "induction")],
     **{
-        method: [{"scope": "mean", "prompt": 0}, {"scope": "selected", "prompt": 1}]
-        for method in ("head_scores_code", "losses_code")
+        method: [{"scope": s, "prompt": 1, **more} for s in ("mean", "selected")]
+        for method, more in (("head_scores_code", {"loss_kind": "resample"}), ("losses_code", {}))
     },
     "losses": [{"scope": "mean", "prompt": 0}, {"scope": "selected", "prompt": 1}],
     "model_card": [{}],

@@ -89,7 +89,7 @@ def test_the_code_gives_the_scores_and_losses_without_lens_widgets(name: str) ->
         ({"scope": "mean", "prompt": 0}, None),
         ({"scope": "selected", "prompt": 1}, 1),
     ):
-        code = page.ask("head_scores_code", **args)["code"]
+        code = page.ask("head_scores_code", **args, loss_kind=None)["code"]
         assert "lens_widgets" not in code
         exec(code, scope)
         for kind in CELLS:
@@ -105,6 +105,20 @@ def test_the_code_gives_the_scores_and_losses_without_lens_widgets(name: str) ->
         np.testing.assert_allclose(losses, wanted[: len(losses)], atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["zero", "mean", "resample"])
+@pytest.mark.parametrize("texts", [TEXTS, TEXTS[:1]], ids=["padded", "one"])
+def test_the_code_of_the_loss_map_ablates_head_by_head(kind: Any, texts: list[str]) -> None:
+    corrupted = ["w15 w6 w17 w5 w6 w7 w5", "w9 w8 w19 w9 w10", "w11 w13"][: len(texts)]
+    session = lw.Session(tiny("llama"), texts, corrupted=corrupted, metric="loss")
+    session.interventions.toggle("L0H1")
+    scope: dict[str, Any] = {"model": session.model, "tokens": session.tokens}
+    args = {"scope": "mean", "prompt": 0, "loss_kind": kind}
+    exec(Page(session).ask("head_scores_code", **args)["code"], scope)
+    expected = lw.analysis.ablation_sweep(session, kind)
+    np.testing.assert_allclose(scope["loss_change"], expected, atol=1e-5)
+    assert np.abs(expected).max() > 1e-3
+
+
 def test_the_code_gives_the_halves_of_a_repeated_sequence() -> None:
     session = lw.Session(made.handmade(), torch.cat([made.repeated(8, seed) for seed in range(3)]))
     page = Page(session)
@@ -112,7 +126,7 @@ def test_the_code_gives_the_halves_of_a_repeated_sequence() -> None:
     exec(page.ask("losses_code", scope="mean", prompt=0)["code"], scope)
     told = page.ask("losses", scope="mean", prompt=0)
     np.testing.assert_allclose(scope["halves"], page.array(told, "current_halves"), atol=1e-5)
-    exec(page.ask("head_scores_code", scope="mean", prompt=0)["code"], scope)
+    exec(page.ask("head_scores_code", scope="mean", prompt=0, loss_kind=None)["code"], scope)
     expected = lw.analysis.head_scores(session, "induction")
     np.testing.assert_allclose(scope["scores"]["induction"], expected, atol=1e-5)
 

@@ -43,6 +43,16 @@ def test_attention(changed: lw.Session, show: str) -> None:
     assert (trace.zmid == 0) is (show == "difference")
 
 
+def test_a_stripe_is_outlined_in_the_figure_too(changed: lw.Session) -> None:
+    view = lw.AttentionView(changed)
+    changed.selection.stripe = "previous"
+    pattern, squares = view.figure().data
+    assert list(squares.y) == list(pattern.y[1:])
+    assert list(squares.x) == list(pattern.x[:-1])
+    changed.selection.stripe = "induction"
+    assert len(view.figure().data) == 1, "this prompt has no such stripe"
+
+
 @pytest.mark.parametrize("mode", ["value", "scores"])
 @pytest.mark.parametrize("average", ["none", "layer", "all"])
 def test_attention_in_other_modes(changed: lw.Session, mode: Any, average: Any) -> None:

@@ -951,6 +951,13 @@ export interface HeadScoresArgs {
   prompt: number;
 }
 
+/** ``loss_kind``: also what ablating each head in that way adds to the loss. */
+export interface HeadScoresCodeArgs {
+  scope: "mean" | "selected";
+  prompt: number;
+  loss_kind: "zero" | "mean" | "resample" | null;
+}
+
 /**
  * Arrays [kind, layer, head]: mean attention on each kind's stripe, NaN where no prompt has
  * one, of which ``missing`` then tells why, else ""; ``sem`` of the current means over prompts,
@@ -1438,7 +1445,7 @@ export interface Methods {
   score_sources: { args: ScoreSourcesArgs; result: ScoreSourcesResult };
   score_map: { args: ScoreMapArgs; result: ScoreMapResult };
   head_scores: { args: HeadScoresArgs; result: HeadScoresResult };
-  head_scores_code: { args: HeadScoresArgs; result: CodeResult };
+  head_scores_code: { args: HeadScoresCodeArgs; result: CodeResult };
   stripe: { args: StripeArgs; result: StripeResult };
   loss_effects: { args: LossEffectsArgs; result: LossEffectsResult };
   losses: { args: LossesArgs; result: LossesResult };

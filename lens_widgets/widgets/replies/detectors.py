@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from lens_widgets.analysis.ablation import ablation_effects, sweep_components
-from lens_widgets.analysis.detector_script import loss_script, score_script
+from lens_widgets.analysis.detector_script import effect_script, loss_script, score_script
 from lens_widgets.analysis.head_scores import definition, every_score, lack, stripe_scores
 from lens_widgets.analysis.head_scores import stripe as stripe_of
 from lens_widgets.analysis.labels import standard_error
@@ -99,8 +99,9 @@ def losses(session: Session, args: dict[str, Any]) -> dict[str, Any]:
 
 
 def scores_code(session: Session, args: dict[str, Any]) -> dict[str, Any]:
-    """TransformerLens code for the scores that are shown."""
-    return {"code": score_script(session, _prompt(session, args))}
+    """TransformerLens code for the scores that are shown, and for the map of losses."""
+    code, kind = score_script(session, _prompt(session, args)), args["loss_kind"]
+    return {"code": code if kind is None else code + effect_script(session, kind)}
 
 
 def losses_code(session: Session, args: dict[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,8 @@ export function HeadScoresPanel({ session, rpc, compact }: PanelProps): JSX.Elem
   const loss = useLossEffects(handle);
   const csv = () =>
     scores && toCsv(scores, heads, loss.values && { kind: loss.kind, values: loss.values });
-  const code = () => requestCode(handle, "head_scores_code", args);
+  const code = () =>
+    requestCode(handle, "head_scores_code", { ...args, loss_kind: loss.wanted ? loss.kind : null });
   const listed = named.map(({ kind, layer: l, head: h, value }) => {
     const name = headLabel(l, h);
     const at = ((scores?.kinds.indexOf(kind) ?? 0) * layers + l) * heads + h;
