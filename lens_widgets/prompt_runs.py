@@ -66,6 +66,7 @@ class PromptRuns:
         On the corrupted prompts the metric is still that of the prompts: the same function of the
         logits, with the same targets. InputError when there are no corrupted prompts.
         """
+        self.handle.check_weights()
         if not active and not corrupted:
             return self.clean
         known = self._known(active, corrupted)

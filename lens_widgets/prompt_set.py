@@ -47,6 +47,17 @@ class PromptSet:
         places = torch.arange(self.tokens.shape[1], device=self.tokens.device)
         return (places[None, :] < self.lengths[:, None]).long()
 
+    def to(self, device: torch.device) -> PromptSet:
+        """The same prompts on another device."""
+        answers, corrupted = self.answer_tokens, self.corrupted_tokens
+        return replace(
+            self,
+            tokens=self.tokens.to(device),
+            lengths=self.lengths.to(device),
+            answer_tokens=None if answers is None else answers.to(device),
+            corrupted_tokens=None if corrupted is None else corrupted.to(device),
+        )
+
     def corrupted(self) -> PromptSet:
         """The corrupted prompts as a set of their own, with the same answers."""
         if self.corrupted_tokens is None or self.corrupted_texts is None:

@@ -292,10 +292,23 @@ class Session(traitlets.HasTraits):
         )
         self._take(prompt_set, self._metric_wish)
 
-    def _take(self, prompt_set: PromptSet, wish: Any) -> None:
+    def refresh(self) -> None:
+        """Computes everything anew with the model as it is now.
+
+        For a model whose weights, dtype or device were changed on purpose: until then the session
+        refuses to mix its numbers. On an error the session stays as it was.
+        """
+        self.check_open()
+        _check_model(self.model)
+        handle = handle_for(self.model)
+        facts = handle.run_inline(handle.facts)
+        self._take(self.prompt_set.to(torch.device(facts.device)), self._metric_wish, facts)
+
+    def _take(self, prompt_set: PromptSet, wish: Any, facts: ModelFacts | None = None) -> None:
         chosen = resolve_metric(wish, prompt_set)
         self.interventions.revalidate(prompt_set)
-        handle, facts = self._runs.handle, self.facts
+        handle = self._runs.handle if facts is None else handle_for(self.model)
+        facts = facts or self.facts
         runs = handle.run_inline(lambda: PromptRuns(handle, facts, prompt_set, chosen))
         with self.lock:
             self.interventions.revalidate(prompt_set)

@@ -27,6 +27,8 @@ class CellGate:
         self._changed = threading.Condition()
         self._closed = False
         self._slices = 0
+        self.cells = 0
+        """How many cells have begun."""
 
     @property
     def closed(self) -> bool:
@@ -36,6 +38,7 @@ class CellGate:
         """Called as a cell begins; returns once no slice is on the model."""
         with self._changed:
             self._closed = True
+            self.cells += 1
             self._changed.wait_for(lambda: self._slices == 0)
 
     def open(self) -> None:

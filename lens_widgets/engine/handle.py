@@ -13,6 +13,7 @@ from lens_widgets.engine.cancel import CancelToken
 from lens_widgets.engine.forward import Check
 from lens_widgets.engine.gate import GATE, Preempted
 from lens_widgets.engine.probe import ModelFacts, probe
+from lens_widgets.engine.weights import Weights
 from lens_widgets.engine.worker import Worker
 from lens_widgets.errors import InputError
 
@@ -34,6 +35,7 @@ class ModelHandle:
         self.worker = Worker("lens_widgets worker", GATE.wake)
         self._facts: ModelFacts | None = None
         self._expected: ModelFacts | None = None
+        self._weights: Weights | None = None
 
     def bound(self, facts: ModelFacts) -> ModelHandle:
         """This handle for one session: it refuses to run a model that is no longer ``facts``.
@@ -42,7 +44,22 @@ class ModelHandle:
         """
         handle = copy.copy(self)
         handle._facts = handle._expected = facts
+        handle._weights = Weights(self.model)
         return handle
+
+    def check_weights(self) -> None:
+        """InputError when the weights are no longer those that this session's runs were made of.
+
+        A model that was moved or cast is refused where it would be run: what it gave stays true.
+        """
+        model, expected, weights = self.model, self._expected, self._weights
+        if model is None or expected is None or weights is None or not expected.fit(model):
+            return
+        if not weights.same(model):
+            raise InputError(
+                "The model's weights were changed since this session ran it.",
+                "Call session.refresh() to compute everything with the new ones.",
+            )
 
     def _present(self) -> Any:
         """The model, as it was when the session was made; InputError if it is not."""
@@ -54,8 +71,9 @@ class ModelHandle:
             if changes:
                 raise InputError(
                     f"The model was changed since this session was made: {', '.join(changes)}.",
-                    "Change it back, or make a new lw.Session(model, prompts).",
+                    "Change it back, or call session.refresh().",
                 )
+            self.check_weights()
             if model.training:
                 raise InputError(
                     "The model was put into training mode: dropout would make numbers random.",

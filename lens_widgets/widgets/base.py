@@ -191,6 +191,7 @@ class View(anywidget.AnyWidget):
 
     def _follow_state(self, _change: Any) -> None:
         with self._session.lock:
+            self.info = _info(self._session)
             self.state = _state(self._session)
 
 

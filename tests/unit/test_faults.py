@@ -16,6 +16,7 @@ import torch
 
 import lens_widgets as lw
 from lens_widgets import widgets
+from lens_widgets.engine.gate import GATE
 from lens_widgets.errors import InputError
 from tests.models import fresh, tiny, traces
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
@@ -45,7 +46,7 @@ def test_a_changed_model_is_refused_by_every_view_and_welcome_when_it_is_back(na
     session = _session(model)
     page, before = Page(session), session.baseline.tolist()
     pristine = traces(model)
-    change(model)
+    _cell(lambda: change(model))
     page.ask("toggle", component="L0H1", kind="zero")
     error = page.error("attribution", by="head", scope="mean", prompt=0)
     assert error["type"] == "InputError"
@@ -57,7 +58,7 @@ def test_a_changed_model_is_refused_by_every_view_and_welcome_when_it_is_back(na
         session.set_prompts(PROMPTS, answers=ANSWERS)
     assert session.baseline.tolist() == before, "what was computed before stays true"
     assert traces(model) == pristine
-    back(model)
+    _cell(lambda: back(model))
     plain = _session(fresh("gpt2"))
     plain.interventions.toggle("L0H1")
     torch.testing.assert_close(session.current, plain.current)
@@ -82,6 +83,65 @@ def test_a_moved_model_is_refused() -> None:
     model.to("meta")
     with pytest.raises(InputError, match="device went from cpu to meta"):
         session.run([lw.Ablate("L1H1")])
+
+
+def _scaled(model: Any) -> None:
+    with torch.no_grad():
+        model.blocks[1].attn.o.weight.mul_(1.5)
+
+
+def _scaled_unseen(model: Any) -> None:
+    # torch does not count what is written through .data.
+    model.blocks[1].attn.o.weight.data.mul_(1.5)
+
+
+def _rounded(model: Any) -> None:
+    model.to(torch.bfloat16)
+    model.to(torch.float32)
+
+
+def _cell(work: Callable[[], Any]) -> None:
+    GATE.close()
+    work()
+    GATE.open()
+
+
+@pytest.mark.parametrize("write", [_scaled, _scaled_unseen, _rounded])
+@pytest.mark.parametrize("name", ["gpt2", "attn_only"])
+def test_written_weights_are_noticed_and_refresh_computes_with_them(name: str, write: Any) -> None:
+    model = fresh(name)
+    session = _session(model)
+    session.interventions.toggle("L0H1")
+    page, before = Page(session), session.current.tolist()
+    page.ask("attribution", by="head", scope="mean", prompt=0)
+    _cell(lambda: write(model))
+    error = page.error("attribution", by="head", scope="mean", prompt=0)
+    assert "weights were changed" in error["message"]
+    assert "session.refresh()" in error["hint"]
+    with pytest.raises(InputError, match="weights were changed"):
+        _ = session.baseline
+    revision = session.revision
+    session.refresh()
+    assert session.revision == revision + 1
+    new = _session(model).run([lw.Ablate("L0H1")]).metric
+    torch.testing.assert_close(session.current, new)
+    assert session.current.tolist() != before
+    assert page.ask("attribution", by="head", scope="mean", prompt=0)
+
+
+def test_refresh_takes_a_cast_model_over_and_tells_the_views() -> None:
+    model = fresh("gpt2")
+    session = _session(model)
+    view, before = lw.AttentionView(session), session.baseline.float()
+    model.to(torch.float64)
+    session.refresh()
+    assert session.run().logits.dtype == torch.float64
+    torch.testing.assert_close(session.baseline.float(), before)
+    assert view.info["dtype"] == "float64"
+    model.train()
+    with pytest.raises(InputError, match="training mode"):
+        session.refresh()
+    assert session.facts.dtype == "float64"
 
 
 def test_a_model_that_was_deleted_lives_as_long_as_its_session_and_no_longer() -> None:
