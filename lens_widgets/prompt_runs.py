@@ -15,7 +15,8 @@ from lens_widgets.engine.forward import Hook, gradients
 from lens_widgets.engine.handle import ModelHandle
 from lens_widgets.engine.places import first_alike
 from lens_widgets.engine.probe import ModelFacts
-from lens_widgets.engine.sweep import Base, Reading, Variant, sweep
+from lens_widgets.engine.sweep import sweep
+from lens_widgets.engine.variants import Base, Reading, Variant
 from lens_widgets.errors import InputError
 from lens_widgets.interventions import Intervention
 from lens_widgets.metrics import Metric

@@ -15,7 +15,7 @@ from torch import Tensor
 from lens_widgets.engine.gate import install_cell_gate
 from lens_widgets.engine.handle import handle_for
 from lens_widgets.engine.probe import ModelFacts
-from lens_widgets.engine.sweep import Variant
+from lens_widgets.engine.variants import Variant
 from lens_widgets.engine.worker import Job
 from lens_widgets.errors import ClosedError, InputError, check_keywords
 from lens_widgets.history import Entry, Interventions

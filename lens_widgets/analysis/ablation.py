@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lens_widgets.analysis.labels import labelled
 from lens_widgets.components import Component
-from lens_widgets.engine.sweep import Variant
+from lens_widgets.engine.variants import Variant
 from lens_widgets.errors import check_choice
 from lens_widgets.interventions import KINDS, Ablate, Intervention
 

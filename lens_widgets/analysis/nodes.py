@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from lens_widgets.engine.forward import Hook
-from lens_widgets.engine.sweep import Variant
+from lens_widgets.engine.variants import Variant
 from lens_widgets.errors import InputError, check_choice
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -16,9 +16,7 @@ from lens_widgets.engine.activations import fused_activations
 from lens_widgets.engine.forward import Check, Hook, HookFn, answer_rows, unembed, unembed_tokens
 from lens_widgets.engine.places import Places, computing_at
 from lens_widgets.engine.sparse import BlockPlaces, SparseBlock
-
-if TYPE_CHECKING:
-    from lens_widgets.engine.sweep import Base, Reading, Variant
+from lens_widgets.engine.variants import Base, Reading, Variant
 
 VOCABULARY_ROWS = 256
 """Rows of whole logits that are made at once."""

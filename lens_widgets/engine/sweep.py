@@ -6,72 +6,20 @@ positions it can have changed, and at the end only the logits that are read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 
-from jaxtyping import Bool, Int
 from torch import Tensor
 
 from lens_widgets.engine.batch import Prepared, prepare, run_batch
-from lens_widgets.engine.forward import BlockCall, Hook
 from lens_widgets.engine.handle import ModelHandle
 from lens_widgets.engine.memory import is_out_of_memory, row_budget
+from lens_widgets.engine.variants import Base, Reading, Variant
 
 BLOCK_SECONDS = 0.1
 """Batches are sized so that a block takes about this long: a stop is noticed between blocks."""
 
 FIRST_TOKENS = 1024
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One change, in one block, to all prompts at once.
-
-    ``hook`` edits an activation [prompt, ...]. The masks [prompt, pos], on the host, say where the
-    block must be computed anew: ``inputs`` for what comes before attention mixes positions,
-    ``outputs`` for what comes after; and ``changed``, where its output differs from the base.
-    """
-
-    layer: int
-    hook: Hook
-    inputs: Bool[Tensor, "prompt pos"]
-    outputs: Bool[Tensor, "prompt pos"]
-    changed: Bool[Tensor, "prompt pos"]
-
-
-@dataclass(frozen=True)
-class Base:
-    """The run that variants start from: how each block was called, and the hooks in force.
-
-    ``twins`` [prompt, pos], on the host, names the first prompt that begins alike (see ``places``)
-    when variants and hooks change prompts that begin alike in the same way; else None.
-    """
-
-    calls: Sequence[BlockCall]
-    hooks: Sequence[Hook]
-    twins: Int[Tensor, "prompt pos"] | None = None
-
-    @property
-    def n_prompts(self) -> int:
-        return int(self.calls[0].resid.shape[0])
-
-    @property
-    def n_pos(self) -> int:
-        return int(self.calls[0].resid.shape[1])
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Which logits are read, and what is made of them.
-
-    ``function`` gets logits [prompt, pos, d_vocab]; with ``positions`` those at one position of
-    each prompt, float32 [prompt, d_vocab]; with ``tokens`` too, only of these [prompt, n].
-    """
-
-    function: Callable[[Tensor], Tensor]
-    positions: Int[Tensor, "prompt"] | None = None
-    tokens: Int[Tensor, "prompt n"] | None = None
 
 
 class TooLarge(RuntimeError):

@@ -162,3 +162,9 @@ export function parseHex(css: string): RGB | null {
   const part = (text: string | undefined) => Number.parseInt(text ?? "0", 16);
   return [part(match[1]), part(match[2]), part(match[3])];
 }
+
+/** The text's colour, so faint that it shows `share` of itself. */
+export function faint(theme: Theme, share: number): string {
+  const [r, g, b] = theme.text;
+  return `rgb(${r} ${g} ${b} / ${share})`;
+}

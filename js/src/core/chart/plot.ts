@@ -1,6 +1,6 @@
 import uPlot from "uplot";
 import { everyFitting } from "../heatmap/layout";
-import type { Look, Mode, Theme } from "../theme";
+import { faint, type Look, type Mode, type Theme } from "../theme";
 import type { LineChartProps } from "./types";
 import { extent, valueAt } from "./words";
 
@@ -32,8 +32,6 @@ export function makePlot(
 ): uPlot {
   const { points, series, axes, height = 220, zero = true } = props;
   const count = points.length;
-  const [r, g, b] = theme.text;
-  const faint = (share: number) => `rgb(${r} ${g} ${b} / ${share})`;
   const cut = (text: string) => (text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text);
   const longest = 7 * Math.max(0, ...points.map((text) => cut(text).length));
   const room = (width - 70) / Math.max(1, count);
@@ -72,7 +70,7 @@ export function makePlot(
         labelFont: `${FONT_PX}px ${look.text}`,
         font: `${FONT_PX}px ${look.text}`,
         stroke: look.muted,
-        grid: { stroke: faint(0.09), width: 1 },
+        grid: { stroke: faint(theme, 0.09), width: 1 },
         ticks: { show: false },
         size: 44,
         values: (_, splits) => splits.map((value) => String(value).replace("-", "\u2212")),
@@ -111,11 +109,10 @@ function drawUnder(plot: uPlot, props: LineChartProps, theme: Theme, look: Look)
   const ratio = window.devicePixelRatio || 1;
   const x = (at: number) => plot.valToPos(at, "x", true);
   const y = (value: number) => plot.valToPos(value, "y", true);
-  const [r, g, b] = theme.text;
   ctx.save();
   for (const [index, { from, to, label }] of (props.ranges ?? []).entries()) {
     // Neighbours are told apart by taking turns.
-    ctx.fillStyle = `rgb(${r} ${g} ${b} / ${index % 2 === 0 ? 0.05 : 0.11})`;
+    ctx.fillStyle = faint(theme, index % 2 === 0 ? 0.05 : 0.11);
     ctx.fillRect(x(from - 0.5), bbox.top, x(to + 0.5) - x(from - 0.5), bbox.height);
     ctx.fillStyle = look.muted;
     ctx.font = `${FONT_PX * ratio}px ${look.text}`;

@@ -1,32 +1,9 @@
 import { drawCells, type Rect } from "../canvas";
-import { cssOf, type Scale } from "../color";
-import type { Look, Theme } from "../theme";
+import { cssOf } from "../color";
+import { faint, type Look, type Theme } from "../theme";
 import { cellRect, FONT_PX, type MapLayout, type Scroll, visible } from "./layout";
 import { drawNames, fitted } from "./names";
-import type { CellState, MapCell } from "./types";
-
-/** What is drawn. `image` has one pixel a cell; `text` is what is written in each, if anything. */
-export interface MapPicture {
-  image: HTMLCanvasElement | null;
-  scale: Scale;
-  /** Value over the ramp's end, for the text's colour. */
-  shade: (index: number) => number;
-  state: (index: number) => CellState;
-  text: ((index: number) => string) | null;
-  /** Whether texts are cut to fit their cells. */
-  cut: boolean;
-  ablated: ((index: number) => boolean) | null;
-  rows: readonly string[];
-  cols: readonly string[];
-  axes: { rows: string; cols: string } | null;
-}
-
-export interface MapMarks {
-  selected: readonly MapCell[];
-  hover: MapCell | null;
-  previewed: MapCell | null;
-  brush: { from: MapCell; to: MapCell } | null;
-}
+import type { MapCell, MapMarks, MapPicture } from "./types";
 
 /** Draws the visible part of a map: cells, what qualifies them, marks, names. */
 export function drawMap(
@@ -216,9 +193,4 @@ function drawMarks(
   context.strokeStyle = look.accent;
   context.lineWidth = 1;
   context.strokeRect(x + 0.5, y + 0.5, width - 1, height - 1);
-}
-
-export function faint(theme: Theme, share: number): string {
-  const [r, g, b] = theme.text;
-  return `rgb(${r} ${g} ${b} / ${share})`;
 }

@@ -1,6 +1,6 @@
-import type { Look, Theme } from "../theme";
-import { faint, type MapMarks, type MapPicture } from "./draw";
+import { faint, type Look, type Theme } from "../theme";
 import { FONT_PX, type MapLayout, type Scroll, visible } from "./layout";
+import type { MapMarks, MapPicture } from "./types";
 
 /** Writes row names at the left and column names below, thinned so that none touch or are cut. */
 export function drawNames(

@@ -1,4 +1,5 @@
 import type { Ramp } from "../canvas";
+import type { Scale } from "../color";
 
 export interface MapCell {
   row: number;
@@ -73,4 +74,27 @@ export interface HeatMapProps {
   onToggle?: (cell: MapCell) => void;
   /** Under the mouse or the keyboard's cursor; null when there is none. */
   onHover?: (cell: MapCell | null) => void;
+}
+
+/** What is drawn. `image` has one pixel a cell; `text` is what is written in each, if anything. */
+export interface MapPicture {
+  image: HTMLCanvasElement | null;
+  scale: Scale;
+  /** Value over the ramp's end, for the text's colour. */
+  shade: (index: number) => number;
+  state: (index: number) => CellState;
+  text: ((index: number) => string) | null;
+  /** Whether texts are cut to fit their cells. */
+  cut: boolean;
+  ablated: ((index: number) => boolean) | null;
+  rows: readonly string[];
+  cols: readonly string[];
+  axes: { rows: string; cols: string } | null;
+}
+
+export interface MapMarks {
+  selected: readonly MapCell[];
+  hover: MapCell | null;
+  previewed: MapCell | null;
+  brush: { from: MapCell; to: MapCell } | null;
 }

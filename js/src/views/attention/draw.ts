@@ -2,7 +2,7 @@ import { type NumArray, part } from "../../core/arrays";
 import { colorize, drawCells, type Ramp } from "../../core/canvas";
 import { cssOf } from "../../core/color";
 import type { HeadRef } from "../../core/session";
-import type { Theme } from "../../core/theme";
+import { faint, type Theme } from "../../core/theme";
 import {
   type Cell,
   elide,
@@ -141,11 +141,6 @@ function drawGaps(
   for (let i = Math.ceil(zoom.q0); i <= zoom.q0 + zoom.span; i++) {
     context.fillRect(left, Math.round((i - zoom.q0) * pixels) - 0.5, side, 1);
   }
-}
-
-function faint(theme: Theme, share: number): string {
-  const [r, g, b] = theme.text;
-  return `rgb(${r} ${g} ${b} / ${share})`;
 }
 
 function frame(context: CanvasRenderingContext2D, { left, side }: PlotLayout, theme: Theme): void {
