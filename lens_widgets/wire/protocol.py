@@ -1075,7 +1075,8 @@ class ActivationsResult(TypedDict):
 
 
 class ActivationArgs(TypedDict):
-    """``head`` and ``query_pos`` (None: the last) say where axes are cut that are not shown."""
+    """``head`` and ``query_pos`` (None: the last) say where axes are cut that are not shown;
+    ``row_from`` and ``column_from`` begin a part that is shown number by number."""
 
     activation: str
     prompt: int
@@ -1083,6 +1084,8 @@ class ActivationArgs(TypedDict):
     slice_rows: SliceRows
     head: NotRequired[int]
     query_pos: NotRequired[int | None]
+    row_from: NotRequired[int]
+    column_from: NotRequired[int]
 
 
 class ActivationStats(TypedDict):
@@ -1110,9 +1113,10 @@ class AxisCut(TypedDict):
 
 class ActivationResult(TypedDict):
     """One prompt's activation without padding: ``dims`` and ``shape``, statistics of all of it, and
-    a plane of ``n_rows`` x ``n_columns``. ``values`` is [row, column], each the largest magnitude
-    of ``row_pool`` x ``column_pool`` numbers, NaN for what is NaN or masked; ``column_dim`` empty
-    for a single axis. ``cuts``: where the axes were cut that are not shown."""
+    a plane of ``n_rows`` x ``n_columns``. ``values`` is [row, column] from ``row`` and ``column``
+    on, each the largest magnitude of ``row_pool`` x ``column_pool`` numbers, NaN for what is NaN or
+    masked; ``column_dim`` empty for a single axis. ``cuts``: where the axes were cut that are not
+    shown."""
 
     summary: Summary
     tokens: TokensResult
@@ -1129,6 +1133,8 @@ class ActivationResult(TypedDict):
     column_dim: str
     n_rows: int
     n_columns: int
+    row: int
+    column: int
     row_pool: int
     column_pool: int
     cuts: list[AxisCut]

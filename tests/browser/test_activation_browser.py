@@ -137,3 +137,19 @@ def test_the_code_is_copied(mount: Mount) -> None:
     lab.wait("root.querySelector('[data-outcome=copied]') !== null")
     code = lab.truth("activation_code", activation=Z, which="current")["code"]
     assert lab.js("return window.copied") == [code]
+
+
+def test_a_pooled_cell_opens_into_exact_numbers_and_back(mount: Mount) -> None:
+    lab = mount(VIEW, pool=4, options={"activation": "blocks.0.mlp.hook_post"})
+    assert "of 1 × 4 numbers" in lab.root.inner_text()
+    assert "row_from" not in asked(lab)[-1]
+    lab.find('[data-row-index="5"][data-column-index="40"]').dblclick()
+    lab.idle()
+    assert (asked(lab)[-1]["row_from"], asked(lab)[-1]["column_from"]) == (5, 40)
+    told = lab.truth("activation", **asked(lab)[-1])["values"]
+    cell = lab.find('[data-row-index="6"][data-column-index="43"]')
+    assert float(cell.get_attribute("data-value") or "nan") == told[1 * 88 + 3]
+    assert "position 5 to 14 of 15, d_mlp 40 to 127 of 128" in lab.root.inner_text()
+    lab.find('button[aria-label="show the whole slice"]').click()
+    lab.idle()
+    assert lab.find('[data-row-index="0"][data-column-index="0"]').count() == 1

@@ -221,6 +221,7 @@ def test_a_long_slice_is_pooled_by_the_largest_magnitude() -> None:
         "activation", activation=hook, prompt=0, which="current", slice_rows="pos", head=1
     )
     assert page.size(result) <= MAX_REPLY_BYTES
+    assert (result["row"], result["column"]) == (0, 0)
     row_pool, column_pool = result["row_pool"], result["column_pool"]
     assert row_pool * column_pool > 1
     assert (result["n_rows"], result["n_columns"]) == (600, 600)
@@ -234,6 +235,25 @@ def test_a_long_slice_is_pooled_by_the_largest_magnitude() -> None:
             ]
             largest = block.flatten()[block.abs().argmax()]
             assert got[row, column] == pytest.approx(float(largest), abs=1e-6)
+    part = page.ask(
+        "activation", activation=hook, prompt=0, which="current", slice_rows="pos", head=1,
+        row_from=580, column_from=100,
+    )  # fmt: skip
+    assert (part["row"], part["column"], part["row_pool"], part["column_pool"]) == (580, 100, 1, 1)
+    np.testing.assert_allclose(page.array(part, "values"), exact[580:, 100:], atol=1e-6)
+    top = page.ask(
+        "activation", activation=hook, prompt=0, which="current", slice_rows="pos", head=1,
+        row_from=0, column_from=0,
+    )  # fmt: skip
+    assert page.size(top) <= MAX_REPLY_BYTES
+    window = page.array(top, "values")
+    np.testing.assert_allclose(window, exact[: len(window), : window.shape[1]], atol=1e-6)
+    assert min(window.shape) >= 400
+    error = page.error(
+        "activation", activation=hook, prompt=0, which="current", slice_rows="pos", head=1,
+        row_from=600,
+    )  # fmt: skip
+    assert "row_from=600 is out of range" in error["message"]
 
 
 @pytest.mark.parametrize("interventions", [[], ["L0H1"], ["L1H2", "embed"]])

@@ -153,7 +153,7 @@ ARGS: dict[str, list[dict[str, Any]]] = {
         for name, which, rows, at in (
             ("blocks.0.attn.hook_pattern", "current", "pos", {"head": 2}),
             ("blocks.1.attn.hook_v", "difference", "head", {"query_pos": 3}),
-            ("ln_final.hook_scale", "baseline", "pos", {}),
+            ("ln_final.hook_scale", "baseline", "pos", {"row_from": 1, "column_from": 0}),
         )
     ],
     "activation_code": [

@@ -1159,7 +1159,10 @@ export interface ActivationsResult {
   dtype: string;
 }
 
-/** ``head`` and ``query_pos`` (None: the last) say where axes are cut that are not shown. */
+/**
+ * ``head`` and ``query_pos`` (None: the last) say where axes are cut that are not shown;
+ * ``row_from`` and ``column_from`` begin a part that is shown number by number.
+ */
 export interface ActivationArgs {
   activation: string;
   prompt: number;
@@ -1167,6 +1170,8 @@ export interface ActivationArgs {
   slice_rows: "pos" | "head";
   head?: number;
   query_pos?: number | null;
+  row_from?: number;
+  column_from?: number;
 }
 
 /**
@@ -1195,9 +1200,10 @@ export interface AxisCut {
 
 /**
  * One prompt's activation without padding: ``dims`` and ``shape``, statistics of all of it, and
- * a plane of ``n_rows`` x ``n_columns``. ``values`` is [row, column], each the largest magnitude
- * of ``row_pool`` x ``column_pool`` numbers, NaN for what is NaN or masked; ``column_dim`` empty
- * for a single axis. ``cuts``: where the axes were cut that are not shown.
+ * a plane of ``n_rows`` x ``n_columns``. ``values`` is [row, column] from ``row`` and ``column``
+ * on, each the largest magnitude of ``row_pool`` x ``column_pool`` numbers, NaN for what is NaN or
+ * masked; ``column_dim`` empty for a single axis. ``cuts``: where the axes were cut that are not
+ * shown.
  */
 export interface ActivationResult {
   summary: Summary;
@@ -1215,6 +1221,8 @@ export interface ActivationResult {
   column_dim: string;
   n_rows: number;
   n_columns: number;
+  row: number;
+  column: number;
   row_pool: number;
   column_pool: number;
   cuts: AxisCut[];

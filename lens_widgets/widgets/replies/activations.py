@@ -12,6 +12,7 @@ from torch.nn.functional import max_pool2d, pad
 
 from lens_widgets.analysis.activation_list import Activation, list_activations
 from lens_widgets.analysis.activations import Part, Statistics, cut, read, statistics
+from lens_widgets.errors import InputError
 from lens_widgets.session import Session
 from lens_widgets.snippets import reading
 from lens_widgets.widgets.replies.common import check_prompt, number, summary
@@ -21,6 +22,7 @@ from lens_widgets.wire.protocol import MAX_REPLY_BYTES
 
 # Room for the prompt's tokens beside the numbers.
 MAX_CELLS = (MAX_REPLY_BYTES - 200_000) // 4
+PART_ROWS = 400
 
 
 def activations(session: Session, args: dict[str, Any]) -> dict[str, Any]:
@@ -71,7 +73,11 @@ def activation(session: Session, args: dict[str, Any]) -> dict[str, Any]:
     head, pos = args.get("head", 0), args.get("query_pos")
     plane = cut(sizes, args["slice_rows"], head, session.facts.n_heads, pos)
     values = plane.of(shown)
-    pooled, row_pool, column_pool = _fitting(values)
+    row, column = _corner(args, values)
+    if row is None:
+        sent, row_pool, column_pool = _fitting(values)
+    else:
+        sent, row_pool, column_pool = _from(values, row, column), 1, 1
     told = tokens(session, args)
     return {
         "summary": told["summary"],
@@ -87,12 +93,14 @@ def activation(session: Session, args: dict[str, Any]) -> dict[str, Any]:
         "column_dim": plane.column_dim,
         "n_rows": values.shape[0],
         "n_columns": values.shape[1],
+        "row": row or 0,
+        "column": column or 0,
         "row_pool": row_pool,
         "column_pool": column_pool,
         "cuts": [
             {"dim": dim, "index": index, "size": size} for dim, (index, size) in plane.at.items()
         ],
-        "values": exact(pooled),
+        "values": exact(sent),
         "units": "activation",
     }
 
@@ -109,6 +117,23 @@ def _numbers(found: Statistics) -> dict[str, Any]:
         name: value if isinstance(value, int) else number(value)
         for name, value in asdict(found).items()
     }
+
+
+def _corner(args: dict[str, Any], values: Tensor) -> tuple[int | None, int]:
+    """Where a part begins that is wanted number by number; None for the whole plane."""
+    if "row_from" not in args and "column_from" not in args:
+        return None, 0
+    corner = [args.get(name, 0) for name in ("row_from", "column_from")]
+    for name, at, size in zip(("row_from", "column_from"), corner, values.shape, strict=True):
+        if not 0 <= at < size:
+            raise InputError(f"{name}={at} is out of range.", f"It runs from 0 to {size - 1}.")
+    return corner[0], corner[1]
+
+
+def _from(values: Tensor, row: int, column: int) -> Tensor:
+    """As many rows and columns from a corner on as a message holds."""
+    rows = values[row : row + PART_ROWS, column:]
+    return rows[:, : MAX_CELLS // len(rows)]
 
 
 def _fitting(values: Tensor) -> tuple[Tensor, int, int]:

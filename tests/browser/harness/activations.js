@@ -131,12 +131,23 @@ function activation(kernel, args, array) {
     column_dim,
     n_rows,
     n_columns,
-    row_pool: 1,
-    column_pool: 1,
+    ...part(all[args.which], n_rows, n_columns, kernel.options.pool ?? 1, args, array),
     cuts,
-    values: array(all[args.which], [n_rows, n_columns]),
     units: "activation",
   };
+}
+
+// The whole, or every so manyth column of it, or from a corner on without leaving any out.
+function part(values, n_rows, n_columns, pool, { row_from, column_from }, array) {
+  const cut = (row, column, step) => {
+    const kept = values.filter((_, i) => {
+      const across = (i % n_columns) - column;
+      return Math.floor(i / n_columns) >= row && across >= 0 && across % step === 0;
+    });
+    const shape = [n_rows - row, Math.ceil((n_columns - column) / step)];
+    return { row, column, row_pool: 1, column_pool: step, values: array(kept, shape) };
+  };
+  return row_from === undefined ? cut(0, 0, pool) : cut(row_from, column_from, 1);
 }
 
 function code(_kernel, { activation: name }) {

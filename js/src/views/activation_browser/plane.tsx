@@ -4,8 +4,16 @@ import { HeatMap, type MapCell } from "../../core/heatmap/heatmap";
 import { MapLegend } from "../../core/heatmap/legend";
 import { useRamp } from "../../core/heatmap/ramp";
 import { useStill } from "../../core/still";
+import { Button } from "../../core/ui";
 import type { ActivationResult } from "../../generated/protocol";
-import { colorEnd, digits, HEAD_DIMS, POS_DIMS } from "./list";
+import { isPart, labels, type Side, sidesOf, span, spoken, titleOf } from "./axes";
+import { colorEnd, digits } from "./list";
+
+/** Where a part of a slice begins that is shown number by number. */
+export interface Corner {
+  row: number;
+  column: number;
+}
 
 /** Two axes of the activation as a map. */
 export function Plane(props: {
@@ -13,104 +21,109 @@ export function Plane(props: {
   values: Float32Array;
   stale: boolean;
   onPick: (dim: string, index: number) => void;
+  onCorner: (corner: Corner | null) => void;
 }): JSX.Element {
-  const { result, values, stale, onPick } = props;
-  const { row_dim, column_dim, row_pool, column_pool } = result;
-  const rows = useMemo(() => labels(result, "row"), [result]);
-  const cols = useMemo(() => labels(result, "column"), [result]);
+  const { result, values, stale, onPick, onCorner } = props;
+  const { row, column } = useMemo(() => sidesOf(result), [result]);
+  const rows = useMemo(() => labels(row, result.tokens.tokens), [row, result]);
+  const cols = useMemo(() => labels(column, result.tokens.tokens), [column, result]);
   const low = result[result.which].min ?? 0;
   const kind = low >= 0 && result.which !== "difference" ? "sequential" : "diverging";
   const { end, clipped } = useMemo(() => colorEnd(values), [values]);
   const ends = useMemo(() => Float32Array.of(end), [end]);
   const ramp = useRamp([ends], { scale: kind, of: `${result.activation} ${result.which}` });
   const [picked, setPicked] = useState<{ of: string; cells: readonly MapCell[] } | null>(null);
-  const place = `${result.activation} ${row_dim} ${column_dim} ${result.prompt}`;
+  const place = JSON.stringify([result.activation, result.prompt, row, column]);
   const selected = picked?.of === place ? picked.cells : NONE;
   const cell = useCallback(
-    (row: number, col: number) => {
-      const down = spoken(row_dim, rows[row] ?? "", row * row_pool, row_pool);
-      const across = spoken(column_dim, cols[col] ?? "", col * column_pool, column_pool);
-      return {
-        name: [down, across].filter(Boolean).join(", "),
-        attributes: { "data-row-index": row * row_pool, "data-column-index": col * column_pool },
-      };
-    },
-    [row_dim, column_dim, row_pool, column_pool, rows, cols],
+    (down: number, across: number) => ({
+      name: [spoken(row, down, rows[down] ?? ""), spoken(column, across, cols[across] ?? "")]
+        .filter(Boolean)
+        .join(", "),
+      attributes: {
+        "data-row-index": row.start + down * row.pool,
+        "data-column-index": column.start + across * column.pool,
+      },
+    }),
+    [row, column, rows, cols],
   );
-  const pooled = row_pool > 1 || column_pool > 1;
+  const pooled = row.pool > 1 || column.pool > 1;
+  const axes = useMemo(
+    () => ({ rows: titleOf(row.dim), cols: titleOf(column.dim) }),
+    [row, column],
+  );
   const map = useStill(
     () => (
       <HeatMap
-        label={`${result.activation}, ${row_dim || "value"} by ${column_dim || "value"}`}
+        label={`${result.activation}, ${row.dim || "value"} by ${column.dim || "value"}`}
         rows={rows}
         cols={cols}
-        axes={AXES(row_dim, column_dim)}
+        axes={axes}
         values={values}
         ramp={ramp}
         units=""
         cell={cell}
         cellText={null}
         format={exactly}
-        square={column_dim === "key_pos"}
+        square={column.dim === "key_pos"}
         maxHeight={440}
         stale={stale}
         selected={selected}
         onSelect={(cells) => {
           setPicked({ of: place, cells });
           const last = cells.at(-1);
-          if (last) onPick(row_dim, last.row * row_pool);
+          if (last) onPick(row.dim, row.start + last.row * row.pool);
         }}
+        {...(pooled && {
+          onOpen: (at: MapCell) =>
+            onCorner({
+              row: row.start + at.row * row.pool,
+              column: column.start + at.col * column.pool,
+            }),
+        })}
       />
     ),
-    [rows, cols, values, ramp, cell, stale, selected, place, onPick],
+    [rows, cols, values, ramp, cell, stale, selected, place, pooled, onPick, onCorner],
   );
   return (
-    <div data-plane={result.activation} data-pool={`${row_pool} ${column_pool}`}>
+    <div data-plane={result.activation} data-pool={`${row.pool} ${column.pool}`}>
       <MapLegend ramp={ramp} kind={kind} units={result.units} />
-      {(pooled || clipped > 0) && (
-        <p class="lw-said">
-          {pooled && `a cell is the largest in magnitude of ${row_pool} × ${column_pool} numbers; `}
-          {clipped > 0 && `${clipped} of ${values.length} cells lie beyond the end of the colours`}
-        </p>
-      )}
+      <Said row={row} column={column} clipped={clipped} onWhole={() => onCorner(null)} />
       {map}
     </div>
   );
 }
 
+/** What is not to be seen from the map alone: pooling, a part of the whole, cut colours. */
+function Said(props: {
+  row: Side;
+  column: Side;
+  clipped: number;
+  onWhole: () => void;
+}): JSX.Element | null {
+  const { row, column, clipped, onWhole } = props;
+  const parts = [row, column].filter(isPart);
+  const said = [
+    row.pool > 1 || column.pool > 1
+      ? `a cell is the largest in magnitude of ${row.pool} × ${column.pool} numbers; double-click one to see every number from there`
+      : "",
+    parts.map(span).join(", "),
+    clipped > 0
+      ? `${clipped} of ${row.cells * column.cells} cells lie beyond the colours' end`
+      : "",
+  ].filter(Boolean);
+  if (said.length === 0) return null;
+  return (
+    <p class="lw-said lw-num">
+      {said.join("; ")}{" "}
+      {parts.length > 0 && (
+        <Button label="show the whole slice" onClick={onWhole}>
+          whole
+        </Button>
+      )}
+    </p>
+  );
+}
+
 const NONE: readonly MapCell[] = [];
 const exactly = (value: number) => digits(value, 7);
-const TITLES: Readonly<Record<string, string>> = {
-  pos: "position",
-  query_pos: "query",
-  key_pos: "key",
-  key_value_head: "key-value head",
-};
-
-function titleOf(dim: string): string {
-  return TITLES[dim] ?? dim;
-}
-
-const AXES = (row: string, column: string) => ({
-  rows: titleOf(row),
-  cols: titleOf(column),
-});
-
-function labels(result: ActivationResult, side: "row" | "column"): string[] {
-  const dim = side === "row" ? result.row_dim : result.column_dim;
-  const size = side === "row" ? result.n_rows : result.n_columns;
-  const pool = side === "row" ? result.row_pool : result.column_pool;
-  if (dim === "") return [""];
-  const { tokens } = result.tokens;
-  return Array.from({ length: Math.ceil(size / pool) }, (_, i) => {
-    const at = i * pool;
-    if (POS_DIMS.includes(dim) && pool === 1) return tokens[at]?.text ?? String(at);
-    return HEAD_DIMS.includes(dim) ? `H${at}` : String(at);
-  });
-}
-
-function spoken(dim: string, label: string, index: number, pool: number): string {
-  if (dim === "") return "";
-  if (pool > 1) return `${titleOf(dim)} ${index} to ${index + pool - 1}`;
-  return POS_DIMS.includes(dim) ? `${titleOf(dim)} ${index} ${label}` : `${titleOf(dim)} ${index}`;
-}

@@ -22,13 +22,11 @@ export function Stats(props: { result: ActivationResult; changed: boolean }): JS
   const masked = result.current.n_masked > 0;
   const columns = masked ? [...COLUMNS, ["n_masked", "masked"] as const] : COLUMNS;
   return (
-    <div class="lw-act-stats">
+    <div class="lw-act-stats" title="of the whole activation of this prompt, padding left out">
       <table aria-label="statistics">
         <thead>
           <tr>
-            <th scope="col">
-              <span class="lw-muted">of {result.current.n.toLocaleString("en")}</span>
-            </th>
+            <th scope="col">{result.current.n.toLocaleString("en")} numbers</th>
             {columns.map(([key, title]) => (
               <th key={key} scope="col">
                 {title}

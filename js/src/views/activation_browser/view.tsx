@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useCallback, useMemo, useRef } from "preact/hooks";
+import { useCallback, useMemo, useRef, useState } from "preact/hooks";
 import { decode } from "../../core/arrays";
 import type { PanelProps } from "../../core/mount";
 import { useResource } from "../../core/resource";
@@ -8,8 +8,9 @@ import { gridCsv } from "../../core/takeaway/csv";
 import { Button, Segmented } from "../../core/ui";
 import { useView, ViewFrame } from "../../core/view";
 import type { ActivationArgs, AxisCut } from "../../generated/protocol";
+import { indices, sidesOf } from "./axes";
 import { type ActivationRow, expand, HEAD_DIMS, megabytes, POS_DIMS, rowOf } from "./list";
-import { Plane } from "./plane";
+import { type Corner, Plane } from "./plane";
 import { ActivationList } from "./rows";
 import { Stats } from "./stats";
 
@@ -40,13 +41,18 @@ export function ActivationBrowserPanel({ session, rpc, compact }: PanelProps): J
   const rows = useMemo(() => expand(groups), [groups]);
   const row = rowOf(rows, chosen.value);
   const twoWays = row !== null && has(row, HEAD_DIMS) && has(row, POS_DIMS);
+  const slice_rows = twoWays ? sliceRows.value : "pos";
+  const [corner, setCorner] = useState<{ of: string; at: Corner | null }>({ of: "", at: null });
+  const of = `${chosen.value} ${prompt} ${slice_rows}`;
+  const from = corner.of === of ? corner.at : null;
   // What an answer does not depend on is always asked in the same way.
   const args: ActivationArgs | null = row && {
     activation: chosen.value,
     prompt,
     which: show.value,
-    slice_rows: twoWays ? sliceRows.value : "pos",
-    ...(twoWays && (sliceRows.value === "head" ? { query_pos } : { head })),
+    slice_rows,
+    ...(twoWays && (slice_rows === "head" ? { query_pos } : { head })),
+    ...(from && { row_from: from.row, column_from: from.column }),
   };
   const loaded = useResource(handle, "activation", "activation", args);
   const result = chosen.value === loaded.result?.activation ? loaded.result : null;
@@ -73,6 +79,12 @@ export function ActivationBrowserPanel({ session, rpc, compact }: PanelProps): J
     },
     [session, row, layer, heads],
   );
+  const lookFrom = useCallback((at: Corner | null) => setCorner({ of, at }), [of]);
+  const csv = () => {
+    if (!result) return null;
+    const { row: down, column: across } = sidesOf(result);
+    return gridCsv(indices(down).map(String), indices(across).map(String), values);
+  };
   const controls = (
     <>
       <Segmented
@@ -109,11 +121,7 @@ export function ActivationBrowserPanel({ session, rpc, compact }: PanelProps): J
       title="Activations"
       controls={controls}
       compact={compact}
-      takeaway={{
-        csv: () =>
-          result ? gridCsv(indices(result, "row"), indices(result, "column"), values) : null,
-        ...(row && { code }),
-      }}
+      takeaway={{ csv, ...(row && { code }) }}
     >
       <div ref={body} class="lw-act">
         <div class="lw-act-left">
@@ -152,7 +160,13 @@ export function ActivationBrowserPanel({ session, rpc, compact }: PanelProps): J
                   <Stepper key={cut.dim} cut={cut} onChange={(index) => goTo(cut.dim, index)} />
                 ))}
               </p>
-              <Plane result={result} values={values} stale={loaded.stale} onPick={goTo} />
+              <Plane
+                result={result}
+                values={values}
+                stale={loaded.stale}
+                onPick={goTo}
+                onCorner={lookFrom}
+              />
             </>
           )}
         </section>
@@ -165,15 +179,6 @@ const NO_GROUPS: [] = [];
 
 function has(row: ActivationRow, dims: readonly string[]): boolean {
   return row.dims.some((dim) => dims.includes(dim));
-}
-
-function indices(
-  result: { n_rows: number; n_columns: number; row_pool: number; column_pool: number },
-  side: "row" | "column",
-): string[] {
-  const [size, pool] =
-    side === "row" ? [result.n_rows, result.row_pool] : [result.n_columns, result.column_pool];
-  return Array.from({ length: Math.ceil(size / pool) }, (_, i) => String(i * pool));
 }
 
 function Names({ row, shown }: { row: ActivationRow; shown: string }): JSX.Element {
