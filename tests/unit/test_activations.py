@@ -36,13 +36,23 @@ def drop_head(head: int) -> tuple[str, Any]:
     return "blocks.0.attn.hook_z", drop
 
 
-def plain(session: lw.Session, name: str, prompt: int, hooks: tuple[Any, ...] = ()) -> Tensor:
-    """The activation of one prompt alone, without padding, by a forward of TransformerLens."""
-    kept: list[Tensor] = []
-    watch = (name, lambda x, hook: kept.append(x.detach().clone()))
+def plain_all(
+    session: lw.Session, names: list[str], prompt: int, hooks: tuple[Any, ...] = ()
+) -> dict[str, Tensor]:
+    """Activations of one prompt alone, without padding, by one forward of TransformerLens."""
+    kept: dict[str, Tensor] = {}
+
+    def watch(name: str) -> tuple[str, Any]:
+        return name, lambda x, hook: kept.update({name: x.detach().clone().float()})
+
     with torch.no_grad():
-        session.model.run_with_hooks(rows(session)[prompt], fwd_hooks=[*hooks, watch])
-    return kept[0].float()
+        session.model.run_with_hooks(rows(session)[prompt], fwd_hooks=[*hooks, *map(watch, names)])
+    return kept
+
+
+def plain(session: lw.Session, name: str, prompt: int, hooks: tuple[Any, ...] = ()) -> Tensor:
+    """One of these."""
+    return plain_all(session, [name], prompt, hooks)[name]
 
 
 def held(session: lw.Session) -> int:
@@ -84,14 +94,14 @@ def test_axes_are_told_apart_whatever_their_lengths() -> None:
 def test_every_activation_is_a_plain_forwards(name: str) -> None:
     session = lw.Session(tiny(name), PROMPTS)
     session.interventions.toggle("L0H1")
-    for item in list_activations(session):
-        for prompt in range(len(PROMPTS)):
-            expected = plain(session, item.name, prompt, (drop_head(1),))
-            expected = expected.masked_fill(expected < -3e4, torch.nan)
-            part = read(session, "current", item.name, prompt)
-            assert part.values.numel() == expected.numel(), item
-            got = part.values.reshape(expected.shape)
-            torch.testing.assert_close(got, expected, atol=2e-5, rtol=1e-5, equal_nan=True)
+    listed = list_activations(session)
+    truth = plain_all(session, [item.name for item in listed], 1, (drop_head(1),))
+    for item in listed:
+        expected = truth[item.name].masked_fill(truth[item.name] < -3e4, torch.nan)
+        part = read(session, "current", item.name, 1)
+        assert part.values.numel() == expected.numel(), item
+        got = part.values.reshape(expected.shape)
+        torch.testing.assert_close(got, expected, atol=2e-5, rtol=1e-5, equal_nan=True)
 
 
 @pytest.mark.parametrize("name", NAMES)
