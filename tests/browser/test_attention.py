@@ -345,6 +345,23 @@ def test_long_prompts_zoom_and_pan(mount: Mount) -> None:
     assert lab.js(PICTURE) == before
 
 
+def test_token_mode_of_a_long_prompt_shows_exact_weights(mount: Mount) -> None:
+    n = 512
+    lab = mount("attention", n_tokens=n, n_prompts=1, n_layers=2, n_heads=2)
+    truth = lab.truth("pattern", prompt=0, which="current", layer=0, head=0)["pattern"]
+    known = "root.querySelector('.lw-strip-token[data-pos=\"3\"]').dataset.value !== undefined"
+    chips = """return [...root.querySelectorAll('.lw-strip-token')]
+      .map((chip) => Number(chip.dataset.value))"""
+    lab.find('.lw-strip-token[data-pos="12"]').click()
+    lab.page.mouse.move(5, 5)
+    lab.wait(known)
+    assert lab.js(chips) == truth[12 * n : 13 * n]
+    lab.find('[data-option="to"]').click()
+    lab.page.mouse.move(5, 5)
+    lab.wait(f"{known} && root.querySelector('[data-picked]').dataset.pos === '12'")
+    assert lab.js(chips) == truth[12::n]
+
+
 def test_a_thousand_heads_stay_quick(mount: Mount) -> None:
     lab = mount("attention", n_layers=32, n_heads=32, n_tokens=16, n_prompts=1)
     assert lab.find('.lw-heads [role="gridcell"]').count() == 1024

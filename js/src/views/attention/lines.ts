@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { decode, at as valueAt } from "../../core/arrays";
+import { decode, type NumArray, at as valueAt } from "../../core/arrays";
 import type { ViewHandle } from "../../core/handle";
 import { useResource } from "../../core/resource";
 import type { HeadRef } from "../../core/session";
@@ -8,12 +8,18 @@ import { type Picture, weightAt } from "./picture";
 import type { Picked } from "./state";
 
 const REST_MS = 60;
+const NOWHERE: Picked = { q: null, k: null };
+
+export interface Lines {
+  row: NumArray;
+  column: NumArray;
+}
 
 /**
- * The weight under the cursor. Patterns too long for one message come rounded; the exact row and
- * column through a cell are then asked for when the cursor rests on it.
+ * The exact row and column through a cell. Patterns too long for one message come rounded; these are
+ * then asked for when the cursor rests. Of a cell of which only one side is picked, that side's line.
  */
-export function useExactCell(
+export function useExactLines(
   view: ViewHandle,
   slot: string,
   head: HeadRef | null,
@@ -22,34 +28,48 @@ export function useExactCell(
   picture: Picture | null,
   at: Picked,
   isPreview: boolean,
-): { value: number; exact: boolean } {
+): Lines | null {
   const { q, k } = at;
   const needed = head !== null && picture !== null && !picture.exact && !isPreview;
-  const resting = useRested(needed && q !== null && k !== null ? `${q},${k}` : "");
-  const ask = needed && q !== null && k !== null && resting === `${q},${k}`;
+  const here = needed && (q !== null || k !== null) ? `${q},${k}` : "";
+  const ask = useRested(here) === here && here !== "";
   const lines = useResource(
     view,
     slot,
     "pattern_lines",
-    ask
+    ask && head
       ? {
           prompt,
           which: kind.which,
           attention_mode: kind.mode,
           head_average: kind.average,
           ...head,
-          query_pos: q,
-          key_pos: k,
+          query_pos: q ?? 0,
+          key_pos: k ?? 0,
         }
       : null,
     { quiet: true },
   );
   const { result, buffers, args, stale } = lines;
-  const row = useMemo(() => result && decode(result.row, buffers), [result, buffers]);
-  const answers = ask && !stale && args?.query_pos === q && args.key_pos === k;
-  if (row && answers) return { value: valueAt(row, k), exact: true };
+  const decoded = useMemo(
+    () => result && { row: decode(result.row, buffers), column: decode(result.column, buffers) },
+    [result, buffers],
+  );
+  const answers = ask && !stale && args?.query_pos === (q ?? 0) && args.key_pos === (k ?? 0);
+  return answers ? decoded : null;
+}
+
+/** The weight under the cursor, and whether it is exact. */
+export function useExactCell(
+  ...[view, slot, head, prompt, kind, picture, at, isPreview]: Parameters<typeof useExactLines>
+): { value: number; exact: boolean } {
+  const { q, k } = at;
+  const whole = q !== null && k !== null;
+  const cell = whole ? at : NOWHERE;
+  const lines = useExactLines(view, slot, head, prompt, kind, picture, cell, isPreview);
+  if (lines && whole) return { value: valueAt(lines.row, k), exact: true };
   return {
-    value: q === null || k === null ? Number.NaN : weightAt(picture, q, k),
+    value: whole ? weightAt(picture, q, k) : Number.NaN,
     exact: picture?.exact ?? false,
   };
 }

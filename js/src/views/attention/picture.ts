@@ -90,3 +90,12 @@ function mean(sheet: Sheet, head: HeadRef, kind: Kind): NumArray | null {
 export function weightAt(picture: Picture | null, q: number, k: number): number {
   return picture && picture.pool === 1 ? at(picture.values, q, k) : Number.NaN;
 }
+
+/** What one token attends to (`from`), or what attends to it; null where only blocks are known. */
+export function lineOf(picture: Picture | null, pos: number, from: boolean): Float32Array | null {
+  if (picture?.pool !== 1) return null;
+  const { values } = picture;
+  const [n = 0] = values.shape;
+  if (from) return values.data.subarray(pos * n, (pos + 1) * n);
+  return Float32Array.from({ length: n }, (_, query) => at(values, query, pos));
+}

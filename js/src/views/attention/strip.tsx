@@ -1,4 +1,5 @@
 import type { JSX } from "preact";
+import { useMemo } from "preact/hooks";
 import type { Ramp } from "../../core/canvas";
 import { flush } from "../../core/flush";
 import type { ViewHandle } from "../../core/handle";
@@ -7,7 +8,8 @@ import { useStill } from "../../core/still";
 import { Segmented, TokenText } from "../../core/ui";
 import type { Options, TokenInfo } from "../../generated/protocol";
 import { averageWords, type Kind, shownName, valueText } from "./kind";
-import { type Picture, weightAt } from "./picture";
+import { useExactLines } from "./lines";
+import { lineOf, type Picture } from "./picture";
 import type { AttentionState } from "./state";
 
 const MODES = [
@@ -24,11 +26,17 @@ export interface TokenStripProps {
   picture: Picture | null;
   tokens: readonly TokenInfo[];
   ramp: Ramp;
+  prompt: number;
+  isPreview: boolean;
 }
+
+/** How many tokens are rendered together. */
+const RUN = 64;
+const LONG = 24;
 
 /** Token mode: pick a token and see, in the text itself, what it attends to or what attends to it. */
 export function TokenStrip(props: TokenStripProps): JSX.Element {
-  const { view, state, head, kind, skipBos, picture, tokens, ramp } = props;
+  const { view, state, head, kind, skipBos, picture, tokens, ramp, prompt, isPreview } = props;
   const { session } = view;
   const mode = session.option("token_mode");
   const from = mode.value === "from";
@@ -61,44 +69,16 @@ export function TokenStrip(props: TokenStripProps): JSX.Element {
     });
   };
 
-  const { scale, hi } = ramp;
-  const chips = useStill(
-    () => (
-      <>
-        {tokens.map((token, pos) => {
-          const value =
-            picked === null
-              ? Number.NaN
-              : from
-                ? weightAt(picture, picked, pos)
-                : weightAt(picture, pos, picked);
-          const known = !Number.isNaN(value);
-          const key = from ? pos : picked;
-          const isColoured = known && !(skipBos && key === 0);
-          const t = value / (hi || 1);
-          const shown = valueText(value, kind);
-          return (
-            <button
-              key={pos}
-              type="button"
-              class="lw-strip-token"
-              data-pos={pos}
-              data-token-id={token.id}
-              data-value={known && picture?.exact ? String(value) : undefined}
-              data-picked={pos === picked || undefined}
-              data-other={pos === other || undefined}
-              aria-pressed={pos === pickedNow}
-              title={known ? `${token.text}  ${shown}` : token.text}
-              style={isColoured ? { background: scale.css(t), color: scale.ink(t) } : undefined}
-            >
-              <TokenText text={token.text} />
-            </button>
-          );
-        })}
-      </>
-    ),
-    [tokens, picture, picked, pickedNow, other, from, scale, hi, kind, skipBos],
+  const at = from ? { q: picked, k: other } : { q: other, k: picked };
+  const lines = useExactLines(view, "strip", head, prompt, kind, picture, at, isPreview);
+  const exactLine = (from ? lines?.row : lines?.column)?.data ?? null;
+  const values = useMemo(
+    () => exactLine ?? (picked === null ? null : lineOf(picture, picked, from)),
+    [exactLine, picture, picked, from],
   );
+  const common = { tokens, values, isExact: exactLine !== null || picture?.exact === true };
+  const uncoloured = skipBos ? (from ? 0 : picked === 0 ? "all" : null) : null;
+  const starts = Array.from({ length: Math.ceil(tokens.length / RUN) }, (_, i) => i * RUN);
 
   const label = averageWords(kind.average, shownName(head, kind.average));
   return (
@@ -128,8 +108,74 @@ export function TokenStrip(props: TokenStripProps): JSX.Element {
           if (next instanceof HTMLElement) next.focus();
         }}
       >
-        {chips}
+        {starts.map((first) => (
+          <Chips
+            key={first}
+            {...common}
+            {...{ first, kind, ramp, uncoloured }}
+            picked={within(first, picked)}
+            pressed={within(first, pickedNow)}
+            other={within(first, other)}
+          />
+        ))}
       </div>
     </div>
+  );
+}
+
+function within(first: number, pos: number | null): number | null {
+  return pos !== null && pos >= first && pos < first + RUN ? pos : null;
+}
+
+interface ChipsProps {
+  tokens: readonly TokenInfo[];
+  first: number;
+  /** One a token of the prompt, as far as known. */
+  values: Float32Array | null;
+  isExact: boolean;
+  kind: Kind;
+  ramp: Ramp;
+  /** The position that has no colour. */
+  uncoloured: number | "all" | null;
+  picked: number | null;
+  pressed: number | null;
+  other: number | null;
+}
+
+/** A run of tokens. The same props give the same elements: of 1,024 tokens a hover touches few. */
+function Chips(props: ChipsProps): JSX.Element {
+  const { tokens, first, values, isExact, kind, uncoloured, picked, pressed, other } = props;
+  const { scale, hi } = props.ramp;
+  return useStill(
+    () => (
+      <>
+        {tokens.slice(first, first + RUN).map((token, index) => {
+          const pos = first + index;
+          const value = values?.[pos] ?? Number.NaN;
+          const known = !Number.isNaN(value);
+          const isColoured = known && uncoloured !== "all" && uncoloured !== pos;
+          const t = value / (hi || 1);
+          return (
+            <button
+              key={pos}
+              type="button"
+              class="lw-strip-token"
+              data-pos={pos}
+              data-token-id={token.id}
+              data-long={token.text.length > LONG || undefined}
+              data-value={known && isExact ? String(value) : undefined}
+              data-picked={pos === picked || undefined}
+              data-other={pos === other || undefined}
+              aria-pressed={pos === pressed}
+              title={known ? `${token.text}  ${valueText(value, kind)}` : token.text}
+              style={isColoured ? { background: scale.css(t), color: scale.ink(t) } : undefined}
+            >
+              <TokenText text={token.text} />
+            </button>
+          );
+        })}
+      </>
+    ),
+    [tokens, first, values, isExact, kind, scale, hi, uncoloured, picked, pressed, other],
   );
 }

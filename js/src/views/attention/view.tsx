@@ -106,7 +106,12 @@ export function AttentionPanel(props: PanelProps): JSX.Element {
               tokens={texts}
               compact={compact}
             />
-            <TokenStrip {...common} ramp={ramp} head={shown} picture={picture} tokens={tokens} />
+            <TokenStrip
+              {...common}
+              {...{ ramp, picture, tokens, prompt }}
+              head={shown}
+              isPreview={preview !== null}
+            />
           </div>
         </section>
         <PatternCard
