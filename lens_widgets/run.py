@@ -14,7 +14,7 @@ from torch import Tensor
 from lens_widgets.engine.execution import Outcome
 from lens_widgets.engine.handle import ModelHandle
 from lens_widgets.engine.pooling import pooled_name
-from lens_widgets.errors import InputError, near
+from lens_widgets.errors import InputError, near, shown
 from lens_widgets.metrics import loss_per_token
 from lens_widgets.prompt_set import PromptSet
 from lens_widgets.token_text import token_text
@@ -99,7 +99,7 @@ class Run:
         else:
             problem = "is not a hook of this model"
         hint = f"{near(name, self._points)} See model.hook_dict."
-        raise InputError(f"activation {name!r} {problem}.", hint.strip())
+        raise InputError(f"activation {shown(name)} {problem}.", hint.strip())
 
     def pooled_patterns(self, layers: Sequence[int], pool: int) -> list[Tensor]:
         """The patterns of layers as the largest weight of each ``pool`` x ``pool`` positions:

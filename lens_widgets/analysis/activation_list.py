@@ -112,10 +112,10 @@ def dim_names(session: Session, point: str, layout: Layout) -> tuple[str, ...]:
 
 def _fixed_name(session: Session, point: str, size: int, last: bool) -> str:
     cfg = session.model.cfg
-    if not last and ".attn." in point and size > 1:
-        return "head" if size == cfg.n_heads else "key_value_head"
     if size == 1:
         return "one"
+    if not last and ".attn." in point:
+        return {cfg.n_key_value_heads: "key_value_head", cfg.n_heads: "head"}.get(size, "d")
     if point.endswith(("mlp.in.hook_out", "mlp.out.hook_in")):
         return "d_mlp"
     sizes = ("d_model", "d_mlp", "d_vocab", "d_head")

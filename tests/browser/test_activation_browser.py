@@ -79,6 +79,11 @@ def test_many_layers_start_closed_but_for_the_chosen_one(mount: Mount) -> None:
     assert inside is not None
     assert box is not None
     assert box["y"] <= inside["y"] <= box["y"] + box["height"] - inside["height"]
+    scroll = "return root.querySelector('[role=tree]').scrollTop"
+    lab.js("root.querySelector('[role=tree]').scrollTop = 0")
+    lab.js("kernel.applyChange('toggle', { component: 'L0H1', kind: 'zero' })")
+    lab.wait("root.dataset.lwRevision === '2' && root.dataset.lwStatus === 'idle'")
+    assert lab.js(scroll) == 0
     lab.find('[role="radio"][data-option="hook"]').click()
     lab.find('[data-section="mlp.hook_post"]').click()
     assert [name for name in lines(lab) if name.endswith("mlp.hook_post")] == [

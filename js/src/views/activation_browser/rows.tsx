@@ -48,7 +48,8 @@ export function ActivationList(props: {
     const inside = box.getBoundingClientRect();
     if (top < inside.top + height) box.scrollTop -= inside.top + height - top;
     else if (bottom > inside.bottom - height) box.scrollTop += bottom - inside.bottom + height;
-  }, [chosen, groupBy]);
+    // Not whenever the rows are told anew: the person may have scrolled elsewhere.
+  }, [chosen?.name, groupBy]);
 
   const focusOn = (index: number) => {
     const to = keys[Math.max(0, Math.min(keys.length - 1, index))];
