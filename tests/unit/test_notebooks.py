@@ -80,6 +80,10 @@ assert min(largest) == min(float(effect[0, 4]), float(effect[1, 2]), float(effec
 assert float(blinded[reader]) < 0.1 and float(blinded[1, 2]) < 0.1
 assert int(keys.values.argmax()) == writer[1]
 assert float(keys.max()) > 4 * float(keys.drop_sel(src_head=writer[1]).max())
+assert int(session.tokens[0, query]) == int(session.tokens[0, key - 1])
+assert match > 0.7 * float(pair.sum()) > 0
+each = [lw.analysis.copy_accuracy(session, f"L{layer}H{head}") for layer, head in (reader, writer)]
+assert copied == each[0] == 1 and each[1] < 0.01
 assert len(session.interventions) == 0
 """
 
