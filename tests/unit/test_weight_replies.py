@@ -135,6 +135,7 @@ def test_a_circuit_follows_weights_that_are_written_to() -> None:
     with torch.no_grad():
         for weight in model.blocks[1].attn.parameters():
             weight.add_(0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)))
+    session.refresh()
     after = ask(session, "circuit_tile", **asked)["values"]
     ids = list(dict.fromkeys(session.tokens[0].tolist()))
     np.testing.assert_allclose(after, product(model, "OV")[ids][:, ids], atol=2e-4)
