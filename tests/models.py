@@ -5,6 +5,7 @@ Every bias and norm weight is random, so that a computation that forgets one is 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -159,6 +160,18 @@ def traces(model: TransformerBridge) -> dict[str, int]:
         if count:
             found[name] = count
     return found
+
+
+def tensor_bytes() -> int:
+    """What all tensors that Python knows of hold together, each storage counted once."""
+    gc.collect()
+    sizes = {}
+    for item in gc.get_objects():
+        # Asking the type, as some proxies answer isinstance by loading what they stand for.
+        if issubclass(type(item), torch.Tensor) and item.device.type != "meta":
+            storage = item.untyped_storage()
+            sizes[storage.data_ptr()] = storage.nbytes()
+    return sum(sizes.values())
 
 
 def hugging_face(

@@ -94,7 +94,7 @@ class ModelHandle:
         token = current.token()
         if token is None or not current.gated():
             with self.lock:
-                return work(self._present(), None if token is None else token.check)
+                return self._alone(work, None if token is None else token.check)
 
         def check() -> None:
             token.check()
@@ -111,11 +111,23 @@ class ModelHandle:
                 if waits:
                     current.waiting(False)
                 with self.lock:
-                    return work(self._present(), check)
+                    return self._alone(work, check)
             except Preempted:
                 continue
             finally:
                 GATE.leave()
+
+    def _alone(self, work: Callable[[Any, Check | None], T], check: Check | None) -> T:
+        model = self._present()
+        try:
+            return work(model, check)
+        finally:
+            # TransformerLens keeps the pattern that each block made last and never reads it: after
+            # a sweep, or at 1,024 tokens, hundreds of MB.
+            for block in model.blocks:
+                attention = getattr(block, "attn", None)
+                if attention is not None and getattr(attention, "_pattern", None) is not None:
+                    attention._pattern = None
 
     def facts(self) -> ModelFacts:
         """What the model is; probed once, and again when it was moved, cast or processed."""

@@ -93,6 +93,8 @@ class Worker:
             if unfinished and not requeue:
                 self._finish_steps(job)
                 self._fail(job, Superseded())
+            # Or a closed view, its session and all of its runs would be held until the next job.
+            del job
 
     def _step(self, job: Job) -> bool:
         """Runs a job, or a long job's next slice; True when there is more to do."""

@@ -29,11 +29,13 @@ MODEL = f"""
 import torch
 torch.set_num_threads(1)
 {IOI}
-from tests.models import traces
+from tests.frontends.held import let_go
+from tests.models import tensor_bytes, traces
 
 # TransformerLens puts hooks of its own on a model when it first runs.
 model.run_with_cache(model.to_tokens("When"))
 pristine = traces(model)
+alone = tensor_bytes()
 """
 SESSION = f"""
 prompts = {list(PROMPTS)!r}
@@ -47,9 +49,7 @@ explorer
 
 
 TIDY = """
-import ipywidgets
-session.close()
-ipywidgets.Widget.close_all()
+let_go(get_ipython())
 """
 
 

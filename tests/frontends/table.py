@@ -30,8 +30,13 @@ def hosts(rows: list[dict[str, Any]]) -> str:
 
 def faults(rows: list[dict[str, Any]]) -> str:
     """One line a fault."""
-    lines = ["| fault | what was tried | times | lost |", "| --- | --- | --- | --- |"]
-    lines += [f"| {r['name']} | {r['tried']} | {r['times']:,} | {r['lost']} |" for r in rows]
+    lines = [
+        "| fault | what was tried | times | lost | left in the kernel |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {r['name']} | {r['tried']} | {r['times']:,} | {r['lost']} | {r['left']} |" for r in rows
+    ]
     return "\n".join(lines)
 
 

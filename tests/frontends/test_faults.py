@@ -1,6 +1,7 @@
 """What goes wrong in real life, in a real JupyterLab: views show the truth and nothing is lost.
 
-Every test ends with the model's own numbers on screen and none of our hooks on the model.
+Every test ends with the model's own numbers on screen and none of our hooks on the model; once
+views and session are closed, the kernel holds the model alone.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tests.frontends.kernel import wait_until
 from tests.frontends.records import fault
 
 KERNEL = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+PID = "__import__('os').getpid()"
 ALL_SNAPSHOT = "roots.every(root => root.dataset.lwStatus === 'snapshot')"
 
 
@@ -46,6 +48,26 @@ def assert_true(screen: Dashboard, *ablations: str) -> None:
     assert screen.metric()["current"] == pytest.approx(expected, abs=1e-4)
     assert screen.kernel.value("traces(model) == pristine"), "hooks of ours are left"
     assert screen.alert().count() == 0
+
+
+def assert_nothing_left(screen: Dashboard) -> None:
+    """After closing views and session the kernel holds the model, as it was, and no more."""
+    kernel = screen.kernel
+    held = "tensor_bytes() > 1.05 * alone"
+    assert kernel.value(held), "a session that is open holds more than the model"
+    # TransformerLens keeps the patterns of the last forward: the same one as before.
+    kernel.run("let_go(get_ipython())\nmodel.run_with_cache(model.to_tokens('When'))")
+    # The worker lets go of its last request a moment after it has answered.
+    kernel.wait_until(f"not ({held})")
+    assert kernel.value("traces(model) == pristine"), "hooks of ours are left"
+
+
+def assert_gone(pid: int) -> None:
+    """A kernel's process has ended, and took its memory with it."""
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), f"process {pid} is gone")
+
+
+GONE = "its process ended"
 
 
 def assert_snapshot(screen: Dashboard, before: dict[str, float]) -> None:
@@ -76,12 +98,13 @@ def test_a_restarted_kernel(alone: Callable[[], Dashboard]) -> None:
     times = 2
     for _ in range(times):
         screen.toggle("L1H3")
-        before = screen.metric()
+        before, pid = screen.metric(), screen.kernel.value(PID)
         screen.page.evaluate(f"async () => {{ await {KERNEL}.restart(); }}")
+        assert_gone(pid)
         assert_snapshot(screen, before)
         run_again(screen)
         assert_true(screen)
-    fault("kernel restarted", "restart from JupyterLab with an ablation on screen", times)
+    fault("kernel restarted", "restart from JupyterLab with an ablation on screen", times, GONE)
 
 
 def _start_sweep(screen: Dashboard) -> None:
@@ -115,7 +138,9 @@ def test_a_kernel_killed_in_the_middle_of_a_sweep(alone: Callable[[], Dashboard]
     screen.wait_idle()
     before = screen.metric()
     _start_sweep(screen)
-    os.kill(screen.kernel.value("__import__('os').getpid()"), signal.SIGKILL)
+    pid = screen.kernel.value(PID)
+    os.kill(pid, signal.SIGKILL)
+    assert_gone(pid)
     screen._wait(ALL_SNAPSHOT, None, 60_000)
     dialog = screen.page.locator(".jp-Dialog button.jp-mod-accept")
     if dialog.count():
@@ -124,7 +149,7 @@ def test_a_kernel_killed_in_the_middle_of_a_sweep(alone: Callable[[], Dashboard]
     assert screen.page.get_by_role("button", name="stop", exact=True).count() == 0
     run_again_after_kill(screen)
     assert_true(screen)
-    fault("kernel killed", "SIGKILL in the middle of a sweep of exact effects", 1)
+    fault("kernel killed", "SIGKILL in the middle of a sweep of exact effects", 1, GONE)
 
 
 def run_again_after_kill(screen: Dashboard) -> None:
@@ -153,6 +178,7 @@ def test_interrupts_in_the_middle_of_sweeps(show: Show, tmp_path: Path) -> None:
         assert notebook.error_of(2) == "KeyboardInterrupt"
         screen.wait_idle(number + 1)
         assert_true(screen, *(["L1H3"] if number % 2 == 0 else []))
+    assert_nothing_left(screen)
     fault("cell interrupted", "an interrupt in a cell's sweep, with a click waiting", times)
 
     screen = show(SLOW)
@@ -161,6 +187,7 @@ def test_interrupts_in_the_middle_of_sweeps(show: Show, tmp_path: Path) -> None:
         screen.page.evaluate(f"async () => {{ await {KERNEL}.interrupt(); }}")
     screen.wait_idle(timeout_ms=60_000)
     assert screen.view("ablation").locator('[data-cell][data-value=""]').count() == 0
+    assert_nothing_left(screen)
     fault("widget's sweep interrupted", "interrupts while a view's own sweep runs", times)
 
 
@@ -178,6 +205,7 @@ def test_closed_comms(show: Show) -> None:
             screen.notebook.start_cell(2, "table = lw.AttributionTable(session)\ntable")
             screen.notebook.wait_for_cells(2)
             screen.wait_idle()
+    assert_nothing_left(screen)
     fault("comm closed", "a view closed in the kernel while others go on", times)
 
 
@@ -189,6 +217,7 @@ def test_a_dropped_websocket(dashboard: Dashboard) -> None:
         dashboard.wait_idle(number, timeout_ms=60_000)
     assert_true(dashboard, *parts)
     assert dashboard.kernel.value("[i.label for i in session.interventions]") == parts
+    assert_nothing_left(dashboard)
     fault("websocket dropped", "the connection cut right before a click", len(parts))
 
 
@@ -210,6 +239,7 @@ def test_two_notebooks_on_one_session(dashboard: Dashboard, lab: Lab) -> None:
     assert_true(second, "L1H3", "L2.mlp")
     other.page.close()
     assert_true(dashboard, "L1H3", "L2.mlp")
+    assert_nothing_left(dashboard)
     fault("two notebooks", "views of one session in two notebooks of one kernel", 2)
 
 
@@ -230,6 +260,7 @@ def test_fifty_widgets_on_a_page(show: Show) -> None:
         "all => all.map(metric => Number(metric.dataset.current))"
     )
     assert shown == [pytest.approx(expected, abs=1e-4)] * 50
+    assert_nothing_left(screen)
     fault("fifty widgets", "fifty tables on one page, an ablation switched in one", 3)
 
 
@@ -279,6 +310,7 @@ def test_ten_thousand_clicks(dashboard: Dashboard) -> None:
     assert after[0] < 1.05 * before[0], f"kernel: {before[0]} -> {after[0]} bytes"
     assert after[1] < 1.05 * before[1] + 2_000_000, f"page: {before[1]} -> {after[1]} bytes"
     assert dashboard.kernel.value("len(session.interventions)") == 0
+    assert_nothing_left(dashboard)
     fault("ten thousand clicks", "heads and switches, as fast as the page takes them", count)
 
 
@@ -294,4 +326,5 @@ def test_one_widget_displayed_twice_stays_true(show: Show) -> None:
         )
         assert set(shown) == {"true" if number % 2 else "false"}
     assert_true(screen)
+    assert_nothing_left(screen)
     fault("displayed twice", "one widget in two outputs, clicked in turn", 4)

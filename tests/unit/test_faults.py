@@ -18,9 +18,10 @@ import lens_widgets as lw
 from lens_widgets import widgets
 from lens_widgets.engine.gate import GATE
 from lens_widgets.errors import InputError
-from tests.models import fresh, tiny, traces
+from tests.models import fresh, tensor_bytes, tiny, traces
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
 from tests.unit.page import Page
+from tests.unit.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -169,6 +170,7 @@ torch.set_num_threads(1)
 import lens_widgets as lw
 from tests.models import hugging_face, traces, word_tokenizer
 from tests.unit.page import Page
+from tests.unit.waiting import wait_until
 
 model = hugging_face(
     "GPT2Config", word_tokenizer(), n_layer=4, n_head=4, n_embd=256, n_positions=512
@@ -225,6 +227,23 @@ def test_a_full_memory_is_an_error_that_says_what_to_do_and_leaves_nothing() -> 
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.strip().endswith("errors 3")
+
+
+def test_closed_views_and_sessions_leave_the_memory_that_the_model_takes() -> None:
+    model = fresh("gpt2")
+    before = tensor_bytes()
+    session = _session(model)
+    page = Page(session)
+    page.ask("attribution", by="head", scope="mean", prompt=0)
+    lw.analysis.ablation_sweep(session)
+    page.ask("toggle", component="L0H1", kind="zero")
+    page.ask("effects", prompt=0)
+    assert tensor_bytes() > 1.05 * before
+    page.dispatcher.close()
+    session.close()
+    del page, session
+    # The worker lets go of its last job a moment after it has answered.
+    wait_until(lambda: tensor_bytes() <= before)
 
 
 def test_fifty_views_follow_one_session_and_leave_no_trace(session: lw.Session) -> None:
