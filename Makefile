@@ -10,6 +10,9 @@ NOTEBOOK ?= example_notebooks/01_quickstart.ipynb
 PY := $(VENV)/bin/python
 # Tools started by tests must be those of the environment, whatever else is installed.
 export PATH := $(abspath $(VENV)/bin):$(PATH)
+# Threads of torch wait for each other by spinning, at first for milliseconds: beside a busy page two cores then need
+# twenty times as long for a sweep of small matrices. This is about 40 microseconds, and costs nothing when they are free.
+export GOMP_SPINCOUNT ?= 3000
 NPM := $(PY) hatch_build.py npm
 # The tools that build the package come from constraints.txt as well, hence no isolated build.
 # setuptools and wheel build the one dependency that comes as source only (transformers-stream-generator).
