@@ -35,7 +35,7 @@ from tests.models import tensor_bytes, traces
 # TransformerLens puts hooks of its own on a model when it first runs.
 model.run_with_cache(model.to_tokens("When"))
 pristine = traces(model)
-alone = tensor_bytes()
+alone = model_bytes = tensor_bytes()
 """
 SESSION = f"""
 prompts = {list(PROMPTS)!r}
@@ -48,8 +48,10 @@ explorer
 """
 
 
+# What a test leaves in tensors of its own is none of the next one's.
 TIDY = """
 let_go(get_ipython())
+alone = tensor_bytes()
 """
 
 
