@@ -45,6 +45,25 @@ def write(
     return name, edit
 
 
+def put(name: str, source: Tensor, head: int | None = None, pos: int | slice = slice(None)) -> Hook:
+    """Puts another run's activation [pos, ...] in place: all of it, or one head's, or at ``pos``.
+
+    Patterns have their heads first, and ``pos`` is that of the query.
+    """
+
+    def edit(before: Tensor, hook: Any) -> Tensor:
+        after = before.clone()
+        if head is None:
+            after[0, pos] = source[pos]
+        elif name.endswith("hook_pattern"):
+            after[0, head, pos] = source[head, pos]
+        else:
+            after[0, pos, head] = source[pos, head]
+        return after
+
+    return name, edit
+
+
 def add(name: str, vector: Tensor, head: int | None = None, at: Sequence[int] = (-1,)) -> Hook:
     """Adds ``vector`` at a hook, at some positions."""
 

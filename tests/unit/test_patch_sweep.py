@@ -42,18 +42,8 @@ def _expected(
         if isinstance(pos, int) and pos >= clean.shape[1]:
             values.append(float("nan"))
             continue
-
-        def patch(activation: Tensor, hook: Any, source: Tensor = source, pos: Any = pos) -> Tensor:
-            activation = activation.clone()
-            if "head" not in place:
-                activation[0, pos] = source[pos]
-            elif node == "pattern":
-                activation[0, place["head"], pos] = source[place["head"], pos]
-            else:
-                activation[0, pos, place["head"]] = source[pos, place["head"]]
-            return activation
-
-        logits = reference.logits(session.model, corrupted, [*hooks, (name, patch)])
+        patch = reference.put(name, source, place.get("head"), pos)
+        logits = reference.logits(session.model, corrupted, [*hooks, patch])
         values.append(reference.logit_diff(logits, answer))
     return values
 
