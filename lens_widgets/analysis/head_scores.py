@@ -7,6 +7,7 @@ occurrence of the token.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -124,33 +125,33 @@ def repeated_half(row: list[int]) -> int | None:
     return half
 
 
-def stripe_means(
-    session: Session,
-    run: Run,
-    places: list[tuple[Int[Tensor, "place"], Int[Tensor, "place"]]],
-) -> Float[Tensor, "prompt layer head"]:
-    """Mean attention of every head of ``run`` over each prompt's places; NaN where it has none."""
-    device = session.device
-    moved = [(queries.to(device), keys.to(device)) for queries, keys in places]
-    layers = []
-    for layer in range(session.facts.n_layers):
-        pattern = run.pattern(layer).float()
-        rows = [pattern[i][:, q, k].mean(dim=-1) for i, (q, k) in enumerate(moved)]
-        layers.append(torch.stack(rows))
-    return torch.stack(layers, dim=1)
-
-
 def stripe_scores(
     session: Session, run: Run, kind: ScoreKind
 ) -> Float[Tensor, "prompt layer head"]:
     """The scores of one kind in each prompt; NaN where a prompt has no such stripe."""
-    places = [stripe(session, kind, prompt) for prompt in range(session.prompt_set.n_prompts)]
-    return stripe_means(session, run, places)
+    return _scores(session, run, (kind,))[:, 0]
 
 
 def every_score(session: Session, run: Run) -> Float[Tensor, "prompt kind layer head"]:
     """The scores of all ``SCORE_KINDS``; NaN where a prompt has no such stripe."""
-    return torch.stack([stripe_scores(session, run, kind) for kind in SCORE_KINDS], dim=1)
+    return _scores(session, run, SCORE_KINDS)
+
+
+def _scores(
+    session: Session, run: Run, kinds: Sequence[ScoreKind]
+) -> Float[Tensor, "prompt kind layer head"]:
+    """Mean attention on each prompt's stripes; every layer's patterns are asked for once."""
+    prompts, device = range(session.prompt_set.n_prompts), session.device
+    places = [
+        [[at.to(device) for at in stripe(session, kind, prompt)] for kind in kinds]
+        for prompt in prompts
+    ]
+    layers = []
+    for layer in range(session.facts.n_layers):
+        pattern = run.pattern(layer).float()
+        means = [pattern[i][:, q, k].mean(dim=-1) for i in prompts for q, k in places[i]]
+        layers.append(torch.stack(means).unflatten(0, (len(prompts), len(kinds))))
+    return torch.stack(layers, dim=2)
 
 
 def score_table(session: Session, prompt: int | None = None) -> xr.DataArray:

@@ -37,25 +37,30 @@ def split_name(name: str) -> tuple[str, int]:
     return point, int(pool or 1)
 
 
-def pooled(values: Float[Tensor, "*n query key"], pool: int, *, signed: bool = False) -> Tensor:
+def pooled(
+    values: Float[Tensor, "*n row column"], pool: int | tuple[int, int], *, signed: bool = False
+) -> Tensor:
     """The largest value of each block (``signed``: of largest magnitude), NaN left out.
 
-    A block without any value is NaN when ``signed``; unsigned values have no NaN.
+    ``pool``: a block's side, or its rows and columns. A block without any value is NaN when
+    ``signed``; unsigned values have no NaN.
     """
-    if pool == 1:
+    sides = (pool, pool) if isinstance(pool, int) else pool
+    if sides == (1, 1):
         return values
     if not signed:
-        return _largest(values, pool)
-    known = ~values.isnan()
-    high = _largest(values.masked_fill(~known, -torch.inf), pool)
-    low = -_largest(-values.masked_fill(~known, torch.inf), pool)
+        return _largest(values, sides)
+    none = values.isnan()
+    high = _largest(values.masked_fill(none, -torch.inf), sides)
+    low = -_largest(-values.masked_fill(none, torch.inf), sides)
     strongest = high.where(high.abs() >= low.abs(), low)
-    return strongest.masked_fill(high == -torch.inf, torch.nan)
+    # Nothing is below minus infinity and above infinity at once but a block without a value.
+    return strongest.masked_fill(high < low, torch.nan)
 
 
-def _largest(values: Tensor, pool: int) -> Tensor:
+def _largest(values: Tensor, sides: tuple[int, int]) -> Tensor:
     # Whole rows first: torch takes those in vectors, and the rest is a small part of the work.
-    for dim in (-2, -1):
+    for dim, pool in zip((-2, -1), sides, strict=True):
         full = values.shape[dim] // pool * pool
         parts = []
         if full:

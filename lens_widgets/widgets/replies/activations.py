@@ -6,12 +6,11 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d, pad
 
 from lens_widgets.analysis.activation_list import Activation, list_activations
 from lens_widgets.analysis.activations import Part, Statistics, cut, read, statistics
+from lens_widgets.engine.pooling import pooled
 from lens_widgets.errors import InputError
 from lens_widgets.session import Session
 from lens_widgets.snippets import reading
@@ -147,13 +146,4 @@ def _fitting(values: Tensor) -> tuple[Tensor, int, int]:
             column_pool += 1
         else:
             row_pool += 1
-    if row_pool == column_pool == 1:
-        return values, 1, 1
-    gaps = (0, -columns % column_pool, 0, -rows % row_pool)
-    padded = pad(values, gaps, value=math.nan)[None, None]
-    size = (row_pool, column_pool)
-    high = max_pool2d(padded.masked_fill(padded.isnan(), -torch.inf), size)[0, 0]
-    low = -max_pool2d((-padded).masked_fill(padded.isnan(), -torch.inf), size)[0, 0]
-    nothing = (high == -torch.inf) & (low == torch.inf)
-    largest = torch.where(high >= -low, high, low).masked_fill(nothing, math.nan)
-    return largest, row_pool, column_pool
+    return pooled(values, (row_pool, column_pool), signed=True), row_pool, column_pool

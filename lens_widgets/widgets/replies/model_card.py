@@ -6,14 +6,17 @@ from dataclasses import asdict
 from typing import Any
 
 from lens_widgets.analysis.model_card import findings, model_facts
-from lens_widgets.analysis.parameters import layers_text, parameters
+from lens_widgets.analysis.parameters import Parameters, layers_text, parameters
 from lens_widgets.session import Session
 from lens_widgets.widgets.replies.common import summary
 
 
 def model_card(session: Session, _args: dict[str, Any]) -> dict[str, Any]:
     """Facts, findings and matrices; the model is not run."""
-    found = parameters(session)
+    clean = session.run(())
+    if "parameters" not in clean.derived:
+        clean.derived["parameters"] = parameters(session)
+    found: Parameters = clean.derived["parameters"]
     return {
         "summary": summary(session),
         "facts": [asdict(fact) for fact in model_facts(session, found)],

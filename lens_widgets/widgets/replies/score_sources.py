@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d, pad
 
 from lens_widgets.analysis.attention_scores import attention_scores
 from lens_widgets.analysis.score_parts import ScoreParts, score_parts
+from lens_widgets.engine.pooling import pooled
 from lens_widgets.errors import InputError
 from lens_widgets.run import Run
 from lens_widgets.session import Session
@@ -107,11 +106,4 @@ def _map(parts: ScoreParts, args: dict[str, Any]) -> Tensor:
 def _fitting(values: Tensor) -> tuple[Tensor, int]:
     """Pooled by the largest magnitude until it fits a message; NaN where all is masked."""
     pool = max(1, math.ceil(math.sqrt(4 * values.numel() / (MAX_REPLY_BYTES - 1000))))
-    if pool == 1:
-        return values, 1
-    gaps = (-values.shape[0]) % pool
-    padded = pad(values, (0, gaps, 0, gaps), value=float("nan"))[None, None]
-    high = max_pool2d(padded.nan_to_num(nan=-torch.inf), pool)[0, 0]
-    low = -max_pool2d((-padded).nan_to_num(nan=-torch.inf), pool)[0, 0]
-    found = torch.where(high >= -low, high, low)
-    return found.masked_fill(found.isinf(), float("nan")), pool
+    return pooled(values, pool, signed=True), pool

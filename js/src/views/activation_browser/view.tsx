@@ -2,10 +2,11 @@ import type { JSX } from "preact";
 import { useCallback, useMemo, useRef, useState } from "preact/hooks";
 import { decode } from "../../core/arrays";
 import type { PanelProps } from "../../core/mount";
+import { OptionButtons, RUNS } from "../../core/options";
 import { useResource } from "../../core/resource";
 import { CopyButton } from "../../core/takeaway/copy";
 import { gridCsv } from "../../core/takeaway/csv";
-import { Button, Segmented } from "../../core/ui";
+import { Button } from "../../core/ui";
 import { useView, ViewFrame } from "../../core/view";
 import type { ActivationArgs, AxisCut } from "../../generated/protocol";
 import { indices, sidesOf } from "./axes";
@@ -14,11 +15,6 @@ import { type Corner, Plane } from "./plane";
 import { ActivationList } from "./rows";
 import { Stats } from "./stats";
 
-const SHOW = [
-  { value: "current", label: "current" },
-  { value: "baseline", label: "baseline", title: "without interventions" },
-  { value: "difference", label: "difference", title: "current minus baseline" },
-] as const;
 const GROUP = [
   { value: "layer", label: "by layer" },
   { value: "hook", label: "by hook", title: "each hook through all layers" },
@@ -87,32 +83,9 @@ export function ActivationBrowserPanel({ session, rpc, compact }: PanelProps): J
   };
   const controls = (
     <>
-      <Segmented
-        label="group"
-        options={GROUP}
-        value={groupBy.value}
-        onChange={(value) => {
-          groupBy.value = value;
-        }}
-      />
-      <Segmented
-        label="run"
-        options={SHOW}
-        value={show.value}
-        onChange={(value) => {
-          show.value = value;
-        }}
-      />
-      {twoWays && (
-        <Segmented
-          label="rows"
-          options={ROWS}
-          value={sliceRows.value}
-          onChange={(value) => {
-            sliceRows.value = value;
-          }}
-        />
-      )}
+      <OptionButtons label="group" of={groupBy} choices={GROUP} />
+      <OptionButtons label="run" of={show} choices={RUNS} />
+      {twoWays && <OptionButtons label="rows" of={sliceRows} choices={ROWS} />}
     </>
   );
   return (

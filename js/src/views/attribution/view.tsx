@@ -109,7 +109,7 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
   return (
     <ViewFrame
       handle={handle}
-      title="Direct attribution"
+      title={compact ? "Attribution" : "Direct attribution"}
       compact={compact}
       takeaway={{ csv: () => result && toCsv(rows, result.total) }}
       controls={
