@@ -2,12 +2,12 @@
 
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
-import { LineChart } from "../src/core/chart/chart";
-import { HeatMap, type MapCell } from "../src/core/heatmap/heatmap";
-import { MapLegend } from "../src/core/heatmap/legend";
-import { useRamp } from "../src/core/heatmap/ramp";
-import { mountView, type PanelProps } from "../src/core/mount";
-import { useView, ViewFrame } from "../src/core/view";
+import { LineChart } from "../src/core/parts/chart/chart";
+import { HeatMap, type MapCell } from "../src/core/parts/heatmap/heatmap";
+import { MapLegend } from "../src/core/parts/heatmap/legend";
+import { useRamp } from "../src/core/parts/heatmap/ramp";
+import { mountView, type PanelProps } from "../src/core/parts/mount";
+import { useView, ViewFrame } from "../src/core/parts/view";
 
 const WORDS = ["<bos>", "When", "·John", "·and", "·Mary", "·went", "·to", "·the", "·shops", ","];
 

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { change, fixed, signed } from "../../core/format";
+import { change, fixed, signed } from "../../core/draw/format";
 import type { EffectsResult, Prediction } from "../../generated/protocol";
 
 /** The metric and the next token, before and after the interventions. */

@@ -1,7 +1,7 @@
 // What the grid prints and how strongly it is coloured.
 
-import { maxAbs } from "../../core/arrays";
-import { fixed, niceCeil } from "../../core/format";
+import { fixed, niceCeil } from "../../core/draw/format";
+import { maxAbs } from "../../core/state/arrays";
 
 /** The half-width of the scale around zero: a round number that holds every known value. */
 export function gridScale(heads: Float32Array, mlps: Float32Array): number {

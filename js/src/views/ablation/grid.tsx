@@ -1,13 +1,13 @@
 import type { JSX, TargetedKeyboardEvent } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
-import { at, type NumArray } from "../../core/arrays";
-import { useSize } from "../../core/canvas";
-import { type Palette, palette } from "../../core/color";
-import { flush } from "../../core/flush";
-import { fixed, headLabel } from "../../core/format";
-import type { HeadRef } from "../../core/session";
-import { useStill } from "../../core/still";
-import { useTheme } from "../../core/theme";
+import { useSize } from "../../core/draw/canvas";
+import { type Palette, palette } from "../../core/draw/color";
+import { fixed, headLabel } from "../../core/draw/format";
+import { useTheme } from "../../core/draw/theme";
+import { useStill } from "../../core/parts/still";
+import { at, type NumArray } from "../../core/state/arrays";
+import { flush } from "../../core/state/flush";
+import type { HeadRef } from "../../core/state/session";
 import { cellText, share } from "./format";
 import {
   type CellRef,

@@ -1,4 +1,4 @@
-import { mountView } from "../../core/mount";
+import { mountView } from "../../core/parts/mount";
 import { AblationPanelView } from "./view";
 
 export default mountView(AblationPanelView);

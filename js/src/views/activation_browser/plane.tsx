@@ -1,10 +1,10 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo, useState } from "preact/hooks";
-import { HeatMap, type MapCell } from "../../core/heatmap/heatmap";
-import { MapLegend } from "../../core/heatmap/legend";
-import { useRamp } from "../../core/heatmap/ramp";
-import { useStill } from "../../core/still";
-import { Button } from "../../core/ui";
+import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
+import { MapLegend } from "../../core/parts/heatmap/legend";
+import { useRamp } from "../../core/parts/heatmap/ramp";
+import { useStill } from "../../core/parts/still";
+import { Button } from "../../core/parts/ui";
 import type { ActivationResult } from "../../generated/protocol";
 import { isPart, labels, type Side, sidesOf, span, spoken, titleOf } from "./axes";
 import { colorEnd, digits } from "./list";

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { flush } from "../../core/flush";
+import { flush } from "../../core/state/flush";
 import type { Options } from "../../generated/protocol";
 import { type ActivationRow, megabytes, type Section, search, sections, shapeText } from "./list";
 

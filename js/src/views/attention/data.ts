@@ -1,8 +1,8 @@
 import { useMemo } from "preact/hooks";
-import { decode } from "../../core/arrays";
-import type { ViewHandle } from "../../core/handle";
-import { useResource } from "../../core/resource";
-import type { HeadRef } from "../../core/session";
+import { decode } from "../../core/state/arrays";
+import type { ViewHandle } from "../../core/state/handle";
+import { useResource } from "../../core/state/resource";
+import type { HeadRef } from "../../core/state/session";
 import type { TokenInfo } from "../../generated/protocol";
 import type { Kind } from "./kind";
 import { type Picture, pictureOf, type Sheet } from "./picture";

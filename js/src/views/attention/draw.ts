@@ -1,8 +1,8 @@
-import { type NumArray, part } from "../../core/arrays";
-import { colorize, drawCells, type Ramp } from "../../core/canvas";
-import { cssOf } from "../../core/color";
-import type { HeadRef } from "../../core/session";
-import { faint, type Theme } from "../../core/theme";
+import { colorize, drawCells, type Ramp } from "../../core/draw/canvas";
+import { cssOf } from "../../core/draw/color";
+import { faint, type Theme } from "../../core/draw/theme";
+import { type NumArray, part } from "../../core/state/arrays";
+import type { HeadRef } from "../../core/state/session";
 import {
   type Cell,
   elide,

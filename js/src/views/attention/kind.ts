@@ -1,5 +1,5 @@
-import { fixed, signed, weight } from "../../core/format";
-import type { HeadRef } from "../../core/session";
+import { fixed, signed, weight } from "../../core/draw/format";
+import type { HeadRef } from "../../core/state/session";
 import type { Options } from "../../generated/protocol";
 
 /** What the numbers of the view are: of which run, of what, averaged over which heads. */

@@ -1,8 +1,8 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { decode, type NumArray, at as valueAt } from "../../core/arrays";
-import type { ViewHandle } from "../../core/handle";
-import { useResource } from "../../core/resource";
-import type { HeadRef } from "../../core/session";
+import { decode, type NumArray, at as valueAt } from "../../core/state/arrays";
+import type { ViewHandle } from "../../core/state/handle";
+import { useResource } from "../../core/state/resource";
+import type { HeadRef } from "../../core/state/session";
 import type { Kind } from "./kind";
 import { type Picture, weightAt } from "./picture";
 import type { Picked } from "./state";

@@ -1,6 +1,6 @@
-import { at, decode, type NumArray, part } from "../../core/arrays";
-import type { Resource } from "../../core/resource";
-import type { HeadRef } from "../../core/session";
+import { at, decode, type NumArray, part } from "../../core/state/arrays";
+import type { Resource } from "../../core/state/resource";
+import type { HeadRef } from "../../core/state/session";
 import { isSigned, type Kind } from "./kind";
 
 /** The best known numbers of one head's pattern. */

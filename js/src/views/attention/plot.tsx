@@ -1,11 +1,11 @@
 import type { JSX } from "preact";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
-import { heatmap, prepare, type Ramp, usePixelRatio, useSize } from "../../core/canvas";
-import { flush } from "../../core/flush";
-import type { ViewHandle } from "../../core/handle";
-import { moveInGrid } from "../../core/keyboard";
-import type { HeadRef } from "../../core/session";
-import { useTheme } from "../../core/theme";
+import { heatmap, prepare, type Ramp, usePixelRatio, useSize } from "../../core/draw/canvas";
+import { useTheme } from "../../core/draw/theme";
+import { moveInGrid } from "../../core/parts/keyboard";
+import { flush } from "../../core/state/flush";
+import type { ViewHandle } from "../../core/state/handle";
+import type { HeadRef } from "../../core/state/session";
 import { drawPlot, nameWidth } from "./draw";
 import { type Kind, NAMES, shownName } from "./kind";
 import { type Cell, cellAt, plotLayout, poolMax, reveal, wholeView } from "./layout";

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { quote } from "../../core/format";
+import { quote } from "../../core/draw/format";
 import { type Kind, valueText } from "./kind";
 import { elide } from "./layout";
 import type { Picked } from "./state";

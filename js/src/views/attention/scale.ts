@@ -1,10 +1,10 @@
 import { useMemo } from "preact/hooks";
-import { maxAbs } from "../../core/arrays";
-import type { Ramp } from "../../core/canvas";
-import { palette } from "../../core/color";
-import { niceCeil } from "../../core/format";
-import type { HeadRef } from "../../core/session";
-import { useTheme } from "../../core/theme";
+import type { Ramp } from "../../core/draw/canvas";
+import { palette } from "../../core/draw/color";
+import { niceCeil } from "../../core/draw/format";
+import { useTheme } from "../../core/draw/theme";
+import { maxAbs } from "../../core/state/arrays";
+import type { HeadRef } from "../../core/state/session";
 import { isSigned, type Kind } from "./kind";
 import type { Picture, Sheet } from "./picture";
 

@@ -1,5 +1,5 @@
 import { type Signal, signal } from "@preact/signals";
-import type { HeadRef, ViewSession } from "../../core/session";
+import type { HeadRef, ViewSession } from "../../core/state/session";
 import type { Zoom } from "./layout";
 
 /** A cell, or a whole row (`k` null) or column (`q` null). */

@@ -1,11 +1,11 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
-import type { Ramp } from "../../core/canvas";
-import { flush } from "../../core/flush";
-import type { ViewHandle } from "../../core/handle";
-import type { HeadRef } from "../../core/session";
-import { useStill } from "../../core/still";
-import { Segmented, TokenText } from "../../core/ui";
+import type { Ramp } from "../../core/draw/canvas";
+import { useStill } from "../../core/parts/still";
+import { Segmented, TokenText } from "../../core/parts/ui";
+import { flush } from "../../core/state/flush";
+import type { ViewHandle } from "../../core/state/handle";
+import type { HeadRef } from "../../core/state/session";
 import type { Options, TokenInfo } from "../../generated/protocol";
 import { averageWords, type Kind, shownName, valueText } from "./kind";
 import { useExactLines } from "./lines";

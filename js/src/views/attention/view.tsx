@@ -1,10 +1,10 @@
 import type { JSX } from "preact";
 import { useLayoutEffect, useMemo } from "preact/hooks";
-import { flush } from "../../core/flush";
-import { useResource } from "../../core/resource";
-import { AlertBox } from "../../core/status";
-import { Takeaway } from "../../core/takeaway/takeaway";
-import { CardHead, Header, type PanelProps, useView, ViewRoot } from "../../core/view";
+import { Takeaway } from "../../core/parts/export_menu";
+import { AlertBox } from "../../core/parts/status";
+import { CardHead, Header, type PanelProps, useView, ViewRoot } from "../../core/parts/view";
+import { flush } from "../../core/state/flush";
+import { useResource } from "../../core/state/resource";
 import type { TokenInfo } from "../../generated/protocol";
 import { PatternCard } from "./card";
 import { NO_REPLY, usePicture, useTexts } from "./data";

@@ -1,6 +1,6 @@
 import type { RefObject } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { flush } from "../../core/flush";
+import { flush } from "../../core/state/flush";
 import { type PlotLayout, panTo, wholeView, type Zoom, zoomAt } from "./layout";
 import type { AttentionState } from "./state";
 

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { copyText } from "../../core/takeaway/clipboard";
+import { copyText } from "../../core/export/clipboard";
 import type { AttributionRow } from "../../generated/protocol";
 import { toCsv } from "./csv";
 import {

@@ -1,6 +1,6 @@
 // The table as comma-separated values, at the full precision of the numbers.
 
-import { csv } from "../../core/takeaway/csv";
+import { csv } from "../../core/export/csv";
 import type { AttributionRow } from "../../generated/protocol";
 import { rowChange } from "./rows";
 

@@ -1,10 +1,10 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo } from "preact/hooks";
-import { headLabel } from "../../core/format";
-import type { ViewHandle } from "../../core/handle";
-import { HeatMap, type MapCell } from "../../core/heatmap/heatmap";
-import { MapLegend } from "../../core/heatmap/legend";
-import { useRamp } from "../../core/heatmap/ramp";
+import { headLabel } from "../../core/draw/format";
+import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
+import { MapLegend } from "../../core/parts/heatmap/legend";
+import { useRamp } from "../../core/parts/heatmap/ramp";
+import type { ViewHandle } from "../../core/state/handle";
 import type { AttributionRow } from "../../generated/protocol";
 
 /** The same effects of heads as in the table, by layer and head. */

@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
-import { change, fixed, signed } from "../../core/format";
-import type { ViewHandle } from "../../core/handle";
-import { useResource } from "../../core/resource";
+import { change, fixed, signed } from "../../core/draw/format";
+import type { ViewHandle } from "../../core/state/handle";
+import { useResource } from "../../core/state/resource";
 import type { EffectNumbers, Options } from "../../generated/protocol";
 import { bar, barScale, digitsFor, type Scale, whisker, zeroAt } from "./layout";
 

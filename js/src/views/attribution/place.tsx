@@ -1,9 +1,9 @@
 import type { JSX } from "preact";
-import { quote } from "../../core/format";
-import type { ViewHandle } from "../../core/handle";
-import { OptionButtons } from "../../core/options";
-import { useResource } from "../../core/resource";
-import { TokenText } from "../../core/ui";
+import { quote } from "../../core/draw/format";
+import { OptionButtons } from "../../core/parts/options";
+import { TokenText } from "../../core/parts/ui";
+import type { ViewHandle } from "../../core/state/handle";
+import { useResource } from "../../core/state/resource";
 
 const READ_AT = [
   { value: "metric", label: "as metric", title: "read the logits where the metric does" },

@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
-import { flush } from "../../core/flush";
-import { fixed, signed } from "../../core/format";
-import { useStill } from "../../core/still";
-import { Switch } from "../../core/ui";
+import { fixed, signed } from "../../core/draw/format";
+import { useStill } from "../../core/parts/still";
+import { Switch } from "../../core/parts/ui";
+import { flush } from "../../core/state/flush";
 import type { AttributionRow } from "../../generated/protocol";
 import { bar, type Scale, whisker, zeroAt } from "./layout";
 import { rowChange } from "./rows";

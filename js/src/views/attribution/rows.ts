@@ -1,6 +1,6 @@
 // Order and filter of the attribution table's rows. Pure: no markup, no session.
 
-import { change } from "../../core/format";
+import { change } from "../../core/draw/format";
 import type { AttributionRow } from "../../generated/protocol";
 
 export type SortColumn = "switch" | "part" | "bar" | "baseline" | "current" | "change";

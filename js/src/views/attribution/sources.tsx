@@ -1,14 +1,14 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
-import { decode, maxAbs } from "../../core/arrays";
-import { palette } from "../../core/color";
-import { flush } from "../../core/flush";
-import { change, fixed, niceCeil, quote, signed } from "../../core/format";
-import type { ViewHandle } from "../../core/handle";
-import { useResource } from "../../core/resource";
-import type { HeadRef } from "../../core/session";
-import { useTheme } from "../../core/theme";
-import { ColorBar, TokenText } from "../../core/ui";
+import { palette } from "../../core/draw/color";
+import { change, fixed, niceCeil, quote, signed } from "../../core/draw/format";
+import { useTheme } from "../../core/draw/theme";
+import { ColorBar, TokenText } from "../../core/parts/ui";
+import { decode, maxAbs } from "../../core/state/arrays";
+import { flush } from "../../core/state/flush";
+import type { ViewHandle } from "../../core/state/handle";
+import { useResource } from "../../core/state/resource";
+import type { HeadRef } from "../../core/state/session";
 import { digitsFor } from "./layout";
 
 /** One head's effect in the text: which token's value carried how much of it. */

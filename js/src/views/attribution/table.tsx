@@ -1,8 +1,8 @@
 import { type ComponentChildren, Fragment, type JSX, type TargetedKeyboardEvent } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { flush } from "../../core/flush";
-import { parseHead } from "../../core/format";
-import type { HeadRef } from "../../core/session";
+import { parseHead } from "../../core/draw/format";
+import { flush } from "../../core/state/flush";
+import type { HeadRef } from "../../core/state/session";
 import type { AttributionRow } from "../../generated/protocol";
 import { barScale, digitsFor, rowWindow, scrollToRow } from "./layout";
 import { Change, Row, Value } from "./row";

@@ -1,9 +1,9 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { percent } from "../../core/format";
-import type { ViewHandle } from "../../core/handle";
-import { useResource } from "../../core/resource";
-import { Button } from "../../core/ui";
+import { percent } from "../../core/draw/format";
+import { Button } from "../../core/parts/ui";
+import type { ViewHandle } from "../../core/state/handle";
+import { useResource } from "../../core/state/resource";
 import type { CircuitArgs } from "../../generated/protocol";
 
 /** How many tokens a circuit leads back to themselves; counted when asked, with the header's stop. */

@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
-import { flush } from "../../core/flush";
-import { headLabel, parseHead } from "../../core/format";
-import type { HeadRef } from "../../core/session";
+import { headLabel, parseHead } from "../../core/draw/format";
+import { flush } from "../../core/state/flush";
+import type { HeadRef } from "../../core/state/session";
 
 /** One head of the model, layer by layer, in a list; `before` leaves only earlier layers. */
 export function HeadChoice(props: {

@@ -1,11 +1,11 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { flush } from "../../core/flush";
-import { quote, signed } from "../../core/format";
-import type { ViewHandle } from "../../core/handle";
-import { RankedList } from "../../core/ranked/ranked";
-import { useResource } from "../../core/resource";
-import { Button } from "../../core/ui";
+import { quote, signed } from "../../core/draw/format";
+import { RankedList } from "../../core/parts/ranked/ranked";
+import { Button } from "../../core/parts/ui";
+import { flush } from "../../core/state/flush";
+import type { ViewHandle } from "../../core/state/handle";
+import { useResource } from "../../core/state/resource";
 import type { CircuitArgs, Ranked, TokenInfo } from "../../generated/protocol";
 
 /** Finds a token by its text and shows the largest and the smallest entries of its row. */

@@ -1,11 +1,11 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
-import { decode } from "../../core/arrays";
-import { flush } from "../../core/flush";
-import { fixed } from "../../core/format";
-import type { ViewHandle } from "../../core/handle";
-import { RankedList } from "../../core/ranked/ranked";
-import { useResource } from "../../core/resource";
+import { fixed } from "../../core/draw/format";
+import { RankedList } from "../../core/parts/ranked/ranked";
+import { decode } from "../../core/state/arrays";
+import { flush } from "../../core/state/flush";
+import type { ViewHandle } from "../../core/state/handle";
+import { useResource } from "../../core/state/resource";
 import type { CircuitArgs, Ranked } from "../../generated/protocol";
 import { entry } from "./row";
 

@@ -1,7 +1,7 @@
 /** Pairs of heads in a map of sources by destinations. Pure. */
 
-import { headLabel } from "../../core/format";
-import type { HeadRef } from "../../core/session";
+import { headLabel } from "../../core/draw/format";
+import type { HeadRef } from "../../core/state/session";
 
 export interface Pair {
   writer: HeadRef;

@@ -1,18 +1,18 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo, useState } from "preact/hooks";
-import { decode } from "../../core/arrays";
-import { fixed, headLabel, parseHead } from "../../core/format";
-import { HeatMap, type MapCell } from "../../core/heatmap/heatmap";
-import { MapLegend } from "../../core/heatmap/legend";
-import { useRamp } from "../../core/heatmap/ramp";
-import type { PanelProps } from "../../core/mount";
-import { FlagButtons, OptionButtons } from "../../core/options";
-import { RankedList } from "../../core/ranked/ranked";
-import { useResource } from "../../core/resource";
-import type { HeadRef } from "../../core/session";
-import { gridCsv } from "../../core/takeaway/csv";
-import { Button } from "../../core/ui";
-import { useView, ViewFrame } from "../../core/view";
+import { fixed, headLabel, parseHead } from "../../core/draw/format";
+import { gridCsv } from "../../core/export/csv";
+import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
+import { MapLegend } from "../../core/parts/heatmap/legend";
+import { useRamp } from "../../core/parts/heatmap/ramp";
+import type { PanelProps } from "../../core/parts/mount";
+import { FlagButtons, OptionButtons } from "../../core/parts/options";
+import { RankedList } from "../../core/parts/ranked/ranked";
+import { Button } from "../../core/parts/ui";
+import { useView, ViewFrame } from "../../core/parts/view";
+import { decode } from "../../core/state/arrays";
+import { useResource } from "../../core/state/resource";
+import type { HeadRef } from "../../core/state/session";
 import { headNames, pairAt, strongest } from "./pairs";
 
 const KINDS = [

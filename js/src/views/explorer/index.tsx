@@ -1,4 +1,4 @@
-import { mountView } from "../../core/mount";
+import { mountView } from "../../core/parts/mount";
 import { ExplorerPanel } from "./view";
 
 export default mountView(ExplorerPanel);

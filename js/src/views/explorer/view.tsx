@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
-import { ViewGroup } from "../../core/handle";
-import { Header, type PanelProps, ViewRoot } from "../../core/view";
+import { Header, type PanelProps, ViewRoot } from "../../core/parts/view";
+import { ViewGroup } from "../../core/state/handle";
 import { AblationPanelView } from "../ablation/view";
 import { AttentionPanel } from "../attention/view";
 import { AttributionPanel } from "../attribution/view";

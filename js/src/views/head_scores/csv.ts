@@ -1,7 +1,7 @@
 // Every head's scores as comma-separated values, with what ablating it adds to the loss.
 
-import { headLabel } from "../../core/format";
-import { csv } from "../../core/takeaway/csv";
+import { headLabel } from "../../core/draw/format";
+import { csv } from "../../core/export/csv";
 
 /** Arrays [kind, layer, head] as the view shows them. */
 export interface Scores {

@@ -1,4 +1,4 @@
-import { mountView } from "../../core/mount";
+import { mountView } from "../../core/parts/mount";
 import { HeadScoresPanel } from "./view";
 
 export default mountView(HeadScoresPanel);

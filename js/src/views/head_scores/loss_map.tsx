@@ -1,13 +1,13 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
-import { decode } from "../../core/arrays";
-import type { ViewHandle } from "../../core/handle";
-import { HeatMap } from "../../core/heatmap/heatmap";
-import { MapLegend } from "../../core/heatmap/legend";
-import { useRamp } from "../../core/heatmap/ramp";
-import { ABLATION_KINDS, OptionButtons } from "../../core/options";
-import { useResource } from "../../core/resource";
-import { Button } from "../../core/ui";
+import { HeatMap } from "../../core/parts/heatmap/heatmap";
+import { MapLegend } from "../../core/parts/heatmap/legend";
+import { useRamp } from "../../core/parts/heatmap/ramp";
+import { ABLATION_KINDS, OptionButtons } from "../../core/parts/options";
+import { Button } from "../../core/parts/ui";
+import { decode } from "../../core/state/arrays";
+import type { ViewHandle } from "../../core/state/handle";
+import { useResource } from "../../core/state/resource";
 import type { LossEffectsArgs } from "../../generated/protocol";
 import type { HeadMap } from "./maps";
 

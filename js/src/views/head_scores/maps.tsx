@@ -1,12 +1,12 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo } from "preact/hooks";
-import { headLabel } from "../../core/format";
-import type { ViewHandle } from "../../core/handle";
-import { HeatMap, type HeatMapProps } from "../../core/heatmap/heatmap";
-import { MapLegend } from "../../core/heatmap/legend";
-import { useRamp } from "../../core/heatmap/ramp";
-import type { HeadRef } from "../../core/session";
-import { stripeKind } from "../../core/stripes";
+import { headLabel } from "../../core/draw/format";
+import { HeatMap, type HeatMapProps } from "../../core/parts/heatmap/heatmap";
+import { MapLegend } from "../../core/parts/heatmap/legend";
+import { useRamp } from "../../core/parts/heatmap/ramp";
+import type { ViewHandle } from "../../core/state/handle";
+import type { HeadRef } from "../../core/state/session";
+import { stripeKind } from "../../core/state/stripes";
 import type { HeadScoresResult } from "../../generated/protocol";
 
 export type HeadMap = Omit<HeatMapProps, "label" | "values" | "ramp" | "units">;

@@ -1,10 +1,10 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { fixed, signed } from "../../core/format";
-import type { ViewHandle } from "../../core/handle";
-import type { Resource } from "../../core/resource";
-import { RpcError } from "../../core/rpc";
-import { Button } from "../../core/ui";
+import { fixed, signed } from "../../core/draw/format";
+import { Button } from "../../core/parts/ui";
+import type { ViewHandle } from "../../core/state/handle";
+import type { Resource } from "../../core/state/resource";
+import { RpcError } from "../../core/state/rpc";
 import type { LensCellResult, LensToken, TokenInfo } from "../../generated/protocol";
 
 /** The likeliest tokens of the chosen cell, before and after, each of which can be followed. */

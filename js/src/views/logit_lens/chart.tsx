@@ -1,8 +1,8 @@
 import type { JSX, TargetedKeyboardEvent, TargetedPointerEvent } from "preact";
 import { useRef, useState } from "preact/hooks";
-import { useSize } from "../../core/canvas";
-import { flush } from "../../core/flush";
-import { useTheme } from "../../core/theme";
+import { useSize } from "../../core/draw/canvas";
+import { useTheme } from "../../core/draw/theme";
+import { flush } from "../../core/state/flush";
 import { type Axis, type ChartLayout, chartLayout, nearest } from "./chart_layout";
 
 export interface Series {

@@ -1,6 +1,6 @@
 /** Geometry of a line chart, in CSS pixels. Pure. */
 
-import { brief, niceCeil } from "../../core/format";
+import { brief, niceCeil } from "../../core/draw/format";
 
 /** How values lie along the upward axis. */
 export interface Axis {

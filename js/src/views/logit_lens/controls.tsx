@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
-import { useRamp } from "../../core/heatmap/ramp";
-import { FlagButtons, OptionButtons, SCOPES } from "../../core/options";
-import type { ViewSession } from "../../core/session";
-import { ColorBar } from "../../core/ui";
+import { useRamp } from "../../core/parts/heatmap/ramp";
+import { FlagButtons, OptionButtons, SCOPES } from "../../core/parts/options";
+import { ColorBar } from "../../core/parts/ui";
+import type { ViewSession } from "../../core/state/session";
 import type { LensResult } from "../../generated/protocol";
 import { type LensColor, type LensWindow, shading } from "./data";
 

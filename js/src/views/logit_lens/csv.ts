@@ -1,6 +1,6 @@
 // A window of the lens as comma-separated values, at the full precision of the numbers.
 
-import { csv } from "../../core/takeaway/csv";
+import { csv } from "../../core/export/csv";
 import type { LensResult } from "../../generated/protocol";
 import type { LensWindow } from "./data";
 

@@ -1,7 +1,7 @@
 /** A window of the lens as a map: rows in the order shown, values and what colours them. Pure. */
 
-import { decode } from "../../core/arrays";
-import { fixed, signed } from "../../core/format";
+import { fixed, signed } from "../../core/draw/format";
+import { decode } from "../../core/state/arrays";
 import type { LensResult, Options, TokenInfo } from "../../generated/protocol";
 
 export type LensColor = Options["lens_color"];

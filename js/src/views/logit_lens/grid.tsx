@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo } from "preact/hooks";
-import { fixed, signed } from "../../core/format";
-import { HeatMap, type MapCell } from "../../core/heatmap/heatmap";
-import { useRamp } from "../../core/heatmap/ramp";
+import { fixed, signed } from "../../core/draw/format";
+import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
+import { useRamp } from "../../core/parts/heatmap/ramp";
 import type { LensResult } from "../../generated/protocol";
 import { type LensColor, type LensWindow, shading } from "./data";
 

@@ -1,9 +1,9 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
-import { decode } from "../../core/arrays";
-import { signed } from "../../core/format";
-import type { Resource } from "../../core/resource";
-import { useTheme } from "../../core/theme";
+import { signed } from "../../core/draw/format";
+import { useTheme } from "../../core/draw/theme";
+import { decode } from "../../core/state/arrays";
+import type { Resource } from "../../core/state/resource";
 import type { Curve, Options } from "../../generated/protocol";
 import { Chart, type Series } from "./chart";
 import type { Axis } from "./chart_layout";

@@ -1,10 +1,10 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
-import { decode, type NumArray } from "../../core/arrays";
-import { fixed } from "../../core/format";
-import type { Resource } from "../../core/resource";
-import { useTheme } from "../../core/theme";
-import { Segmented } from "../../core/ui";
+import { fixed } from "../../core/draw/format";
+import { useTheme } from "../../core/draw/theme";
+import { Segmented } from "../../core/parts/ui";
+import { decode, type NumArray } from "../../core/state/arrays";
+import type { Resource } from "../../core/state/resource";
 import type { LensPathResult, Options, TokenInfo } from "../../generated/protocol";
 import { Chart, type Series } from "./chart";
 import type { Axis } from "./chart_layout";

@@ -1,4 +1,4 @@
-import { mountView } from "../../core/mount";
+import { mountView } from "../../core/parts/mount";
 import { LossPanel } from "./view";
 
 export default mountView(LossPanel);

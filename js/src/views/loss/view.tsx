@@ -1,14 +1,14 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
-import { decode } from "../../core/arrays";
-import { LineChart } from "../../core/chart/chart";
-import { fixed, signed } from "../../core/format";
-import type { PanelProps } from "../../core/mount";
-import { OptionButtons, SCOPES } from "../../core/options";
-import { useResource } from "../../core/resource";
-import { requestCode } from "../../core/takeaway/code";
-import { csv as toCsv } from "../../core/takeaway/csv";
-import { useView, ViewFrame } from "../../core/view";
+import { fixed, signed } from "../../core/draw/format";
+import { requestCode } from "../../core/export/code";
+import { csv as toCsv } from "../../core/export/csv";
+import { LineChart } from "../../core/parts/chart/chart";
+import type { PanelProps } from "../../core/parts/mount";
+import { OptionButtons, SCOPES } from "../../core/parts/options";
+import { useView, ViewFrame } from "../../core/parts/view";
+import { decode } from "../../core/state/arrays";
+import { useResource } from "../../core/state/resource";
 
 const AXES = { x: "position", y: "next-token loss, nats" };
 const HALVES = ["first", "second"] as const;

@@ -1,6 +1,6 @@
 import type { ComponentChildren, JSX } from "preact";
-import { fixed, percent } from "../../core/format";
-import { CopyButton } from "../../core/takeaway/copy";
+import { fixed, percent } from "../../core/draw/format";
+import { CopyButton } from "../../core/parts/copy_button";
 import type { MatrixInfo } from "../../generated/protocol";
 
 const COUNT = new Intl.NumberFormat("en");

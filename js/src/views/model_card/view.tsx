@@ -1,10 +1,10 @@
 import type { JSX } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
-import type { PanelProps } from "../../core/mount";
-import { useResource } from "../../core/resource";
-import { csv } from "../../core/takeaway/csv";
-import { Segmented } from "../../core/ui";
-import { useView, ViewFrame } from "../../core/view";
+import { csv } from "../../core/export/csv";
+import type { PanelProps } from "../../core/parts/mount";
+import { Segmented } from "../../core/parts/ui";
+import { useView, ViewFrame } from "../../core/parts/view";
+import { useResource } from "../../core/state/resource";
 import type { ModelCardResult, ModelFact } from "../../generated/protocol";
 import { MatrixTable } from "./table";
 

@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { flush } from "../../core/flush";
-import { Button } from "../../core/ui";
+import { Button } from "../../core/parts/ui";
+import { flush } from "../../core/state/flush";
 import { neuronName, parseNeuron, stepped } from "./neurons";
 
 /** Which neuron: typed as "L3N1024", or the one before or after it, in this layer or the next. */

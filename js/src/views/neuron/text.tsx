@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
-import type { Ramp } from "../../core/canvas";
-import { flush } from "../../core/flush";
-import { signed } from "../../core/format";
+import type { Ramp } from "../../core/draw/canvas";
+import { signed } from "../../core/draw/format";
+import { flush } from "../../core/state/flush";
 import type { TokenInfo } from "../../generated/protocol";
 
 /** The prompt with each token in the colour of its number. One token takes part in the tab order. */

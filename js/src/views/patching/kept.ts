@@ -1,7 +1,7 @@
 import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
 import { useLayoutEffect } from "preact/hooks";
-import { flush } from "../../core/flush";
-import type { ViewHandle } from "../../core/handle";
+import { flush } from "../../core/state/flush";
+import type { ViewHandle } from "../../core/state/handle";
 import type { PatchCell } from "../../generated/protocol";
 import { cellKey } from "./layout";
 

@@ -1,7 +1,7 @@
 // Which cell of which activation a place on a patching map is, and what it is called. Pure.
 
-import type { NumArray } from "../../core/arrays";
-import { headLabel } from "../../core/format";
+import { headLabel } from "../../core/draw/format";
+import type { NumArray } from "../../core/state/arrays";
 import type { PatchCell, PatchMapInfo, TokenInfo } from "../../generated/protocol";
 
 /** The two axes of a map on screen: heads by position are listed as rows L0H0, L0H1, ... */

@@ -1,10 +1,10 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo } from "preact/hooks";
-import type { NumArray } from "../../core/arrays";
-import type { Ramp } from "../../core/canvas";
-import { headLabel, signed } from "../../core/format";
-import type { ViewHandle } from "../../core/handle";
-import { HeatMap, type MapCell } from "../../core/heatmap/heatmap";
+import type { Ramp } from "../../core/draw/canvas";
+import { headLabel, signed } from "../../core/draw/format";
+import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
+import type { NumArray } from "../../core/state/arrays";
+import type { ViewHandle } from "../../core/state/handle";
 import type { PatchMapInfo, TokenInfo } from "../../generated/protocol";
 import type { Kept } from "./kept";
 import { type Axes, cellAt, cellKey, cellName } from "./layout";

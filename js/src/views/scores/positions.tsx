@@ -1,9 +1,9 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo } from "preact/hooks";
-import { decode } from "../../core/arrays";
-import { HeatMap, type MapCell } from "../../core/heatmap/heatmap";
-import { MapLegend } from "../../core/heatmap/legend";
-import { useRamp } from "../../core/heatmap/ramp";
+import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
+import { MapLegend } from "../../core/parts/heatmap/legend";
+import { useRamp } from "../../core/parts/heatmap/ramp";
+import { decode } from "../../core/state/arrays";
 import type { ScoreMapResult, TokenInfo } from "../../generated/protocol";
 
 const AXES = { rows: "query", cols: "key" } as const;

@@ -1,16 +1,16 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo } from "preact/hooks";
-import { decode } from "../../core/arrays";
-import { change, headLabel, parseHead, signed } from "../../core/format";
-import { HeatMap, type MapCell } from "../../core/heatmap/heatmap";
-import { MapLegend } from "../../core/heatmap/legend";
-import { useRamp } from "../../core/heatmap/ramp";
-import type { PanelProps } from "../../core/mount";
-import { OptionButtons, RUNS } from "../../core/options";
-import { useResource } from "../../core/resource";
-import { gridCsv } from "../../core/takeaway/csv";
-import { Button } from "../../core/ui";
-import { useView, ViewFrame } from "../../core/view";
+import { change, headLabel, parseHead, signed } from "../../core/draw/format";
+import { gridCsv } from "../../core/export/csv";
+import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
+import { MapLegend } from "../../core/parts/heatmap/legend";
+import { useRamp } from "../../core/parts/heatmap/ramp";
+import type { PanelProps } from "../../core/parts/mount";
+import { OptionButtons, RUNS } from "../../core/parts/options";
+import { Button } from "../../core/parts/ui";
+import { useView, ViewFrame } from "../../core/parts/view";
+import { decode } from "../../core/state/arrays";
+import { useResource } from "../../core/state/resource";
 import { PositionMap } from "./positions";
 import { ofRun, withTotals } from "./totals";
 

@@ -1,10 +1,10 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
-import { decode } from "../../core/arrays";
-import { fixed } from "../../core/format";
-import type { ViewHandle } from "../../core/handle";
-import { useResource } from "../../core/resource";
-import { useTheme } from "../../core/theme";
+import { fixed } from "../../core/draw/format";
+import { useTheme } from "../../core/draw/theme";
+import { decode } from "../../core/state/arrays";
+import type { ViewHandle } from "../../core/state/handle";
+import { useResource } from "../../core/state/resource";
 import type { TokenInfo } from "../../generated/protocol";
 import { chipTone, lossTop, sharedPredictions, type TokenColor } from "./format";
 import { chipStyle } from "./strip";

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { fixed } from "../../core/format";
+import { fixed } from "../../core/draw/format";
 import { probText } from "./format";
 import type { TokenStats } from "./stats";
 

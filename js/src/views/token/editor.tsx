@@ -1,6 +1,6 @@
 import type { JSX, TargetedKeyboardEvent } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { Button } from "../../core/ui";
+import { Button } from "../../core/parts/ui";
 import type { EditPromptArgs, ErrorInfo, TokensResult } from "../../generated/protocol";
 
 /** What the editor sends; unchanged fields go along, so that the kernel sees the whole prompt. */

@@ -1,6 +1,6 @@
 // The numbers of one prompt, decoded once for each reply.
 
-import { decode } from "../../core/arrays";
+import { decode } from "../../core/state/arrays";
 import type { Accuracy, TokenInfo, TokenStatsResult } from "../../generated/protocol";
 
 export interface Prediction {

@@ -1,10 +1,10 @@
 import type { JSX, TargetedKeyboardEvent } from "preact";
 import { useRef } from "preact/hooks";
-import { palette } from "../../core/color";
-import { flush } from "../../core/flush";
-import { fixed } from "../../core/format";
-import { useStill } from "../../core/still";
-import { useTheme } from "../../core/theme";
+import { palette } from "../../core/draw/color";
+import { fixed } from "../../core/draw/format";
+import { useTheme } from "../../core/draw/theme";
+import { useStill } from "../../core/parts/still";
+import { flush } from "../../core/state/flush";
 import type { Selection } from "../../generated/protocol";
 import { type ChipTone, chipTone, type TokenColor } from "./format";
 import { isMoveKey, moveAmong } from "./layout";

@@ -1,0 +1,124 @@
+import { render } from "preact";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { NO_STATE } from "../state/parse";
+import { useResource } from "../state/resource";
+import { FakeModel } from "../state/testing";
+import { mountView, type PanelProps } from "./mount";
+import { useView, ViewFrame } from "./view";
+
+function Panel({ session, rpc, compact }: PanelProps) {
+  const view = useView("probe", { session, rpc });
+  const { layer, head } = session.selection.value;
+  const args = { prompt: 0, which: "current", layer, head } as const;
+  const { result } = useResource(view, "pattern", "pattern", args);
+  return (
+    <ViewFrame handle={view} title="probe" compact={compact}>
+      <p>{result ? `L${result.layer}H${result.head}` : "nothing"}</p>
+      <button type="button" data-pick onClick={() => session.select({ head: 1 })} />
+      <button type="button" data-back onClick={() => session.select({ head: 0 })} />
+      <button type="button" data-undo onClick={() => void view.change("undo", {})} />
+    </ViewFrame>
+  );
+}
+
+const ARGS = { prompt: 0, which: "current", layer: 0, head: 0 };
+const SAVED = {
+  version: 1,
+  slots: { "probe/pattern": { method: "pattern", args: ARGS, result: { ...ARGS }, buffers: [] } },
+};
+
+describe("a view that nobody answers", () => {
+  let host: HTMLElement;
+  let model: FakeModel;
+  let close: () => void;
+  const find = (selector: string) => host.querySelector<HTMLElement>(selector);
+  const status = () => find("[data-lw-view]")?.dataset.lwStatus;
+  const alert = () => find('[role="alert"]')?.textContent ?? null;
+  const click = async (selector: string) => {
+    find(selector)?.click();
+    await vi.advanceTimersByTimeAsync(10);
+  };
+
+  const mount = async (options: { live?: boolean; marked?: boolean; snapshot?: unknown }) => {
+    model = new FakeModel({
+      state: { ...NO_STATE, revision: 1 },
+      selection: { layer: 0, head: 0, query_pos: null, key_pos: null, prompt: 0 },
+      snapshot: options.snapshot === undefined ? SAVED : options.snapshot,
+    });
+    if (options.live !== undefined) model.live = options.live;
+    host = document.createElement("div");
+    if (options.marked) host.className = "jupyter-widgets-disconnected";
+    const el = document.createElement("div");
+    host.append(el);
+    document.body.append(host);
+    close = mountView(Panel).render({ model, el });
+    await vi.advanceTimersByTimeAsync(10);
+  };
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    close();
+    render(null, host);
+    host.remove();
+    vi.useRealTimers();
+  });
+
+  it.each([
+    ["a model that says so", { live: false }],
+    ["the mark of ipywidgets", { marked: true }],
+  ])("is a snapshot, by %s, and asks for nothing", async (_, options) => {
+    await mount(options);
+    expect([status(), find("p")?.textContent, alert()]).toEqual(["snapshot", "L0H0", null]);
+    expect(model.sent).toEqual([]);
+  });
+
+  it("says what it cannot show, until what was saved is asked for again", async () => {
+    await mount({ live: false });
+    await click("[data-pick]");
+    expect(alert()).toContain("needs a running kernel");
+    expect(find('[role="alert"] button')?.textContent).toBe("dismiss");
+    expect(status()).toBe("snapshot");
+    await click("[data-back]");
+    expect(alert()).toBeNull();
+  });
+
+  it("says that a change needs a kernel", async () => {
+    await mount({ live: false });
+    await click("[data-undo]");
+    expect(alert()).toContain("needs a running kernel");
+    expect(model.sent).toEqual([]);
+  });
+
+  it("says so too when nothing was saved", async () => {
+    await mount({ live: false, snapshot: null });
+    expect(alert()).toContain("needs a running kernel");
+    expect(status()).toBe("snapshot");
+  });
+
+  it("believes the host's view where that marks no element", async () => {
+    await mount({});
+    expect(status()).toBe("snapshot");
+    expect(model.requests("pattern").length).toBe(1);
+    model.view = { model: { comm_live: false } };
+    model.emit("comm_live_update");
+    await vi.advanceTimersByTimeAsync(10);
+    await click("[data-undo]");
+    expect(alert()).toContain("needs a running kernel");
+    expect(model.requests("undo")).toEqual([]);
+  });
+
+  it("becomes a snapshot when the kernel goes in the middle of a question, and asks when it is back", async () => {
+    await mount({ snapshot: null });
+    expect([status(), model.requests("pattern").length]).toEqual(["busy", 1]);
+    host.className = "jupyter-widgets-disconnected";
+    model.emit("comm_live_update");
+    await vi.advanceTimersByTimeAsync(10);
+    expect(status()).toBe("snapshot");
+    host.className = "";
+    model.emit("comm_live_update");
+    await vi.advanceTimersByTimeAsync(10);
+    expect([status(), model.requests("pattern").length]).toEqual(["busy", 2]);
+  });
+});

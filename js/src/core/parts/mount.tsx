@@ -1,0 +1,61 @@
+import { type FunctionComponent, render } from "preact";
+import { ThemeContext } from "../draw/theme";
+import { watchConnection } from "../state/connection";
+import { flush } from "../state/flush";
+import type { WidgetModel } from "../state/model";
+import { Rpc } from "../state/rpc";
+import { ViewSession } from "../state/session";
+import { watchTheme } from "./watch_theme";
+
+export interface PanelProps {
+  session: ViewSession;
+  rpc: Rpc;
+  /** Inside the explorer: a card head instead of the full header. */
+  compact: boolean;
+}
+
+interface RenderProps {
+  model: WidgetModel;
+  el: HTMLElement;
+  signal?: AbortSignal;
+}
+
+/** The default export of a view's bundle. Every lifetime hangs on one AbortController. */
+export function mountView(Panel: FunctionComponent<PanelProps>): {
+  render(props: RenderProps): () => void;
+} {
+  return {
+    render({ model, el, signal }) {
+      const abort = new AbortController();
+      const close = () => abort.abort();
+      // Older hosts know no signal and call the returned function; both may happen.
+      signal?.addEventListener("abort", close, { once: true });
+
+      const root = document.createElement("div");
+      root.className = "lw-root";
+      el.append(root);
+      const theme = watchTheme(root, abort.signal);
+      const rpc = new Rpc(model, abort.signal, watchConnection(model, el, abort.signal));
+      const session = new ViewSession(model, abort.signal, rpc);
+      flush(() =>
+        render(
+          <ThemeContext.Provider value={theme}>
+            <Panel session={session} rpc={rpc} compact={false} />
+          </ThemeContext.Provider>,
+          root,
+        ),
+      );
+      abort.signal.addEventListener(
+        "abort",
+        () => {
+          signal?.removeEventListener("abort", close);
+          render(null, root);
+          root.remove();
+        },
+        { once: true },
+      );
+      if (signal?.aborted) close();
+      return close;
+    },
+  };
+}

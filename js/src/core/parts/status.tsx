@@ -1,0 +1,100 @@
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import type { ViewState } from "../state/handle";
+import { isUnanswerable } from "../state/rpc";
+import { Button } from "./ui";
+
+const LATE_MS = 150;
+
+/** True once the condition has held for a while: work that is over at once is not worth a flicker. */
+function useLate(condition: boolean): boolean {
+  const [late, setLate] = useState(false);
+  useEffect(() => {
+    if (!condition) return undefined;
+    const timer = setTimeout(() => setLate(true), LATE_MS);
+    return () => {
+      clearTimeout(timer);
+      setLate(false);
+    };
+  }, [condition]);
+  return condition && late;
+}
+
+/** What the view is doing, with its stop button. It grows to the left, where nothing stands. */
+export function StatusPill(props: { handle: ViewState; compact?: boolean }): JSX.Element {
+  const { handle, compact } = props;
+  const now = handle.status.value;
+  // Late stays late when work goes on after a cell: the stop button must not vanish under the mouse.
+  const late = useLate(now === "busy" || now === "waiting");
+  const status = now === "busy" && !late ? "idle" : now;
+  const progress = handle.progress.value;
+  const working = status === "busy" || status === "waiting";
+  const counted = progress && progress.total > 1 ? ` ${progress.done} / ${progress.total}` : "";
+  const stopped = handle.stopped.value && !working;
+  const text = stopped
+    ? "stopped"
+    : status === "busy"
+      ? `${progress?.label || "computing"}${counted}`
+      : status === "waiting"
+        ? progress?.label || "waiting for the running cell"
+        : status;
+  const title = status === "snapshot" ? "as last saved; a running kernel would compute anew" : text;
+  return (
+    <span
+      class={compact ? "lw-pill lw-pill-compact" : "lw-pill"}
+      data-state={stopped ? "stopped" : status}
+      role="status"
+    >
+      <span class="lw-pill-dot" />
+      <span class="lw-pill-text lw-num" title={title}>
+        {text}
+      </span>
+      {working && (
+        <Button label="stop" title="stop computing" onClick={() => handle.stop()}>
+          <span class="lw-stop-mark" /> stop
+        </Button>
+      )}
+      {stopped && (
+        <Button label="resume" title="compute again" onClick={() => handle.retry()}>
+          resume
+        </Button>
+      )}
+    </span>
+  );
+}
+
+/** A thin line: how far the running computation is. */
+export function ProgressBar({ handle }: { handle: ViewState }): JSX.Element {
+  const progress = handle.progress.value;
+  const known = progress !== null && progress.total > 0;
+  const share = known ? Math.min(1, progress.done / progress.total) : 0;
+  return (
+    <div
+      class="lw-progress"
+      data-active={known}
+      role="progressbar"
+      aria-label="progress"
+      aria-valuemin={0}
+      aria-valuemax={known ? progress.total : 0}
+      aria-valuenow={known ? progress.done : 0}
+    >
+      <div class="lw-progress-bar" style={{ transform: `scaleX(${share})` }} />
+    </div>
+  );
+}
+
+/** What went wrong and what to do about it. The view below stays usable. */
+export function AlertBox({ handle }: { handle: ViewState }): JSX.Element | null {
+  const error = handle.error.value;
+  if (!error) return null;
+  return (
+    <div class="lw-alert" role="alert" data-error-type={error.type}>
+      <div class="lw-alert-text">
+        <b>{error.message}</b>
+        {error.hint && <span class="lw-muted">{error.hint}</span>}
+      </div>
+      {!isUnanswerable(error) && <Button label="try again" onClick={() => handle.retry()} />}
+      <Button label="dismiss" onClick={() => handle.dismiss()} />
+    </div>
+  );
+}

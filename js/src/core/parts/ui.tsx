@@ -1,0 +1,171 @@
+import type { ComponentChildren, JSX, TargetedKeyboardEvent } from "preact";
+import { useRef, useState } from "preact/hooks";
+import { palette } from "../draw/color";
+import { brief, fixed } from "../draw/format";
+import { useTheme } from "../draw/theme";
+import { flush } from "../state/flush";
+
+export interface Choice<T extends string> {
+  value: T;
+  label: string;
+  title?: string;
+}
+
+/** One of a few values, as joined buttons. Arrow keys move the choice, as in a radio group. */
+export function Segmented<T extends string>(props: {
+  label: string;
+  options: readonly Choice<T>[];
+  value: T;
+  onChange: (value: T) => void;
+}): JSX.Element {
+  const { label, options, value, onChange } = props;
+  const choose = (next: T) => flush(() => onChange(next));
+  const onKeyDown = (event: TargetedKeyboardEvent<HTMLDivElement>) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const index = options.findIndex((option) => option.value === value);
+    const to = (index + step + options.length) % options.length;
+    const next = options[to];
+    if (next) choose(next.value);
+    const button = event.currentTarget.children.item(to);
+    if (button instanceof HTMLElement) button.focus();
+  };
+  return (
+    <div class="lw-seg" role="radiogroup" aria-label={label} onKeyDown={onKeyDown}>
+      {options.map((option) => (
+        <button
+          key={option.value}
+          type="button"
+          role="radio"
+          aria-checked={option.value === value}
+          tabIndex={option.value === value ? 0 : -1}
+          title={option.title}
+          data-option={option.value}
+          data-label={option.label}
+          onClick={() => choose(option.value)}
+        >
+          {option.label}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+/** On or off. `label` is what it is called aloud, as in "ablate L1H4"; `onToggle` gets the new state. */
+export function Switch(props: {
+  label: string;
+  checked: boolean;
+  onToggle: (checked: boolean) => void;
+  disabled?: boolean;
+  title?: string;
+}): JSX.Element {
+  const { label, checked, onToggle, disabled, title } = props;
+  return (
+    <button
+      type="button"
+      class="lw-switch"
+      role="switch"
+      aria-checked={checked}
+      aria-label={label}
+      title={title ?? label}
+      disabled={disabled}
+      onClick={(event) => {
+        event.stopPropagation();
+        flush(() => onToggle(!checked));
+      }}
+    >
+      <span class="lw-switch-knob" />
+    </button>
+  );
+}
+
+/** A quiet button. `label` is its accessible name, and its text unless there are children. */
+export function Button(props: {
+  label: string;
+  onClick: () => void;
+  children?: ComponentChildren;
+  disabled?: boolean;
+  title?: string;
+  primary?: boolean;
+}): JSX.Element {
+  const { label, onClick, children, disabled, title, primary } = props;
+  return (
+    <button
+      type="button"
+      class={primary ? "lw-btn lw-btn-primary" : "lw-btn"}
+      aria-label={label}
+      title={title}
+      disabled={disabled}
+      onClick={(event) => {
+        event.stopPropagation();
+        flush(onClick);
+      }}
+    >
+      {children ?? label}
+    </button>
+  );
+}
+
+/** What colours mean: a gradient, its ends and the unit. */
+export function ColorBar(props: {
+  lo: number;
+  hi: number;
+  unit: string;
+  scale: "sequential" | "diverging" | "loss";
+}): JSX.Element {
+  const { lo, hi, unit, scale } = props;
+  const { gradient } = palette(useTheme())[scale];
+  const ends = lo === -hi ? `±${brief(hi)}` : `${brief(lo)} – ${brief(hi)}`;
+  return (
+    <span
+      class="lw-colorbar"
+      role="img"
+      aria-label={`colour scale ${fixed(lo)} to ${fixed(hi)} ${unit}`}
+    >
+      <span class="lw-colorbar-ramp" style={{ background: gradient }} />
+      <span class="lw-colorbar-label lw-num">
+        {ends} {unit}
+      </span>
+    </span>
+  );
+}
+
+/** A token as it is written, in monospace. Always text, never markup. */
+export function TokenText({ text }: { text: string }): JSX.Element {
+  return <span class="lw-mono lw-token-text">{text}</span>;
+}
+
+/** Shows `content` above or below the children while the mouse or the focus is on them. */
+export function Tooltip(props: {
+  content: ComponentChildren;
+  children: ComponentChildren;
+}): JSX.Element {
+  const anchor = useRef<HTMLSpanElement>(null);
+  const [place, setPlace] = useState<{ below: boolean; right: boolean } | null>(null);
+  const show = () => {
+    const box = anchor.current?.getBoundingClientRect();
+    if (!box) return;
+    setPlace({ below: box.top < 180, right: box.left > window.innerWidth / 2 });
+  };
+  const hide = () => setPlace(null);
+  const side = place && `${place.below ? "lw-below" : "lw-above"} ${place.right ? "lw-right" : ""}`;
+  return (
+    <span
+      ref={anchor}
+      class="lw-tooltip-anchor"
+      onPointerEnter={show}
+      onPointerLeave={hide}
+      onFocusIn={show}
+      onFocusOut={hide}
+    >
+      {props.children}
+      {side && (
+        <span class={`lw-tooltip ${side}`} role="tooltip">
+          {props.content}
+        </span>
+      )}
+    </span>
+  );
+}

@@ -1,0 +1,185 @@
+import type { ComponentChildren, JSX, TargetedKeyboardEvent } from "preact";
+import { useLayoutEffect, useMemo } from "preact/hooks";
+import { fixed, signed } from "../draw/format";
+import { ViewHandle, type ViewState } from "../state/handle";
+import { Takeaway, type TakeawayContent } from "./export_menu";
+import { historyKey, takesKeys } from "./keyboard";
+import type { PanelProps } from "./mount";
+import { PromptPager } from "./pager";
+import { AlertBox, ProgressBar, StatusPill } from "./status";
+
+export { ViewHandle, type ViewState } from "../state/handle";
+export type { PanelProps } from "./mount";
+
+/** The view's handle for as long as its panel is mounted. */
+export function useView(
+  name: string,
+  { session, rpc }: Pick<PanelProps, "session" | "rpc">,
+): ViewHandle {
+  const view = useMemo(() => new ViewHandle(name, session, rpc), [name, session, rpc]);
+  useLayoutEffect(() => session.attach(view), [session, view]);
+  return view;
+}
+
+export interface ViewFrameProps {
+  handle: ViewHandle;
+  title: ComponentChildren;
+  /** Right side of the card head, or a line under the full header. */
+  controls?: ComponentChildren;
+  compact: boolean;
+  class?: string;
+  /** What can be copied or saved beside the picture, which every view has. */
+  takeaway?: TakeawayContent;
+  /** False where the view pages by itself or shows nothing of a prompt. Default true. */
+  pager?: boolean;
+  children: ComponentChildren;
+}
+
+/** One view in its frame: the full header when it stands alone, a card head inside the explorer. */
+export function ViewFrame(props: ViewFrameProps): JSX.Element {
+  const { handle, title, controls, compact, children } = props;
+  const take = <Takeaway handle={handle} {...props.takeaway} />;
+  return (
+    <ViewRoot handle={handle} class={props.class}>
+      <section class="lw-card">
+        {compact ? (
+          <CardHead handle={handle} title={title} controls={controls} end={take} />
+        ) : (
+          <>
+            <Header handle={handle} title={title} end={take} pager={props.pager !== false} />
+            {controls && <div class="lw-toolbar">{controls}</div>}
+          </>
+        )}
+        <AlertBox handle={handle} />
+        <div class="lw-body">{children}</div>
+      </section>
+    </ViewRoot>
+  );
+}
+
+/** The element tests and automation wait on; z and shift+z undo and redo anywhere inside it. */
+export function ViewRoot(props: {
+  handle: ViewState;
+  class?: string | undefined;
+  attributes?: Record<string, string | undefined>;
+  onKeyDown?: (event: TargetedKeyboardEvent<HTMLDivElement>) => void;
+  children: ComponentChildren;
+}): JSX.Element {
+  const { handle } = props;
+  const onKeyDown = (event: TargetedKeyboardEvent<HTMLDivElement>) => {
+    props.onKeyDown?.(event);
+    const step = event.defaultPrevented ? null : historyKey(event);
+    if (!step || !(handle instanceof ViewHandle)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    void handle.change(step, {});
+  };
+  return (
+    <div
+      class={`lw-view lw-view-${handle.name} ${props.class ?? ""}`}
+      role="group"
+      aria-label={handle.name}
+      {...takesKeys}
+      data-lw-view={handle.name}
+      data-lw-status={handle.status.value}
+      data-lw-seq={handle.paintedSeq.value}
+      data-lw-revision={handle.paintedRevision.value}
+      {...props.attributes}
+      onKeyDown={onKeyDown}
+    >
+      {props.children}
+    </div>
+  );
+}
+
+/** Title and controls of a card, with the state beside the title and the progress in its lower border. */
+export function CardHead(props: {
+  handle: ViewState;
+  title: ComponentChildren;
+  controls?: ComponentChildren;
+  /** For a second card of the same view, whose state the first one shows. */
+  quiet?: boolean;
+  end?: ComponentChildren;
+}): JSX.Element {
+  return (
+    <header class="lw-card-head">
+      <h3 class="lw-title">{props.title}</h3>
+      {!props.quiet && <StatusPill handle={props.handle} compact />}
+      <div class="lw-controls">{props.controls}</div>
+      {props.end}
+      {!props.quiet && <ProgressBar handle={props.handle} />}
+    </header>
+  );
+}
+
+/** What qualifies every number below: model, device, weights, metric, state. */
+export function Header(props: {
+  handle: ViewState;
+  title: ComponentChildren;
+  /** After the metric. */
+  end?: ComponentChildren;
+  pager?: boolean;
+}): JSX.Element {
+  const { handle } = props;
+  const { summary } = handle.session;
+  const info = handle.session.info.value;
+  const { n_layers, n_heads } = info;
+  return (
+    <header class="lw-head">
+      <h2 class="lw-title">{props.title}</h2>
+      <div class="lw-chips">
+        <span class="lw-chip lw-chip-round">
+          {info.model_name} · {count(n_layers, "layer")} × {count(n_heads, "head")}
+        </span>
+        <span class="lw-chip lw-chip-round">
+          {info.device} · {info.dtype} · {info.weights} weights
+        </span>
+        {info.notes.map((note) => (
+          <span key={note} class="lw-chip lw-chip-round lw-note" title={note}>
+            {note}
+          </span>
+        ))}
+      </div>
+      <div class="lw-head-end">
+        <StatusPill handle={handle} />
+        {props.pager && (
+          <PromptPager session={handle.session} count={summary.value?.n_prompts ?? 1} />
+        )}
+        <Metric handle={handle} />
+        {props.end}
+      </div>
+      <ProgressBar handle={handle} />
+    </header>
+  );
+}
+
+function count(n: number, what: string): string {
+  return `${n} ${what}${n === 1 ? "" : "s"}`;
+}
+
+/** `logit difference 3.55 → 0.94 −2.61` */
+export function Metric({ handle }: { handle: ViewState }): JSX.Element {
+  const summary = handle.session.summary.value;
+  const { baseline = null, current = null } = summary ?? {};
+  const change = baseline === null || current === null ? null : current - baseline;
+  const sign = change === null || fixed(change) === "0.00" ? "" : change > 0 ? "lw-pos" : "lw-neg";
+  const prompts = summary && summary.n_prompts > 1 ? `mean of ${summary.n_prompts} prompts` : "";
+  return (
+    <span
+      class="lw-metric"
+      data-lw-metric={summary?.metric ?? ""}
+      data-baseline={baseline === null ? "" : String(baseline)}
+      data-current={current === null ? "" : String(current)}
+      data-change={change === null ? "" : String(change)}
+      title={[summary?.units, prompts].filter(Boolean).join(", ")}
+    >
+      <span class="lw-metric-name">{summary?.metric ?? "metric"}</span>
+      <span class="lw-metric-values lw-num">
+        <span class="lw-muted">{fixed(baseline)}</span>
+        {" → "}
+        <b>{fixed(current)}</b>
+        <span class={`lw-metric-change ${sign}`}>{signed(change)}</span>
+      </span>
+    </span>
+  );
+}

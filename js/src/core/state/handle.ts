@@ -1,0 +1,196 @@
+import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import type { ErrorInfo, Methods } from "../../generated/protocol";
+import { flush } from "./flush";
+import { isWithdrawn, type ProgressInfo, type Rpc, RpcError } from "./rpc";
+import type { ViewSession } from "./session";
+import type { AnySlot, ChangeMethod, ChangesSession, MountedView, Status } from "./view_state";
+
+export type { Status } from "./view_state";
+
+/** What the header, the card heads and the root's attributes need of one view, or of several together. */
+export interface ViewState extends MountedView {
+  readonly session: ViewSession;
+}
+
+const CHANGE = "change";
+
+/** The life of one mounted view: its questions, what of the answers is painted, and what went wrong. */
+export class ViewHandle implements ViewState, ChangesSession {
+  readonly name: string;
+  readonly session: ViewSession;
+  readonly rpc: Rpc;
+  readonly status: ReadonlySignal<Status>;
+  readonly paintedRevision: ReadonlySignal<number>;
+  readonly paintedSeq: Signal<number> = signal(0);
+  readonly progress: Signal<ProgressInfo | null> = signal(null);
+  readonly error: Signal<ErrorInfo | null> = signal(null);
+  readonly stopped = signal(false);
+
+  readonly #slots: Signal<readonly AnySlot[]> = signal([]);
+  readonly #changes = signal(0);
+  #seq = 0;
+  #progressOf = "";
+  #errorOf = "";
+
+  constructor(name: string, session: ViewSession, rpc: Rpc) {
+    this.name = name;
+    this.session = session;
+    this.rpc = rpc;
+    this.status = computed(() => this.#status());
+    this.paintedRevision = computed(() => {
+      const painted = this.#slots.value.map((slot) => slot.paintedRevision.value);
+      const known = painted.filter((revision) => revision !== null);
+      return known.length > 0 ? Math.min(...known) : session.state.value.revision;
+    });
+  }
+
+  #status(): Status {
+    const slots = this.#slots.value.filter((slot) => !slot.quiet);
+    if (!this.session.connected.value) return "snapshot";
+    const failed = this.error.value !== null;
+    const pending = slots.some((slot) => slot.pending.value);
+    if (slots.some((slot) => slot.fromSnapshot.value) && !failed) return "snapshot";
+    if (pending || this.#changes.value > 0 || this.session.changing.value) {
+      return this.progress.value?.state === "waiting" ? "waiting" : "busy";
+    }
+    return failed ? "error" : "idle";
+  }
+
+  /** Numbers of all slots grow together, so that a larger one is always the later click. */
+  nextSeq(): number {
+    return ++this.#seq;
+  }
+
+  attachSlot(slot: AnySlot): () => void {
+    this.#slots.value = [...this.#slots.peek(), slot];
+    return () => {
+      this.#slots.value = this.#slots.peek().filter((other) => other !== slot);
+    };
+  }
+
+  /** Asks for a change of the session; an error is shown in this view. True when it was made. */
+  async change<M extends ChangeMethod>(method: M, args: Methods[M]["args"]): Promise<boolean> {
+    flush(() => {
+      this.#changes.value++;
+      if (this.#errorOf === CHANGE) this.error.value = null;
+      this.started();
+    });
+    const onProgress = (progress: ProgressInfo) => flush(() => this.progressed(CHANGE, progress));
+    try {
+      await this.session.change(method, args, { onProgress });
+      return true;
+    } catch (error) {
+      if (!isWithdrawn(error)) {
+        const info =
+          error instanceof RpcError ? error : { type: "Error", message: String(error), hint: "" };
+        flush(() => this.fail(info, CHANGE));
+      }
+      return false;
+    } finally {
+      flush(() => {
+        this.#changes.value--;
+        this.settled(CHANGE);
+      });
+    }
+  }
+
+  started(): void {
+    this.stopped.value = false;
+    this.session.snapshot.hold();
+  }
+
+  painted(seq: number): void {
+    if (seq > this.paintedSeq.peek()) this.paintedSeq.value = seq;
+  }
+
+  progressed(key: string, progress: ProgressInfo): void {
+    this.#progressOf = key;
+    this.progress.value = progress;
+  }
+
+  /** A slot got its answer, so what it had complained about is over. */
+  answered(key: string): void {
+    if (this.#errorOf === key) this.error.value = null;
+  }
+
+  settled(key: string): void {
+    if (this.#progressOf === key) this.progress.value = null;
+    const views = [this, ...this.session.views.peek()];
+    // Only when all rest: half of one state and half of another would be a false picture.
+    if (views.every((view) => view.status.peek() === "idle")) this.session.snapshot.schedule();
+  }
+
+  fail(error: ErrorInfo, key = ""): void {
+    this.#errorOf = key;
+    this.error.value = { type: error.type, message: error.message, hint: error.hint };
+  }
+
+  dismiss(): void {
+    this.error.value = null;
+  }
+
+  stop(): void {
+    for (const slot of this.#slots.peek()) if (slot.pending.peek()) slot.stop();
+  }
+
+  retry(): void {
+    flush(() => {
+      batch(() => {
+        this.error.value = null;
+        this.stopped.value = false;
+      });
+      for (const slot of this.#slots.peek()) if (!slot.pending.peek()) slot.retry();
+    });
+  }
+}
+
+const RANK: readonly Status[] = ["idle", "snapshot", "busy", "waiting", "error"];
+
+/** Several views as one: the worst status, the newest number, the oldest revision. */
+export class ViewGroup implements ViewState {
+  readonly name: string;
+  readonly session: ViewSession;
+  readonly status: ReadonlySignal<Status>;
+  readonly paintedSeq: ReadonlySignal<number>;
+  readonly paintedRevision: ReadonlySignal<number>;
+  readonly progress: ReadonlySignal<ProgressInfo | null>;
+  readonly error: ReadonlySignal<ErrorInfo | null> = signal(null);
+  readonly stopped: ReadonlySignal<boolean>;
+  readonly #views: ReadonlySignal<readonly MountedView[]>;
+
+  constructor(name: string, session: ViewSession) {
+    this.name = name;
+    this.session = session;
+    this.#views = session.views;
+    this.status = computed(() => {
+      const ranks = this.#views.value.map((view) => RANK.indexOf(view.status.value));
+      return RANK[Math.max(0, ...ranks)] ?? "idle";
+    });
+    this.paintedSeq = computed(() =>
+      Math.max(0, ...this.#views.value.map((view) => view.paintedSeq.value)),
+    );
+    this.paintedRevision = computed(() => {
+      const painted = this.#views.value.map((view) => view.paintedRevision.value);
+      return painted.length > 0 ? Math.min(...painted) : session.state.value.revision;
+    });
+    this.progress = computed(
+      () =>
+        this.#views.value
+          .map((view) => view.progress.value)
+          .find((progress) => progress !== null) ?? null,
+    );
+    this.stopped = computed(() => this.#views.value.some((view) => view.stopped.value));
+  }
+
+  stop(): void {
+    for (const view of this.#views.peek()) view.stop();
+  }
+
+  retry(): void {
+    for (const view of this.#views.peek()) view.retry();
+  }
+
+  dismiss(): void {
+    for (const view of this.#views.peek()) view.dismiss();
+  }
+}

@@ -1,0 +1,254 @@
+import { effect, type ReadonlySignal, signal } from "@preact/signals";
+import {
+  type ErrorInfo,
+  MAX_REQUEST_BYTES,
+  type Methods,
+  type Progress,
+} from "../../generated/protocol";
+import { toViews } from "./arrays";
+import { NO_KERNEL } from "./connection";
+import { isRecord, listen, type WidgetModel } from "./model";
+
+export type Method = keyof Methods;
+
+/** Progress of a request. `partial` is present when part of the result is known. */
+export type ProgressInfo = Omit<Progress, "partial"> & { partial?: Record<string, unknown> };
+
+export interface Answer<M extends Method> {
+  result: Methods[M]["result"];
+  buffers: DataView[];
+}
+
+export interface RequestOptions {
+  onProgress?(progress: ProgressInfo, buffers: DataView[]): void;
+}
+
+export class RpcError extends Error implements ErrorInfo {
+  readonly type: string;
+  readonly hint: string;
+
+  constructor({ type, message, hint }: ErrorInfo) {
+    super(message);
+    this.name = "RpcError";
+    this.type = type;
+    this.hint = hint;
+  }
+}
+
+/** Neither is a failure: a newer request won, or the person pressed stop. */
+export function isWithdrawn(error: unknown): boolean {
+  return error instanceof RpcError && (error.type === "Superseded" || error.type === "Cancelled");
+}
+
+/** Nobody can answer: the page is an export, or the kernel has gone. */
+export function isUnanswerable(error: ErrorInfo | null): boolean {
+  return error?.type === NO_KERNEL.type;
+}
+
+/** The kernel checks its replies against the schema before sending, so their shape is taken as given. */
+export function isResult<M extends Method>(
+  _method: M,
+  value: unknown,
+): value is Methods[M]["result"] {
+  return isRecord(value);
+}
+
+interface Pending {
+  slot: string;
+  seq: number;
+  settle(message: Record<string, unknown>, buffers: DataView[]): void;
+  fail(error: RpcError): void;
+  progress(progress: ProgressInfo, buffers: DataView[]): void;
+  timer: ReturnType<typeof setTimeout> | undefined;
+}
+
+/** After the first the view says that it waits; after each other one it asks again. */
+const AGAIN_MS = [1_000, 2_000, 7_000, 20_000];
+const ALWAYS = signal(true);
+
+/** Requests and their answers over one widget's messages. In each slot only the newest request counts. */
+export class Rpc {
+  readonly clientId = randomId();
+  readonly #model: WidgetModel;
+  readonly #pending = new Map<string, Pending>();
+  readonly #newest = new Map<string, string>();
+  #count = 0;
+  #closed = false;
+
+  constructor(
+    model: WidgetModel,
+    signal: AbortSignal,
+    readonly connected: ReadonlySignal<boolean> = ALWAYS,
+  ) {
+    this.#model = model;
+    listen(
+      model,
+      "msg:custom",
+      (content, buffers) => this.#receive(content, toViews(buffers)),
+      signal,
+    );
+    const stop = effect(() => {
+      if (!connected.value) this.#lose();
+    });
+    signal.addEventListener(
+      "abort",
+      () => {
+        stop();
+        this.#close();
+      },
+      { once: true },
+    );
+  }
+
+  /** Resolves with the reply. Rejects with `RpcError`, of type `Superseded` as soon as a newer request takes the slot. */
+  request<M extends Method>(
+    slot: string,
+    seq: number,
+    method: M,
+    args: Methods[M]["args"],
+    options: RequestOptions = {},
+  ): Promise<Answer<M>> {
+    this.#withdraw(slot, "Superseded", "a newer request took its place");
+    return new Promise((resolve, reject) => {
+      const id = `${this.clientId}-${++this.#count}`;
+      const content = { kind: "request", id, slot: `${this.clientId}:${slot}`, seq, method, args };
+      const problem = this.#closed ? "the view is closed" : tooLarge(content);
+      if (problem) {
+        reject(new RpcError({ type: "ValueError", message: problem, hint: "" }));
+        return;
+      }
+      if (!this.connected.peek()) {
+        reject(new RpcError(NO_KERNEL));
+        return;
+      }
+      const pending: Pending = {
+        slot,
+        seq,
+        settle: ({ result }, buffers) => {
+          if (isResult(method, result)) resolve({ result, buffers });
+          else reject(malformed(method));
+        },
+        fail: reject,
+        progress: (progress, buffers) => options.onProgress?.(progress, buffers),
+        timer: undefined,
+      };
+      this.#expect(pending, id, content);
+      this.#pending.set(id, pending);
+      this.#newest.set(slot, id);
+      this.#model.send(content);
+    });
+  }
+
+  /**
+   * A line that is cut swallows what was sent right before: asked again after some silence. The kernel
+   * answers an id once, however often it arrives.
+   */
+  #expect(pending: Pending, id: string, content: Record<string, unknown>): void {
+    const wait = (turn: number) => {
+      const delay = AGAIN_MS[turn];
+      if (delay === undefined) return;
+      pending.timer = setTimeout(() => {
+        pending.progress(silence(id, pending.slot, pending.seq), []);
+        if (turn > 0) this.#model.send(content);
+        wait(turn + 1);
+      }, delay);
+    };
+    wait(0);
+  }
+
+  /** Stops the slot's running request, here at once and in the kernel at its next check. */
+  cancel(slot: string): void {
+    if (!this.#newest.has(slot)) return;
+    this.#withdraw(slot, "Cancelled", "stopped");
+    this.#model.send({ kind: "cancel", slot: `${this.clientId}:${slot}` });
+  }
+
+  #withdraw(slot: string, type: string, message: string): void {
+    const id = this.#newest.get(slot);
+    if (id === undefined) return;
+    this.#take(id)?.fail(new RpcError({ type, message, hint: "" }));
+  }
+
+  #take(id: string): Pending | undefined {
+    const pending = this.#pending.get(id);
+    if (!pending) return undefined;
+    clearTimeout(pending.timer);
+    this.#pending.delete(id);
+    if (this.#newest.get(pending.slot) === id) this.#newest.delete(pending.slot);
+    return pending;
+  }
+
+  #receive(content: unknown, buffers: DataView[]): void {
+    // Several views of one widget share its messages: an id that is not ours is another view's.
+    if (!isRecord(content) || typeof content.id !== "string") return;
+    const pending = this.#pending.get(content.id);
+    if (!pending) return;
+    clearTimeout(pending.timer);
+    if (content.kind === "progress") {
+      pending.progress(readProgress(content, pending), buffers);
+    } else if (content.kind === "reply") {
+      this.#take(content.id)?.settle(content, buffers);
+    } else if (content.kind === "error") {
+      this.#take(content.id)?.fail(new RpcError(readError(content.error)));
+    }
+  }
+
+  #lose(): void {
+    for (const id of [...this.#pending.keys()]) this.#take(id)?.fail(new RpcError(NO_KERNEL));
+  }
+
+  #close(): void {
+    this.#closed = true;
+    for (const slot of [...this.#newest.keys()]) this.#withdraw(slot, "Cancelled", "closed");
+  }
+}
+
+function randomId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(6));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function tooLarge(content: unknown): string {
+  const bytes = new TextEncoder().encode(JSON.stringify(content)).length;
+  return bytes < MAX_REQUEST_BYTES
+    ? ""
+    : `the request has ${bytes} bytes; at most ${MAX_REQUEST_BYTES} can be sent`;
+}
+
+function silence(id: string, slot: string, seq: number): ProgressInfo {
+  const label = "waiting for the kernel";
+  return { kind: "progress", id, slot, seq, state: "waiting", done: 0, total: 0, label };
+}
+
+function readProgress(content: Record<string, unknown>, pending: Pending): ProgressInfo {
+  const number = (value: unknown) => (typeof value === "number" ? value : 0);
+  const progress: ProgressInfo = {
+    kind: "progress",
+    id: String(content.id),
+    slot: pending.slot,
+    seq: pending.seq,
+    state: content.state === "waiting" ? "waiting" : "computing",
+    done: number(content.done),
+    total: number(content.total),
+    label: typeof content.label === "string" ? content.label : "",
+  };
+  return isRecord(content.partial) ? { ...progress, partial: content.partial } : progress;
+}
+
+function readError(value: unknown): ErrorInfo {
+  const error = isRecord(value) ? value : {};
+  const text = (field: unknown, missing: string) => (typeof field === "string" ? field : missing);
+  return {
+    type: text(error.type, "Error"),
+    message: text(error.message, "the kernel could not answer"),
+    hint: text(error.hint, ""),
+  };
+}
+
+function malformed(method: string): RpcError {
+  return new RpcError({
+    type: "ProtocolError",
+    message: `the reply to ${method} has no result`,
+    hint: "Update lens_widgets in the kernel and reload the page.",
+  });
+}

@@ -1,0 +1,148 @@
+import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import {
+  type Methods,
+  OPTIONS,
+  type OptionSignals,
+  type Options,
+  readOptions,
+  type Selection,
+  type SessionInfo,
+  type SessionState,
+  type Summary,
+} from "../../generated/protocol";
+import { flush } from "./flush";
+import type { WidgetModel } from "./model";
+import { NO_INFO, NO_SELECTION, NO_STATE, parseInfo, parseSelection, parseState } from "./parse";
+import type { RequestOptions, Rpc } from "./rpc";
+import { SnapshotStore } from "./snapshot";
+import { syncedTrait } from "./trait";
+import type { ChangeMethod, ChangesSession, MountedView } from "./view_state";
+import { createWishes, type Wishes } from "./wishes";
+
+export interface HeadRef {
+  layer: number;
+  head: number;
+}
+
+/** One widget's synced state as signals, shared by all views that are mounted for it on the page. */
+export class ViewSession {
+  readonly info: ReadonlySignal<SessionInfo>;
+  readonly state: ReadonlySignal<SessionState>;
+  readonly selection: ReadonlySignal<Selection>;
+  /** The head under the mouse in any view; never leaves the page. */
+  readonly preview: Signal<HeadRef | null> = signal(null);
+  /** The newest metric that any reply carried. */
+  readonly summary: Signal<Summary | null> = signal(null);
+  /** Interventions and ablated components as clicked, granted by the kernel or not yet. */
+  readonly wishes: Wishes;
+  /**
+   * The revision that numbers are wanted for. It runs ahead of the kernel's state while a change is on
+   * its way, so that the numbers are asked for together with the change: one round trip, not two.
+   */
+  readonly revision: ReadonlySignal<number>;
+  /** False once nobody can answer: what is shown is then a snapshot. */
+  readonly connected: ReadonlySignal<boolean>;
+  /** True while a change is on its way to the kernel or its new state on the way back. */
+  readonly changing: ReadonlySignal<boolean>;
+  readonly views: Signal<readonly MountedView[]> = signal([]);
+  readonly snapshot: SnapshotStore;
+
+  readonly #selection: Signal<Selection>;
+  readonly #options: OptionSignals;
+  readonly #rpc: Rpc;
+  /** The revisions that the changes on their way should lead to. */
+  readonly #underway: Signal<readonly number[]> = signal([]);
+  readonly #expected = signal(0);
+  #changes = 0;
+
+  constructor(model: WidgetModel, abort: AbortSignal, rpc: Rpc) {
+    this.#rpc = rpc;
+    this.connected = rpc.connected;
+    this.info = syncedTrait(model, "info", parseInfo, NO_INFO, abort);
+    this.state = syncedTrait(model, "state", parseState, NO_STATE, abort);
+    this.#selection = syncedTrait(model, "selection", parseSelection, NO_SELECTION, abort);
+    this.selection = this.#selection;
+    this.snapshot = new SnapshotStore(model, abort);
+
+    this.#options = readOptions(<K extends keyof Options>(name: K) => {
+      const { initial, is } = OPTIONS[name];
+      const parse = (raw: unknown) => (is(raw) ? raw : undefined);
+      return syncedTrait<Options[K]>(model, name, parse, initial, abort);
+    });
+
+    this.changing = computed(
+      () => this.#underway.value.length > 0 || this.#expected.value > this.state.value.revision,
+    );
+    this.revision = computed(() =>
+      Math.max(this.state.value.revision, this.#expected.value, ...this.#underway.value),
+    );
+    this.wishes = createWishes(this);
+  }
+
+  /** Moves the shared selection; shown at once, sent to the kernel, followed by every linked view. */
+  select(patch: Partial<Selection>): void {
+    flush(() => {
+      this.#selection.value = { ...this.#selection.peek(), ...patch };
+    });
+  }
+
+  /** An option of the widget. Setting `.value` shows at once and writes the trait, where there is one. */
+  option<K extends keyof Options>(name: K): Signal<Options[K]> {
+    return this.#options[name];
+  }
+
+  /**
+   * Asks the kernel for a change. Rejects with `RpcError`; views call `ViewHandle.change`, which shows
+   * the error in their own alert. Changes never supersede each other: two quick toggles both count.
+   */
+  async change<M extends ChangeMethod>(
+    method: M,
+    args: Methods[M]["args"],
+    options: RequestOptions = {},
+  ): Promise<Methods[M]["result"]> {
+    const number = ++this.#changes;
+    const target = this.revision.peek() + 1;
+    // Sent before the flush, in which the views ask for the numbers that follow from it.
+    const answer = this.#rpc.request(`change${number}`, number, method, args, options);
+    flush(() => {
+      this.#underway.value = [...this.#underway.peek(), target];
+    });
+    const arrived = (revision: number) =>
+      flush(() => {
+        this.#expected.value = Math.max(this.#expected.peek(), revision);
+        this.#underway.value = this.#underway.peek().filter((other) => other !== target);
+      });
+    try {
+      const { result } = await answer;
+      arrived(result.revision);
+      return result;
+    } catch (error) {
+      arrived(0);
+      throw error;
+    }
+  }
+
+  /** Ablates a component, or ends its ablation, from any view: shown everywhere in this frame. */
+  toggleAblation(view: ChangesSession, component: string): void {
+    const kind = this.option("kind").peek();
+    const on = !this.wishes.ablated.peek().has(component);
+    const wish = { what: "ablate", component, kind, on } as const;
+    void this.wishes.wish(wish, () => view.change("toggle", { component, kind }));
+  }
+
+  /** Takes note of a reply's metric unless a newer one was seen. */
+  see(summary: Summary): void {
+    const seen = this.summary.peek();
+    if (!seen || summary.revision >= seen.revision) this.summary.value = summary;
+  }
+
+  /** Registers a view for as long as the returned function is not called. */
+  attach(view: MountedView): () => void {
+    batch(() => {
+      this.views.value = [...this.views.peek(), view];
+    });
+    return () => {
+      this.views.value = this.views.peek().filter((other) => other !== view);
+    };
+  }
+}

@@ -1,0 +1,48 @@
+// What the parts of a view's state know of each other. The session, the handles and the slots all refer
+// to these descriptions rather than to one another, so that none of their files imports the other way round.
+
+import type { ReadonlySignal, Signal } from "@preact/signals";
+import type { ErrorInfo, Methods } from "../../generated/protocol";
+import type { ProgressInfo } from "./rpc";
+
+export type Status = "idle" | "busy" | "waiting" | "error" | "snapshot";
+
+/** The methods that change the session; each answers with the revision it made. */
+export type ChangeMethod =
+  | "toggle"
+  | "set_enabled"
+  | "remove"
+  | "undo"
+  | "redo"
+  | "clear"
+  | "toggle_patches"
+  | "edit_prompt";
+
+/** Whoever can ask for a change of the session and show why it was refused. True when it was made. */
+export interface ChangesSession {
+  change<M extends ChangeMethod>(method: M, args: Methods[M]["args"]): Promise<boolean>;
+}
+
+/** What a session knows of the views that are on the page for it. */
+export interface MountedView {
+  readonly name: string;
+  readonly status: ReadonlySignal<Status>;
+  readonly paintedSeq: ReadonlySignal<number>;
+  readonly paintedRevision: ReadonlySignal<number>;
+  readonly progress: ReadonlySignal<ProgressInfo | null>;
+  readonly error: ReadonlySignal<ErrorInfo | null>;
+  readonly stopped: ReadonlySignal<boolean>;
+  stop(): void;
+  retry(): void;
+  dismiss(): void;
+}
+
+/** What the view needs to know of a slot whatever its method. */
+export interface AnySlot {
+  readonly pending: Signal<boolean>;
+  readonly quiet: boolean;
+  readonly paintedRevision: Signal<number | null>;
+  readonly fromSnapshot: Signal<boolean>;
+  stop(): void;
+  retry(): void;
+}
