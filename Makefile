@@ -33,8 +33,8 @@ help:
 	@echo "make js         build the front end"
 	@echo "make clean      remove what was built and installed"
 
-# See lens_widgets/jupyter.py.
-NO_DELAY := --ServerApp.kernel_websocket_connection_class=lens_widgets.jupyter.NoDelayConnection
+# See lens_widgets/jupyter/server.py.
+NO_DELAY := --ServerApp.kernel_websocket_connection_class=lens_widgets.jupyter.server.NoDelayConnection
 
 # Without a display JupyterLab opens no browser; it prints its URL either way.
 demo: setup-demo

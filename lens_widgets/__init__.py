@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lens_widgets import analysis, prompts
-    from lens_widgets.checkpoint import load_checkpoint
     from lens_widgets.components import Component
-    from lens_widgets.demo import load_demo
-    from lens_widgets.interventions import Ablate, Patch, Steer
-    from lens_widgets.session import Session
+    from lens_widgets.interventions.ablate import Ablate
+    from lens_widgets.interventions.patch import Patch
+    from lens_widgets.interventions.steer import Steer
+    from lens_widgets.models.checkpoint import load_checkpoint
+    from lens_widgets.models.demo import load_demo
+    from lens_widgets.session.session import Session
     from lens_widgets.widgets import (
         AblationPanel,
         ActivationBrowser,
@@ -38,12 +40,12 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _HOME = {
     "Session": "lens_widgets.session",
-    "Ablate": "lens_widgets.interventions",
-    "Patch": "lens_widgets.interventions",
-    "Steer": "lens_widgets.interventions",
+    "Ablate": "lens_widgets.interventions.ablate",
+    "Patch": "lens_widgets.interventions.patch",
+    "Steer": "lens_widgets.interventions.steer",
     "Component": "lens_widgets.components",
-    "load_demo": "lens_widgets.demo",
-    "load_checkpoint": "lens_widgets.checkpoint",
+    "load_demo": "lens_widgets.models.demo",
+    "load_checkpoint": "lens_widgets.models.checkpoint",
     "TokenView": "lens_widgets.widgets",
     "AttentionView": "lens_widgets.widgets",
     "AttributionTable": "lens_widgets.widgets",

@@ -12,10 +12,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lens_widgets.engine.activations import fused_activations
 from lens_widgets.engine.forward import Check, Hook, HookFn, answer_rows, unembed, unembed_tokens
-from lens_widgets.engine.places import Places, computing_at
-from lens_widgets.engine.sparse import BlockPlaces, SparseBlock
+from lens_widgets.engine.fused import fused_activations
+from lens_widgets.engine.recompute import BlockPlaces, Places, SparseBlock, computing_at
 from lens_widgets.engine.variants import Base, Reading, Variant
 
 VOCABULARY_ROWS = 256

@@ -1,4 +1,4 @@
-"""Which work runs in this thread: its cancel token, and whether it must respect the cell gate."""
+"""Which work runs in this thread: its cancel token, and whether it must wait while a cell runs."""
 
 from __future__ import annotations
 

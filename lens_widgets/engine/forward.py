@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lens_widgets.engine.activations import fused_activations
+from lens_widgets.engine.fused import fused_activations
 from lens_widgets.engine.pooling import pooled, split_name
 
 HookFn = Callable[[Tensor, Any], "Tensor | None"]

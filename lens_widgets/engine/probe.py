@@ -11,13 +11,7 @@ from typing import Any
 
 import torch
 
-from lens_widgets.engine.forward import (
-    answer_rows,
-    forward,
-    resume,
-    unembed,
-    unembed_tokens,
-)
+from lens_widgets.engine.forward import answer_rows, forward, resume, unembed, unembed_tokens
 from lens_widgets.engine.pooling import finest_pool, pooled_name
 
 log = logging.getLogger(__name__)

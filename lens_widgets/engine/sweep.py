@@ -11,8 +11,8 @@ from functools import partial
 
 from torch import Tensor
 
+from lens_widgets.engine.access import ModelAccess
 from lens_widgets.engine.batch import Prepared, prepare, run_batch
-from lens_widgets.engine.handle import ModelHandle
 from lens_widgets.engine.memory import is_out_of_memory, row_budget
 from lens_widgets.engine.variants import Base, Reading, Variant
 
@@ -34,7 +34,7 @@ class TooLarge(RuntimeError):
 
 
 def sweep(
-    handle: ModelHandle,
+    handle: ModelAccess,
     base: Base,
     variants: Sequence[Variant],
     reading: Reading,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lens_widgets.engine.gate import GATE
+from lens_widgets.engine.cell_pause import CELL_PAUSE
 
 SAMPLES = 64
 """Of each parameter, how many entries are remembered."""
@@ -22,7 +22,7 @@ class Weights:
     """
 
     def __init__(self, model: Any) -> None:
-        self._cells = GATE.cells
+        self._cells = CELL_PAUSE.cells
         self._tensors = list(model.parameters())
         self._writes = _writes(self._tensors)
         self._places = _places(self._tensors)
@@ -30,7 +30,7 @@ class Weights:
 
     def same(self, model: Any) -> bool:
         """Whether ``model`` still has them. Moved to and fro, they are the same."""
-        cells = GATE.cells
+        cells = CELL_PAUSE.cells
         # Outside of notebooks there are no cells to go by.
         if 0 < cells == self._cells:
             return _writes(self._tensors) == self._writes

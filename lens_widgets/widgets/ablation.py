@@ -7,11 +7,10 @@ from typing import ClassVar
 import xarray as xr
 from plotly.graph_objects import Figure
 
-from lens_widgets import figures
-from lens_widgets.analysis.ablation import ablation_sweep
-from lens_widgets.analysis.attribution import attribution
+from lens_widgets.analysis.ablation.ablation import ablation_sweep
+from lens_widgets.analysis.attribution.attribution import attribution
 from lens_widgets.analysis.labels import of_prompt
-from lens_widgets.widgets import options
+from lens_widgets.widgets import figures, options
 from lens_widgets.widgets.base import View, bundle
 
 

@@ -8,10 +8,9 @@ import traitlets
 import xarray as xr
 from plotly.graph_objects import Figure
 
-from lens_widgets import figures
-from lens_widgets.analysis.activations import activation, cut
+from lens_widgets.analysis.activations.activations import activation, cut
 from lens_widgets.errors import InputError
-from lens_widgets.widgets import options
+from lens_widgets.widgets import figures, options
 from lens_widgets.widgets.base import View, bundle
 
 

@@ -7,10 +7,9 @@ from typing import ClassVar
 import xarray as xr
 from plotly.graph_objects import Figure
 
-from lens_widgets import figures, figures_detectors
-from lens_widgets.analysis.head_scores import stripe
-from lens_widgets.analysis.patterns import attention_patterns
-from lens_widgets.widgets import options
+from lens_widgets.analysis.attention.head_scores import stripe
+from lens_widgets.analysis.attention.patterns import attention_patterns
+from lens_widgets.widgets import figures, figures_detectors, options
 from lens_widgets.widgets.base import View, bundle
 
 

@@ -15,7 +15,7 @@ import xarray as xr
 from plotly.graph_objects import Figure
 
 from lens_widgets.errors import InputError, check_choice, check_keywords
-from lens_widgets.session import Session
+from lens_widgets.session.session import Session
 from lens_widgets.widgets.picture import picture, text
 from lens_widgets.widgets.replies import METHODS
 from lens_widgets.widgets.replies.patching import kept_cell

@@ -8,10 +8,9 @@ import torch
 import xarray as xr
 from plotly.graph_objects import Figure
 
-from lens_widgets import figures
-from lens_widgets.analysis.circuit_choice import choose_circuit
-from lens_widgets.analysis.circuits import FactoredCircuit
-from lens_widgets.widgets import options
+from lens_widgets.analysis.circuits.circuit_choice import choose_circuit
+from lens_widgets.analysis.circuits.circuits import FactoredCircuit
+from lens_widgets.widgets import figures, options
 from lens_widgets.widgets.base import View, bundle
 
 SHOWN = 48

@@ -7,9 +7,8 @@ from typing import ClassVar
 import xarray as xr
 from plotly.graph_objects import Figure
 
-from lens_widgets import figures
-from lens_widgets.analysis.composition import composition_scores
-from lens_widgets.widgets import options
+from lens_widgets.analysis.circuits.composition import composition_scores
+from lens_widgets.widgets import figures, options
 from lens_widgets.widgets.base import View, bundle
 
 

@@ -7,8 +7,7 @@ from typing import ClassVar
 import xarray as xr
 from plotly.graph_objects import Figure
 
-from lens_widgets import figures
-from lens_widgets.widgets import options
+from lens_widgets.widgets import figures, options
 from lens_widgets.widgets.ablation import AblationPanel
 from lens_widgets.widgets.attention import AttentionView
 from lens_widgets.widgets.attribution import AttributionTable, effects_shown

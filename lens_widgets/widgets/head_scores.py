@@ -7,9 +7,8 @@ from typing import ClassVar
 import xarray as xr
 from plotly.graph_objects import Figure
 
-from lens_widgets import figures_detectors
-from lens_widgets.analysis.head_scores import score_table
-from lens_widgets.widgets import options
+from lens_widgets.analysis.attention.head_scores import score_table
+from lens_widgets.widgets import figures_detectors, options
 from lens_widgets.widgets.base import View, bundle
 
 

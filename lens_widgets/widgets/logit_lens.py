@@ -7,10 +7,9 @@ from typing import ClassVar
 import xarray as xr
 from plotly.graph_objects import Figure
 
-from lens_widgets import figures
-from lens_widgets.analysis.accumulated import lens_lines
-from lens_widgets.analysis.logit_lens import logit_lens
-from lens_widgets.widgets import options
+from lens_widgets.analysis.attribution.accumulated import lens_lines
+from lens_widgets.analysis.logit_lens.logit_lens import logit_lens
+from lens_widgets.widgets import figures, options
 from lens_widgets.widgets.base import View, bundle
 
 

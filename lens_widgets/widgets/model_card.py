@@ -7,8 +7,8 @@ from typing import ClassVar
 import xarray as xr
 from plotly.graph_objects import Figure
 
-from lens_widgets import figures
-from lens_widgets.analysis.parameters import parameter_counts
+from lens_widgets.analysis.model.parameters import parameter_counts
+from lens_widgets.widgets import figures
 from lens_widgets.widgets.base import View, bundle
 
 

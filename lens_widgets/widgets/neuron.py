@@ -7,9 +7,8 @@ from typing import ClassVar
 import xarray as xr
 from plotly.graph_objects import Figure
 
-from lens_widgets import figures
-from lens_widgets.analysis.neurons import neuron_activations, parse_neuron
-from lens_widgets.widgets import options
+from lens_widgets.analysis.neurons.neurons import neuron_activations, parse_neuron
+from lens_widgets.widgets import figures, options
 from lens_widgets.widgets.base import View, bundle
 
 

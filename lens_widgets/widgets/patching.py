@@ -7,11 +7,10 @@ from typing import ClassVar
 import xarray as xr
 from plotly.graph_objects import Figure
 
-from lens_widgets import figures
 from lens_widgets.analysis.labels import of_prompt
-from lens_widgets.analysis.patch_maps import BLOCK_NODES, HEAD_NODES, available_nodes
-from lens_widgets.analysis.patching import patch_sweep
-from lens_widgets.widgets import options
+from lens_widgets.analysis.patching.patch_maps import BLOCK_NODES, HEAD_NODES, available_nodes
+from lens_widgets.analysis.patching.patching import patch_sweep
+from lens_widgets.widgets import figures, options
 from lens_widgets.widgets.base import View, bundle
 
 

@@ -10,10 +10,10 @@ import logging
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from lens_widgets.token_text import token_text
+from lens_widgets.prompts.token_text import token_text
 
 if TYPE_CHECKING:
-    from lens_widgets.session import Session
+    from lens_widgets.session.session import Session
     from lens_widgets.widgets.base import View
 
 log = logging.getLogger(__name__)

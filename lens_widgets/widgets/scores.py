@@ -7,10 +7,9 @@ from typing import ClassVar
 import xarray as xr
 from plotly.graph_objects import Figure
 
-from lens_widgets import figures
-from lens_widgets.analysis.score_parts import decompose_scores
-from lens_widgets.session import Session
-from lens_widgets.widgets import options
+from lens_widgets.analysis.attention.score_parts import decompose_scores
+from lens_widgets.session.session import Session
+from lens_widgets.widgets import figures, options
 from lens_widgets.widgets.base import View, bundle
 
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Generator
 from typing import Any
 
-from lens_widgets.session import Session
+from lens_widgets.session.session import Session
 from lens_widgets.widgets.base import View
 from lens_widgets.widgets.replies import METHODS
 from lens_widgets.wire.arrays import pack

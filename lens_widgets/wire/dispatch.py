@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lens_widgets.engine.cancel import Cancelled
-from lens_widgets.engine.gate import GATE
+from lens_widgets.engine.cell_pause import CELL_PAUSE
 from lens_widgets.engine.memory import is_out_of_memory
 from lens_widgets.errors import near, shown
 from lens_widgets.wire.arrays import pack
@@ -30,7 +30,7 @@ from lens_widgets.wire.protocol import (
 from lens_widgets.wire.schema import MAX_INTEGER, FieldError, check
 
 if TYPE_CHECKING:
-    from lens_widgets.session import Session
+    from lens_widgets.session.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ class Dispatcher:
             outcome = method.handler(session, content["args"])
             return request.report(outcome) if isinstance(outcome, Generator) else outcome
 
-        if GATE.closed:
+        if CELL_PAUSE.closed:
             request.waiting(True)
         self._session.submit(
             (self._owner, content["slot"]), work, request.reply, request.fail, request.waiting

@@ -22,9 +22,9 @@ from transformer_lens import patching
 
 import lens_widgets as lw
 from lens_widgets.engine import current
+from lens_widgets.engine.access import access_for
 from lens_widgets.engine.cancel import Cancelled, CancelToken
-from lens_widgets.engine.execution import Execution
-from lens_widgets.engine.handle import handle_for
+from lens_widgets.engine.trace import Execution
 from tests.benchmarks.flops import (
     KEY_VALUE,
     N_HEAD,
@@ -239,7 +239,7 @@ def _single_runs(setting: Setting) -> list[tuple[str, ...]]:
             session.metric_with((head,))
 
     toggle = seconds(toggle_each, 3) / len(heads)
-    handle = handle_for(model)
+    handle = access_for(model)
     opening = seconds(lambda: Execution(handle, session.tokens, None, ()), 15)
 
     def line(name: str, without: float, ours: float) -> tuple[str, ...]:

@@ -27,7 +27,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
 }
-NO_DELAY = "--ServerApp.kernel_websocket_connection_class=lens_widgets.jupyter.NoDelayConnection"
+NO_DELAY = (
+    "--ServerApp.kernel_websocket_connection_class=lens_widgets.jupyter.server.NoDelayConnection"
+)
 """As `make demo` starts JupyterLab."""
 
 START_TIMEOUT_S = 60

@@ -8,8 +8,8 @@ import pytest
 import torch
 import transformers
 
-from lens_widgets.engine.gate import GATE
-from lens_widgets.interventions import Ablate
+from lens_widgets.engine.cell_pause import CELL_PAUSE
+from lens_widgets.interventions.ablate import Ablate
 from lens_widgets.session import Session
 from tests.models import forget, leftovers, tiny
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS, attention_only
@@ -24,10 +24,10 @@ def _quiet_and_small() -> None:
 
 @pytest.fixture(autouse=True)
 def _models_are_left_clean() -> Iterator[None]:
-    """No hook of ours outlives the test that needed it, and the gate is open again."""
+    """No hook of ours outlives the test that needed it, and no cell runs any more."""
     forget()
     yield
-    GATE.open()
+    CELL_PAUSE.open()
     assert leftovers() == {}
 
 

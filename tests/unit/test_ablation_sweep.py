@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import lens_widgets as lw
-from lens_widgets.analysis.ablation import worths
+from lens_widgets.analysis.ablation.ablation import worths
 from lens_widgets.components import Component
 from tests.models import ARCHITECTURES, D_MODEL, tiny
 from tests.unit import reference

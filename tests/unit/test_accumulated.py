@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import lens_widgets as lw
-from lens_widgets.interventions import Intervention
+from lens_widgets.interventions.base import Intervention
 from tests.models import ARCHITECTURES, D_MODEL, D_VOCAB, tiny
 from tests.unit.algebra import Prompt, answer_difference
 from tests.unit.cases import ANSWER_IDS, ANSWERS, CORRUPTED, PROMPTS, rows

@@ -11,8 +11,8 @@ import xarray as xr
 from torch import Tensor
 
 import lens_widgets as lw
-from lens_widgets.analysis.activation_list import list_activations
-from lens_widgets.analysis.activations import activation, read, statistics
+from lens_widgets.analysis.activations.activation_list import list_activations
+from lens_widgets.analysis.activations.activations import activation, read, statistics
 from lens_widgets.errors import ClosedError, InputError
 from lens_widgets.widgets.snapshot import snapshot_of
 from lens_widgets.wire.protocol import MAX_REPLY_BYTES
@@ -174,7 +174,7 @@ def test_masked_scores_are_counted_apart_and_leave_the_statistics_alone(
 
 
 def test_numbers_that_are_none_are_counted() -> None:
-    from lens_widgets.analysis.activations import Part
+    from lens_widgets.analysis.activations.activations import Part
 
     values = torch.tensor([1.0, 0.0, float("nan"), float("inf"), float("-inf"), -3.0, 2.0])
     found = statistics(Part(values, ("pos",)))

@@ -9,7 +9,11 @@ import pytest
 import torch
 
 import lens_widgets as lw
-from lens_widgets.analysis.patterns import attention_patterns, head_pattern, stacked_patterns
+from lens_widgets.analysis.attention.patterns import (
+    attention_patterns,
+    head_pattern,
+    stacked_patterns,
+)
 from lens_widgets.errors import InputError
 from tests.models import ARCHITECTURES, fresh, tiny
 from tests.unit import reference

@@ -13,18 +13,19 @@ from typing import Any
 import pytest
 import torch
 
-from lens_widgets.demo import demo_names, load_demo, vocabulary
-from lens_widgets.demo.card import render_card
-from lens_widgets.demo.corpus import StoryTeller
-from lens_widgets.demo.facts import FACTS, measure, unmet
-from lens_widgets.demo.loading import CARD_FILE, FOLDER, README_FILE, demo_folder
-from lens_widgets.demo.prompts import (
+from lens_widgets.models.demo import demo_names, load_demo, vocabulary
+from lens_widgets.models.demo.card import render_card
+from lens_widgets.models.demo.corpus import StoryTeller
+from lens_widgets.models.demo.facts import FACTS, measure, unmet
+from lens_widgets.models.demo.loading import CARD_FILE, FOLDER, README_FILE, demo_folder
+from lens_widgets.prompts.indirect_objects import (
     IOI_ANSWERS,
     IOI_PROMPTS,
     held_out_pairs,
     ioi_prompts,
-    repeated_tokens,
 )
+from lens_widgets.prompts.repeated import repeated_tokens
+from lens_widgets.prompts.words import NAMES
 
 ODD_TEXTS = (
     "",
@@ -122,7 +123,7 @@ def test_the_induction_model_continues_text_it_has_just_seen() -> None:
 @pytest.mark.parametrize("seq_len", [10, 50, 120, 250])
 def test_induction_works_over_the_whole_context(seq_len: int) -> None:
     model = shared("induction")
-    tokens = repeated_tokens(model, seq_len, batch=4, seed=3)
+    tokens = repeated_tokens(model, seq_len, batch=4, seed=3).prompts
     with torch.no_grad():
         loss = model.loss_fn(model(tokens), tokens, per_token=True).mean(0)
     assert loss[seq_len + 3 :].mean() < 1.5 < 5 < loss[:seq_len].mean()
@@ -176,7 +177,7 @@ def test_every_prompt_has_one_token_per_word() -> None:
 
 
 def test_no_held_out_pair_shares_a_training_text() -> None:
-    names = {f" {n}": n for n in vocabulary.NAMES}
+    names = {f" {n}": n for n in NAMES}
     hidden = held_out_pairs()
     for seed in (0, 1, 2):
         teller = StoryTeller(seed)
@@ -205,13 +206,13 @@ def test_prompts_repeat_with_their_seed() -> None:
 
 def test_repeated_tokens_are_bos_and_the_same_half_twice(name: str) -> None:
     model = shared(name)
-    tokens = repeated_tokens(model, seq_len=7, batch=3, seed=1)
+    tokens = repeated_tokens(model, seq_len=7, batch=3, seed=1).prompts
     assert tokens.shape == (3, 15)
     assert (tokens[:, 0] == model.tokenizer.bos_token_id).all()
     assert torch.equal(tokens[:, 1:8], tokens[:, 8:])
     assert not torch.isin(tokens[:, 1:], torch.tensor(model.tokenizer.all_special_ids)).any()
-    assert torch.equal(tokens, repeated_tokens(model, seq_len=7, batch=3, seed=1))
-    assert not torch.equal(tokens, repeated_tokens(model, seq_len=7, batch=3, seed=2))
+    assert torch.equal(tokens, repeated_tokens(model, seq_len=7, batch=3, seed=1).prompts)
+    assert not torch.equal(tokens, repeated_tokens(model, seq_len=7, batch=3, seed=2).prompts)
 
 
 def test_models_have_the_promised_shape() -> None:
@@ -274,7 +275,7 @@ handlers = list(logging.getLogger().handlers)
 grad, state, python = torch.is_grad_enabled(), torch.get_rng_state(), random.getstate()
 print("---", flush=True)
 print("---", file=sys.stderr, flush=True)
-from lens_widgets.demo import load_demo
+from lens_widgets.models.demo import load_demo
 for name in ("ioi", "induction"):
     model = load_demo(name)
     model.to_tokens("When John and Mary went")

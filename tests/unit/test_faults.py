@@ -16,7 +16,7 @@ import torch
 
 import lens_widgets as lw
 from lens_widgets import widgets
-from lens_widgets.engine.gate import GATE
+from lens_widgets.engine.cell_pause import CELL_PAUSE
 from lens_widgets.errors import InputError
 from tests.models import fresh, tensor_bytes, tiny, traces
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
@@ -102,9 +102,9 @@ def _rounded(model: Any) -> None:
 
 
 def _cell(work: Callable[[], Any]) -> None:
-    GATE.close()
+    CELL_PAUSE.close()
     work()
-    GATE.open()
+    CELL_PAUSE.open()
 
 
 @pytest.mark.parametrize("write", [_scaled, _scaled_unseen, _rounded])

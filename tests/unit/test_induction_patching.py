@@ -12,8 +12,8 @@ import pytest
 import xarray as xr
 
 import lens_widgets as lw
-from lens_widgets.analysis.patch_maps import HEAD_NODES
-from lens_widgets.demo.train_induction import INDUCTION_HEADS
+from lens_widgets.analysis.patching.patch_maps import HEAD_NODES
+from lens_widgets.models.demo.train_induction import INDUCTION_HEADS
 
 REPAIRED = 0.2
 """Share of the lost log probability that one of the two induction heads brings back by itself."""

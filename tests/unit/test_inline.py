@@ -15,7 +15,7 @@ from torch import Tensor
 
 import lens_widgets as lw
 from lens_widgets.engine import current
-from lens_widgets.engine.handle import handle_for
+from lens_widgets.engine.access import access_for
 from tests.models import fresh, leftovers, tiny, traces
 from tests.unit import reference
 from tests.unit.cases import ANSWERS, PROMPTS, rows, state
@@ -206,8 +206,8 @@ def test_a_cell_waits_for_a_slice_of_the_worker_and_both_are_right(session: lw.S
 
 
 def test_one_model_has_one_handle_for_all_sessions(session: lw.Session) -> None:
-    assert handle_for(session.model) is handle_for(session.model)
-    assert handle_for(session.model) is not handle_for(tiny("llama"))
+    assert access_for(session.model) is access_for(session.model)
+    assert access_for(session.model) is not access_for(tiny("llama"))
 
 
 @pytest.mark.parametrize("is_permanent", [True, False])

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import lens_widgets as lw
-from lens_widgets.interventions import Intervention
+from lens_widgets.interventions.base import Intervention
 
 
 def _all() -> list[Intervention]:

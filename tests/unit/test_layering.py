@@ -1,4 +1,4 @@
-"""Dependencies point one way: widgets, analysis, session, engine; the wire is the widgets'."""
+"""Dependencies point one way: widgets, analysis, session, interventions, prompts, engine."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def test_engine_session_and_analysis_import_without_the_widget_packages() -> Non
     names = [
         ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
         for path in MODULES
-        if path.parent.name in ("engine", "analysis") or path.parent == PACKAGE
+        if _layer_of(path) not in ("widgets", "models") and path.name != "server.py"
     ]
-    names = [n.removesuffix(".__init__") for n in names if "lens_widgets.figures" not in n]
+    names = [name.removesuffix(".__init__") for name in names]
     assert {"lens_widgets.session", "lens_widgets.engine.worker"} <= set(names)
     done = subprocess.run(
         [sys.executable, "-c", _BLOCKED, *names],
@@ -68,36 +68,37 @@ def _imports(path: Path) -> Iterator[str]:
 
 
 def _layer(module: str) -> str:
-    """``engine``, ``analysis``, ``wire``, ``widgets``, ``demo``, or ``session`` for the rest."""
-    parts = module.split(".")
-    folders = ("engine", "analysis", "wire", "widgets", "demo")
-    return parts[1] if len(parts) > 1 and parts[1] in folders else "session"
+    """The folder a module lives in."""
+    return module.split(".")[1] if "." in module else ""
 
 
+def _layer_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else ""
+
+
+_BELOW = ["engine", "prompts", "interventions", "session", "analysis"]
 ALLOWED = {
-    "engine": {"engine"},
-    "session": {"engine", "session"},
-    "analysis": {"engine", "session", "analysis"},
-    "wire": {"engine", "session", "wire"},
-    "demo": {"demo", "engine", "session", "analysis"},
-    "widgets": {"engine", "session", "analysis", "wire", "widgets"},
+    **{layer: set(_BELOW[: index + 1]) for index, layer in enumerate(_BELOW)},
+    "jupyter": {"engine", "jupyter"},
+    "wire": {"engine", "wire"},
+    "widgets": {*_BELOW, "wire", "widgets"},
+    "models": {"engine", "prompts", "models"},
 }
-# Values and errors that know no other layer may be used by all.
-SHARED = {"lens_widgets.errors", "lens_widgets.components"}
-# Doors that open on first use.
-DOORS = {
-    "lens_widgets.session": {"lens_widgets.widgets.explorer"},
-    "lens_widgets.prompts": {"lens_widgets.demo.prompts", "lens_widgets.demo.sets"},
-}
+ALLOWED["session"].add("jupyter")
+# Values and errors that know no layer may be used by all.
+SHARED = ("errors", "components")
+# A door that opens on first use.
+DOORS = {"lens_widgets.session.session": {"lens_widgets.widgets.explorer"}}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_point_down(path: Path) -> None:
     module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
-    if module == "lens_widgets.__init__":
+    if path.parent == PACKAGE:
         return
     for name in _imports(path):
-        if not name.startswith("lens_widgets.") or name.startswith(tuple(SHARED)):
+        if not name.startswith("lens_widgets.") or _layer(name) in SHARED:
             continue
         if any(name.startswith(door) for door in DOORS.get(module, ())):
             continue
@@ -117,7 +118,7 @@ def test_the_front_end_packages_are_imported_by_the_widgets_alone() -> None:
     for path in MODULES:
         heads = {name.split(".")[0] for name in _imports(path)}
         if heads & {"ipywidgets", "anywidget"}:
-            assert path.parent.name == "widgets", path
+            assert _layer_of(path) == "widgets", path
 
 
 def test_every_public_name_can_be_had() -> None:

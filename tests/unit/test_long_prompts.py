@@ -12,10 +12,10 @@ import torch
 
 import lens_widgets as lw
 from lens_widgets.analysis import patterns as analysis
-from lens_widgets.analysis.patterns import attention_patterns
+from lens_widgets.analysis.attention.patterns import attention_patterns
 from lens_widgets.engine import probe
-from lens_widgets.engine.execution import FETCHED_BYTES
 from lens_widgets.engine.probe import CAPTURE_BYTES
+from lens_widgets.engine.trace import FETCHED_BYTES
 from lens_widgets.widgets.replies import patterns as replies
 from tests.models import tiny
 from tests.unit import reference

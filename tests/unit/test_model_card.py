@@ -12,8 +12,8 @@ import transformers
 from transformer_lens.model_bridge import TransformerBridge
 
 import lens_widgets as lw
-from lens_widgets.analysis.model_card import findings, model_facts
-from lens_widgets.analysis.parameters import Matrix, parameters
+from lens_widgets.analysis.model.model_card import findings, model_facts
+from lens_widgets.analysis.model.parameters import Matrix, parameters
 from tests.models import (
     ARCHITECTURES,
     PATTERN_IS_A_COPY,

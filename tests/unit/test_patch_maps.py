@@ -11,8 +11,13 @@ from torch import Tensor
 from transformer_lens import patching
 
 import lens_widgets as lw
-from lens_widgets.analysis.patch_maps import BLOCK_NODES, HEAD_NODES, available_nodes, patch_maps
-from lens_widgets.analysis.patch_script import patch_script
+from lens_widgets.analysis.patching.patch_maps import (
+    BLOCK_NODES,
+    HEAD_NODES,
+    available_nodes,
+    patch_maps,
+)
+from lens_widgets.analysis.patching.patch_script import patch_script
 from lens_widgets.errors import InputError
 from lens_widgets.widgets.replies import METHODS
 from tests.models import N_HEADS, tiny

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import lens_widgets as lw
-from lens_widgets.interventions import Intervention
+from lens_widgets.interventions.base import Intervention
 from tests.models import ARCHITECTURES, D_HEAD, D_MODEL, tiny
 from tests.unit import reference
 from tests.unit.cases import CORRUPTED, PROMPTS, corrupted_rows, rows

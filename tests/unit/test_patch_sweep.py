@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import lens_widgets as lw
-from lens_widgets.analysis.nodes import NODES, STREAM_NODES
+from lens_widgets.analysis.patching.nodes import NODES, STREAM_NODES
 from lens_widgets.errors import InputError
 from tests.models import ARCHITECTURES, D_MODEL, PATTERN_IS_A_COPY, tiny
 from tests.unit import reference

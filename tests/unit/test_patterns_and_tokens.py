@@ -9,8 +9,12 @@ import pytest
 import torch
 
 import lens_widgets as lw
-from lens_widgets.analysis.patterns import attention_patterns, head_pattern, stacked_patterns
-from lens_widgets.analysis.tokens import token_stats, token_table
+from lens_widgets.analysis.attention.patterns import (
+    attention_patterns,
+    head_pattern,
+    stacked_patterns,
+)
+from lens_widgets.analysis.tokens.tokens import token_stats, token_table
 from lens_widgets.errors import InputError
 from tests.models import ARCHITECTURES, tiny
 from tests.unit import reference

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import lens_widgets as lw
-from lens_widgets.analysis.patterns import attention_patterns
-from lens_widgets.analysis.tokens import token_table
+from lens_widgets.analysis.attention.patterns import attention_patterns
+from lens_widgets.analysis.tokens.tokens import token_table
 from lens_widgets.widgets.replies import METHODS
 from lens_widgets.wire import protocol
 from tests.models import ARCHITECTURES, D_MODEL, tiny

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lens_widgets as lw
-from lens_widgets.analysis.patterns import attention_patterns
+from lens_widgets.analysis.attention.patterns import attention_patterns
 from lens_widgets.wire.protocol import MAX_REPLY_BYTES
 from tests.models import tiny
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS

@@ -15,7 +15,7 @@ from torch import Tensor
 import lens_widgets as lw
 from lens_widgets.engine import current
 from lens_widgets.engine.cancel import Cancelled, CancelToken
-from lens_widgets.engine.places import first_alike
+from lens_widgets.engine.recompute import first_alike
 from lens_widgets.engine.sweep import TooLarge
 from tests.models import fresh, tiny
 from tests.unit import reference

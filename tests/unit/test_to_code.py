@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import lens_widgets as lw
-from lens_widgets.interventions import Intervention
+from lens_widgets.interventions.base import Intervention
 from tests.models import ARCHITECTURES, D_HEAD, D_MODEL, tiny
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
 

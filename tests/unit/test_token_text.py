@@ -8,7 +8,7 @@ from tokenizers.models import BPE
 from transformers import PreTrainedTokenizerFast
 
 import lens_widgets as lw
-from lens_widgets.token_text import token_text, visible
+from lens_widgets.prompts.token_text import token_text, visible
 from tests.models import BOS, byte_tokenizer, tiny
 from tests.unit.page import Page
 

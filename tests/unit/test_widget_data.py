@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 import lens_widgets as lw
-from lens_widgets.analysis.patterns import attention_patterns
-from lens_widgets.analysis.tokens import token_table
+from lens_widgets.analysis.attention.patterns import attention_patterns
+from lens_widgets.analysis.tokens.tokens import token_table
 from lens_widgets.errors import InputError
 
 

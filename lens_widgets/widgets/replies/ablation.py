@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lens_widgets.analysis.ablation import ablation_effects, sweep_components, worths
-from lens_widgets.analysis.decomposition import decompose
-from lens_widgets.analysis.readout import DEFINITIONS
-from lens_widgets.session import Session
+from lens_widgets.analysis.ablation.ablation import ablation_effects, sweep_components, worths
+from lens_widgets.analysis.attribution.decomposition import decompose
+from lens_widgets.analysis.attribution.readout import DEFINITIONS
+from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import check_prompt, number, summary
 from lens_widgets.widgets.replies.tokens import token_info
 from lens_widgets.wire.arrays import exact

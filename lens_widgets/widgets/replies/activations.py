@@ -8,12 +8,12 @@ from typing import Any
 
 from torch import Tensor
 
-from lens_widgets.analysis.activation_list import Activation, list_activations
-from lens_widgets.analysis.activations import Part, Statistics, cut, read, statistics
+from lens_widgets.analysis.activations.activation_list import Activation, list_activations
+from lens_widgets.analysis.activations.activations import Part, Statistics, cut, read, statistics
 from lens_widgets.engine.pooling import pooled
 from lens_widgets.errors import InputError
-from lens_widgets.session import Session
-from lens_widgets.snippets import reading
+from lens_widgets.interventions.code import reading
+from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import check_prompt, number, summary
 from lens_widgets.widgets.replies.tokens import tokens
 from lens_widgets.wire.arrays import exact

@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lens_widgets.analysis.attribution import read_where
-from lens_widgets.analysis.decomposition import Decomposition, components, decompose
+from lens_widgets.analysis.attribution.attribution import read_where
+from lens_widgets.analysis.attribution.decomposition import Decomposition, components, decompose
+from lens_widgets.analysis.attribution.readout import definition_of
 from lens_widgets.analysis.labels import standard_error
-from lens_widgets.analysis.readout import definition_of
 from lens_widgets.components import Component
 from lens_widgets.errors import InputError
-from lens_widgets.session import Session
+from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import check_prompt, number, summary
 
 Parts = list[tuple[str, Component | None, Tensor]]

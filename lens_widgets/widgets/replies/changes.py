@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lens_widgets.errors import InputError
-from lens_widgets.session import Session
+from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import check_prompt
 
 

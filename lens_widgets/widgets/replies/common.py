@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from lens_widgets.errors import InputError
-from lens_widgets.session import Session
+from lens_widgets.session.session import Session
 
 
 def number(value: float | Tensor) -> float | None:

@@ -7,10 +7,15 @@ from typing import Any
 
 import torch
 
-from lens_widgets.analysis.composition import SEEDS, composition_blocks, describe, random_baseline
+from lens_widgets.analysis.circuits.composition import (
+    SEEDS,
+    composition_blocks,
+    describe,
+    random_baseline,
+)
 from lens_widgets.engine.probe import weight_processing
 from lens_widgets.errors import InputError
-from lens_widgets.session import Session
+from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import summary
 from lens_widgets.wire.arrays import exact
 from lens_widgets.wire.dispatch import Step

@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-from lens_widgets.analysis.ablation import ablation_effects, sweep_components
-from lens_widgets.analysis.detector_script import effect_script, loss_script, score_script
-from lens_widgets.analysis.head_scores import definition, every_score, lack, stripe_scores
-from lens_widgets.analysis.head_scores import stripe as stripe_of
+from lens_widgets.analysis.ablation.ablation import ablation_effects, sweep_components
+from lens_widgets.analysis.attention.detector_script import effect_script, loss_script, score_script
+from lens_widgets.analysis.attention.head_scores import definition, every_score, lack, stripe_scores
+from lens_widgets.analysis.attention.head_scores import stripe as stripe_of
 from lens_widgets.analysis.labels import standard_error
-from lens_widgets.analysis.losses import half_of, position_losses
-from lens_widgets.selection import SCORE_KINDS
-from lens_widgets.session import Session
+from lens_widgets.analysis.tokens.losses import half_of, position_losses
+from lens_widgets.session.selection import SCORE_KINDS
+from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import check_prompt, summary
 from lens_widgets.widgets.replies.tokens import tokens
 from lens_widgets.wire.arrays import exact, integers

@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lens_widgets.analysis.attribution import read_where
-from lens_widgets.analysis.decomposition import decompose
-from lens_widgets.analysis.neuron_effects import neuron_activations_read, neuron_effects
-from lens_widgets.analysis.readout import definition_of
-from lens_widgets.analysis.sources import source_effects
+from lens_widgets.analysis.attribution.attribution import read_where
+from lens_widgets.analysis.attribution.decomposition import decompose
+from lens_widgets.analysis.attribution.neuron_effects import neuron_activations_read, neuron_effects
+from lens_widgets.analysis.attribution.readout import definition_of
+from lens_widgets.analysis.attribution.sources import source_effects
 from lens_widgets.errors import InputError
-from lens_widgets.session import Session
+from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.attribution import check_read, effect_numbers
 from lens_widgets.widgets.replies.common import check_head, check_prompt, number, summary
 from lens_widgets.widgets.replies.tokens import token_info

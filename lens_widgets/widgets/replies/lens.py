@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lens_widgets.analysis.accumulated import accumulated, contributions
-from lens_widgets.analysis.decomposition import decompose
+from lens_widgets.analysis.attribution.accumulated import accumulated, contributions
+from lens_widgets.analysis.attribution.decomposition import decompose
+from lens_widgets.analysis.attribution.readout import DEFINITIONS
+from lens_widgets.analysis.attribution.stages import Stage, model_stages
 from lens_widgets.analysis.labels import standard_error
-from lens_widgets.analysis.lens import (
+from lens_widgets.analysis.logit_lens.lens import (
     TARGET_NAMES,
     LensTarget,
     lens_at,
@@ -19,11 +21,9 @@ from lens_widgets.analysis.lens import (
     path_at,
     target_tokens,
 )
-from lens_widgets.analysis.readout import DEFINITIONS
-from lens_widgets.analysis.stages import Stage, model_stages
 from lens_widgets.errors import InputError, near
-from lens_widgets.prompt_set import answer_id
-from lens_widgets.session import Session
+from lens_widgets.prompts.prompt_set import answer_id
+from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import check_prompt, summary
 from lens_widgets.widgets.replies.tokens import token_info, tokens
 from lens_widgets.wire.arrays import exact, integers

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from lens_widgets.analysis.model_card import findings, model_facts
-from lens_widgets.analysis.parameters import Parameters, layers_text, parameters
-from lens_widgets.session import Session
+from lens_widgets.analysis.model.model_card import findings, model_facts
+from lens_widgets.analysis.model.parameters import Parameters, layers_text, parameters
+from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import summary
 
 

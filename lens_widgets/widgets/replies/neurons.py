@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lens_widgets.analysis.neurons import (
+from lens_widgets.analysis.neurons.neurons import (
     check_neuron,
     layer_neurons,
     parse_neuron,
@@ -12,7 +12,7 @@ from lens_widgets.analysis.neurons import (
     top_tokens,
 )
 from lens_widgets.errors import InputError
-from lens_widgets.session import Session
+from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import check_prompt
 from lens_widgets.widgets.replies.tokens import token_info, tokens
 from lens_widgets.wire.arrays import exact

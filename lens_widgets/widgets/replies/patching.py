@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from lens_widgets.analysis.nodes import STREAM_NODES, hook_name, n_heads_of
-from lens_widgets.analysis.patch_maps import (
+from lens_widgets.analysis.patching.nodes import STREAM_NODES, hook_name, n_heads_of
+from lens_widgets.analysis.patching.patch_maps import (
     BLOCK_NODES,
     HEAD_NODES,
     PatchMap,
@@ -17,11 +17,12 @@ from lens_widgets.analysis.patch_maps import (
     patch_maps,
     shown,
 )
-from lens_widgets.analysis.patch_script import patch_script
-from lens_widgets.analysis.patching import both_metrics
+from lens_widgets.analysis.patching.patch_script import patch_script
+from lens_widgets.analysis.patching.patching import both_metrics
 from lens_widgets.errors import InputError, check_choice
-from lens_widgets.interventions import Intervention, Patch
-from lens_widgets.session import Session
+from lens_widgets.interventions.base import Intervention
+from lens_widgets.interventions.patch import Patch
+from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import check_prompt, number, summary
 from lens_widgets.widgets.replies.tokens import token_info
 from lens_widgets.wire.arrays import Packed, exact

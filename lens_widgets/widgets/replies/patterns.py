@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lens_widgets.analysis.patterns import (
+from lens_widgets.analysis.attention.patterns import (
     DEFINITIONS,
     UNITS,
     Average,
@@ -15,7 +15,7 @@ from lens_widgets.analysis.patterns import (
     pooled_patterns,
 )
 from lens_widgets.engine.pooling import finest_pool, pooled
-from lens_widgets.session import Session
+from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import check_head, check_prompt, summary
 from lens_widgets.widgets.replies.tokens import tokens
 from lens_widgets.wire.arrays import Packed, exact, positive, signed, weights

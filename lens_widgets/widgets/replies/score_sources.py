@@ -7,12 +7,12 @@ from typing import Any
 
 from torch import Tensor
 
-from lens_widgets.analysis.attention_scores import attention_scores
-from lens_widgets.analysis.score_parts import ScoreParts, score_parts
+from lens_widgets.analysis.attention.attention_scores import attention_scores
+from lens_widgets.analysis.attention.score_parts import ScoreParts, score_parts
 from lens_widgets.engine.pooling import pooled
 from lens_widgets.errors import InputError
-from lens_widgets.run import Run
-from lens_widgets.session import Session
+from lens_widgets.session.run import Run
+from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import check_head, number, summary
 from lens_widgets.widgets.replies.tokens import tokens
 from lens_widgets.wire.arrays import exact

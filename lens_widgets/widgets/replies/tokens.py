@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from lens_widgets.analysis import bos
-from lens_widgets.analysis import tokens as analysis
-from lens_widgets.analysis.bos import has_bos
-from lens_widgets.session import Session
-from lens_widgets.token_text import token_text
+from lens_widgets.analysis.tokens import bos
+from lens_widgets.analysis.tokens import tokens as analysis
+from lens_widgets.analysis.tokens.bos import has_bos
+from lens_widgets.prompts.token_text import token_text
+from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import check_prompt, summary
 from lens_widgets.wire.arrays import exact, integers
 

@@ -1,0 +1,1 @@
+"""Sweeps that remove one component each."""

@@ -1,0 +1,127 @@
+"""What each component is worth: the metric with it ablated, minus the metric without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+import xarray as xr
+from jaxtyping import Float
+from torch import Tensor
+
+from lens_widgets.analysis.labels import labelled
+from lens_widgets.components import Component
+from lens_widgets.engine.variants import Variant
+from lens_widgets.errors import check_choice
+from lens_widgets.interventions.ablate import KINDS, Ablate
+from lens_widgets.interventions.base import Intervention
+
+if TYPE_CHECKING:
+    from lens_widgets.session.session import Session
+
+Over = Literal["head", "mlp", "attn"]
+Kind = Literal["zero", "mean", "resample"]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One finished cell: change of the metric [prompt] when ``component`` is ablated as well."""
+
+    component: Component
+    change: Float[Tensor, "prompt"]
+
+
+def ablation_effects(
+    session: Session,
+    kind: Kind = "zero",
+    over: Over = "head",
+    *,
+    max_memory_gb: float | None = None,
+) -> Iterator[Effect]:
+    """Exact effects, one by one as they are known, on top of the session's interventions."""
+    active = session.interventions.active
+    before = session.run(active).metric
+    components = sweep_components(session, over)
+    ablated = {i.component for i in active if isinstance(i, Ablate)}
+    for component in components:
+        if component in ablated:
+            yield Effect(component, torch.zeros_like(before))
+    rest = [component for component in components if component not in ablated]
+    variants = [ablation_variant(session, Ablate(component, kind)) for component in rest]
+    for index, after in session.sweep(variants, max_memory_gb):
+        yield Effect(rest[index], after - before)
+
+
+def ablation_variant(session: Session, ablate: Ablate) -> Variant:
+    """One ablation of a head, an MLP or an attention layer, as the engine's sweep takes it."""
+    part = Component.parse(ablate.component)
+    assert part.layer is not None
+    nowhere = torch.zeros(session.tokens.shape, dtype=torch.bool)
+    # Nothing inside an MLP need run when its output is replaced.
+    computed = nowhere if part.kind == "mlp" else ~nowhere
+    return Variant(part.layer, ablate.hooks(session)[0], nowhere, computed, ~nowhere)
+
+
+def sweep_components(session: Session, over: Over) -> list[Component]:
+    """The components of a sweep, in the model's order."""
+    facts = session.facts
+    if over == "mlp":
+        return [Component("mlp", layer) for layer in facts.mlp_layers]
+    if over == "attn":
+        return [Component("attn", layer) for layer in range(facts.n_layers)]
+    return [
+        Component("head", layer, head)
+        for layer in range(facts.n_layers)
+        for head in range(facts.n_heads)
+    ]
+
+
+def ablation_sweep(
+    session: Session,
+    kind: Kind = "zero",
+    over: Over = "head",
+    *,
+    per_prompt: bool = False,
+    max_memory_gb: float | None = None,
+) -> xr.DataArray:
+    """Metric after ablating each component minus before, exactly; dims layer, head (or layer).
+
+    On top of the session's interventions. ``kind``: zero, mean or resample. ``over``: heads, MLPs
+    or attention layers; layers without an MLP are NaN. Mean over prompts unless ``per_prompt``.
+    ``max_memory_gb`` bounds what is used on top of the model; by default a share of what is free.
+    """
+    check_choice("kind", kind, KINDS)
+    check_choice("over", over, ("head", "mlp", "attn"))
+    facts, n_prompts = session.facts, session.prompt_set.n_prompts
+    shape = [n_prompts, facts.n_layers] + ([facts.n_heads] if over == "head" else [])
+    values = torch.full(shape, float("nan"), device=session.device)
+    for effect in ablation_effects(session, kind, over, max_memory_gb=max_memory_gb):
+        part = effect.component
+        index = (
+            (slice(None), part.layer) if part.head is None else (slice(None), part.layer, part.head)
+        )
+        values[index] = effect.change
+    attrs = {
+        "units": session.metric.units,
+        "metric": session.metric.name,
+        "definition": f"metric after {kind} ablation minus before",
+        "before": float(session.current.mean()),
+    }
+    dims = ("layer", "head") if over == "head" else ("layer",)
+    return labelled(values, dims, {}, attrs, per_prompt)
+
+
+def worths(session: Session) -> dict[str, float]:
+    """For each switched-on entry: the metric with all active minus the metric without this one."""
+    entries = [entry for entry in session.interventions.entries if entry.enabled]
+    everything = tuple(entry.intervention for entry in entries)
+    current = session.run(everything).metric
+    result = {}
+    for entry in entries:
+        others: tuple[Intervention, ...] = tuple(
+            other.intervention for other in entries if other.key != entry.key
+        )
+        result[entry.key] = float((current - session.metric_with(others)).mean())
+    return result

@@ -1,0 +1,1 @@
+"""Any activation, by the name of its hook."""

@@ -1,0 +1,1 @@
+"""Patterns, scores and what they are made of."""

@@ -1,0 +1,208 @@
+"""Attention patterns of the session's runs: as they are, weighted by values, or as scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Literal
+
+import torch
+import xarray as xr
+from jaxtyping import Float
+from torch import Tensor
+
+from lens_widgets.analysis.attention.attention_scores import attention_scores
+from lens_widgets.engine.pooling import finest_pool, pooled
+from lens_widgets.errors import InputError, check_choice
+from lens_widgets.prompts.token_text import token_text
+from lens_widgets.session.run import Run
+
+if TYPE_CHECKING:
+    from lens_widgets.session.session import Session
+
+Which = Literal["baseline", "current", "difference"]
+WHICH = ("baseline", "current", "difference")
+Mode = Literal["pattern", "value", "scores"]
+MODES = ("pattern", "value", "scores")
+Average = Literal["none", "layer", "all"]
+AVERAGES = ("none", "layer", "all")
+
+_PART_BYTES = 128 << 20
+
+UNITS: dict[Mode, str] = {
+    "pattern": "attention weight",
+    "value": "attention weight x |value|",
+    "scores": "score",
+}
+DEFINITIONS: dict[Mode, str] = {
+    "pattern": "attention weight after the softmax",
+    "value": "attention weight times the norm of the key token's value vector",
+    "scores": "attention score before the softmax, masked entries absent",
+}
+_OF_HEADS: dict[Average, str] = {
+    "none": "",
+    "layer": ", mean over the layer's heads",
+    "all": ", mean over all heads",
+}
+
+
+def attention_patterns(
+    session: Session,
+    which: Which = "current",
+    prompt: int = 0,
+    *,
+    mode: Mode = "pattern",
+    average: Average = "none",
+) -> xr.DataArray:
+    """Every head's pattern on one prompt; dims layer, head, query_pos, key_pos.
+
+    ``which="difference"`` is current minus baseline. ``mode``: the attention weights from 0 to 1;
+    ``"value"``, each weight times the norm of the value vector that it carries (value-weighted
+    attention); ``"scores"``, what the softmax is taken of, NaN where it is masked. ``average``
+    over a ``"layer"``'s heads leaves out the dim head, over ``"all"`` heads layer as well.
+
+    InputError for the scores of models that report only patterns and whose scores are not plainly
+    query times key.
+    """
+    check_choice("which", which, WHICH)
+    check_choice("mode", mode, MODES)
+    check_choice("average", average, AVERAGES)
+    n_prompts = session.prompt_set.n_prompts
+    if not 0 <= prompt < n_prompts:
+        raise InputError(
+            f"prompt={prompt} is out of range; the session has {n_prompts} prompts.",
+            f"Prompts run from 0 to {n_prompts - 1}.",
+        )
+    values = averaged(stacked_patterns(session, which, prompt, mode), average)
+    texts = token_texts(session, prompt)
+    labels = [f"{text} {pos}" for pos, text in enumerate(texts)]
+    dims = ("layer", "head", "query_pos", "key_pos")[-values.dim() :]
+    if average == "layer":
+        dims = ("layer", "query_pos", "key_pos")
+    kind = {"pattern": "attention pattern", "value": "value-weighted attention"}
+    name = kind.get(mode, "attention scores before the softmax")
+    return xr.DataArray(
+        values.cpu().numpy(),
+        dims=dims,
+        coords={
+            **{dim: range(size) for dim, size in zip(dims, values.shape, strict=True)},
+            "query_token": ("query_pos", labels),
+            "key_token": ("key_pos", labels),
+        },
+        attrs={
+            "units": UNITS[mode],
+            "metric": session.metric.name,
+            "definition": f"{which} {name}{_OF_HEADS[average]}, prompt {prompt}",
+            "signed": which == "difference" or mode == "scores",
+            "mode": mode,
+        },
+    )
+
+
+def averaged(values: Float[Tensor, "*heads query key"], average: Average) -> Tensor:
+    """The mean over heads, or over heads and layers; of the entries that are there."""
+    if average == "layer":
+        return values.nanmean(dim=-3)
+    return values.flatten(0, -3).nanmean(dim=0) if average == "all" else values
+
+
+def stacked_patterns(
+    session: Session, which: Which, prompt: int, mode: Mode = "pattern"
+) -> Float[Tensor, "layer head query key"]:
+    """The same as a tensor on the model's device, float32."""
+    layers = list(range(session.facts.n_layers))
+    return _difference(session, which, lambda run: _read(session, run, prompt, mode, layers))
+
+
+def pooled_patterns(
+    session: Session, which: Which, prompt: int, mode: Mode, cells: int
+) -> tuple[Float[Tensor, "layer head query key"], int]:
+    """Every head's pattern in at most ``cells`` numbers altogether, and positions to a block.
+
+    Each number is the largest of its block: a thin diagonal stays visible. For differences and
+    scores it is the one of largest magnitude.
+    """
+    facts, lengths = session.facts, session.prompt_set.lengths
+    length = int(lengths[prompt])
+    pool = finest_pool(facts.n_layers * facts.n_heads, length, cells)
+    layers = list(range(facts.n_layers))
+    if pool == 1:
+        return stacked_patterns(session, which, prompt, mode), 1
+    if mode == "pattern" and which != "difference" and bool((lengths == length).all()):
+        run = session.run(()) if which == "baseline" else session.run()
+        found = run.pooled_patterns(layers, pool)
+        return torch.stack([each[prompt].float() for each in found]), pool
+    signed = which == "difference" or mode == "scores"
+    parts = _few_layers_at_a_time(session, which, prompt, mode)
+    return torch.cat([pooled(values, pool, signed=signed) for values in parts]), pool
+
+
+def _few_layers_at_a_time(
+    session: Session, which: Which, prompt: int, mode: Mode
+) -> Iterator[Float[Tensor, "layer head query key"]]:
+    """All patterns of a long prompt at once can be more than the memory there is."""
+    facts, length = session.facts, int(session.prompt_set.lengths[prompt])
+    step = max(1, _PART_BYTES // (4 * facts.n_heads * length**2))
+    for start in range(0, facts.n_layers, step):
+        some = list(range(facts.n_layers))[start : start + step]
+
+        def read(run: Run, some: list[int] = some) -> Tensor:
+            return _read(session, run, prompt, mode, some)
+
+        yield _difference(session, which, read)
+
+
+def head_pattern(
+    session: Session,
+    which: Which,
+    prompt: int,
+    layer: int,
+    head: int,
+    mode: Mode = "pattern",
+    average: Average = "none",
+) -> Float[Tensor, "query key"]:
+    """One head's pattern on one prompt, or the mean that it is part of, float32."""
+    if average == "all":
+        return _mean_of_all(session, which, prompt, mode)
+    values = _difference(session, which, lambda run: _read(session, run, prompt, mode, [layer]))[0]
+    return averaged(values, average) if average == "layer" else values[head]
+
+
+def _mean_of_all(session: Session, which: Which, prompt: int, mode: Mode) -> Tensor:
+    parts = [
+        (values.nansum(dim=(0, 1)), (~values.isnan()).sum(dim=(0, 1)))
+        for values in _few_layers_at_a_time(session, which, prompt, mode)
+    ]
+    totals, counts = zip(*parts, strict=True)
+    return sum(totals) / sum(counts)
+
+
+def _difference(session: Session, which: Which, read: Callable[[Run], Tensor]) -> Tensor:
+    clean = session.run(())
+    if which == "baseline":
+        return read(clean)
+    current = read(session.run())
+    return current - read(clean) if which == "difference" else current
+
+
+def _read(session: Session, run: Run, prompt: int, mode: Mode, layers: list[int]) -> Tensor:
+    if mode == "scores":
+        return torch.stack([attention_scores(session, run, prompt, layer) for layer in layers])
+    length = int(session.prompt_set.lengths[prompt])
+    names = [f"blocks.{layer}.attn.hook_pattern" for layer in layers]
+    found = run.activations(names)
+    patterns = torch.stack([found[name][prompt, :, :length, :length].float() for name in names])
+    if mode == "pattern":
+        return patterns
+    names = [f"blocks.{layer}.attn.hook_v" for layer in layers]
+    found = run.activations(names)
+    norms = torch.stack([found[name][prompt, :length].float().norm(dim=-1).T for name in names])
+    # Under grouped-query attention several heads share one value.
+    shared = norms.repeat_interleave(patterns.shape[1] // norms.shape[1], dim=1)
+    return patterns * shared[:, :, None, :]
+
+
+def token_texts(session: Session, prompt: int) -> list[str]:
+    """The tokens of one prompt as shown."""
+    length = int(session.prompt_set.lengths[prompt])
+    tokenizer = session.model.tokenizer
+    return [token_text(tokenizer, token) for token in session.tokens[prompt, :length].tolist()]

@@ -1,0 +1,1 @@
+"""What each part of the model adds to the metric."""

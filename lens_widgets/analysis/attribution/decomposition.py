@@ -1,0 +1,193 @@
+"""One run split into what each component wrote, read as the metric reads it: attribution's sums.
+
+Source: "logit attribution" of Elhage et al., A Mathematical Framework for Transformer Circuits
+(2021), as in TransformerLens's ``ActivationCache.logit_attrs``, with post-norms and output
+transforms included.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from lens_widgets.analysis.attribution.readout import (
+    Readout,
+    Where,
+    make_readout,
+    target_logits,
+    through_norm,
+)
+from lens_widgets.interventions.ablate import Ablate
+from lens_widgets.interventions.base import Intervention, position_mask
+from lens_widgets.interventions.patch import Patch
+from lens_widgets.session.run import Run
+
+if TYPE_CHECKING:
+    from lens_widgets.session.session import Session
+
+Effects = Float[Tensor, "prompt *pos"]
+"""[prompt], or [prompt, pos] when read everywhere, NaN where nothing is read."""
+
+_FINAL = "ln_final.hook_in"
+# Where what a whole attention layer or MLP hands on can be replaced.
+_ENDS = {
+    "attn": ("hook_attn_out", "attn.hook_out", "attn.o.hook_out", "ln1_post.hook_in",
+             "ln1_post.hook_out"),
+    "mlp": ("hook_mlp_out", "mlp.hook_out", "mlp.out.hook_out", "ln2_post.hook_in",
+            "ln2_post.hook_out"),
+}  # fmt: skip
+
+
+class Decomposition:
+    """Every part's direct effect in one run; the parts sum to ``total``.
+
+    ``heads`` [*lead, layer, head] exclude the attention output biases, which are in ``attn_bias``
+    [*lead, layer]; ``attn`` [*lead, layer] is the whole attention layer. ``edits`` is what
+    interventions on the residual stream itself added. ``lead`` is prompt, or prompt and pos when
+    read everywhere.
+    """
+
+    def __init__(self, session: Session, run: Run, where: Where = "metric") -> None:
+        facts = session.facts
+        readout = make_readout(session, run, where)
+        self.readout = readout
+        active = interventions_of(session, run)
+        layers = range(facts.n_layers)
+        streams = [readout.at(run.activation(f"blocks.{layer}.hook_in")) for layer in layers]
+        final = readout.at(run.activation(_FINAL))
+        writes: list[Tensor] = []
+        heads, attn, mlp = [], [], []
+        for layer in layers:
+            attn_out = readout.at(run.activation(f"blocks.{layer}.hook_attn_out"))
+            mlp_out = torch.zeros_like(attn_out)
+            if layer in facts.mlp_layers:
+                mlp_out = readout.at(run.activation(f"blocks.{layer}.hook_mlp_out"))
+            writes.append(attn_out + mlp_out)
+            attn.append(_effect(readout, attn_out))
+            mlp.append(_effect(readout, mlp_out))
+            heads.append(_heads(session, run, active, readout, layer))
+        ends = [*streams[1:], final]
+        edited = torch.zeros_like(final)
+        for start, wrote, end in zip(streams, writes, ends, strict=True):
+            edited = edited + (end - start - wrote)
+        pos_embed = torch.zeros_like(final)
+        if facts.has_pos_embed:
+            shape = session.tokens.shape
+            pos_embed = readout.at(run.activation("hook_pos_embed").expand(*shape, -1))
+        self.heads: Float[Tensor, "*lead layer head"] = torch.stack(heads, dim=-2)
+        self.attn: Float[Tensor, "*lead layer"] = torch.stack(attn, dim=-1)
+        self.mlp: Float[Tensor, "*lead layer"] = torch.stack(mlp, dim=-1)
+        self.attn_bias = self.attn - self.heads.sum(dim=-1)
+        self.pos_embed: Effects = _effect(readout, pos_embed)
+        self.embed: Effects = _effect(readout, streams[0] - pos_embed)
+        self.bias: Effects = readout.collect(readout.bias)
+        self.edits: Effects = _effect(readout, edited)
+        if session.edits_stream:
+            # What interventions do past the final norm is theirs as well.
+            logits = readout.collect(target_logits(session, readout, readout.at(run.logits)))
+            self.edits = self.edits + logits - self.total
+
+    @property
+    def total(self) -> Effects:
+        """What all parts sum to: the target's logits."""
+        parts = [self.embed, self.pos_embed, self.bias, self.edits]
+        return sum(parts, start=self.attn.sum(dim=-1) + self.mlp.sum(dim=-1))
+
+
+def decompose(session: Session, run: Run | None = None, where: Where = "metric") -> Decomposition:
+    """All direct effects of ``run`` (the session's current one by default)."""
+    chosen = session.run() if run is None else run
+    key = f"decomposition {where}"
+    if key not in chosen.derived:
+        chosen.derived[key] = Decomposition(session, chosen, where)
+    parts: Decomposition = chosen.derived[key]
+    return parts
+
+
+def components(session: Session, parts: Decomposition) -> tuple[list[str], list[Effects]]:
+    """Names and effects of the coarse decomposition, in the model's order."""
+    facts = session.facts
+    named: dict[str, Effects] = {"embed": parts.embed}
+    if facts.has_pos_embed:
+        named["pos_embed"] = parts.pos_embed
+    for layer in range(facts.n_layers):
+        named[f"L{layer}.attn"] = parts.attn[..., layer]
+        if layer in facts.mlp_layers:
+            named[f"L{layer}.mlp"] = parts.mlp[..., layer]
+    named["bias"] = parts.bias
+    if session.edits_stream:
+        named["interventions"] = parts.edits
+    return list(named), list(named.values())
+
+
+def interventions_of(session: Session, run: Run) -> tuple[Intervention, ...]:
+    """What acted in a run: the session's interventions, or none in the run without them."""
+    return () if run is session.run(()) else session.interventions.active
+
+
+def kept(
+    session: Session,
+    active: tuple[Intervention, ...],
+    readout: Readout,
+    hooks: tuple[str, ...],
+    head: int | None = None,
+) -> Bool[Tensor, "n"] | None:
+    """False at the places where interventions put something else at one of ``hooks``.
+
+    None when nothing is replaced. With ``head``, only of that head.
+    """
+    gone: Tensor | None = None
+    for item in active:
+        site = item.site
+        if not isinstance(item, (Ablate, Patch)) or site.hook not in hooks:
+            continue
+        if site.head is not None and site.head != head:
+            continue
+        mask = position_mask(session, item.places)
+        if mask is None:
+            mask = torch.ones(session.tokens.shape, dtype=torch.bool, device=session.device)
+        gone = mask if gone is None else gone | mask
+    return None if gone is None else ~gone[readout.rows, readout.positions]
+
+
+def end_hooks(layer: int, part: str) -> tuple[str, ...]:
+    """The hooks at which a layer's attention or MLP can be replaced as a whole."""
+    return tuple(f"blocks.{layer}.{name}" for name in _ENDS[part])
+
+
+def head_reads(
+    session: Session, run: Run, readout: Readout, layer: int
+) -> Float[Tensor, "n head d_head"]:
+    """What a head's output z is multiplied with to give its direct effect: W_O, any norm after the
+    attention layer and the readout, in one vector for each place and head."""
+    block = session.model.blocks[layer]
+    direction = readout.direction
+    name = f"blocks.{layer}.ln1_post"
+    if f"{name}.hook_scale" in session.facts.hooks:
+        direction = through_norm(session, run, readout, name, block.ln1_post, direction)
+    scale = float(getattr(block.attn, "_result_contribution_scale", 1.0))
+    output = block.attn.W_O.detach().float()
+    return scale * torch.einsum("hdm,nm->nhd", output, direction)
+
+
+def _effect(readout: Readout, written: Float[Tensor, "n d_model"]) -> Effects:
+    return readout.collect((written * readout.direction).sum(dim=-1))
+
+
+def _heads(
+    session: Session,
+    run: Run,
+    active: tuple[Intervention, ...],
+    readout: Readout,
+    layer: int,
+) -> Tensor:
+    """Direct effects of a layer's heads [*lead, head], never forming their outputs."""
+    z = readout.at(run.activation(f"blocks.{layer}.attn.hook_z"))
+    effects = (z * head_reads(session, run, readout, layer)).sum(dim=-1)
+    heard = kept(session, active, readout, end_hooks(layer, "attn"))
+    if heard is not None:
+        effects = effects * heard[:, None]
+    return readout.collect(effects)

@@ -1,0 +1,109 @@
+"""Direct effects of single MLP neurons: activation times what the neuron writes, read out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lens_widgets.analysis.attribution.decomposition import (
+    decompose,
+    end_hooks,
+    interventions_of,
+    kept,
+)
+from lens_widgets.analysis.attribution.readout import Where, through_norm
+from lens_widgets.errors import InputError
+from lens_widgets.session.run import Run
+
+if TYPE_CHECKING:
+    from lens_widgets.session.session import Session
+
+
+def neuron_effects(
+    session: Session, run: Run | None = None, where: Where = "metric", layer: int | None = None
+) -> Float[Tensor, "*lead layer neuron"]:
+    """Effects of every neuron, or [*lead, neuron] of one layer's.
+
+    A gated MLP's neurons are the products that enter its down-projection. They sum to the MLP's
+    effect but for its output bias. InputError when the model's MLPs have no such neurons.
+    """
+    chosen = session.run() if run is None else run
+    if layer is not None:
+        check_mlp(session, layer)
+        return _of_layer(session, chosen, where, layer)
+    layers = range(session.facts.n_layers)
+    for each in layers:
+        check_mlp(session, each)
+    values = [_of_layer(session, chosen, where, each) for each in layers]
+    if len({value.shape[-1] for value in values}) > 1:
+        raise InputError(
+            "by='neuron': this model's layers have different numbers of neurons.",
+            "Ask for one at a time with layer=...",
+        )
+    return torch.stack(values, dim=-2)
+
+
+def neuron_activations_read(
+    session: Session, run: Run, where: Where, layer: int
+) -> Float[Tensor, "*lead neuron"]:
+    """What enters a layer's output weights, at the places read: as ``neuron_effects`` collects."""
+    readout = decompose(session, run, where).readout
+    return readout.collect(readout.at(run.activation(f"blocks.{layer}.mlp.hook_post")))
+
+
+def check_mlp(session: Session, layer: Any) -> None:
+    """InputError when the layer is not there, or its MLP is no sum of neurons."""
+    facts = session.facts
+    if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer < facts.n_layers:
+        raise InputError(
+            f"layer={layer!r} is not a layer of this model.",
+            f"Layers run from 0 to {facts.n_layers - 1}.",
+        )
+    if layer not in facts.mlp_layers:
+        raise InputError(
+            f"by='neuron': layer {layer} of this model has no MLP.",
+            "Split its attention with by='head'.",
+        )
+    if not _has_neurons(session, layer):
+        raise InputError(
+            f"by='neuron': the MLP of layer {layer} is not one layer of neurons "
+            "(a mixture of experts, for example).",
+            "Use by='component' for the MLP as a whole.",
+        )
+
+
+def _has_neurons(session: Session, layer: int) -> bool:
+    hooks = session.facts.hooks
+    post = hooks.get(f"blocks.{layer}.mlp.hook_post")
+    output = _output_weights(session, layer)
+    return post is not None and output is not None and output.shape[0] == post[-1]
+
+
+def _output_weights(session: Session, layer: int) -> Tensor | None:
+    try:
+        weights = session.model.blocks[layer].mlp.W_out
+    except (AttributeError, NotImplementedError, ValueError):
+        return None
+    return weights.detach() if isinstance(weights, Tensor) and weights.dim() == 2 else None
+
+
+def _of_layer(session: Session, run: Run, where: Where, layer: int) -> Tensor:
+    block = session.model.blocks[layer]
+    # Shares the readout of the session's decomposition, which is kept with the run.
+    readout = decompose(session, run, where).readout
+    direction = readout.direction
+    name = f"blocks.{layer}.ln2_post"
+    if f"{name}.hook_scale" in session.facts.hooks:
+        direction = through_norm(session, run, readout, name, block.ln2_post, direction)
+    output = _output_weights(session, layer)
+    assert output is not None
+    scale = float(getattr(block, "residual_contribution_scale", 1.0))
+    active = readout.at(run.activation(f"blocks.{layer}.mlp.hook_post"))
+    effects = scale * active * (direction @ output.float().T)
+    heard = kept(session, interventions_of(session, run), readout, end_hooks(layer, "mlp"))
+    if heard is not None:
+        effects = effects * heard[:, None]
+    return readout.collect(effects)

@@ -1,0 +1,220 @@
+"""From a residual-stream vector to the metric's logits: the linear map behind direct attribution.
+
+With the final norm's scale held at the value the run had, logits are linear in what each component
+wrote. A readout is that linear map for one place of one prompt: a vector whose dot product with a
+component's output is its direct effect. Post-norms (Gemma 2/3, OLMo 2) and output scaling
+(Granite, Cohere) are part of the map; a soft cap enters as the secant between raw and capped value,
+so the effects still sum to the metric's logits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lens_widgets.errors import InputError
+from lens_widgets.session.run import Run
+
+if TYPE_CHECKING:
+    from lens_widgets.session.session import Session
+
+Target = Literal["answer_difference", "answer", "next_token"]
+Where = Literal["metric", "everywhere"] | int
+"""Where the logits are read: where the metric reads them, at every position, or at one."""
+
+DEFINITIONS: dict[Target, str] = {
+    "answer_difference": "logit of the correct answer minus logit of the wrong one, "
+    "at the last position",
+    "answer": "logit of the correct answer minus the mean logit, at the last position",
+    "next_token": "logit of the true next token minus the mean logit, mean over positions",
+}
+
+
+def definition_of(target: Target, where: Where = "metric") -> str:
+    """What is read, in words."""
+    if where == "metric":
+        return DEFINITIONS[target]
+    what, _, _ = DEFINITIONS[target].partition(", ")
+    return f"{what}, at {'each position' if where == 'everywhere' else f'position {where}'}"
+
+
+@dataclass(frozen=True)
+class Readout:
+    """``n`` places where logits are read, those of one prompt after those of the prompt before.
+
+    ``weight`` sums to 1 over the places of each prompt that has any, unless ``n_pos`` is given:
+    then each place is a result of its own. ``direction`` maps the final residual stream to the
+    target's logits; ``bias`` is what the final norm and the unembedding add by themselves.
+    """
+
+    target: Target
+    rows: Int[Tensor, "n"]
+    positions: Int[Tensor, "n"]
+    weight: Float[Tensor, "n"]
+    direction: Float[Tensor, "n d_model"]
+    bias: Float[Tensor, "n"]
+    n_prompts: int
+    n_pos: int | None = None
+
+    def at(self, activation: Tensor) -> Float[Tensor, "n d"]:
+        """The activation [prompt, pos, ...] at the places read, in float32."""
+        return activation[self.rows, self.positions].float()
+
+    def per_prompt(self, effects: Float[Tensor, "n *rest"]) -> Float[Tensor, "prompt *rest"]:
+        """Weighted sums over each prompt's places; NaN for prompts without any."""
+        weighted = effects * self.weight.view(-1, *[1] * (effects.dim() - 1))
+        total = torch.zeros(self.n_prompts, *effects.shape[1:], device=effects.device)
+        total.index_add_(0, self.rows, weighted)
+        read = torch.zeros(self.n_prompts, dtype=torch.bool, device=effects.device)
+        read[self.rows] = True
+        return torch.where(read.view(-1, *[1] * (total.dim() - 1)), total, float("nan"))
+
+    def collect(self, effects: Float[Tensor, "n *rest"]) -> Float[Tensor, "prompt *rest"]:
+        """``per_prompt``, or with ``n_pos`` the places as [prompt, pos, *rest], NaN elsewhere."""
+        if self.n_pos is None:
+            return self.per_prompt(effects)
+        shape = (self.n_prompts, self.n_pos, *effects.shape[1:])
+        spread = torch.full(shape, float("nan"), device=effects.device)
+        spread[self.rows, self.positions] = effects
+        return spread
+
+
+def attribution_target(session: Session) -> Target:
+    """Which logits a session's metric is about."""
+    if session.prompt_set.answer_tokens is None or session.metric.name == "loss":
+        return "next_token"
+    return "answer" if session.metric.name == "prob" else "answer_difference"
+
+
+def make_readout(session: Session, run: Run, where: Where = "metric") -> Readout:
+    """The readout of the session's metric, linearised at ``run``.
+
+    Read ``"everywhere"``, or at one position, each place is read as the metric reads its own: for
+    the answers of its prompt, or for the token that follows it. InputError when no prompt has it.
+    """
+    model, prompts = session.model, session.prompt_set
+    target = attribution_target(session)
+    unembed = model.W_U.detach()
+    bias = model.b_U.detach() if model.b_U is not None else unembed.new_zeros(unembed.shape[1])
+    rows, positions, weight = _places(session, target, where)
+    if target == "next_token":
+        wanted = prompts.tokens[rows, positions + 1]
+    else:
+        assert prompts.answer_tokens is not None
+        wanted = prompts.answer_tokens[rows, 0]
+    if target == "answer_difference":
+        assert prompts.answer_tokens is not None
+        wrong = prompts.answer_tokens[rows, 1]
+        against, bias_against = unembed[:, wrong].float(), bias[wrong].float()
+    else:
+        against = unembed.float().mean(dim=1, keepdim=True)
+        bias_against = bias.float().mean()
+    direction = (unembed[:, wanted].float() - against).T
+    offset = bias[wanted].float() - bias_against
+    n_pos = int(prompts.tokens.shape[1]) if where == "everywhere" else None
+    readout = Readout(target, rows, positions, weight, direction, offset, prompts.n_prompts, n_pos)
+    return _through_transform(session, run, _through_final_norm(session, run, readout))
+
+
+def _places(session: Session, target: Target, where: Where) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows, positions and weights of the places read."""
+    prompts = session.prompt_set
+    # The last token of a prompt has no next one.
+    ends = prompts.positions if target == "next_token" else prompts.lengths
+    device = prompts.tokens.device
+    if where == "metric" and target != "next_token":
+        rows = torch.arange(prompts.n_prompts, device=device)
+        return rows, prompts.positions, torch.ones(len(rows), device=device)
+    places = torch.arange(prompts.tokens.shape[1], device=device)
+    read = places[None] < ends[:, None]
+    if isinstance(where, int):
+        longest = int(ends.max())
+        if not 0 <= where < longest:
+            raise InputError(
+                f"pos={where} is out of range: "
+                + ("nothing can be read there." if where >= 0 else "positions count from 0."),
+                f"Positions that can be read run from 0 to {longest - 1}.",
+            )
+        read = read & (places[None] == where)
+    rows, positions = torch.nonzero(read, as_tuple=True)
+    return rows, positions, 1.0 / read.sum(dim=1)[rows].float()
+
+
+def _through_final_norm(session: Session, run: Run, readout: Readout) -> Readout:
+    model = session.model
+    bias = getattr(model.ln_final, "bias", None)
+    added = readout.bias
+    if isinstance(bias, Tensor):
+        added = added + readout.direction @ bias.detach().float()
+    direction = through_norm(session, run, readout, "ln_final", model.ln_final, readout.direction)
+    return _with(readout, direction, added)
+
+
+def through_norm(
+    session: Session,
+    run: Run,
+    readout: Readout,
+    name: str,
+    norm: Any,
+    direction: Float[Tensor, "n d_model"],
+) -> Float[Tensor, "n d_model"]:
+    """The direction before a norm that has ``direction`` after it, its scale held fixed."""
+    hook = f"{name}.hook_scale"
+    if hook not in session.facts.hooks:
+        return direction
+    weight = getattr(norm, "weight", None)
+    if isinstance(weight, Tensor):
+        gain = weight.detach().float()
+        direction = direction * (gain + 1.0 if norm.uses_weight_offset else gain)
+    if not norm.uses_rms_norm:
+        direction = direction - direction.mean(dim=-1, keepdim=True)
+    return direction / readout.at(run.activation(hook))
+
+
+def _through_transform(session: Session, run: Run, readout: Readout) -> Readout:
+    """Multiplies by what the architecture does to raw logits, as a secant where it is curved."""
+    adapter = getattr(session.model, "adapter", None)
+    transform = getattr(adapter, "apply_output_logits_transform", None)
+    if transform is None or _is_identity(transform, readout.direction):
+        return readout
+    raw = _raw_logits(session, run, readout)
+    capped = transform(raw.clone()).float()
+    factor = target_logits(session, readout, capped) / target_logits(session, readout, raw)
+    # Two equal raw logits leave the secant undefined; the slope at that point is its limit.
+    factor = torch.where(factor.isfinite(), factor, torch.ones_like(factor))
+    return _with(readout, readout.direction * factor[:, None], readout.bias * factor)
+
+
+def _is_identity(transform: Any, like: Tensor) -> bool:
+    probe = torch.linspace(-200.0, 200.0, 9, device=like.device)
+    return bool(torch.equal(transform(probe.clone()), probe))
+
+
+def _raw_logits(session: Session, run: Run, readout: Readout) -> Float[Tensor, "n d_vocab"]:
+    model = session.model
+    normed = readout.at(run.activation("ln_final.hook_out"))
+    logits = normed @ model.W_U.detach().float()
+    return logits if model.b_U is None else logits + model.b_U.detach().float()
+
+
+def target_logits(session: Session, readout: Readout, logits: Float[Tensor, "n d_vocab"]) -> Tensor:
+    """The target's value of these logits, at each place."""
+    prompts = session.prompt_set
+    if readout.target == "next_token":
+        wanted = prompts.tokens[readout.rows, readout.positions + 1]
+    else:
+        assert prompts.answer_tokens is not None
+        wanted = prompts.answer_tokens[readout.rows, 0]
+    chosen = logits.gather(1, wanted[:, None])[:, 0]
+    if readout.target == "answer_difference":
+        assert prompts.answer_tokens is not None
+        return chosen - logits.gather(1, prompts.answer_tokens[readout.rows, 1:])[:, 0]
+    return chosen - logits.mean(dim=1)
+
+
+def _with(readout: Readout, direction: Tensor, bias: Tensor) -> Readout:
+    return replace(readout, direction=direction, bias=bias)

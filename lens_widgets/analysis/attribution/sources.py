@@ -1,0 +1,151 @@
+"""Which token's value carried a head's direct effect: attention pattern times value, read out.
+
+A head's output at a position is the sum over key positions of pattern times value (the circuits
+view of Elhage et al., 2021), so its direct effect splits over the tokens it read from.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+import xarray as xr
+from jaxtyping import Float
+from torch import Tensor
+
+from lens_widgets.analysis.attention.patterns import token_texts
+from lens_widgets.analysis.attribution.attribution import read_where
+from lens_widgets.analysis.attribution.decomposition import (
+    decompose,
+    end_hooks,
+    head_reads,
+    interventions_of,
+    kept,
+)
+from lens_widgets.analysis.attribution.readout import Where, definition_of
+from lens_widgets.analysis.labels import labelled
+from lens_widgets.components import Component
+from lens_widgets.errors import InputError
+from lens_widgets.session.run import Run
+
+if TYPE_CHECKING:
+    from lens_widgets.session.session import Session
+
+
+def attribution_by_source(
+    session: Session, head: str | Component, *, pos: int | None = None, per_prompt: bool = True
+) -> xr.DataArray:
+    """A head's direct effect by the token whose value carried it; dims prompt, key_pos, in logits.
+
+    Read where the metric reads, or at ``pos``. Each prompt's values sum to the head's entry of
+    ``attribution(session, by="head", per_prompt=True)``, its key positions past the end being NaN;
+    ``attrs["rest"]`` (0 without interventions on the head's output) is what no token carried.
+    ``token`` names the tokens. Positions mean the same in all prompts only if the prompts are built
+    alike: then ``per_prompt=False`` gives means and their standard error, ``sem``.
+    """
+    part = Component.parse(head)
+    facts = session.facts
+    if part.kind != "head":
+        raise InputError(f"head={str(part)!r} is not a head.", "Name one, as in 'L1H4'.")
+    assert part.layer is not None
+    assert part.head is not None
+    if part.layer >= facts.n_layers or part.head >= facts.n_heads:
+        raise InputError(
+            f"head={str(part)!r}: this model has {facts.n_layers} layers of {facts.n_heads} heads.",
+            f"The last is L{facts.n_layers - 1}H{facts.n_heads - 1}.",
+        )
+    where = read_where(pos)
+    parts = decompose(session, where=where)
+    values = source_effects(session, part.layer, part.head, where=where)
+    whole = parts.heads[:, part.layer, part.head]
+    attrs = {
+        "units": "logits",
+        "metric": session.metric.name,
+        "definition": f"direct effect of {part} on the "
+        f"{definition_of(parts.readout.target, where)}, by the token whose value carried it",
+        "total": float(whole.nanmean()),
+        "rest": float((whole - values.nansum(dim=-1)).nanmean()),
+    }
+    coords: dict[str, Any] = {}
+    if per_prompt:
+        width = values.shape[1]
+        texts = [token_texts(session, row) for row in range(len(values))]
+        rows = [[f"{t} {i}" for i, t in enumerate(row)] for row in texts]
+        padded = [row + [""] * (width - len(row)) for row in rows]
+        coords["token"] = (("prompt", "key_pos"), padded)
+    return labelled(values, ("key_pos",), coords, attrs, per_prompt, ragged=True)
+
+
+def source_effects(
+    session: Session, layer: int, head: int, run: Run | None = None, where: Where = "metric"
+) -> Float[Tensor, "prompt key_pos"]:
+    """The same as a tensor, NaN past a prompt's end and for prompts without the position read."""
+    chosen = session.run() if run is None else run
+    _check_linear(session, layer)
+    readout = decompose(session, chosen, where).readout
+    reads = head_reads(session, chosen, readout, layer)[:, head]
+    heard = _heard(session, chosen, where, layer, head)
+    if heard is not None:
+        reads = reads * heard[:, None]
+    pattern = chosen.activation(f"blocks.{layer}.attn.hook_pattern")
+    value = chosen.activation(f"blocks.{layer}.attn.hook_v")
+    group = session.facts.n_heads // value.shape[2]
+    n_prompts, n_pos = session.tokens.shape
+    carried = torch.full((n_prompts, n_pos), float("nan"), device=reads.device)
+    counts = torch.bincount(readout.rows, minlength=n_prompts).tolist()
+    lengths = session.prompt_set.lengths.tolist()
+    start = 0
+    # Prompt by prompt: all at once would hold a value vector for each pair of positions.
+    for row, count in enumerate(counts):
+        places = slice(start, start + count)
+        start += count
+        if count == 0:
+            continue
+        length = lengths[row]
+        read = reads[places] @ value[row, :length, head // group].float().T
+        attended = pattern[row, head, readout.positions[places], :length].float()
+        effects = readout.weight[places, None] * attended * read
+        carried[row, :length] = effects.sum(dim=0)
+    return carried
+
+
+def _heard(session: Session, run: Run, where: Where, layer: int, head: int) -> Tensor | None:
+    readout = decompose(session, run, where).readout
+    active = interventions_of(session, run)
+    z = kept(session, active, readout, (f"blocks.{layer}.attn.hook_z",), head)
+    whole = kept(session, active, readout, end_hooks(layer, "attn"))
+    if z is None or whole is None:
+        return whole if z is None else z
+    return z & whole
+
+
+def _check_linear(session: Session, layer: int) -> None:
+    """InputError when a head's output is not its pattern times its values, as in gated attention.
+
+    Looked at once for each layer, on the first prompt of the run without interventions.
+    """
+    run = session.run(())
+    key = f"sources of layer {layer}"
+    if key not in run.derived:
+        run.derived[key] = _is_linear(session, run, layer)
+    if not run.derived[key]:
+        raise InputError(
+            f"The heads of layer {layer} do not put out their attention pattern times their "
+            "values in this model, so their effects have no source positions.",
+            "Use attribution(session, by='head').",
+        )
+
+
+def _is_linear(session: Session, run: Run, layer: int) -> bool:
+    names = [f"blocks.{layer}.attn.hook_{name}" for name in ("pattern", "v", "z")]
+    if any(name not in session.facts.hooks for name in names):
+        return False
+    pattern, value, z = (run.activation(name)[:1].float() for name in names)
+    if value.dim() != 4 or session.facts.n_heads % value.shape[2]:
+        return False
+    spread = value.repeat_interleave(session.facts.n_heads // value.shape[2], dim=2)
+    expected = torch.einsum("phqk,pkhd->pqhd", pattern, spread)
+    length = int(session.prompt_set.lengths[0])
+    difference = (expected - z)[:, :length].abs().max()
+    exact = session.facts.dtype in ("float32", "float64")
+    return bool(difference <= (1e-4 if exact else 3e-2) * (1.0 + z[:, :length].abs().max()))

@@ -1,0 +1,1 @@
+"""What the weights alone do: OV, QK and composition."""

@@ -1,0 +1,121 @@
+"""One head's weight matrices, whatever the architecture: float32, keys and values of its group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lens_widgets.components import Component
+from lens_widgets.errors import InputError
+from lens_widgets.session.session import Session
+
+Matrix = Float[Tensor, "rows columns"]
+
+
+@dataclass(frozen=True)
+class HeadWeights:
+    """``q``, ``k``, ``v`` [d_model, d_head] and ``o`` [d_head, d_model]; residual row vectors are
+    multiplied from the left."""
+
+    name: str
+    layer: int
+    head: int
+    q: Float[Tensor, "d_model d_head"]
+    k: Float[Tensor, "d_model d_head"]
+    v: Float[Tensor, "d_model d_head"]
+    o: Float[Tensor, "d_head d_model"]
+
+
+def model_of(source: Any) -> Any:
+    """The model of a session, or the model itself."""
+    model = source.model if isinstance(source, Session) else source
+    if not hasattr(model, "blocks") or not hasattr(model, "cfg"):
+        raise InputError(
+            f"model must be a TransformerLens model or a session; got {type(source).__name__}.",
+            "Pass lw.Session(...) or the TransformerBridge itself.",
+        )
+    return model
+
+
+def weights_version(model: Any) -> tuple[tuple[int, int], ...]:
+    """Changes whenever a weight is written to or replaced."""
+    return tuple((weight.data_ptr(), weight._version) for weight in model.parameters())
+
+
+def parse_head(model: Any, head: Component | str, argument: str = "head") -> tuple[int, int]:
+    """Layer and head of ``"L1H4"``; InputError when it is no head of the model."""
+    part = Component.parse(head)
+    if part.kind != "head" or part.layer is None or part.head is None:
+        raise InputError(
+            f"{argument}={str(head)!r} is not a head.", "Heads are written like 'L1H4'."
+        )
+    if part.layer >= model.cfg.n_layers or part.head >= model.cfg.n_heads:
+        raise InputError(
+            f"{argument}={str(head)!r}: the model has {model.cfg.n_layers} layers of "
+            f"{model.cfg.n_heads} heads.",
+            f"The last head is L{model.cfg.n_layers - 1}H{model.cfg.n_heads - 1}.",
+        )
+    return part.layer, part.head
+
+
+def head_weights(model: Any, head: Component | str, argument: str = "head") -> HeadWeights:
+    """The matrices of one head; under grouped-query attention keys and values of its group."""
+    layer, index = parse_head(model, head, argument)
+    attn = model.blocks[layer].attn
+    queries, keys, values, outputs = (
+        getattr(attn, name).detach() for name in ("W_Q", "W_K", "W_V", "W_O")
+    )
+    group = index * keys.shape[0] // queries.shape[0]
+    scale = float(getattr(attn, "_result_contribution_scale", 1.0))
+    return HeadWeights(
+        f"L{layer}H{index}",
+        layer,
+        index,
+        queries[index].float(),
+        keys[group].float(),
+        values[group].float(),
+        outputs[index].float() * scale,
+    )
+
+
+def layer_weights(model: Any, layer: int) -> dict[str, Float[Tensor, "head rows columns"]]:
+    """The same of all heads of a layer at once, by ``"q"``, ``"k"``, ``"v"`` and ``"o"``."""
+    attn = model.blocks[layer].attn
+    found = {name: getattr(attn, f"W_{name.upper()}").detach().float() for name in "qkvo"}
+    n_heads = found["q"].shape[0]
+    for name in "kv":
+        found[name] = found[name].repeat_interleave(n_heads // found[name].shape[0], dim=0)
+    found["o"] = found["o"] * float(getattr(attn, "_result_contribution_scale", 1.0))
+    return found
+
+
+def embedding(model: Any) -> Float[Tensor, "d_vocab d_model"]:
+    """Token embeddings, without positions or norms."""
+    weights: Tensor = model.W_E.detach()
+    return weights.float()
+
+
+def unembedding(model: Any) -> Float[Tensor, "d_model d_vocab"]:
+    """The unembedding, without the final norm."""
+    weights: Tensor = model.W_U.detach()
+    return weights.float()
+
+
+def positions(model: Any) -> Float[Tensor, "n_ctx d_model"]:
+    """Learned positional embeddings; InputError when the model has none."""
+    try:
+        weights = model.W_pos
+    except (AttributeError, ValueError, NotImplementedError):
+        weights = None
+    if not isinstance(weights, Tensor) or weights.dim() != 2:
+        kind = getattr(model.cfg, "positional_embedding_type", "other")
+        raise InputError(
+            f"pos_circuit: this model has no W_pos (its positions are {kind}).",
+            "Positional circuits exist for models with learned absolute positions.",
+        )
+    # Some tables have rows before the first position (OPT keeps two).
+    return torch.as_tensor(weights).detach().float()[-model.cfg.n_ctx :]

@@ -1,0 +1,1 @@
+"""What the model would predict from the middle of its layers."""

@@ -1,0 +1,196 @@
+"""The logit lens as labelled arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from lens_widgets.analysis.attention.patterns import WHICH, Which, token_texts
+from lens_widgets.analysis.attribution.stages import Stage, model_stages
+from lens_widgets.analysis.logit_lens.lens import (
+    NO_TOKEN,
+    TARGET_NAMES,
+    TARGETS,
+    Lens,
+    LensTarget,
+    lens_of,
+    lens_target,
+    path_at,
+)
+from lens_widgets.errors import InputError, check_choice
+from lens_widgets.prompts.prompt_set import answer_id
+from lens_widgets.prompts.token_text import token_text
+
+if TYPE_CHECKING:
+    from lens_widgets.session.session import Session
+
+
+def logit_lens(
+    session: Session,
+    k: int = 5,
+    *,
+    which: Which = "current",
+    incl_mid: bool = True,
+    target: str | None = None,
+    prompt: int | None = None,
+    positions: Sequence[int] | None = None,
+) -> xr.Dataset:
+    """What each stage of the residual stream would predict, under the session's interventions.
+
+    Dims prompt, stage, pos, k. ``tokens`` (ids, likeliest first) and their ``text``; ``probs``;
+    ``rank`` (0 is first) and ``target_prob`` of the target; ``kl`` from the final distribution to
+    the stage's, in nats. The last stage is the model's own prediction. Positions past a prompt's
+    end hold -1 or NaN, as do targets that do not exist. For ``which="difference"`` all but the
+    tokens are current minus baseline, with the tokens that are likeliest now; a rank that does not
+    exist has not changed.
+
+    Args:
+        session: whose prompts and interventions.
+        k: how many of the likeliest tokens.
+        which: "current", under the interventions; "baseline", without them; or "difference".
+        incl_mid: also between attention and MLP, in layers where one follows the other.
+        target: whose rank: "answer" (the default with answers) at every position, or "next", the
+            true next token of each.
+        prompt: only this one; all by default.
+        positions: only these; all by default.
+
+    Raises:
+        InputError: ``k``, ``prompt`` or ``positions`` out of range; no answers for "answer".
+    """
+    check_choice("which", which, WHICH)
+    if target is not None:
+        check_choice("target", target, TARGETS)
+    chosen = lens_target(session, target)
+    _check_range("k", k, 1, session.facts.d_vocab)
+    prompts = range(session.prompt_set.n_prompts) if prompt is None else [prompt]
+    for index in prompts:
+        _check_range("prompt", index, 0, session.prompt_set.n_prompts - 1)
+    longest = session.tokens.shape[1]
+    places = list(range(longest) if positions is None else positions)
+    for index, place in enumerate(places):
+        _check_range(f"positions[{index}]", place, 0, longest - 1)
+    if not places:
+        raise InputError("positions is empty.", "Give at least one, or leave it out.")
+    asked = _Asked(which, places, model_stages(session, incl_mid), chosen, k)
+    return _dataset(session, [_padded(session, row, asked) for row in prompts], prompts, asked)
+
+
+def lens_path(
+    session: Session,
+    tokens: Sequence[str | int],
+    *,
+    prompt: int = 0,
+    pos: int | None = None,
+    incl_mid: bool = True,
+) -> xr.Dataset:
+    """Chosen tokens from stage to stage at one position, under the session's interventions.
+
+    Dims stage, token: ``prob``, ``rank`` (0 is first) and ``logit``. ``pos`` is the prompt's last
+    position by default. InputError for what is not a single token, or out of range.
+    """
+    _check_range("prompt", prompt, 0, session.prompt_set.n_prompts - 1)
+    last = int(session.positions[prompt])
+    place = last if pos is None else pos
+    _check_range("pos", place, 0, last)
+    ids = [answer_id(session.model, token, f"tokens[{i}]") for i, token in enumerate(tokens)]
+    if not ids:
+        raise InputError("tokens is empty.", 'Name at least one, for example [" Mary"].')
+    stages = model_stages(session, incl_mid)
+    path = path_at(session, session.run(), prompt, place, ids, stages)
+    columns = {
+        "prob": (path.prob, "probability"),
+        "rank": (path.rank, "rank, 0 is first"),
+        "logit": (path.logit, "logits"),
+    }
+    return xr.Dataset(
+        {
+            name: (("stage", "token"), values.cpu().numpy(), {"units": units})
+            for name, (values, units) in columns.items()
+        },
+        coords={
+            "stage": [stage.name for stage in stages],
+            "token": ids,
+            "text": ("token", [token_text(session.model.tokenizer, i) for i in ids]),
+        },
+        attrs={"metric": session.metric.name, "prompt": prompt, "pos": place},
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    which: Which
+    places: list[int]
+    stages: list[Stage]
+    target: LensTarget
+    k: int
+
+
+def _padded(session: Session, prompt: int, asked: _Asked) -> Lens:
+    """The lens of one prompt at all places asked for, those past its end empty."""
+    length = int(session.prompt_set.lengths[prompt])
+    inside = [i for i, place in enumerate(asked.places) if place < length]
+    device = session.device
+    here = torch.tensor([asked.places[i] for i in inside], dtype=torch.long, device=device)
+    shape = (len(asked.stages), len(asked.places))
+
+    def blank(value: float, *rest: int) -> Tensor:
+        return torch.full((*shape, *rest), value, device=device)
+
+    none, unknown, k = NO_TOKEN, float("nan"), asked.k
+    no_rank = 0 if asked.which == "difference" else none
+    empty = Lens(blank(none, k), blank(unknown, k), blank(no_rank), blank(unknown), blank(unknown))
+    if inside:
+        options: dict[str, Any] = {"stages": asked.stages, "target": asked.target, "k": k}
+        lens, _ = lens_of(session, asked.which, prompt, here, **options)
+        for name, values in vars(empty).items():
+            values[:, inside] = getattr(lens, name)
+    return empty
+
+
+def _dataset(
+    session: Session, lenses: list[Lens], prompts: Sequence[int], asked: _Asked
+) -> xr.Dataset:
+    dims = ("prompt", "stage", "pos")
+    named = TARGET_NAMES[asked.target]
+    change = "change of the " if asked.which == "difference" else ""
+    rank = "ranks" if change else "rank, 0 is first"
+    columns: dict[str, tuple[str, str]] = {
+        "tokens": ("token id", "likeliest next tokens, likeliest first"),
+        "probs": ("probability", f"{change}probability of each of the tokens"),
+        "rank": (rank, f"{change}rank of {named}"),
+        "target_prob": ("probability", f"{change}probability of {named}"),
+        "kl": ("nats", f"{change}KL divergence from the final distribution to the stage's"),
+    }
+    arrays: dict[str, Any] = {}
+    for name, (units, definition) in columns.items():
+        values = torch.stack([getattr(lens, name) for lens in lenses]).cpu().numpy()
+        attrs = {"units": units, "definition": definition}
+        arrays[name] = ((*dims, "k")[: values.ndim], values, attrs)
+    ids = arrays["tokens"][1]
+    tokenizer = session.model.tokenizer
+    texts = {int(i): "" if i == NO_TOKEN else token_text(tokenizer, int(i)) for i in np.unique(ids)}
+    shown = np.array([texts[int(i)] for i in ids.ravel()]).reshape(ids.shape)
+    arrays["text"] = ((*dims, "k"), shown, {"definition": "the tokens as text"})
+    coords: dict[str, Any] = {
+        "prompt": list(prompts),
+        "stage": [stage.name for stage in asked.stages],
+        "pos": asked.places,
+        "k": range(asked.k),
+    }
+    if len(prompts) == 1:
+        labels = [f"{text} {pos}" for pos, text in enumerate(token_texts(session, prompts[0]))]
+        coords["token"] = ("pos", [labels[p] if p < len(labels) else "" for p in asked.places])
+    attrs = {"metric": session.metric.name, "target": named, "which": asked.which}
+    return xr.Dataset(arrays, coords=coords, attrs=attrs)
+
+
+def _check_range(argument: str, value: object, low: int, high: int) -> None:
+    good = isinstance(value, int) and not isinstance(value, bool)
+    if not good or not low <= value <= high:  # type: ignore[operator]
+        raise InputError(f"{argument}={value!r} is out of range.", f"It runs from {low} to {high}.")

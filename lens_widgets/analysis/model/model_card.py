@@ -1,0 +1,174 @@
+"""What a model is, in words: its shape, its design, its weights, and what was found by trying."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from lens_widgets.analysis.model.parameters import Parameters
+from lens_widgets.engine.memory import free_bytes
+from lens_widgets.prompts.token_text import token_text
+
+if TYPE_CHECKING:
+    from lens_widgets.session.session import Session
+
+_POSITIONS = {"standard": "learned", "rotary": "rotary", "alibi": "ALiBi"}
+_NORMS = {"LN": "LayerNorm", "LNPre": "LayerNorm", "RMS": "RMSNorm", "RMSPre": "RMSNorm"}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of the card; ``note`` says more."""
+
+    group: Literal["shape", "design", "weights", "tokenizer"]
+    name: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What trying a model on a few tokens told: ``works`` or not, and what follows."""
+
+    works: bool
+    text: str
+
+
+def model_facts(session: Session, found: Parameters) -> list[Fact]:
+    """What the configuration and the weights say of the session's model."""
+    cfg, facts = session.model.cfg, session.facts
+    return [
+        *_shape(cfg, facts, found),
+        *_design(session.model, facts, found),
+        Fact("weights", "parameters", f"{found.count:,}", "tied matrices counted once"),
+        Fact("weights", "dtype", facts.dtype),
+        Fact("weights", "device", facts.device, _free(session)),
+        Fact("weights", "memory", _megabytes(found.bytes + found.copy_bytes), _copies(found)),
+        Fact("weights", "processing", facts.weights),
+        *_tokenizer(session.model),
+    ]
+
+
+def findings(session: Session) -> list[Finding]:
+    """What the probe of the session's model found out, and what it means here."""
+    facts = session.facts
+    found = [
+        Finding(True, "Blocks run one by one: a change costs only the blocks from there on.")
+        if facts.resumable
+        else Finding(False, "Blocks do not run one by one exactly: every change runs all of them."),
+        Finding(True, "Edited attention patterns change the output.")
+        if facts.pattern_edits
+        else Finding(False, "Edited attention patterns change nothing, so they are refused."),
+        Finding(True, "Edited attention scores change the output.")
+        if facts.score_edits
+        else Finding(False, "Edited attention scores change nothing: a copy is reported."),
+        Finding(True, "A few logits are computed without the others.")
+        if facts.token_logits
+        else Finding(False, "A few logits cannot be computed without all others."),
+    ]
+    points = len(set(facts.points.values()))
+    return [
+        *found,
+        Finding(True, f"{points} activations can be read, by {len(facts.hooks)} names."),
+    ]
+
+
+def _shape(cfg: Any, facts: Any, found: Parameters) -> list[Fact]:
+    key_value = getattr(cfg, "n_key_value_heads", None) or facts.n_heads
+    shared = f"{key_value} of keys and values" if key_value != facts.n_heads else ""
+    # Some configurations guess the width of the MLPs.
+    widths = {m.shape[m.axes.index("d_mlp")] for m in found.matrices if "d_mlp" in m.axes}
+    width = " or ".join(f"{width:,}" for width in sorted(widths))
+    experts = getattr(cfg, "num_experts", None)
+    chosen = f"{cfg.experts_per_token} a token" if experts else ""
+    return [
+        Fact("shape", "layers", str(facts.n_layers)),
+        Fact("shape", "heads", str(facts.n_heads), shared),
+        Fact("shape", "d_model", f"{cfg.d_model:,}"),
+        Fact("shape", "d_head", f"{cfg.d_head:,}"),
+        *([Fact("shape", "d_mlp", width)] if width else []),
+        *([Fact("shape", "experts", str(experts), chosen)] if experts else []),
+        Fact("shape", "d_vocab", f"{facts.d_vocab:,}"),
+        Fact("shape", "context", f"{facts.n_ctx:,} tokens"),
+    ]
+
+
+def _design(model: Any, facts: Any, found: Parameters) -> list[Fact]:
+    cfg = model.cfg
+    positions = str(cfg.positional_embedding_type)
+    rotary_dim = getattr(cfg, "rotary_dim", None)
+    part = f"{rotary_dim} of {cfg.d_head} dimensions" if rotary_dim else ""
+    norm = str(cfg.normalization_type)
+    after = "blocks.0.ln1_post.hook_scale" in facts.hooks
+    lines = [
+        Fact("design", "architecture", str(cfg.architecture)),
+        Fact("design", "positions", _POSITIONS.get(positions, positions), part),
+        Fact(
+            "design",
+            "norm",
+            _NORMS.get(norm, norm),
+            "of what attention and MLPs write, too" if after else "",
+        ),
+    ]
+    if facts.mlp_layers:
+        gated = "gated" if getattr(cfg, "gated_mlp", False) else ""
+        lines.append(Fact("design", "activation", str(cfg.act_fn), gated))
+    else:
+        lines.append(Fact("design", "MLPs", "none"))
+    if getattr(cfg, "parallel_attn_mlp", False):
+        lines.append(Fact("design", "block", "attention and MLP side by side"))
+    window = _window(model)
+    if window:
+        lines.append(Fact("design", "attention window", *window))
+    for what in ("attn_scores", "output_logits"):
+        cap = getattr(cfg, f"{what}_soft_cap", None)
+        if cap and cap > 0:
+            name = {"attn_scores": "score cap", "output_logits": "logit cap"}[what]
+            lines.append(Fact("design", name, f"{cap:g}", "soft"))
+    tied = any("unembed.weight" in m.shared or "W_U" in m.shared for m in found.matrices)
+    lines.append(Fact("design", "embedding", "tied to the unembedding" if tied else "not tied"))
+    return lines
+
+
+def _window(model: Any) -> tuple[str, str] | None:
+    """How far attention looks back where it does not see all, from Hugging Face's configuration."""
+    config = getattr(getattr(model, "original_model", None), "config", None)
+    local = [
+        kind in ("sliding_attention", "local")
+        for kind in getattr(config, "layer_types", None)
+        or getattr(config, "attention_layers", None)
+        or ()
+    ]
+    width = getattr(config, "sliding_window", None) or getattr(config, "window_size", None)
+    if not width or not getattr(config, "use_sliding_window", True) or (local and not any(local)):
+        return None
+    layers = f"in {sum(local)} of {len(local)} layers" if local and not all(local) else ""
+    return f"{width:,} tokens", layers
+
+
+def _tokenizer(model: Any) -> list[Fact]:
+    tokenizer = getattr(model, "tokenizer", None)
+    if tokenizer is None:
+        return [Fact("tokenizer", "tokenizer", "none", "prompts are token ids")]
+    lines = [Fact("tokenizer", "tokenizer", type(tokenizer).__name__)]
+    if tokenizer.bos_token_id is not None:
+        lines.append(Fact("tokenizer", "BOS", token_text(tokenizer, tokenizer.bos_token_id)))
+    return lines
+
+
+def _free(session: Session) -> str:
+    device = next(iter(session.model.parameters())).device
+    return f"{free_bytes(device) / 1e9:.1f} GB free"
+
+
+def _copies(found: Parameters) -> str:
+    notes = []
+    if found.copy_bytes:
+        notes.append(f"{_megabytes(found.copy_bytes)} are joint matrices kept beside their parts")
+    if found.buffer_bytes > 1e5:
+        notes.append(f"and {_megabytes(found.buffer_bytes)} of masks and tables")
+    return ", ".join(notes)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

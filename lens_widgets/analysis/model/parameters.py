@@ -1,0 +1,221 @@
+"""The matrices that a model computes with: names, shapes and counts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import reduce
+from math import prod
+from typing import Any
+
+import torch
+import xarray as xr
+from torch import Tensor
+
+from lens_widgets.analysis.circuits.head_weights import model_of
+
+_LAYER = re.compile(r"(?<=^blocks\.)\d+(?=\.)")
+_WRAPPER = "_original_component."
+
+_HEADS = ("head", "d_model", "d_head")
+_FIELD: dict[str, tuple[str, tuple[str, ...]]] = {
+    "embed.weight": ("W_E", ("d_vocab", "d_model")),
+    "pos_embed.weight": ("W_pos", ("pos", "d_model")),
+    "unembed.weight": ("W_U", ("d_model", "d_vocab")),
+    "unembed.bias": ("b_U", ("d_vocab",)),
+    "attn.q.weight": ("attn.W_Q", _HEADS),
+    "attn.k.weight": ("attn.W_K", _HEADS),
+    "attn.v.weight": ("attn.W_V", _HEADS),
+    "attn.o.weight": ("attn.W_O", ("head", "d_head", "d_model")),
+    "attn.q.bias": ("attn.b_Q", ("head", "d_head")),
+    "attn.k.bias": ("attn.b_K", ("head", "d_head")),
+    "attn.v.bias": ("attn.b_V", ("head", "d_head")),
+    "attn.o.bias": ("attn.b_O", ("d_model",)),
+    "mlp.in.weight": ("mlp.W_in", ("d_model", "d_mlp")),
+    "mlp.gate.weight": ("mlp.W_gate", ("d_model", "d_mlp")),
+    "mlp.out.weight": ("mlp.W_out", ("d_mlp", "d_model")),
+    "mlp.in.bias": ("mlp.b_in", ("d_mlp",)),
+    "mlp.gate.bias": ("mlp.b_gate", ("d_mlp",)),
+    "mlp.out.bias": ("mlp.b_out", ("d_model",)),
+}
+"""TransformerLens's attribute of a bridge's parameter, and the axes it has there."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One parameter, in every layer that has it in the same shape.
+
+    ``name``: what the field calls it, else its place in the model. ``shape``: of one layer's, as
+    TransformerLens lays it out, with ``axes`` where those have names. ``layers``: empty outside of
+    blocks. ``shared``: what else is the same parameter. ``code``: reads the first of them.
+    """
+
+    name: str
+    group: str
+    shape: tuple[int, ...]
+    axes: tuple[str, ...]
+    layers: tuple[int, ...]
+    shared: tuple[str, ...]
+    bytes_each: int
+    code: str
+
+    @property
+    def count(self) -> int:
+        return prod(self.shape) * max(1, len(self.layers))
+
+    @property
+    def bytes(self) -> int:
+        return self.bytes_each * max(1, len(self.layers))
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """``copy_bytes``: of the joint query-key-value matrices that TransformerLens keeps beside the
+    three parts it computes with; ``buffer_bytes``: of tensors that are not parameters."""
+
+    matrices: tuple[Matrix, ...]
+    copy_bytes: int
+    buffer_bytes: int
+
+    @property
+    def count(self) -> int:
+        return sum(matrix.count for matrix in self.matrices)
+
+    @property
+    def bytes(self) -> int:
+        return sum(matrix.bytes for matrix in self.matrices)
+
+
+def parameters(source: Any) -> Parameters:
+    """Every parameter that the model of a session, or a model, computes with, counted once.
+
+    Tied matrices are one parameter. Zero biases that TransformerLens makes up are not listed.
+    """
+    model = model_of(source)
+    known: dict[tuple[Any, ...], list[str]] = {}
+    for name, value in model.state_dict().items():
+        known.setdefault(_place(value), []).append(name)
+    found: dict[tuple[Any, ...], list[_Found]] = {}
+    joint: list[Tensor] = []
+    # The bridge's own named_parameters has Hugging Face's names; torch's has the bridge's.
+    for path, value in torch.nn.Module.named_parameters(model):
+        names = known.get(_place(value), [])
+        plain = path.replace(_WRAPPER, "")
+        if not names and ".qkv." in plain:
+            joint.append(value)
+            continue
+        name = names[0] if names else plain
+        match = _LAYER.search(name)
+        layer = int(match.group()) if match else None
+        kind = name[match.end() + 1 :] if match else name
+        one = _Found(layer, value, tuple(names), path)
+        found.setdefault((kind, tuple(value.shape), value.dtype, layer is None), []).append(one)
+    used = {one.value.untyped_storage().data_ptr() for each in found.values() for one in each}
+    return Parameters(
+        matrices=tuple(_matrix(model, key[0], each) for key, each in found.items()),
+        copy_bytes=sum(_bytes(v) for v in joint if v.untyped_storage().data_ptr() not in used),
+        buffer_bytes=sum({b.data_ptr(): _bytes(b) for b in model.buffers()}.values()),
+    )
+
+
+def parameter_counts(source: Any) -> xr.Dataset:
+    """``count``, ``megabytes``, ``shape`` and ``layers`` of each matrix; dim matrix.
+
+    ``source``: a session or a TransformerLens model. ``count`` is over all layers and sums to the
+    model's parameters; ``megabytes`` are millions of bytes.
+    """
+    found = parameters(source)
+    rows = found.matrices
+    names = [_unique_name(matrix, rows) for matrix in rows]
+    return xr.Dataset(
+        {
+            "count": ("matrix", [matrix.count for matrix in rows], {"units": "parameters"}),
+            "megabytes": ("matrix", [matrix.bytes / 1e6 for matrix in rows], {"units": "MB"}),
+            "shape": ("matrix", [" x ".join(map(str, matrix.shape)) for matrix in rows]),
+            "layers": ("matrix", [layers_text(matrix.layers) for matrix in rows]),
+        },
+        coords={"matrix": names, "group": ("matrix", [matrix.group for matrix in rows])},
+        attrs={
+            "units": "parameters",
+            "definition": "parameters of each matrix, over all layers; tied ones counted once",
+            "total": found.count,
+        },
+    )
+
+
+def layers_text(layers: tuple[int, ...]) -> str:
+    """``"0-11"``, ``"0, 2, 4"``, or empty outside of blocks."""
+    if len(layers) > 1 and layers == tuple(range(layers[0], layers[-1] + 1)):
+        return f"{layers[0]}-{layers[-1]}"
+    return ", ".join(map(str, layers))
+
+
+def _unique_name(matrix: Matrix, rows: tuple[Matrix, ...]) -> str:
+    alone = sum(other.name == matrix.name for other in rows) == 1
+    return matrix.name if alone else f"{matrix.name}, layers {layers_text(matrix.layers)}"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A parameter of one layer: its names in the state dict, and torch's path to it."""
+
+    layer: int | None
+    value: Tensor
+    names: tuple[str, ...]
+    path: str
+
+
+def _place(value: Tensor) -> tuple[Any, ...]:
+    """The same for tied parameters only: parts of a joint matrix can begin where it begins."""
+    return value.data_ptr(), tuple(value.shape), value.stride()
+
+
+def _bytes(value: Tensor) -> int:
+    return value.numel() * value.element_size()
+
+
+def _matrix(model: Any, kind: str, each: list[_Found]) -> Matrix:
+    one = each[0]
+    name, shape = kind, tuple(one.value.shape)
+    axes: tuple[str, ...] = ()
+    code = f'dict(torch.nn.Module.named_parameters(model))["{one.path}"]'
+    if one.names:
+        code = f'model.state_dict()["{one.names[0]}"]'
+    attribute, known_axes = _FIELD.get(kind, ("", ()))
+    field = _attribute(model, one.layer, attribute)
+    if field is not None and field.numel() == one.value.numel():
+        name, shape = attribute.rpartition(".")[2], tuple(field.shape)
+        axes = known_axes if len(known_axes) == len(shape) else ()
+        owner = "model" if one.layer is None else f"model.blocks[{one.layer}]"
+        code = f"{owner}.{attribute}"
+    return Matrix(
+        name=name,
+        group=_group(kind, one.layer),
+        shape=shape,
+        axes=axes,
+        layers=tuple(found.layer for found in each if found.layer is not None),
+        shared=tuple(_FIELD.get(other, (other,))[0] for other in one.names[1:]),
+        bytes_each=_bytes(one.value),
+        code=code,
+    )
+
+
+def _attribute(model: Any, layer: int | None, path: str) -> Tensor | None:
+    """What TransformerLens lays out by heads; None where a model has it not, or not so."""
+    if not path:
+        return None
+    try:
+        owner = model if layer is None else model.blocks[layer]
+        value = reduce(getattr, path.split("."), owner)
+    except (AttributeError, NotImplementedError):
+        return None
+    return value if isinstance(value, Tensor) else None
+
+
+def _group(kind: str, layer: int | None) -> str:
+    part = kind.split(".")[0]
+    if part in ("attn", "mlp") and layer is not None:
+        return {"attn": "attention", "mlp": "MLPs"}[part]
+    if part in ("embed", "pos_embed", "unembed"):
+        return "unembedding" if part == "unembed" else "embedding"
+    return "norms" if part.startswith(("ln", "embed_ln")) else "other"

@@ -1,0 +1,1 @@
+"""What an MLP's neurons react to and write."""

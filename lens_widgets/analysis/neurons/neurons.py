@@ -1,0 +1,161 @@
+"""MLP neurons over text: what they are at each token, and where they are highest and lowest."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import torch
+import xarray as xr
+from jaxtyping import Float
+from torch import Tensor
+
+from lens_widgets.analysis.attention.patterns import token_texts
+from lens_widgets.analysis.attribution.neuron_effects import check_mlp
+from lens_widgets.errors import InputError
+from lens_widgets.session.run import Run
+
+if TYPE_CHECKING:
+    from lens_widgets.session.session import Session
+
+_DEFINITION = "activation of MLP neurons, after the nonlinearity and any gate"
+
+
+def neuron_activations(
+    session: Session,
+    layer: int | None = None,
+    neuron: int | None = None,
+    *,
+    prompt: int = 0,
+) -> xr.DataArray:
+    """Activations of one prompt under the session's interventions; dims pos, layer, neuron.
+
+    TransformerLens's ``hook_post``: what enters the MLP's output map, so a gated MLP's neurons are
+    the products with their gates. ``layer`` and ``neuron`` choose one, else all. InputError for
+    models whose MLPs have no such neurons (mixtures of experts, attention-only).
+    """
+    layers = list(range(session.facts.n_layers)) if layer is None else [layer]
+    _check_prompt(session, prompt)
+    found = [layer_neurons(session, session.run(), each, prompt) for each in layers]
+    if len({values.shape[1] for values in found}) > 1:
+        raise InputError(
+            "layer=None: this model's layers have different numbers of neurons.",
+            "Ask for one layer.",
+        )
+    values = torch.stack(found, dim=1)
+    neurons = list(range(values.shape[2]))
+    if neuron is not None:
+        check_neuron(values.shape[2], neuron)
+        values, neurons = values[:, :, [neuron]], [neuron]
+    texts = token_texts(session, prompt)
+    return xr.DataArray(
+        values.cpu().numpy(),
+        dims=("pos", "layer", "neuron"),
+        coords={
+            "pos": range(len(texts)),
+            "token": ("pos", [f"{text} {pos}" for pos, text in enumerate(texts)]),
+            "layer": layers,
+            "neuron": neurons,
+        },
+        attrs={
+            "units": "activation",
+            "metric": session.metric.name,
+            "definition": f"{_DEFINITION}, prompt {prompt}",
+        },
+    )
+
+
+def top_tokens(session: Session, layer: int, neuron: int, k: int = 5) -> xr.DataArray:
+    """The k places of all prompts where a neuron is highest, and the k where it is lowest.
+
+    Dims end (``"highest"``, ``"lowest"``), rank; coordinates ``token``, ``prompt`` and ``pos`` of
+    each place. NaN, and an empty token, past the number of places.
+    """
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise InputError(f"k={k!r} must be a positive integer.", "For example k=5.")
+    run, lengths = session.run(), session.prompt_set.lengths.tolist()
+    rows = [layer_neurons(session, run, layer, prompt) for prompt in range(len(lengths))]
+    check_neuron(rows[0].shape[1], neuron)
+    values = torch.cat([row[:, neuron] for row in rows])
+    places = [(prompt, pos) for prompt, length in enumerate(lengths) for pos in range(length)]
+    texts = [token_texts(session, prompt) for prompt in range(len(lengths))]
+    n = min(k, len(places))
+    grids: dict[str, list[list[float | int | str]]] = {"value": [], "token": [], "at": [], "in": []}
+    for largest in (True, False):
+        best = values.topk(n, largest=largest)
+        chosen = [places[i] for i in best.indices.tolist()]
+        pad = k - n
+        grids["value"].append([*best.values.tolist(), *[float("nan")] * pad])
+        grids["token"].append([*(texts[p][pos] for p, pos in chosen), *[""] * pad])
+        grids["in"].append([*(p for p, _ in chosen), *[-1] * pad])
+        grids["at"].append([*(pos for _, pos in chosen), *[-1] * pad])
+    dims = ("end", "rank")
+    return xr.DataArray(
+        grids["value"],
+        dims=dims,
+        coords={
+            "end": ["highest", "lowest"],
+            "rank": range(k),
+            "token": (dims, grids["token"]),
+            "prompt": (dims, grids["in"]),
+            "pos": (dims, grids["at"]),
+        },
+        attrs={
+            "units": "activation",
+            "metric": session.metric.name,
+            "definition": f"{_DEFINITION}: L{layer}N{neuron}, all prompts",
+        },
+    )
+
+
+def layer_neurons(
+    session: Session, run: Run, layer: int, prompt: int
+) -> Float[Tensor, "pos neuron"]:
+    """One layer's neurons on one prompt, float32 on the model's device."""
+    check_mlp(session, layer)
+    length = int(session.prompt_set.lengths[prompt])
+    return run.activation(f"blocks.{layer}.mlp.hook_post")[prompt, :length].float()
+
+
+def check_neuron(n_neurons: int, neuron: int) -> None:
+    """InputError when a layer has no such neuron."""
+    if isinstance(neuron, bool) or not isinstance(neuron, int) or not 0 <= neuron < n_neurons:
+        raise InputError(
+            f"neuron={neuron!r} is not a neuron of this layer.",
+            f"Neurons run from 0 to {n_neurons - 1}.",
+        )
+
+
+def _check_prompt(session: Session, prompt: int) -> None:
+    if not 0 <= prompt < session.prompt_set.n_prompts:
+        raise InputError(
+            f"prompt={prompt} is out of range; the session has {session.prompt_set.n_prompts}.",
+            "Prompts count from 0.",
+        )
+
+
+def strongest(
+    session: Session, run: Run, prompt: int, pos: int, k: int
+) -> tuple[list[tuple[int, int]], Float[Tensor, "k pos"]]:
+    """The neurons of all MLPs, as (layer, neuron), with the largest magnitude at a position, and
+    their activations along the prompt."""
+    best: list[tuple[float, int, int]] = []
+    for layer in session.facts.mlp_layers:
+        values = layer_neurons(session, run, layer, prompt)[pos]
+        top = values.abs().topk(min(k, len(values)))
+        found = zip(top.values.tolist(), top.indices.tolist(), strict=True)
+        best += [(size, layer, index) for size, index in found]
+    best.sort(reverse=True)
+    chosen = [(layer, index) for _, layer, index in best[:k]]
+    if not chosen:
+        check_mlp(session, 0)
+    rows = [layer_neurons(session, run, layer, prompt)[:, index] for layer, index in chosen]
+    return chosen, torch.stack(rows)
+
+
+def parse_neuron(name: str) -> tuple[int, int]:
+    """Layer and number of ``"L3N1024"``."""
+    match = re.fullmatch(r"L(\d{1,9})N(\d{1,9})", name.strip(), re.IGNORECASE)
+    if match is None:
+        raise InputError(f"neuron={name[:40]!r} is not a neuron.", "Write it like 'L3N1024'.")
+    return int(match[1]), int(match[2])

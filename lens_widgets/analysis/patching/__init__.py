@@ -1,0 +1,1 @@
+"""Sweeps that put one run's activations into another."""

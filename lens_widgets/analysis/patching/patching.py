@@ -1,0 +1,296 @@
+"""Activation patching: which activations carry the answer from the clean to the corrupted run.
+
+Exact patching after Meng et al. (2022) and TransformerLens's ``patching``; the estimate is
+attribution patching (Nanda 2023; Syed et al. 2023): a first-order one from a single backward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+import xarray as xr
+from jaxtyping import Float
+from torch import Tensor
+
+from lens_widgets.analysis.attention.patterns import token_texts
+from lens_widgets.analysis.labels import labelled
+from lens_widgets.analysis.patching.nodes import (
+    Cell,
+    Grid,
+    Node,
+    differing,
+    hook_name,
+    index_of,
+    make_grid,
+    patch_variant,
+)
+from lens_widgets.errors import InputError, check_choice
+from lens_widgets.session.run import Run
+
+if TYPE_CHECKING:
+    from lens_widgets.session.session import Session
+
+Into = Literal["corrupted", "clean"]
+INTO = ("corrupted", "clean")
+
+
+def patch_sweep(
+    session: Session,
+    node: Node,
+    by_pos: bool = False,
+    *,
+    into: Into = "corrupted",
+    per_prompt: bool = False,
+    normalize: bool = False,
+    max_memory_gb: float | None = None,
+) -> xr.DataArray:
+    """The metric of the corrupted run after patching one cell from the clean run, exactly.
+
+    ``"resid_pre"``, ``"attn_out"``, ``"mlp_out"``: dims layer, pos. ``"z"``, ``"q"``, ``"k"``,
+    ``"v"``, ``"pattern"``: dims layer, head, and pos with ``by_pos`` (the query position for
+    patterns). ``into="clean"`` patches the clean run from the corrupted one instead. The session's
+    interventions are in force in both runs. ``normalize`` maps the corrupted metric to 0 and the
+    clean one to 1; both are in ``attrs``. The mean over prompts carries its standard error as
+    ``sem``. NaN where a prompt has no such position or a layer no such activation. Cells that are
+    known are not computed again. Needs ``corrupted`` prompts.
+    """
+    check_choice("into", into, INTO)
+    grid = make_grid(session, node, by_pos)
+    values = _empty(session, grid)
+    for cell, metric in patch_effects(session, grid, None, max_memory_gb, into=into):
+        put(values, grid, cell, metric)
+    return _map(session, grid, values, per_prompt, normalize, into, {"estimate": False})
+
+
+def patch_effects(
+    session: Session,
+    grid: Grid,
+    cells: Sequence[Cell] | None = None,
+    max_memory_gb: float | None = None,
+    *,
+    into: Into = "corrupted",
+) -> Iterator[tuple[Cell, Float[Tensor, "prompt"]]]:
+    """The metric [prompt] of each cell as it is known; ``cells`` chooses some, in any order."""
+    wanted = [(grid, grid.cells if cells is None else cells)]
+    for _, cell, metric in effects_of_maps(session, wanted, max_memory_gb, into=into):
+        yield cell, metric
+
+
+def effects_of_maps(
+    session: Session,
+    wanted: Sequence[tuple[Grid, Sequence[Cell]]],
+    max_memory_gb: float | None = None,
+    *,
+    into: Into = "corrupted",
+) -> Iterator[tuple[int, Cell, Float[Tensor, "prompt"]]]:
+    """The same for cells of several maps in one sweep: (which map, cell, metric)."""
+    base, source = _runs(session, into)
+    rest: list[tuple[int, Cell]] = []
+    for index, (grid, cells) in enumerate(wanted):
+        known = _known(base, grid)
+        for cell in cells:
+            if cell in known:
+                yield index, cell, known[cell]
+            else:
+                rest.append((index, cell))
+    if not rest:
+        return
+    # Kept in the order of first use: a dictionary from a place to its row.
+    places = list(dict.fromkeys((index, cell.layer) for index, cell in rest))
+    names = {place: hook_name(wanted[place[0]][0].node, place[1]) for place in places}
+    given, replaced = (run.activations(list(names.values())) for run in (source, base))
+    differs = _differing([(wanted[i][0].node, name) for (i, _), name in names.items()],
+                         given, replaced)  # fmt: skip
+    variants = []
+    for index, cell in rest:
+        name = names[index, cell.layer]
+        node = wanted[index][0].node
+        variants.append(patch_variant(node, cell, given[name], differs[name]))
+    for number, metric in session.sweep(variants, max_memory_gb, corrupted=into == "corrupted"):
+        index, cell = rest[number]
+        _known(base, wanted[index][0])[cell] = metric
+        yield index, cell, metric
+
+
+def _differing(
+    places: Sequence[tuple[str, str]], given: dict[str, Tensor], replaced: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """Where two runs differ at each (node, hook), on the host in one go: a GPU is waited for
+    once."""
+    found = [differing(node, given[name], replaced[name]) for node, name in places]
+    flat = torch.cat([one.flatten() for one in found]).cpu()
+    parts = flat.split([one.numel() for one in found])
+    return {
+        name: part.view(one.shape)
+        for (_, name), one, part in zip(places, found, parts, strict=True)
+    }
+
+
+def estimate_sweep(
+    session: Session,
+    node: Node,
+    by_pos: bool = False,
+    *,
+    into: Into = "corrupted",
+    per_prompt: bool = False,
+    normalize: bool = False,
+) -> xr.DataArray:
+    """``patch_sweep`` estimated to first order: two forwards and one backward for the whole map.
+
+    The gradient of the metric of the run that is patched times the difference of the activations,
+    added to that run's metric. ``attrs["estimate"]`` is True: curvature and saturation are ignored.
+    ``attrs["rank_correlation"]`` compares it with the exact values known so far (Spearman; NaN
+    before there are two).
+    """
+    check_choice("into", into, INTO)
+    grid = make_grid(session, node, by_pos)
+    (values,) = estimates(session, [grid], into)
+    known = _known(_runs(session, into)[0], grid)
+    exact = _empty(session, grid)
+    for cell, metric in known.items():
+        put(exact, grid, cell, metric)
+    attrs = {"estimate": True, "rank_correlation": rank_agreement(values, exact)}
+    return _map(session, grid, values, per_prompt, normalize, into, attrs)
+
+
+def estimates(
+    session: Session, grids: Sequence[Grid], into: Into = "corrupted"
+) -> list[Float[Tensor, "prompt *cell"]]:
+    """First-order estimates of the metric at every cell of some maps, prompt by prompt."""
+    base, source = _runs(session, into)
+    names = list(
+        dict.fromkeys(hook_name(grid.node, cell.layer) for grid in grids for cell in grid.cells)
+    )
+    given = source.activations(names)
+    replaced, gradients = session.gradients(names, corrupted=into == "corrupted")
+    moved = {
+        name: (given[name].float() - replaced[name].float()) * gradients[name].float()
+        for name in names
+    }
+    maps = []
+    for grid in grids:
+        values = _empty(session, grid)
+        for cell in grid.cells:
+            change = moved[hook_name(grid.node, cell.layer)][index_of(cell, grid.node)]
+            put(values, grid, cell, base.metric + change.flatten(1).sum(dim=1))
+        maps.append(values)
+    return maps
+
+
+def rank_agreement(
+    estimate: Float[Tensor, "prompt *cell"], exact: Float[Tensor, "prompt *cell"]
+) -> float:
+    """Rank correlation of two maps' means over prompts, over the cells both know."""
+    return _spearman(estimate.nanmean(dim=0).flatten(), exact.nanmean(dim=0).flatten())
+
+
+def rank_correlation(estimate: xr.DataArray, exact: xr.DataArray) -> float:
+    """Spearman's rank correlation over the cells both know; NaN for fewer than two."""
+    first, second = (torch.as_tensor(m.values.ravel()) for m in (estimate, exact))
+    return _spearman(first, second)
+
+
+def _spearman(first: Tensor, second: Tensor) -> float:
+    pairs = torch.stack([first.cpu().double(), second.cpu().double()])
+    pairs = pairs[:, pairs.isfinite().all(dim=0)]
+    if pairs.shape[1] < 2:
+        return float("nan")
+    return float(torch.corrcoef(torch.stack([_ranks(row) for row in pairs]))[0, 1])
+
+
+def _runs(session: Session, into: Into) -> tuple[Run, Run]:
+    """The run that is patched, and the one that the values come from."""
+    corrupted, clean = session.corrupted_run(), session.run()
+    return (corrupted, clean) if into == "corrupted" else (clean, corrupted)
+
+
+def _known(base: Run, grid: Grid) -> dict[Cell, Tensor]:
+    """Exact values of earlier maps into a run, kept as long as the run is."""
+    known: dict[Cell, Tensor] = base.derived.setdefault(f"patched {grid.node}", {})
+    return known
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """Ranks from 0, ties sharing their mean."""
+    _, inverse, counts = values.unique(return_inverse=True, return_counts=True)
+    last = counts.cumsum(0).double()
+    return (last - (counts.double() + 1) / 2)[inverse]
+
+
+def _empty(session: Session, grid: Grid) -> Float[Tensor, "prompt *cell"]:
+    shape = (session.prompt_set.n_prompts, *grid.shape)
+    return torch.full(shape, float("nan"), device=session.device)
+
+
+def put(values: Tensor, grid: Grid, cell: Cell, metric: Tensor) -> None:
+    """Writes one cell's metric [prompt] into a map [prompt, *cell]."""
+    place = [getattr(cell, dim) for dim in grid.dims]
+    values[(slice(None), *place)] = metric
+
+
+def without_padding(
+    session: Session, grid: Grid, values: Float[Tensor, "prompt *cell"]
+) -> Float[Tensor, "prompt *cell"]:
+    """NaN at positions that a prompt does not have."""
+    if "pos" not in grid.dims:
+        return values
+    lengths = session.prompt_set.lengths
+    beyond = torch.arange(grid.shape[-1], device=lengths.device)[None] >= lengths[:, None]
+    return values.masked_fill(beyond.view(len(lengths), *[1] * (values.dim() - 2), -1), torch.nan)
+
+
+def both_metrics(session: Session) -> tuple[Float[Tensor, "prompt"], Float[Tensor, "prompt"]]:
+    """The metric of the clean and of the corrupted run, under the interventions."""
+    return session.current, session.corrupted_run().metric
+
+
+def normalized(session: Session, values: Tensor) -> Tensor:
+    """Values on the scale on which the corrupted metric is 0 and the clean one 1.
+
+    Of the means, as in TransformerLens's demos: single prompts can have no difference at all.
+    InputError when the means have none either.
+    """
+    high, low = (float(metric.mean()) for metric in both_metrics(session))
+    if abs(high - low) <= 1e-6 * max(1.0, abs(high)):
+        raise InputError(
+            f"normalize: the metric is {high:.4g} on the clean and on the corrupted prompts, which "
+            "leaves nothing to restore.",
+            "Choose other corrupted prompts or another metric, or normalize=False.",
+        )
+    return (values - low) / (high - low)
+
+
+def definition(session: Session, grid: Grid, into: Into) -> str:
+    """What a map shows, in one line."""
+    return f"{session.metric.label} of the {into} run after patching {grid.node}"
+
+
+def _map(
+    session: Session,
+    grid: Grid,
+    values: Float[Tensor, "prompt *cell"],
+    per_prompt: bool,
+    normalize: bool,
+    into: Into,
+    attrs: dict[str, Any],
+) -> xr.DataArray:
+    clean, corrupted = both_metrics(session)
+    values = without_padding(session, grid, values)
+    if normalize:
+        values = normalized(session, values)
+    attrs = {
+        "units": "fraction restored" if normalize else session.metric.units,
+        "metric": session.metric.name,
+        "definition": definition(session, grid, into),
+        "clean": float(clean.mean()),
+        "corrupted": float(corrupted.mean()),
+        "into": into,
+        **attrs,
+    }
+    coords: dict[str, Any] = {}
+    if "pos" in grid.dims:
+        texts = token_texts(session, int(session.prompt_set.lengths.argmax()))
+        coords["token"] = ("pos", [f"{t} {i}" for i, t in enumerate(texts)])
+    return labelled(values, grid.dims, coords, attrs, per_prompt, ragged=True)

@@ -1,0 +1,1 @@
+"""Tokens, their losses, and the BOS token."""

@@ -1,0 +1,106 @@
+"""What is predicted at each token of the prompts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import xarray as xr
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lens_widgets.analysis.attention.patterns import token_texts
+from lens_widgets.analysis.labels import labelled
+from lens_widgets.session.run import Run
+
+if TYPE_CHECKING:
+    from lens_widgets.session.session import Session
+
+
+def token_loss(session: Session) -> xr.DataArray:
+    """Nats for predicting token pos + 1, under the session's interventions; dims prompt, pos.
+
+    NaN at each prompt's last position and beyond.
+    """
+    attrs = {"units": "nats", "metric": session.metric.name, "definition": "next-token loss"}
+    return labelled(session.run().loss_per_token, ("pos",), {}, attrs)
+
+
+def token_accuracy(session: Session) -> xr.DataArray:
+    """The share of each prompt's next tokens that rank first; dim prompt, 0 to 1.
+
+    Under the session's interventions. As TransformerLens's ``utilities.lm_accuracy``, of the real
+    tokens only. Coordinates ``hits`` and ``tokens`` count for each prompt, ``attrs`` for all
+    together; a prompt of one token has none to predict and is NaN.
+    """
+    first = first_ranked(session, session.run())
+    hits, tokens = first.sum(dim=1), session.positions
+    share = torch.where(tokens > 0, hits / tokens, torch.full_like(hits / tokens, float("nan")))
+    attrs = {
+        "units": "share",
+        "metric": session.metric.name,
+        "definition": "share of next tokens that rank first",
+        "hits": int(hits.sum()),
+        "tokens": int(tokens.sum()),
+    }
+    counts = {name: ("prompt", n.cpu().numpy()) for name, n in (("hits", hits), ("tokens", tokens))}
+    return labelled(share, (), counts, attrs)
+
+
+def first_ranked(session: Session, run: Run) -> Bool[Tensor, "prompt pos-1"]:
+    """Where the true next token ranks first; false past a prompt's last."""
+    following = session.tokens[:, 1:]
+    true = run.logits[:, :-1].gather(-1, following[..., None])
+    first = (run.logits[:, :-1] > true).sum(dim=-1) == 0
+    places = torch.arange(following.shape[1], device=following.device)
+    return first & (places[None] < session.positions[:, None])
+
+
+def token_table(session: Session, prompt: int) -> xr.Dataset:
+    """Loss, probability and rank of the true next token of one prompt; dim pos."""
+    run = session.run()
+    stats = token_stats(session, run, prompt)
+    texts = token_texts(session, prompt)
+    columns = {
+        "loss": (run.loss_per_token[prompt, : len(texts)], "nats", "next-token loss"),
+        "prob": (stats.prob, "probability", "probability of the true next token"),
+        "rank": (stats.rank, "rank, 0 is first", "rank of the true next token, -1 at the end"),
+    }
+    return xr.Dataset(
+        {
+            name: ("pos", values.cpu().numpy(), {"units": units, "definition": definition})
+            for name, (values, units, definition) in columns.items()
+        },
+        coords={
+            "pos": range(len(texts)),
+            "token": ("pos", [f"{text} {pos}" for pos, text in enumerate(texts)]),
+        },
+        attrs={"metric": session.metric.name, "prompt": prompt},
+    )
+
+
+@dataclass(frozen=True)
+class TokenStats:
+    """Per position of one prompt: probability and rank (0 = first) of the true next token, NaN and
+    -1 where there is none, and the likeliest next tokens."""
+
+    prob: Float[Tensor, "pos"]
+    rank: Int[Tensor, "pos"]
+    top_probs: Float[Tensor, "pos k"]
+    top_tokens: Int[Tensor, "pos k"]
+
+
+def token_stats(session: Session, run: Run, prompt: int, k: int = 5) -> TokenStats:
+    """The predictions of ``run`` at every token of one prompt."""
+    length = int(session.prompt_set.lengths[prompt])
+    logits = run.logits[prompt, :length].float()
+    probs = logits.softmax(dim=-1)
+    following = session.tokens[prompt, 1:length]
+    prob = torch.full((length,), float("nan"), device=logits.device)
+    rank = torch.full((length,), -1, dtype=torch.long, device=logits.device)
+    true_logit = logits[:-1].gather(-1, following[:, None])
+    prob[:-1] = probs[:-1].gather(-1, following[:, None])[:, 0]
+    rank[:-1] = (logits[:-1] > true_logit).sum(dim=-1)
+    top = probs.topk(min(k, probs.shape[-1]), dim=-1)
+    return TokenStats(prob, rank, top.values, top.indices)

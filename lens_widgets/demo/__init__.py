@@ -1,7 +1,0 @@
-"""Small trained models that ship with the package, so that everything can be tried offline."""
-
-from __future__ import annotations
-
-from lens_widgets.demo.loading import demo_names, load_demo
-
-__all__ = ["demo_names", "load_demo"]

@@ -1,0 +1,213 @@
+"""Computing only what a variant changes inside a block.
+
+A block's cost is its position-wise parts: queries, keys, values, the output projection, the MLP.
+Their outputs at positions that a variant leaves alone are the base run's, so during a sweep these
+modules compute the changed positions and take the rest from the base. Everything else runs in full,
+and TransformerLens hooks see full activations. Nothing here knows an architecture: it finds the
+parts by the names TransformerLens gives them, and leaves alone what it does not find.
+
+A position whose value is the base run's is taken from the base. Two prompts that begin alike have
+equal values at every position of their common beginning, as long as they are changed alike: these
+are computed once and copied. Everything is decided on the host, so that a GPU is never waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor, nn
+
+from lens_widgets.engine.fused import replaced_forward
+
+Side = Literal["query", "input", "output"]
+"""Queries; what else comes before attention mixes positions; what comes after it."""
+
+_ATTENTION: dict[str, Side] = {
+    "q": "query",
+    "k": "input",
+    "v": "input",
+    "qkv": "input",
+    "o": "output",
+}
+_MLP: dict[str, Side] = {"in": "output", "gate": "output", "out": "output"}
+
+
+class Places:
+    """The places of one batch of ``rows``, groups of as many rows as there are prompts.
+
+    Args:
+        mask: where the value differs from the base run's.
+        twins: for each prompt and position the first prompt that begins alike, or None.
+        device: where the batch is.
+    """
+
+    def __init__(
+        self,
+        mask: Bool[Tensor, "row pos"],
+        twins: Int[Tensor, "prompt pos"] | None,
+        device: torch.device,
+    ) -> None:
+        self.shape = tuple(mask.shape)
+        computed, copied, source = _split(mask, twins)
+        self.n_computed = len(computed)
+        self.everything = self.n_computed == mask.numel()
+        self._computed = computed.to(device, non_blocking=True)
+        self._copied = copied.to(device, non_blocking=True)
+        self._source = source.to(device, non_blocking=True)
+
+    def fit(self, values: Tensor) -> bool:
+        """Whether ``values`` is [row, pos, ...] of this batch."""
+        return values.dim() >= 3 and tuple(values.shape[:2]) == self.shape
+
+    def pick(self, values: Tensor) -> Tensor:
+        """What is computed, as one long prompt: [1, place, ...]."""
+        return values.flatten(0, 1).index_select(0, self._computed)[None]
+
+    def fill(self, into: Tensor, computed: Tensor) -> None:
+        """Writes ``computed`` [1, place, ...] and its copies into [row, pos, ...]."""
+        flat = into.view(-1, *into.shape[2:])
+        flat.index_copy_(0, self._computed, computed[0])
+        if len(self._copied):
+            flat.index_copy_(0, self._copied, computed[0].index_select(0, self._source))
+
+
+def _split(
+    mask: Bool[Tensor, "row pos"], twins: Int[Tensor, "prompt pos"] | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Flat indices of what is computed, of what is copied, and of what among the computed."""
+    n_rows, n_pos = mask.shape
+    empty = torch.zeros(0, dtype=torch.long)
+    if twins is None:
+        return mask.flatten().nonzero()[:, 0], empty, empty
+    n_prompts = len(twins)
+    group = torch.arange(n_rows // n_prompts)[:, None, None] * n_prompts
+    first = (group + twins).reshape(n_rows, n_pos)
+    own = torch.arange(n_rows)[:, None]
+    shared = mask & (first != own) & mask.gather(0, first)
+    computed = (mask & ~shared).flatten().nonzero()[:, 0]
+    copied = shared.flatten().nonzero()[:, 0]
+    number = torch.full((n_rows * n_pos,), -1)
+    number[computed] = torch.arange(len(computed))
+    wanted = first * n_pos + torch.arange(n_pos)
+    return computed, copied, number[wanted.flatten()[copied]]
+
+
+def first_alike(*token_rows: Int[Tensor, "prompt pos"]) -> Int[Tensor, "prompt pos"] | None:
+    """For each prompt and position the first prompt with the same tokens up to there.
+
+    Several batches of tokens are compared together. None when no two prompts begin alike.
+    """
+    rows = [rows.cpu() for rows in token_rows]
+    n_prompts, n_pos = rows[0].shape
+    first = torch.arange(n_prompts)[:, None].repeat(1, n_pos)
+    for later in range(n_prompts):
+        for earlier in range(later):
+            same = torch.stack([part[later] == part[earlier] for part in rows]).all(dim=0)
+            alike = same.long().cumprod(dim=0).bool()
+            first[later] = torch.where(alike, first[later].clamp(max=earlier), first[later])
+    return first if bool((first != torch.arange(n_prompts)[:, None]).any()) else None
+
+
+def computing_at(
+    compute: Callable[..., Tensor],
+    base: Tensor,
+    prompts: Int[Tensor, "row"],
+    places: Places,
+) -> Callable[..., Tensor]:
+    """``compute`` limited to ``places``: the rest of its output is ``base`` of each row's prompt.
+
+    Called with anything but the batch's own shape it computes everything.
+    """
+
+    def limited(*args: Tensor, **kwargs: object) -> Tensor:
+        tensors = [arg for arg in args if isinstance(arg, Tensor)]
+        if kwargs or not tensors or not all(map(places.fit, tensors)):
+            return compute(*args, **kwargs)
+        result = base.index_select(0, prompts)
+        if places.n_computed:
+            picked = [places.pick(arg) if isinstance(arg, Tensor) else arg for arg in args]
+            places.fill(result, compute(*picked))
+        return result
+
+    return limited
+
+
+@dataclass(frozen=True)
+class BlockPlaces:
+    """Where one block computes, side by side with ``Side``."""
+
+    query: Places
+    input: Places
+    output: Places
+
+
+class SparseBlock:
+    """One block whose position-wise parts can be told which positions to compute.
+
+    ``hooks`` are the names of all hook points that a sweep edits: where one lies inside the MLP,
+    which then must see full activations, its linear maps are limited one by one.
+    """
+
+    def __init__(self, block: Any, hooks: Sequence[str]) -> None:
+        self._parts = [*_linear(block, "attn", _ATTENTION), *_mlp(block, hooks)]
+        self._base: dict[nn.Module, Tensor] = {}
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Keeps each part's output [prompt, pos, ...] of the base run made inside."""
+
+        def keep(module: nn.Module, _args: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and output.dim() == 3:
+                self._base[module] = output.detach()
+
+        handles = [part.register_forward_hook(keep) for part, _ in self._parts]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    @contextmanager
+    def computing(self, prompts: Int[Tensor, "row"], places: BlockPlaces) -> Iterator[None]:
+        """Inside, the block computes these places; ``prompts`` tells each row's prompt."""
+        with ExitStack() as stack:
+            for part, side in self._parts:
+                chosen: Places = getattr(places, side)
+                base = self._base.get(part)
+                if not chosen.everything and base is not None:
+                    limited = computing_at(part.forward, base, prompts, chosen)
+                    stack.enter_context(replaced_forward(part, limited))
+            yield
+
+
+def _mlp(block: Any, hooks: Sequence[str]) -> Iterator[tuple[nn.Module, Side]]:
+    """The MLP as a whole, experts included, or its linear maps."""
+    mlp = getattr(block, "mlp", None)
+    # Without a name of its own an MLP is spread over its block, which it then stands for.
+    whole = None if getattr(mlp, "name", None) is None else _original(mlp)
+    if whole is None or any(_inside_mlp(name) for name in hooks):
+        yield from _linear(block, "mlp", _MLP)
+    else:
+        yield whole, "output"
+
+
+def _inside_mlp(name: str) -> bool:
+    parts = name.split(".")
+    return "mlp" in parts and parts[-2:] not in (["mlp", "hook_in"], ["mlp", "hook_out"])
+
+
+def _linear(block: Any, owner: str, sides: dict[str, Side]) -> Iterator[tuple[nn.Module, Side]]:
+    for name, child in getattr(block, owner, nn.Module()).named_children():
+        module = _original(child)
+        if name in sides and module is not None:
+            yield module, sides[name]
+
+
+def _original(component: Any) -> nn.Module | None:
+    module = getattr(component, "original_component", None)
+    return module if isinstance(module, nn.Module) else None

@@ -1,0 +1,134 @@
+"""What an intervention may be made of, and whether a model and its prompts can have it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from lens_widgets.components import Component
+from lens_widgets.errors import InputError, near
+
+if TYPE_CHECKING:
+    from lens_widgets.engine.probe import ModelFacts
+    from lens_widgets.prompts.prompt_set import PromptSet
+
+
+def normal_positions(positions: Any) -> tuple[int, ...] | None:
+    """Positions as a tuple without repeats; None for all."""
+    if positions is None:
+        return None
+    if isinstance(positions, int) and not isinstance(positions, bool):
+        return (positions,)
+    if isinstance(positions, Tensor):
+        positions = positions.tolist()
+    if (
+        not isinstance(positions, (list, tuple, range))
+        or not positions
+        or not all(isinstance(p, int) and not isinstance(p, bool) for p in positions)
+    ):
+        raise InputError(
+            f"positions={positions!r} must be None, an integer or a list of integers.",
+            "None means every position.",
+        )
+    return tuple(dict.fromkeys(positions))
+
+
+def finite_scale(scale: Any) -> float:
+    """A steering strength as a number."""
+    if isinstance(scale, (int, float, Tensor)) and math.isfinite(scale):
+        return float(scale)
+    raise InputError(f"scale={scale!r} must be a finite number.", "1.0 adds the vector as it is.")
+
+
+def parse_target(target: Any) -> Component | str:
+    """A hook name as it is, anything else as a component."""
+    if isinstance(target, str) and "hook_" in target:
+        return target
+    return Component.parse(target)
+
+
+def check_target(facts: ModelFacts, target: Component | str) -> None:
+    """Raises when the model has no such component or hook, or ignores edits of it."""
+    if isinstance(target, Component):
+        check_component(facts, target)
+    elif target not in facts.hooks:
+        raise InputError(
+            f"hook={target!r} is not a hook of this model.",
+            f"{near(target, facts.hooks)} See model.hook_dict.".strip(),
+        )
+    elif (target.endswith("hook_pattern") and not facts.pattern_edits) or (
+        target.endswith("hook_attn_scores") and not facts.score_edits
+    ):
+        what = "pattern" if target.endswith("hook_pattern") else "scores"
+        raise InputError(
+            f"hook={target!r}: this model's attention ignores edits of its {what}.",
+            "Act on hook_q, hook_k or hook_z instead.",
+        )
+
+
+def check_head_of_hook(target: Component | str, head: Any) -> None:
+    """Raises when ``head`` is given where the target is not a hook, or is no number."""
+    if head is None:
+        return
+    if isinstance(head, bool) or not isinstance(head, int) or head < 0:
+        raise InputError(f"head={head!r} must be None or a number from 0.", "For example head=3.")
+    if isinstance(target, Component):
+        raise InputError(
+            f"head={head} goes with a hook name, and target is {str(target)!r}.",
+            "Write 'L1H3' for the head's output, or target='blocks.1.attn.hook_q', head=3.",
+        )
+
+
+def check_n_heads(facts: ModelFacts, hook: str, head: int) -> None:
+    """Raises when a hook holds no heads, or not so many."""
+    shape = facts.hooks[hook]
+    # Patterns are [prompt, head, query_pos, key_pos], all else [prompt, pos, head, d_head].
+    pattern = hook.endswith(("hook_pattern", "hook_attn_scores"))
+    n_heads = shape[1 if pattern else 2] if len(shape) == 4 else 0
+    if head >= n_heads:
+        raise InputError(
+            f"head={head}: {hook} holds {n_heads} heads.",
+            f"Heads run from 0 to {n_heads - 1}." if n_heads else "Leave head out.",
+        )
+
+
+def check_component(facts: ModelFacts, component: Component | str) -> None:
+    """Raises when the model has no such component."""
+    part = Component.parse(component)
+    if part.layer is not None and part.layer >= facts.n_layers:
+        raise InputError(
+            f"component={str(part)!r}: the model has {facts.n_layers} layers.",
+            f"Layers run from 0 to {facts.n_layers - 1}.",
+        )
+    if part.head is not None and part.head >= facts.n_heads:
+        raise InputError(
+            f"component={str(part)!r}: the model has {facts.n_heads} heads a layer.",
+            f"Heads run from 0 to {facts.n_heads - 1}.",
+        )
+    if part.hook not in facts.hooks:
+        raise InputError(
+            f"component={str(part)!r}: this model has no {part.hook}.",
+            "Choose a component that the model has.",
+        )
+
+
+def check_positions(prompts: PromptSet, positions: tuple[int, ...] | None) -> None:
+    """Raises when no prompt has such a position."""
+    longest = prompts.tokens.shape[1]
+    for position in positions or ():
+        if not -longest <= position < longest:
+            raise InputError(
+                f"positions has {position}; the longest prompt has {longest} tokens.",
+                f"Positions run from 0 to {longest - 1}, or from -1 back to {-longest}.",
+            )
+
+
+def check_corrupted(prompts: PromptSet, what: str) -> None:
+    """Raises when ``what`` needs corrupted prompts and there are none."""
+    if prompts.corrupted_tokens is None:
+        raise InputError(
+            f"{what} needs corrupted prompts, and this session has none.",
+            "Give Session(..., corrupted=[...]), one for each prompt and of the same length.",
+        )

@@ -1,0 +1,241 @@
+"""The interventions of a session: ordered, observable, switchable, with undo and redo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import traitlets
+
+from lens_widgets.components import Component
+from lens_widgets.errors import InputError, near
+from lens_widgets.interventions import code
+from lens_widgets.interventions.ablate import Ablate
+from lens_widgets.interventions.base import Intervention
+
+if TYPE_CHECKING:
+    from lens_widgets.prompts.prompt_set import PromptSet
+    from lens_widgets.session.session import Session
+
+MAX_HISTORY = 200
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the list. Switched off, it stays in the list and does nothing."""
+
+    key: str
+    intervention: Intervention
+    enabled: bool = True
+
+
+Entries = tuple[Entry, ...]
+
+
+class Interventions(traitlets.HasTraits):
+    """``session.interventions``: iterating gives the active ones, in the order they act.
+
+    ``entries`` also has those that are switched off. Observe ``entries`` to follow every change:
+    ``session.interventions.observe(handler, "entries")``.
+    """
+
+    entries: Entries = traitlets.Tuple(read_only=True)  # type: ignore[assignment]
+
+    def __init__(self, session: Session, entries: Entries = ()) -> None:
+        super().__init__()
+        self.set_trait("entries", entries)
+        self._session = session
+        self._lock = session.lock
+        self._undo: list[Entries] = []
+        self._redo: list[Entries] = []
+        # Keys of a copied list go on from those it came with.
+        self._made = max((int(entry.key[1:]) for entry in entries), default=0)
+
+    @property
+    def active(self) -> tuple[Intervention, ...]:
+        """The interventions in force."""
+        return tuple(entry.intervention for entry in self.entries if entry.enabled)
+
+    def __iter__(self) -> Iterator[Intervention]:
+        return iter(self.active)
+
+    def __len__(self) -> int:
+        return len(self.active)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self.active
+
+    def __getitem__(self, index: int) -> Intervention:
+        return self.active[index]
+
+    def __repr__(self) -> str:
+        return f"Interventions({list(self.active)!r})"
+
+    def add(self, intervention: Intervention) -> None:
+        """Appends one, in force at once. Adding one that is already listed switches it on."""
+        self._session.check_open()
+        if not isinstance(intervention, Intervention):
+            raise InputError(
+                f"interventions.add got {type(intervention).__name__}, not an intervention.",
+                'Pass lw.Ablate("L1H4"), lw.Patch(...) or lw.Steer(...); '
+                'interventions.toggle("L1H4") takes a name.',
+            )
+        intervention.validate(self._session.facts, self._session.prompt_set)
+        with self._lock:
+            for entry in self.entries:
+                if entry.intervention == intervention:
+                    self._set(self._with(entry.key, enabled=True))
+                    return
+            self._set((*self.entries, self._entry(intervention)))
+
+    def remove(self, intervention: Intervention | str) -> None:
+        """Takes one out: an intervention, a component name (its ablations), or an entry's key."""
+        self._session.check_open()
+        with self._lock:
+            kept = tuple(e for e in self.entries if not _matches(e, intervention))
+            if len(kept) == len(self.entries):
+                labels = [entry.intervention.label for entry in self.entries]
+                raise InputError(
+                    f"interventions.remove: {intervention!r} is not in the list {labels}.",
+                    near(intervention, labels),
+                )
+            self._set(kept)
+
+    def toggle(self, component: str | Component, kind: str = "zero") -> bool:
+        """Ablates a component, or ends its ablation; returns whether it is now ablated.
+
+        An ablation of it that is switched off in the list is switched on as it stands.
+        """
+        self._session.check_open()
+        wanted = Ablate(component, kind)  # type: ignore[arg-type]
+        with self._lock:
+            mine = [
+                e
+                for e in self.entries
+                if isinstance(e.intervention, Ablate)
+                and e.intervention.component == wanted.component
+            ]
+            if any(e.enabled for e in mine):
+                self._set(tuple(e for e in self.entries if e not in mine or not e.enabled))
+                return False
+            if mine:
+                self._set(self._with(mine[-1].key, enabled=True))
+                return True
+            self.add(wanted)
+            return True
+
+    def toggle_all(self, wanted: Sequence[Intervention]) -> bool:
+        """Puts all of them in force, or takes them out when all are in force already.
+
+        One step to undo. Returns whether they are now in force.
+        """
+        self._session.check_open()
+        for item in wanted:
+            item.validate(self._session.facts, self._session.prompt_set)
+        with self._lock:
+            if all(item in self.active for item in wanted):
+                self._set(tuple(e for e in self.entries if e.intervention not in wanted))
+                return False
+            entries = tuple(
+                replace(e, enabled=True) if e.intervention in wanted else e for e in self.entries
+            )
+            listed = {e.intervention for e in entries}
+            new = [item for item in dict.fromkeys(wanted) if item not in listed]
+            self._set((*entries, *(self._entry(item) for item in new)))
+            return True
+
+    def set_enabled(self, key: str, enabled: bool) -> None:
+        """Switches one entry on or off without losing its place in the list."""
+        self._session.check_open()
+        with self._lock:
+            if key not in {entry.key for entry in self.entries}:
+                raise InputError(f"key={key!r} is not in the list of interventions.", "")
+            self._set(self._with(key, enabled=enabled))
+
+    def clear(self) -> None:
+        """Takes all out. ``undo`` brings them back."""
+        self._session.check_open()
+        self._set(())
+
+    def undo(self) -> bool:
+        """Takes back the last change; False when there is none."""
+        return self._travel(self._undo, self._redo)
+
+    def redo(self) -> bool:
+        """Makes the last undone change again; False when there is none."""
+        return self._travel(self._redo, self._undo)
+
+    @property
+    def can_undo(self) -> bool:
+        return bool(self._undo)
+
+    @property
+    def can_redo(self) -> bool:
+        return bool(self._redo)
+
+    @property
+    def history(self) -> tuple[list[Entries], list[Entries]]:
+        """What ``undo`` and ``redo`` lead to, each with the nearest last."""
+        with self._lock:
+            return list(self._undo), list(self._redo)
+
+    def restore(self, entries: Entries, undo: list[Entries], redo: list[Entries]) -> None:
+        """Takes over a list with its history, as a saved session had them."""
+        for entry in entries:
+            entry.intervention.validate(self._session.facts, self._session.prompt_set)
+        with self._lock:
+            self._undo, self._redo = undo[-MAX_HISTORY:], redo[-MAX_HISTORY:]
+            keys = [int(e.key[1:]) for state in (entries, *undo, *redo) for e in state]
+            self._made = max(keys, default=0)
+            self.set_trait("entries", entries)
+
+    def to_code(self) -> str:
+        """A script that expects ``model`` and ``tokens``, imports only torch, leaves ``logits``."""
+        return code.script(list(self.active), self._session)
+
+    def revalidate(self, prompts: PromptSet) -> None:
+        """Raises InputError when a listed intervention cannot act on other prompts."""
+        for entry in self.entries:
+            try:
+                entry.intervention.validate(self._session.facts, prompts)
+            except InputError as error:
+                raise InputError(
+                    f"The intervention on {entry.intervention.label} does not fit the new prompts: "
+                    f"{error.message}",
+                    "Remove it first, or change the prompts.",
+                ) from error
+
+    def _entry(self, intervention: Intervention) -> Entry:
+        self._made += 1
+        return Entry(f"i{self._made}", intervention)
+
+    def _with(self, key: str, enabled: bool) -> Entries:
+        return tuple(replace(e, enabled=enabled) if e.key == key else e for e in self.entries)
+
+    def _set(self, entries: Entries) -> None:
+        with self._lock:
+            if entries == self.entries:
+                return
+            self._undo = [*self._undo[-MAX_HISTORY + 1 :], self.entries]
+            self._redo = []
+            self.set_trait("entries", entries)
+
+    def _travel(self, source: list[Entries], target: list[Entries]) -> bool:
+        self._session.check_open()
+        with self._lock:
+            if not source:
+                return False
+            entries = source[-1]
+            for entry in entries:
+                entry.intervention.validate(self._session.facts, self._session.prompt_set)
+            source.pop()
+            target.append(self.entries)
+            self.set_trait("entries", entries)
+            return True
+
+
+def _matches(entry: Entry, wanted: Any) -> bool:
+    if isinstance(wanted, str):
+        return wanted in (entry.key, entry.intervention.label)
+    return bool(entry.intervention == wanted)

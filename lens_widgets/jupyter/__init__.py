@@ -1,0 +1,1 @@
+"""What knows Jupyter: a kernel's cells, and the server that carries replies."""

@@ -1,0 +1,1 @@
+"""Models to look at: shipped demos, and checkpoints of your own."""

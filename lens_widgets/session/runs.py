@@ -1,0 +1,219 @@
+"""Every run over one set of prompts: the clean one, the corrupted one, those with interventions."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lens_widgets.engine.access import ModelAccess
+from lens_widgets.engine.forward import Hook, gradients
+from lens_widgets.engine.probe import ModelFacts
+from lens_widgets.engine.recompute import first_alike
+from lens_widgets.engine.sweep import sweep
+from lens_widgets.engine.trace import Execution, Outcome, past_blocks
+from lens_widgets.engine.variants import Base, Reading, Variant
+from lens_widgets.errors import InputError
+from lens_widgets.interventions.base import Intervention
+from lens_widgets.prompts.prompt_set import PromptSet
+from lens_widgets.session.metrics import Metric
+from lens_widgets.session.run import Run
+
+KEPT_BYTES = 1 << 30
+"""Runs with interventions are kept up to this size, so that undo and redo cost nothing."""
+
+Active = tuple[Intervention, ...]
+
+
+class PromptRuns:
+    """Belongs to one prompt set and metric for good: a session with new prompts makes a new one.
+
+    Making it runs the model once, without interventions. It is what interventions are told about
+    the session when they make their hooks.
+    """
+
+    def __init__(
+        self, handle: ModelAccess, facts: ModelFacts, prompt_set: PromptSet, metric: Metric
+    ) -> None:
+        self.handle = handle.bound(facts)
+        self.facts = facts
+        self.prompt_set = prompt_set
+        self.metric = metric
+        self._lock = threading.RLock()
+        self._edited: OrderedDict[tuple[bool, Active], Run] = OrderedDict()
+        self._corrupted: Execution | None = None
+        self._execution = self._execute(prompt_set)
+        self.clean = self._run(self._execution.clean)
+
+    @property
+    def device(self) -> torch.device:
+        return self.prompt_set.tokens.device
+
+    def clean_activation(self, name: str) -> Tensor:
+        """An activation of the run without interventions: [prompt, pos, ...]."""
+        return self.clean.activation(name)
+
+    def corrupted_activation(self, name: str) -> Tensor:
+        """The same on the corrupted prompts."""
+        return self.run((), corrupted=True).activation(name)
+
+    def run(self, active: Active, *, corrupted: bool = False) -> Run:
+        """The run under ``active``, kept for the next time it is asked for.
+
+        On the corrupted prompts the metric is still that of the prompts: the same function of the
+        logits, with the same targets. InputError when there are no corrupted prompts.
+        """
+        self.handle.check_weights()
+        if not active and not corrupted:
+            return self.clean
+        known = self._known(active, corrupted)
+        if known is not None:
+            return known
+        run = self.handle.run_inline(lambda: self._edit(active, self._capture, corrupted))
+        with self._lock:
+            self._edited[corrupted, active] = run
+            kept = self._edited
+            while len(kept) > 1 and sum(r.n_bytes for r in kept.values()) > KEPT_BYTES:
+                kept.popitem(last=False)
+        return run
+
+    def known_metric(self, active: Active) -> Float[Tensor, "prompt"] | None:
+        """The metric under ``active`` if that run is kept."""
+        known = self._known(active, False) if active else self.clean
+        return None if known is None else known.metric
+
+    def metric_with(self, active: Active) -> Float[Tensor, "prompt"]:
+        """The metric under ``active``, keeping nothing else of the run: for sweeps."""
+        known = self._known(active, False) if active else self.clean
+        if known is not None:
+            return known.metric
+        return self.handle.run_inline(lambda: self._edit(active, (), False)).metric
+
+    def sweep(
+        self,
+        active: Active,
+        variants: Sequence[Variant],
+        max_memory_gb: float | None = None,
+        *,
+        corrupted: bool = False,
+    ) -> Iterator[tuple[int, Float[Tensor, "prompt"]]]:
+        """The metric [prompt] under ``active`` and one variant each: (index, metric) as known.
+
+        A variant that changes nothing has the metric of the run it starts from. Variants change
+        prompts that begin alike, corrupted ones too, in the same way. Runs that cannot be batched
+        are made one at a time.
+        """
+        run = self.run(active, corrupted=corrupted)
+        hooks = self._hooks(active)
+        effective = [i for i, variant in enumerate(variants) if bool(variant.changed.any())]
+        for index in sorted(set(range(len(variants))) - set(effective)):
+            yield index, run.metric
+        calls = run.outcome.calls
+        if not calls or any(past_blocks(name) for name, _ in hooks):
+            execution = self._side(corrupted)
+            for index in effective:
+                outcome = execution.edited([*hooks, variants[index].hook], ())
+                yield index, self._run(outcome).metric
+            return
+        base = Base(calls, hooks, self._twins(active))
+        chosen = [variants[index] for index in effective]
+        for chunk in sweep(self.handle, base, chosen, self._reading(), max_memory_gb):
+            for number, metric in chunk:
+                yield effective[number], metric
+
+    def gradients(
+        self, active: Active, names: Sequence[str], *, corrupted: bool = False
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Activations of the run under ``active``, and the metric's gradients by them."""
+        run = self.run(active, corrupted=corrupted)
+        if not run.outcome.calls:
+            raise InputError(
+                "estimate_sweep: this model's blocks cannot be called one by one.",
+                "Use patch_sweep, which is exact.",
+            )
+        compute, prompts, at = self._reading().function, self.prompt_set, self.prompt_set.positions
+        rows = torch.arange(len(at), device=at.device)
+
+        def value(logits: Tensor) -> Tensor:
+            if self.metric.reads == "all":
+                return compute(logits)
+            return compute(self.metric.narrow(logits[rows, at].float(), prompts))
+
+        return self.handle.run_inline(
+            lambda: self.handle.slice(
+                lambda model, check: gradients(
+                    model, run.outcome.calls, names, value, hooks=self._hooks(active), check=check
+                )
+            )
+        )
+
+    def release(self) -> None:
+        """Lets go of all runs but the clean one's metric."""
+        with self._lock:
+            self._edited.clear()
+            self._corrupted = None
+
+    def _known(self, active: Active, corrupted: bool) -> Run | None:
+        with self._lock:
+            run = self._edited.get((corrupted, active))
+            if run is not None:
+                self._edited.move_to_end((corrupted, active))
+            return run
+
+    @property
+    def _capture(self) -> list[str]:
+        prompts = self.prompt_set
+        padded = prompts.attention_mask is not None
+        return self.facts.standard_capture(*prompts.tokens.shape, padded=padded)
+
+    def _execute(self, prompts: PromptSet) -> Execution:
+        return Execution(self.handle, prompts.tokens, prompts.attention_mask, self._capture)
+
+    def _side(self, corrupted: bool) -> Execution:
+        if not corrupted:
+            return self._execution
+        with self._lock:
+            if self._corrupted is None:
+                self._corrupted = self._execute(self.prompt_set.corrupted())
+            return self._corrupted
+
+    def _edit(self, active: Active, capture: Sequence[str], corrupted: bool) -> Run:
+        execution = self._side(corrupted)
+        if not active:
+            return self._run(execution.clean)
+        return self._run(execution.edited(self._hooks(active), capture))
+
+    def _hooks(self, active: Active) -> list[Hook]:
+        return [hook for item in active for hook in item.hooks(self)]
+
+    def _reading(self) -> Reading:
+        """The metric as a function of the logits it reads."""
+        metric, prompts = self.metric, self.prompt_set
+        reference = metric.read(self._execution.clean, prompts)
+
+        def compute(logits: Tensor) -> Tensor:
+            return metric.compute(logits, prompts, reference)
+
+        if metric.reads == "all":
+            return Reading(compute)
+        if metric.reads == "answers" and self.facts.token_logits:
+            return Reading(compute, prompts.positions, prompts.answer_tokens)
+        return Reading(lambda last: compute(metric.narrow(last, prompts)), prompts.positions)
+
+    def _twins(self, active: Active) -> Int[Tensor, "prompt pos"] | None:
+        """Which prompts begin alike, unless an intervention counts from their ends."""
+        if any(place < 0 for item in active for place in item.places or ()):
+            return None
+        batches = [self.prompt_set.tokens]
+        if self.prompt_set.corrupted_tokens is not None:
+            batches.append(self.prompt_set.corrupted_tokens)
+        return first_alike(*batches)
+
+    def _run(self, outcome: Outcome) -> Run:
+        clean = self._execution.clean
+        metric = self.metric.of(outcome, self.prompt_set, None if outcome is clean else clean)
+        return Run(self.handle, outcome, self.prompt_set, metric, self.facts.points)

@@ -1,0 +1,458 @@
+"""The session: one model, its prompts, a metric, interventions and a selection; views observe
+it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+import traitlets
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lens_widgets.engine.access import access_for
+from lens_widgets.engine.probe import ModelFacts
+from lens_widgets.engine.variants import Variant
+from lens_widgets.engine.worker import Job
+from lens_widgets.errors import ClosedError, InputError, check_keywords
+from lens_widgets.interventions.base import Intervention
+from lens_widgets.interventions.list import Entry, Interventions
+from lens_widgets.jupyter.cells import install_cell_pause
+from lens_widgets.prompts.prompt_set import PromptSet, edited_prompt_set, make_prompt_set
+from lens_widgets.session.metrics import Metric, resolve_metric
+from lens_widgets.session.run import Run
+from lens_widgets.session.runs import PromptRuns
+from lens_widgets.session.selection import Selection
+
+if TYPE_CHECKING:
+    import os
+
+    import xarray as xr
+
+    from lens_widgets.widgets.explorer import Explorer
+
+_WRITERS = (
+    *("hook_q", "hook_k", "hook_v", "hook_attn_scores", "hook_pattern", "hook_z"),
+    *("hook_attn_out", "hook_mlp_out", "hook_embed", "hook_pos_embed"),
+)
+"""Hooks inside components: editing them changes what a component writes, and nothing else."""
+
+_OPTIONS = ("answers", "corrupted", "metric", "prepend_bos")
+
+
+class Session(traitlets.HasTraits):
+    """A model under study. Every view of it shows the same prompts, interventions and selection.
+
+    Args:
+        model: a TransformerLens ``TransformerBridge``, in eval mode.
+        prompts: a string, a list of strings, token ids [prompt, pos], or a set from ``lw.prompts``,
+            which brings its answers and corrupted prompts.
+        answers: one ``(correct, wrong)`` pair per prompt, or one for all; strings that are one
+            token, or token ids.
+        corrupted: prompts of the same token lengths, for resampling and patching.
+        metric: ``"logit_diff"`` (default with answers), ``"loss"`` (default without), ``"prob"``,
+            ``"kl"``, or a function from logits [prompt, pos, d_vocab] to one value per prompt; its
+            name and its ``units``, where it has them, are shown.
+        prepend_bos: whether text gets a BOS token; None leaves it to the model.
+
+    Raises InputError (a ValueError) for anything it cannot use. Observe ``revision`` to be told of
+    every change that can move a number.
+    """
+
+    revision = traitlets.Int(0, read_only=True)
+    prompts_revision = traitlets.Int(0, read_only=True)
+    closed = traitlets.Bool(False, read_only=True)
+
+    def __init__(
+        self,
+        model: Any,
+        prompts: Any,
+        *,
+        answers: Any = None,
+        corrupted: Any = None,
+        metric: Any = None,
+        prepend_bos: bool | None = None,
+        **unknown: Any,
+    ) -> None:
+        check_keywords("Session", unknown, ("model", "prompts", *_OPTIONS))
+        _check_model(model)
+        install_cell_pause()
+        prompt_set = make_prompt_set(
+            model, prompts, answers=answers, corrupted=corrupted, prepend_bos=prepend_bos
+        )
+        self._start(model, prompt_set, metric, prepend_bos)
+
+    @classmethod
+    def _of(
+        cls, model: Any, prompt_set: PromptSet, metric: Any, prepend_bos: bool | None
+    ) -> Session:
+        """A session of prompts that are tokens already."""
+        _check_model(model)
+        install_cell_pause()
+        session: Session = cls.__new__(cls)
+        session._start(model, prompt_set, metric, prepend_bos)
+        return session
+
+    def _start(
+        self, model: Any, prompt_set: PromptSet, metric: Any, prepend_bos: bool | None
+    ) -> None:
+        chosen = resolve_metric(metric, prompt_set)
+        handle = access_for(model)
+        runs = handle.run_inline(lambda: PromptRuns(handle, handle.facts(), prompt_set, chosen))
+        self._prepend_bos = prepend_bos
+        self._metric_wish = metric
+        self._begin(model, runs)
+
+    def _begin(self, model: Any, runs: PromptRuns, entries: tuple[Entry, ...] = ()) -> None:
+        super().__init__()
+        # One lock for all state that views show, the synced traits of widgets included.
+        self.lock = threading.RLock()
+        self.model = model
+        self.results: dict[str, xr.DataArray | xr.Dataset] = {}
+        """Arrays of yours that belong to this session; ``save`` keeps them with it."""
+        self._runs = runs
+        lengths = runs.prompt_set.lengths.tolist()
+        self.selection = Selection(runs.facts.n_layers, runs.facts.n_heads, lengths)
+        self.interventions = Interventions(self, entries)
+        self.interventions.observe(self._interventions_changed, "entries")
+
+    # --- what it is about -------------------------------------------------------------------
+
+    @property
+    def facts(self) -> ModelFacts:
+        """Shape, device, dtype and hooks of the model."""
+        return self._runs.facts
+
+    @property
+    def prompt_set(self) -> PromptSet:
+        """The prompts as the model sees them."""
+        return self._runs.prompt_set
+
+    @property
+    def metric(self) -> Metric:
+        """What is measured."""
+        return self._runs.metric
+
+    @property
+    def metric_wish(self) -> Any:
+        """The metric as it was asked for: a name, a function, or None for the answers' own."""
+        return self._metric_wish
+
+    @property
+    def prepend_bos(self) -> bool | None:
+        """Whether text gets a BOS token; None leaves it to the model."""
+        return self._prepend_bos
+
+    @property
+    def tokens(self) -> Int[Tensor, "prompt pos"]:
+        """Token ids, padded on the right."""
+        return self.prompt_set.tokens
+
+    @property
+    def str_tokens(self) -> list[list[str]]:
+        """Each prompt's tokens as text, without padding."""
+        rows = zip(self.tokens.tolist(), self.prompt_set.lengths.tolist(), strict=True)
+        return [self._strings(row[:length]) for row, length in rows]
+
+    def _strings(self, ids: list[int]) -> list[str]:
+        tokenizer = self.model.tokenizer
+        if tokenizer is None:
+            return [str(i) for i in ids]
+        return [tokenizer.decode([i], clean_up_tokenization_spaces=False) for i in ids]
+
+    @property
+    def positions(self) -> Int[Tensor, "prompt"]:
+        """Each prompt's last position, where its answer is read."""
+        return self.prompt_set.positions
+
+    @property
+    def answer_tokens(self) -> Int[Tensor, "prompt 2"] | None:
+        """Token ids of (correct, wrong), or None."""
+        return self.prompt_set.answer_tokens
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model runs."""
+        return self.tokens.device
+
+    @property
+    def weights(self) -> str:
+        """``"raw"``, or ``"processed: ..."`` when the model's weights were folded."""
+        return self.facts.weights
+
+    @property
+    def edits_stream(self) -> bool:
+        """Whether an active intervention writes into the residual stream between components."""
+        return any(not item.site.hook.endswith(_WRITERS) for item in self.interventions)
+
+    # --- runs -------------------------------------------------------------------------------
+
+    @property
+    def baseline(self) -> Float[Tensor, "prompt"]:
+        """The metric without interventions."""
+        return self.run(()).metric
+
+    @property
+    def current(self) -> Float[Tensor, "prompt"]:
+        """The metric with the session's interventions."""
+        return self.run().metric
+
+    def run(self, interventions: Iterable[Intervention] | None = None) -> Run:
+        """The model under the session's interventions, or under ``interventions`` instead.
+
+        Runs are kept: asking again for the same one costs nothing.
+        """
+        self.check_open()
+        if interventions is None:
+            return self._runs.run(self.interventions.active)
+        return self._runs.run(_checked(interventions))
+
+    def known_metric(self, interventions: Iterable[Intervention]) -> Float[Tensor, "prompt"] | None:
+        """The metric under ``interventions`` if that run is at hand; computes nothing."""
+        return self._runs.known_metric(tuple(interventions))
+
+    def metric_with(self, interventions: Iterable[Intervention]) -> Float[Tensor, "prompt"]:
+        """The metric under ``interventions``, keeping nothing else of the run: for sweeps."""
+        self.check_open()
+        return self._runs.metric_with(tuple(interventions))
+
+    def sweep(
+        self,
+        variants: Sequence[Variant],
+        max_memory_gb: float | None = None,
+        *,
+        corrupted: bool = False,
+    ) -> Iterator[tuple[int, Float[Tensor, "prompt"]]]:
+        """The metric with the session's interventions and one variant each, as they finish."""
+        self.check_open()
+        active = self.interventions.active
+        return self._runs.sweep(active, variants, max_memory_gb, corrupted=corrupted)
+
+    def corrupted_run(self) -> Run:
+        """The corrupted prompts under the session's interventions; InputError when there are none.
+
+        Its metric is the prompts' own: the same function of the logits, with the same targets.
+        """
+        self.check_open()
+        return self._runs.run(self.interventions.active, corrupted=True)
+
+    def gradients(
+        self, names: Sequence[str], *, corrupted: bool = False
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Activations under the interventions, and the gradients of the metric by them."""
+        self.check_open()
+        return self._runs.gradients(self.interventions.active, names, corrupted=corrupted)
+
+    def clean_activation(self, name: str) -> Tensor:
+        """An activation of the run without interventions: [prompt, pos, ...]."""
+        return self._runs.clean_activation(name)
+
+    def corrupted_activation(self, name: str) -> Tensor:
+        """The same on the corrupted prompts."""
+        return self._runs.corrupted_activation(name)
+
+    # --- changes ----------------------------------------------------------------------------
+
+    def set_prompts(
+        self, prompts: Any, *, answers: Any = None, corrupted: Any = None, metric: Any = None
+    ) -> None:
+        """Replaces the prompts, and with them answers and corrupted prompts.
+
+        Everything is checked and run first; on an error the session stays as it was.
+        ``metric=None`` keeps the metric the session was made with.
+        """
+        self.check_open()
+        prompt_set = make_prompt_set(
+            self.model,
+            prompts,
+            answers=answers,
+            corrupted=corrupted,
+            prepend_bos=self._prepend_bos,
+        )
+        self._take(prompt_set, self._metric_wish if metric is None else metric)
+
+    def edit_prompt(
+        self, index: int, text: str, *, answers: Any = None, corrupted: str | None = None
+    ) -> None:
+        """Replaces one prompt; the others keep their very tokens. All or nothing, as above.
+
+        ``answers`` are those of all prompts. ``corrupted=None`` keeps the corrupted prompt.
+        """
+        self.check_open()
+        prompt_set = edited_prompt_set(
+            self.model,
+            self.prompt_set,
+            index,
+            text,
+            answers=answers,
+            corrupted=corrupted,
+            prepend_bos=self._prepend_bos,
+        )
+        self._take(prompt_set, self._metric_wish)
+
+    def refresh(self) -> None:
+        """Computes everything anew with the model as it is now.
+
+        For a model whose weights, dtype or device were changed on purpose: until then the session
+        refuses to mix its numbers. On an error the session stays as it was.
+        """
+        self.check_open()
+        _check_model(self.model)
+        handle = access_for(self.model)
+        facts = handle.run_inline(handle.facts)
+        self._take(self.prompt_set.to(torch.device(facts.device)), self._metric_wish, facts)
+
+    def _take(self, prompt_set: PromptSet, wish: Any, facts: ModelFacts | None = None) -> None:
+        chosen = resolve_metric(wish, prompt_set)
+        self.interventions.revalidate(prompt_set)
+        handle = self._runs.handle if facts is None else access_for(self.model)
+        facts = facts or self.facts
+        runs = handle.run_inline(lambda: PromptRuns(handle, facts, prompt_set, chosen))
+        with self.lock:
+            self.interventions.revalidate(prompt_set)
+            self._metric_wish = wish
+            self._runs = runs
+            self.selection.set_lengths(prompt_set.lengths.tolist())
+            self.set_trait("prompts_revision", self.prompts_revision + 1)
+            self.set_trait("revision", self.revision + 1)
+
+    def with_interventions(self, interventions: Iterable[Intervention]) -> Session:
+        """A session of its own on the same model, prompts and metric, with other interventions."""
+        self.check_open()
+        derived = self._derived(())
+        for item in _checked(interventions):
+            derived.interventions.add(item)
+        return derived
+
+    def with_prompt_set(
+        self, prompts: PromptSet, interventions: Iterable[Intervention], metric: Any = None
+    ) -> Session:
+        """A session of its own on the same model, with other prompts, interventions and metric."""
+        self.check_open()
+        chosen = resolve_metric(metric, prompts)
+        handle, facts = self._runs.handle, self.facts
+        runs = handle.run_inline(lambda: PromptRuns(handle, facts, prompts, chosen))
+        derived = self._derived((), runs)
+        derived._metric_wish = metric
+        for item in _checked(interventions):
+            derived.interventions.add(item)
+        return derived
+
+    def frozen(self) -> Session:
+        """This session as it is now: later changes of this one do not reach it.
+
+        A reply is computed from it, so that all its numbers belong to one revision.
+        """
+        with self.lock:
+            copy = self._derived(self.interventions.entries)
+            copy.set_trait("revision", self.revision)
+            copy.set_trait("prompts_revision", self.prompts_revision)
+            return copy
+
+    def _derived(self, entries: tuple[Entry, ...], runs: PromptRuns | None = None) -> Session:
+        derived: Session = Session.__new__(Session)
+        derived._prepend_bos, derived._metric_wish = self._prepend_bos, self._metric_wish
+        derived._begin(self.model, self._runs if runs is None else runs, entries)
+        return derived
+
+    def _interventions_changed(self, _change: Any) -> None:
+        with self.lock:
+            self.set_trait("revision", self.revision + 1)
+
+    # --- files ------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes prompts, metric, interventions with their history, selection and ``results``.
+
+        One file without pickles; the model is not in it. An existing file is replaced at the end,
+        or stays as it was on an error. Of a metric of your own only the name is kept.
+        """
+        from lens_widgets.session.file import save
+
+        save(self, path)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], model: Any, *, metric: Any = None) -> Session:
+        """The session that was saved to ``path``, on the model it was saved with.
+
+        Args:
+            metric: the function it measured, if that was one of your own.
+
+        InputError for a damaged file, another model, or numbers that differ from the saved ones.
+        """
+        from lens_widgets.session.file import load
+
+        return load(path, model, metric)
+
+    # --- life -------------------------------------------------------------------------------
+
+    def explore(self, **options: Any) -> Explorer:
+        """The linked dashboard of this session."""
+        from lens_widgets.widgets.explorer import Explorer
+
+        return Explorer(self, **options)
+
+    def check_open(self) -> None:
+        """Raises ClosedError after ``close``."""
+        if self.closed:
+            raise ClosedError
+
+    def close(self) -> None:
+        """Stops the session's work and lets go of its runs. Its views say that it is closed."""
+        if self.closed:
+            return
+        self.cancel(())
+        with self.lock:
+            self._runs.release()
+            self.set_trait("closed", True)
+
+    def submit(
+        self,
+        key: tuple[Any, ...],
+        work: Callable[[], Any],
+        done: Callable[[Any], None],
+        failed: Callable[[BaseException], None],
+        on_wait: Callable[[bool], None] | None = None,
+    ) -> None:
+        """Queues widget-triggered work on the model's worker; the newest of each key wins."""
+        job = Job((id(self), *key), work, done, failed, on_wait)
+        self._runs.handle.worker.submit(job)
+
+    def cancel(self, key: tuple[Any, ...]) -> None:
+        """Stops the queued or running work whose key begins with ``key``."""
+        wanted = (id(self), *key)
+        self._runs.handle.worker.cancel(
+            lambda other: isinstance(other, tuple) and other[: len(wanted)] == wanted
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"Session({self.facts.name}, {self.prompt_set.n_prompts} prompts, "
+            f"{self.metric.label}, {len(self.interventions)} interventions)"
+        )
+
+
+def _checked(interventions: Iterable[Intervention]) -> tuple[Intervention, ...]:
+    hint = 'Pass a list such as [lw.Ablate("L1H4")].'
+    if not isinstance(interventions, Iterable):
+        raise InputError(f"interventions={interventions!r} is not a list.", hint)
+    wanted = tuple(interventions)
+    for item in wanted:
+        if not isinstance(item, Intervention):
+            raise InputError(f"interventions has {item!r}, which is not an intervention.", hint)
+    return wanted
+
+
+def _check_model(model: Any) -> None:
+    if not all(hasattr(model, name) for name in ("run_with_hooks", "cfg", "blocks")):
+        raise InputError(
+            f"model is a {type(model).__name__}, not a TransformerLens model.",
+            'Pass TransformerBridge.boot_transformers("gpt2") or lw.load_demo("ioi").',
+        )
+    if model.training:
+        raise InputError(
+            "model is in training mode: dropout would make every number random.",
+            "Call model.eval() first.",
+        )
