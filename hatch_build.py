@@ -21,6 +21,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 JS = Path(__file__).resolve().parent / "js"
 STATIC = JS.parent / "lens_widgets" / "static"
+NOTEBOOKS = JS.parent / "example_notebooks"
 # js/build.mjs empties the folder, so a record can only be of the bundles beside it.
 SOURCES_RECORD = STATIC / ".sources.sha256"
 PACKAGES_RECORD = JS / "node_modules" / ".package-lock.sha256"
@@ -96,6 +97,12 @@ class FrontEndHook(BuildHookInterface):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         build()
+        if self.target_name == "wheel" and version != "editable":
+            # `lens-widgets demo` copies them from there; in a checkout, from where they are.
+            build_data["force_include"] = {
+                str(path): f"lens_widgets/{NOTEBOOKS.name}/{path.name}"
+                for path in sorted(NOTEBOOKS.glob("*.ipynb"))
+            }
 
 
 if __name__ == "__main__":

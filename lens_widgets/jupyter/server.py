@@ -2,7 +2,7 @@
 
 Jupyter Server sends messages over sockets with Nagle's algorithm on. A kernel answers a click with
 several small messages, and on Linux all but the first then wait up to 40 ms for the browser to
-acknowledge it. ``make demo`` starts JupyterLab with this class; to have it in your own:
+acknowledge it. ``lens-widgets demo`` starts JupyterLab with this class; to have it in your own:
 
     jupyter lab --ServerApp.kernel_websocket_connection_class=\
         lens_widgets.jupyter.server.NoDelayConnection

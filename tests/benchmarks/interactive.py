@@ -8,11 +8,11 @@ import random
 
 from playwright.sync_api import Page
 
+from lens_widgets.jupyter.lab import NO_DELAY
 from tests.benchmarks.table import Table, percentile
 from tests.frontends.conftest import EXPLORER, IOI, SESSION
 from tests.frontends.jupyterlab import open_lab
 from tests.frontends.screen import Screen
-from tests.frontends.server import NO_DELAY
 
 CLICKS = 60
 WARM_UP = 4
@@ -31,8 +31,9 @@ ROWS = {
 NOTES = """\
 The ioi demo with three prompts, torch as it comes. Timed inside the page, from the click event
 until the frame that shows the outcome is drawn. One or two parts are ablated at a time, never
-the same ones twice, so each toggle is a new run of the model. JupyterLab is started as `make demo`
-does; plain: as it comes, with Nagle's algorithm on, which on Linux holds replies back for 40 ms."""
+the same ones twice, so each toggle is a new run of the model. JupyterLab is started as by
+`lens-widgets demo`; plain: as it comes, with Nagle's algorithm on, which on Linux holds replies
+back for 40 ms."""
 
 # Everything is timed inside the page: asking from outside adds 15 to 30 ms. `painted` resolves
 # behind the next frame: a message posted in a frame's callback arrives when that frame is drawn.
@@ -108,7 +109,7 @@ async () => {
 
 
 def measure() -> Table:
-    """Clicks and toggles on the ioi demo, with JupyterLab as `make demo` starts it and plain."""
+    """Clicks and toggles on the ioi demo, with JupyterLab as the command starts it, and plain."""
     ours, plain = _times((NO_DELAY,)), _times(())
     rows = [_row(what, ours[what], plain[what], aim) for what, aim in ROWS.items()]
     columns = ("from the click to the painted frame", "n", "median ms", "p95 ms", "aim for p95")

@@ -6,12 +6,12 @@ from typing import Any
 
 from playwright.sync_api import Page
 
+from lens_widgets.jupyter.lab import NO_DELAY
 from tests.benchmarks import circuitsvis
 from tests.benchmarks.interactive import CLOCK
 from tests.benchmarks.table import Table, percentile
 from tests.frontends.jupyterlab import Notebook, open_lab
 from tests.frontends.screen import Screen
-from tests.frontends.server import NO_DELAY
 
 N_POS = 1024
 FRAMES = 240

@@ -14,9 +14,10 @@ from typing import Any
 import nbformat
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 
+from lens_widgets.jupyter.lab import NO_DELAY
 from tests.browser.pages import browser
 from tests.frontends.kernel import CellError, Kernel, plain
-from tests.frontends.server import NO_DELAY, run_server
+from tests.frontends.server import run_server
 
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 CELLS_TIMEOUT_MS = 180_000
@@ -268,8 +269,8 @@ def open_lab(
 ) -> Iterator[Lab]:
     """JupyterLab on a free port with an empty home, in its own process group, and a browser.
 
-    Started as `make demo` does, unless told other ``flags``; Notebook 7 is another ``application``
-    of the same kind, with notebooks in another ``place``.
+    Started as `lens-widgets demo` does, unless told other ``flags``; Notebook 7 is another
+    ``application`` of the same kind, with notebooks in another ``place``.
     """
     with tempfile.TemporaryDirectory(prefix="lens_widgets-") as folder:
         home = Path(folder)

@@ -27,11 +27,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
 }
-NO_DELAY = (
-    "--ServerApp.kernel_websocket_connection_class=lens_widgets.jupyter.server.NoDelayConnection"
-)
-"""As `make demo` starts JupyterLab."""
-
 START_TIMEOUT_S = 60
 
 
@@ -66,14 +61,23 @@ def make_home(home: Path) -> None:
 
 
 @contextmanager
-def serve(command: Sequence[str], home: Path, url: str, path: str = "") -> Iterator[str]:
-    """A server in a process group of its own, once it answers at ``path`` of ``url``."""
+def serve(
+    command: Sequence[str],
+    home: Path,
+    url: str,
+    path: str = "",
+    env: dict[str, str] | None = None,
+) -> Iterator[str]:
+    """A server in a process group of its own, once it answers at ``path`` of ``url``.
+
+    It has the environment of :func:`environment`, with ``env`` over it.
+    """
     log = home / "server.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
             command,
             cwd=home,
-            env=environment(home),
+            env={**environment(home), **(env or {})},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -88,7 +92,7 @@ def serve(command: Sequence[str], home: Path, url: str, path: str = "") -> Itera
             except OSError:
                 return False
 
-        wait_until(answers, f"{command[2]} answers at {url}", START_TIMEOUT_S)
+        wait_until(answers, f"{' '.join(command[:3])} answers at {url}", START_TIMEOUT_S)
         yield url
     finally:
         _end(server)

@@ -5,16 +5,22 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import urllib.request
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import nbformat
 import pytest
+
+from tests.frontends.server import free_port, make_home, serve
 
 REPO = Path(__file__).resolve().parents[2]
 VIEWS = sorted(entry.parent.name for entry in REPO.glob("js/src/views/*/index.tsx"))
@@ -24,6 +30,7 @@ BUNDLES = {f"{STATIC}/{view}.js" for view in VIEWS} | {
     f"{STATIC}/LICENSES.txt",
 }
 RECORD = f"{STATIC}/.sources.sha256"
+NOTEBOOKS = sorted(path.name for path in REPO.glob("example_notebooks/*.ipynb"))
 
 
 @pytest.fixture(scope="module")
@@ -67,16 +74,18 @@ def test_wheel_carries_the_whole_package_and_nothing_else(wheel: Path) -> None:
     }
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert names == expected - {RECORD}
+    notebooks = {f"lens_widgets/example_notebooks/{name}" for name in NOTEBOOKS}
+    assert names == (expected - {RECORD}) | notebooks
     assert names >= BUNDLES | {"lens_widgets/py.typed"}
     assert {Path(name).suffix for name in names if "/demo/" in name} >= {".py", ".safetensors"}
 
 
-def test_installed_wheel_imports_and_renders(wheel: Path, tmp_path: Path) -> None:
-    environment = tmp_path / "venv"
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a new environment with the wheel in it."""
+    environment = tmp_path_factory.mktemp("installed") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
-    scripts = "Scripts" if os.name == "nt" else "bin"
-    python = environment / scripts / Path(sys.executable).name
+    python = _scripts(environment) / Path(sys.executable).name
     site_packages = _run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))")
     # torch and the rest come from this environment. The path files inside a folder that a path file
     # names are not read, so an editable lens_widgets there stays out of sight.
@@ -86,10 +95,24 @@ def test_installed_wheel_imports_and_renders(wheel: Path, tmp_path: Path) -> Non
         Path(sys.executable),
         *("-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)),
     )
+    return python
 
-    shown = json.loads(_run(python, "-c", _RENDER, cwd=tmp_path).splitlines()[-1])
 
-    assert Path(shown["package"]).is_relative_to(environment.resolve())
+def test_version_is_said_in_one_place(wheel: Path) -> None:
+    (said,) = re.findall(
+        r'^__version__ = "(.+)"$', (REPO / "lens_widgets/__init__.py").read_text(), re.M
+    )
+    assert wheel.name.startswith(f"lens_widgets-{said}-")
+    for name in ("package.json", "package-lock.json"):
+        assert "version" not in json.loads((REPO / "js" / name).read_text()), name
+    lines = (REPO / "pyproject.toml").read_text().splitlines()
+    assert not [line for line in lines if line.startswith("version")]
+
+
+def test_installed_wheel_imports_and_renders(installed: Path, tmp_path: Path) -> None:
+    shown = json.loads(_run(installed, "-c", _RENDER, cwd=tmp_path).splitlines()[-1])
+
+    assert Path(shown["package"]).is_relative_to(installed.parents[1].resolve())
     for name, view in shown["views"].items():
         assert "application/vnd.jupyter.widget-view+json" in view["mime"], name
         assert view["esm"] > 1_000, name
@@ -116,6 +139,42 @@ for view in (
 session.close()
 print(json.dumps({"package": str(pathlib.Path(lw.__file__).resolve()), "views": views}))
 """
+
+
+def test_installed_command_opens_the_quickstart(installed: Path, tmp_path: Path) -> None:
+    make_home(tmp_path)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/"
+    folder = tmp_path / "mine"
+    command = [
+        *(str(_scripts(installed.parents[1]) / "lens-widgets"), "demo", "--no-browser"),
+        *(f"--port={port}", f"--dir={folder}", "--", "--IdentityProvider.token="),
+        "--ServerApp.port_retries=0",
+    ]
+    # JupyterLab's own files lie in the environment that lends the packages.
+    share = Path(sys.prefix, "share", "jupyter")
+    lent = {"PYTHONPATH": "", "JUPYTERLAB_DIR": str(share / "lab"), "JUPYTER_PATH": str(share)}
+    with serve(command, tmp_path, url, "api/status", lent):
+        with urllib.request.urlopen(url, timeout=30) as page:
+            assert page.url == f"{url}lab/tree/01_quickstart.ipynb"
+            assert b"JupyterLab" in page.read()
+        opened = _json(f"{url}api/contents/01_quickstart.ipynb")
+        widgets = _json(f"{url}lab/api/settings/@jupyter-widgets/jupyterlab-manager:plugin")
+    shipped = nbformat.read(REPO / "example_notebooks" / "01_quickstart.ipynb", as_version=4)
+    assert _sources(opened["content"]["cells"]) == _sources(shipped.cells)
+    # The default that a person's own settings still go over, of which there are none.
+    assert widgets["schema"]["properties"]["saveState"]["default"] is True
+    assert list((tmp_path / "settings").rglob("*.jupyterlab-settings")) == []
+    assert sorted(path.name for path in folder.iterdir()) == NOTEBOOKS
+
+
+def _json(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return json.load(answer)
+
+
+def _sources(cells: Any) -> list[str]:
+    return [cell["source"] for cell in cells]
 
 
 def test_import_loads_nothing_heavy() -> None:
@@ -223,6 +282,10 @@ def _run(python: Path, *args: str, cwd: Path | None = None, isolated: bool = Tru
     done = subprocess.run([str(python), *flags, *args], cwd=cwd, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def _scripts(environment: Path) -> Path:
+    return environment / ("Scripts" if os.name == "nt" else "bin")
 
 
 def _only(paths: Iterable[Path]) -> Path:

@@ -30,23 +30,7 @@ def attention_scores(
 
     InputError when the model's scores cannot be had.
     """
-    pattern, scores = _read(session, run, prompt, layer, score_way(session, layer))
-    return _masked(scores, pattern)
-
-
-def score_way(session: Session, layer: int) -> float | str:
-    """``"hook"``, or the factor of query times key: whatever the softmax of which is the pattern.
-
-    Tried on the first prompt of the run without interventions, once for each layer. InputError
-    where nothing is.
-    """
-    run = session.run(())
-    key = f"scores of layer {layer}"
-    if key not in run.derived:
-        d_head = session.facts.hooks[f"blocks.{layer}.attn.hook_q"][-1]
-        ways: list[float | str] = ["hook", d_head**-0.5, 1.0]
-        run.derived[key] = next((w for w in ways if _gives_pattern(session, run, layer, w)), None)
-    way: float | str | None = run.derived[key]
+    way = _way(session, layer)
     if way is None:
         raise InputError(
             "mode='scores': this model reports its attention pattern only, and its scores are not "
@@ -54,7 +38,23 @@ def score_way(session: Session, layer: int) -> float | str:
             "Look at mode='pattern' instead: its logarithm is the score up to a constant for "
             "each query.",
         )
-    return way
+    pattern, scores = _read(session, run, prompt, layer, way)
+    return _masked(scores, pattern)
+
+
+def _way(session: Session, layer: int) -> float | str | None:
+    """``"hook"``, or the factor of query times key: whatever the softmax of which is the pattern.
+
+    Tried on the first prompt of the run without interventions, once for each layer.
+    """
+    run = session.run(())
+    key = f"scores of layer {layer}"
+    if key not in run.derived:
+        d_head = session.facts.hooks[f"blocks.{layer}.attn.hook_q"][-1]
+        ways: list[float | str] = ["hook", d_head**-0.5, 1.0]
+        run.derived[key] = next((w for w in ways if _gives_pattern(session, run, layer, w)), None)
+    found: float | str | None = run.derived[key]
+    return found
 
 
 def _gives_pattern(session: Session, run: Run, layer: int, way: float | str) -> bool:

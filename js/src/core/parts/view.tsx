@@ -72,7 +72,7 @@ export function ViewRoot(props: {
     if (!step || !(handle instanceof ViewHandle)) return;
     event.preventDefault();
     event.stopPropagation();
-    void handle.session.changes.make(handle, { what: step });
+    void handle.change(step, {});
   };
   return (
     <div

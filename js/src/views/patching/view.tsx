@@ -10,6 +10,7 @@ import { FlagButtons, OptionButtons, SCOPES } from "../../core/parts/options";
 import { useView, ViewFrame } from "../../core/parts/view";
 import { decode } from "../../core/state/arrays";
 import { useResource } from "../../core/state/resource";
+import { useKept } from "./kept";
 import { axesOf, toCsv } from "./layout";
 import { OneMap, type ShownMap } from "./map";
 
@@ -40,6 +41,7 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
   const scope = session.option("scope");
   const { prompt } = session.selection.value;
   const body = useRef<HTMLDivElement>(null);
+  const kept = useKept(handle);
   const args = {
     patch_maps: maps.value,
     by_pos: maps.value === "heads" && byPos.value,
@@ -119,6 +121,7 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
                   units={result.units}
                   partial={partial}
                   stale={stale && !partial}
+                  kept={kept}
                 />
               ))}
             </div>

