@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
 
 def script(interventions: list[Intervention], session: Session) -> str:
     """A script that expects ``model`` and ``tokens`` [prompt, pos] and leaves ``logits``."""
-    lines, mask = _setup(interventions, session, "logits")
+    lines = setup(interventions, session, ["logits"])
     lines += [
         "",
         "with torch.no_grad():",
-        f"    logits = model.run_with_hooks(tokens, fwd_hooks=fwd_hooks{mask})",
+        f"    logits = model.run_with_hooks(tokens, fwd_hooks=fwd_hooks{mask_argument(session)})",
     ]
     return "\n".join(lines) + "\n"
 
@@ -30,7 +31,7 @@ def reading(name: str, interventions: list[Intervention], session: Session, whic
     """
     if which == "baseline":
         interventions = []
-    lines, mask = _setup(interventions, session, "activation")
+    lines, mask = setup(interventions, session, ["activation"]), mask_argument(session)
     plain = f"_, cache = model.run_with_cache(tokens, names_filter={[name]!r}{mask})"
     if interventions:
         lines += ["", "with torch.no_grad(), model.hooks(fwd_hooks=fwd_hooks):", f"    {plain}"]
@@ -44,21 +45,30 @@ def reading(name: str, interventions: list[Intervention], session: Session, whic
     return "\n".join(lines) + "\n"
 
 
-def _setup(
-    interventions: list[Intervention], session: Session, leaves: str
-) -> tuple[list[str], str]:
-    """The lines up to ``fwd_hooks``, and the argument that passes the attention mask."""
-    prompts = session.prompt_set
-    lines = [
-        "import torch",
-        "",
-        f"# Expects `model` and `tokens` [prompt, pos] in scope; leaves `{leaves}`.",
-    ]
-    mask = ""
+def mask_argument(session: Session) -> str:
+    """What passes the ``attention_mask`` of padded prompts to a run of the model."""
+    return "" if session.prompt_set.attention_mask is None else ", attention_mask=attention_mask"
+
+
+def first_lines(expects: Sequence[str], leaves: Sequence[str]) -> list[str]:
+    """How every script begins: what it needs and what it gives, by name."""
+    names = [f"`{name}`" + " [prompt, pos]" * (name == "tokens") for name in expects]
+    left = ", ".join(f"`{name}`" for name in leaves)
+    return ["import torch", "", f"# Expects {' and '.join(names)} in scope; leaves {left}."]
+
+
+def setup(
+    interventions: Sequence[Intervention],
+    session: Session,
+    leaves: Sequence[str],
+    expects: Sequence[str] = ("model", "tokens"),
+) -> list[str]:
+    """The lines up to ``fwd_hooks``, which holds the interventions."""
+    prompts, mask = session.prompt_set, mask_argument(session)
+    lines = first_lines(expects, leaves)
     if prompts.attention_mask is not None:
         rows = prompts.attention_mask.tolist()
         lines.append(f"attention_mask = torch.tensor({rows}, device=tokens.device)")
-        mask = ", attention_mask=attention_mask"
     sources = {_source(item) for item in interventions} - {None}
     clean = sorted({i.site.hook for i in interventions if _source(i) == "clean"})
     corrupted = sorted({i.site.hook for i in interventions if _source(i) == "corrupted"})
@@ -76,7 +86,7 @@ def _setup(
     lines += ["fwd_hooks = []"]
     for item in interventions:
         lines += ["", "", item.code(session).rstrip()]
-    return lines, mask
+    return lines
 
 
 def ablate(item: Ablate, session: Session | None) -> str:

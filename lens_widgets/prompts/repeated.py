@@ -94,6 +94,14 @@ class SecondHalfLogProb:
         log_probs = logits[:, -self.sequence.shape[1] : -1].float().log_softmax(dim=-1)
         return log_probs.gather(-1, wanted[..., None])[..., 0].mean(dim=-1)
 
+    def code(self) -> str:
+        """The body of the same function, for scripts."""
+        return (
+            f"wanted = torch.tensor({self.sequence[:, 1:].tolist()}, device=logits.device)\n"
+            f"log_probs = logits[:, -{self.sequence.shape[1]} : -1].float().log_softmax(dim=-1)\n"
+            "return log_probs.gather(-1, wanted[..., None])[..., 0].mean(dim=-1)\n"
+        )
+
 
 def random_sequences(
     model: Any, seq_len: int, batch: int, seed: int, count: int

@@ -134,3 +134,15 @@ def test_twenty_quick_toggles_all_count(mount: Mount) -> None:
     lab.wait(AT_REST, "21")
     assert sorted(lab.js("return kernel.ablated")) == sorted(labels)
     assert lab.find('.lw-body [role="switch"][aria-checked="true"][data-head]').count() == 20
+
+
+def test_two_quick_clicks_on_patching_cells_both_count(mount: Mount) -> None:
+    lab = mount("patching", delay_ms=[20, 60])
+    cells = [f'[data-node="z"] [role="gridcell"][data-head="{head}"]' for head in ("L1H2", "L2H3")]
+    for cell in cells:
+        lab.find(cell).click()
+    shown = [lab.find(cell).get_attribute("data-kept") for cell in cells]
+    assert shown == ["true", "true"]
+    lab.wait(AT_REST, "3")
+    assert lab.js("return kernel.interventions.length") == 2
+    assert [lab.find(cell).get_attribute("data-kept") for cell in cells] == ["true", "true"]

@@ -20,6 +20,7 @@ from lens_widgets.analysis.patching.patch_maps import (
 from lens_widgets.analysis.patching.patch_script import patch_script
 from lens_widgets.errors import InputError
 from lens_widgets.widgets.replies import METHODS
+from tests.handmade import handmade
 from tests.models import N_HEADS, tiny
 from tests.unit import reference
 from tests.unit.cases import ANSWER_IDS, ANSWERS, CORRUPTED, PROMPTS, corrupted_rows, rows
@@ -188,10 +189,24 @@ def test_normalised_code_maps_the_runs_to_one_and_zero() -> None:
     np.testing.assert_allclose(scope["maps"]["attn_out"], ours, atol=3e-5)  # type: ignore[index]
 
 
-def test_a_metric_of_ones_own_cannot_be_written_out() -> None:
+def test_code_takes_a_metric_of_ones_own_from_where_it_runs() -> None:
     session = _session("gpt2", metric=lambda logits: logits[:, -1, 3])
-    with pytest.raises(InputError, match="function of your own"):
-        patch_script(session, ["z"], False, "corrupted", False)
+    text = patch_script(session, ["z"], False, "corrupted", False)
+    assert "Expects `model` and `tokens` [prompt, pos] and `metric` in scope" in text
+    scope = {"model": session.model, "tokens": session.tokens, "metric": session.metric_wish}
+    exec(text, scope)
+    ours = lw.analysis.patch_sweep(session, "z")
+    np.testing.assert_allclose(scope["maps"]["z"], ours, atol=3e-5)
+
+
+def test_code_writes_out_a_metric_that_knows_its_own() -> None:
+    model = handmade()
+    pairs = lw.prompts.repeated_tokens(model, 5, corrupted="BC")
+    session = lw.Session(model, pairs, metric=pairs.metric)
+    scope = {"model": session.model, "tokens": session.tokens}
+    exec(patch_script(session, ["z"], False, "clean", False), scope)
+    ours = lw.analysis.patch_sweep(session, "z", into="clean")
+    np.testing.assert_allclose(scope["maps"]["z"], ours, atol=3e-5)  # type: ignore[index]
 
 
 @pytest.mark.parametrize(

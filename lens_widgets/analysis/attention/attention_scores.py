@@ -30,22 +30,15 @@ def attention_scores(
 
     InputError when the model's scores cannot be had.
     """
-    way = _way(session, layer)
-    if way is None:
-        raise InputError(
-            "mode='scores': this model reports its attention pattern only, and its scores are not "
-            "plainly query times key.",
-            "Look at mode='pattern' instead: its logarithm is the score up to a constant for "
-            "each query.",
-        )
-    pattern, scores = _read(session, run, prompt, layer, way)
+    pattern, scores = _read(session, run, prompt, layer, score_way(session, layer))
     return _masked(scores, pattern)
 
 
-def _way(session: Session, layer: int) -> float | str | None:
+def score_way(session: Session, layer: int) -> float | str:
     """``"hook"``, or the factor of query times key: whatever the softmax of which is the pattern.
 
-    Tried on the first prompt of the run without interventions, once for each layer.
+    Tried on the first prompt of the run without interventions, once for each layer. InputError
+    where nothing is.
     """
     run = session.run(())
     key = f"scores of layer {layer}"
@@ -53,8 +46,15 @@ def _way(session: Session, layer: int) -> float | str | None:
         d_head = session.facts.hooks[f"blocks.{layer}.attn.hook_q"][-1]
         ways: list[float | str] = ["hook", d_head**-0.5, 1.0]
         run.derived[key] = next((w for w in ways if _gives_pattern(session, run, layer, w)), None)
-    found: float | str | None = run.derived[key]
-    return found
+    way: float | str | None = run.derived[key]
+    if way is None:
+        raise InputError(
+            "mode='scores': this model reports its attention pattern only, and its scores are not "
+            "plainly query times key.",
+            "Look at mode='pattern' instead: its logarithm is the score up to a constant for "
+            "each query.",
+        )
+    return way
 
 
 def _gives_pattern(session: Session, run: Run, layer: int, way: float | str) -> bool:

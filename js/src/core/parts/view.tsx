@@ -72,7 +72,7 @@ export function ViewRoot(props: {
     if (!step || !(handle instanceof ViewHandle)) return;
     event.preventDefault();
     event.stopPropagation();
-    void handle.change(step, {});
+    void handle.session.changes.make(handle, { what: step });
   };
   return (
     <div

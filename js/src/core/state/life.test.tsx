@@ -162,11 +162,11 @@ describe("a view's life", () => {
     answer(model.lastSent());
     await settle();
     session.toggleAblation(view, "L0H1");
-    expect(session.wishes.ablated.value.has("L0H1")).toBe(true);
+    expect(session.changes.ablated.value.has("L0H1")).toBe(true);
     expect(attribute("status")).toBe("busy");
     model.fail(model.lastRequest("toggle"), { type: "ValueError", message: "cannot", hint: "" });
     await settle();
-    expect(session.wishes.ablated.value.has("L0H1")).toBe(false);
+    expect(session.changes.ablated.value.has("L0H1")).toBe(false);
     expect(view.error.value).toMatchObject({ message: "cannot" });
   });
 
@@ -192,7 +192,7 @@ describe("a view's life", () => {
     };
     model.set("state", { ...state(2), interventions: [item] });
     await settle();
-    expect(session.wishes.ablated.value.has("L0H1")).toBe(true);
+    expect(session.changes.ablated.value.has("L0H1")).toBe(true);
     expect(attribute("status")).toBe("idle");
     expect(model.lastSent()).toBe(question);
   });

@@ -4,20 +4,22 @@ import {
   OPTIONS,
   type OptionSignals,
   type Options,
+  type PatchCell,
   readOptions,
   type Selection,
   type SessionInfo,
   type SessionState,
   type Summary,
 } from "../../generated/protocol";
+import { Changes } from "./changes";
 import { flush } from "./flush";
+import { cellKey } from "./interventions";
 import type { WidgetModel } from "./model";
 import { NO_INFO, NO_SELECTION, NO_STATE, parseInfo, parseSelection, parseState } from "./parse";
 import type { RequestOptions, Rpc } from "./rpc";
 import { SnapshotStore } from "./snapshot";
 import { syncedTrait } from "./trait";
 import type { ChangeMethod, ChangesSession, MountedView } from "./view_state";
-import { createWishes, type Wishes } from "./wishes";
 
 export interface HeadRef {
   layer: number;
@@ -33,8 +35,8 @@ export class ViewSession {
   readonly preview: Signal<HeadRef | null> = signal(null);
   /** The newest metric that any reply carried. */
   readonly summary: Signal<Summary | null> = signal(null);
-  /** Interventions and ablated components as clicked, granted by the kernel or not yet. */
-  readonly wishes: Wishes;
+  /** What was asked for, granted by the kernel or not yet, and the interventions as that leaves them. */
+  readonly changes: Changes;
   /**
    * The revision that numbers are wanted for. It runs ahead of the kernel's state while a change is on
    * its way, so that the numbers are asked for together with the change: one round trip, not two.
@@ -53,7 +55,7 @@ export class ViewSession {
   /** The revisions that the changes on their way should lead to. */
   readonly #underway: Signal<readonly number[]> = signal([]);
   readonly #expected = signal(0);
-  #changes = 0;
+  #count = 0;
 
   constructor(model: WidgetModel, abort: AbortSignal, rpc: Rpc) {
     this.#rpc = rpc;
@@ -76,7 +78,7 @@ export class ViewSession {
     this.revision = computed(() =>
       Math.max(this.state.value.revision, this.#expected.value, ...this.#underway.value),
     );
-    this.wishes = createWishes(this);
+    this.changes = new Changes(this);
   }
 
   /** Moves the shared selection; shown at once, sent to the kernel, followed by every linked view. */
@@ -92,15 +94,15 @@ export class ViewSession {
   }
 
   /**
-   * Asks the kernel for a change. Rejects with `RpcError`; views call `ViewHandle.change`, which shows
-   * the error in their own alert. Changes never supersede each other: two quick toggles both count.
+   * Asks the kernel for a change. Rejects with `RpcError`; views call `changes.make`, which shows the
+   * change at once and its refusal in their own alert. Changes never supersede each other: two quick toggles both count.
    */
   async change<M extends ChangeMethod>(
     method: M,
     args: Methods[M]["args"],
     options: RequestOptions = {},
   ): Promise<Methods[M]["result"]> {
-    const number = ++this.#changes;
+    const number = ++this.#count;
     const target = this.revision.peek() + 1;
     // Sent before the flush, in which the views ask for the numbers that follow from it.
     const answer = this.#rpc.request(`change${number}`, number, method, args, options);
@@ -125,9 +127,15 @@ export class ViewSession {
   /** Ablates a component, or ends its ablation, from any view: shown everywhere in this frame. */
   toggleAblation(view: ChangesSession, component: string): void {
     const kind = this.option("kind").peek();
-    const on = !this.wishes.ablated.peek().has(component);
-    const wish = { what: "ablate", component, kind, on } as const;
-    void this.wishes.wish(wish, () => view.change("toggle", { component, kind }));
+    const on = !this.changes.ablated.peek().has(component);
+    void this.changes.make(view, { what: "ablate", component, kind, on });
+  }
+
+  /** Keeps cells of patching maps as patches, or takes them away when all of them are kept. */
+  togglePatches(view: ChangesSession, cells: readonly PatchCell[]): void {
+    const kept = this.changes.keptCells.peek();
+    const on = !cells.every((cell) => kept.has(cellKey(cell)));
+    void this.changes.make(view, { what: "patch", cells, on });
   }
 
   /** Takes note of a reply's metric unless a newer one was seen. */

@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { fixed, signed } from "../../core/draw/format";
 import { Button, Switch } from "../../core/parts/ui";
-import { isPending } from "../../core/state/optimistic";
+import { isPending } from "../../core/state/interventions";
 import type { EffectsResult, InterventionInfo } from "../../generated/protocol";
 import { interventionText } from "./format";
 

@@ -8,6 +8,7 @@ import { ABLATION_KINDS, OptionButtons } from "../../core/parts/options";
 import { Button, ColorBar } from "../../core/parts/ui";
 import { useView, ViewFrame } from "../../core/parts/view";
 import { decode, maxAbs } from "../../core/state/arrays";
+import type { Change } from "../../core/state/interventions";
 import { type Resource, useResource } from "../../core/state/resource";
 import { ActiveList } from "./active";
 import { BeforeAfter } from "./after";
@@ -29,10 +30,9 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
   const values = session.option("values");
   const scope = session.option("scope");
   const info = session.info.value;
-  const state = session.state.value;
   const selection = session.selection.value;
   const body = useRef<HTMLDivElement>(null);
-  const switches = session.wishes;
+  const { changes } = session;
 
   const grid = useResource(handle, "grid", "ablation_grid", {
     // Attribution knows no kind, and the mean no prompt: neither may cause the same to be asked again.
@@ -45,7 +45,7 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
   const effects = useResource(handle, "effects", "effects", { prompt: selection.prompt });
 
   const toggle = (component: string) => session.toggleAblation(handle, component);
-  const clear = () => void switches.wish({ what: "clear" }, () => handle.change("clear", {}));
+  const make = (change: Change) => void changes.make(handle, change);
   const code = () => requestCode(handle, "code", {});
 
   const controls = (
@@ -54,22 +54,22 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
       <span class="lw-abl-actions">
         <Button
           label="undo"
-          disabled={!state.can_undo}
-          onClick={() => void handle.change("undo", {})}
+          disabled={!changes.canUndo.value}
+          onClick={() => make({ what: "undo" })}
         >
           ↶ undo
         </Button>
         <Button
           label="redo"
-          disabled={!state.can_redo}
-          onClick={() => void handle.change("redo", {})}
+          disabled={!changes.canRedo.value}
+          onClick={() => make({ what: "redo" })}
         >
           ↷ redo
         </Button>
         <Button
           label="clear"
-          disabled={switches.interventions.value.length === 0}
-          onClick={clear}
+          disabled={changes.interventions.value.length === 0}
+          onClick={() => make({ what: "clear" })}
         />
         <CopyButton label="copy code" within={body} text={code} />
       </span>
@@ -102,7 +102,7 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
               scale={shown?.scale ?? 1}
               units={shown?.units ?? ""}
               stale={grid.stale}
-              ablated={switches.ablated.value}
+              ablated={changes.ablated.value}
               selected={selection}
               onToggle={toggle}
               onPreview={(head) => {
@@ -116,17 +116,11 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
           <section class="lw-abl-column" aria-label="active interventions">
             <h4 class="lw-abl-heading">Active</h4>
             <ActiveList
-              interventions={switches.interventions.value}
+              interventions={changes.interventions.value}
               effects={effects.result}
               metric={effects.result?.summary.metric ?? "metric"}
-              onEnable={(item, enabled) => {
-                const { key } = item;
-                const wish = { what: "enable", key, on: enabled } as const;
-                void switches.wish(wish, () => handle.change("set_enabled", { key, enabled }));
-              }}
-              onRemove={({ key }) => {
-                void switches.wish({ what: "remove", key }, () => handle.change("remove", { key }));
-              }}
+              onEnable={({ key }, on) => make({ what: "enable", key, on })}
+              onRemove={({ key }) => make({ what: "remove", key })}
             />
           </section>
           <section class="lw-abl-column lw-abl-after" aria-label="before and after">

@@ -56,7 +56,7 @@ export function ActivationBrowserPanel({ session, rpc, compact }: PanelProps): J
     () => (result ? decode(result.values, loaded.buffers).data : null),
     [result, loaded.buffers],
   );
-  const changed = session.wishes.interventions.value.some(({ enabled }) => enabled);
+  const changed = session.changes.interventions.value.some(({ enabled }) => enabled);
   const body = useRef<HTMLDivElement>(null);
   const code = async () => {
     const asked = { activation: chosen.value, which: show.value };

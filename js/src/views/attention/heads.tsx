@@ -61,7 +61,7 @@ export function HeadGrid(props: HeadGridProps): JSX.Element {
       focus={focus.layer === layer ? focus.head : -1}
       preview={session.preview.value?.layer === layer ? session.preview.value.head : -1}
       compare={state.compare.value?.layer === layer ? state.compare.value.head : -1}
-      ablated={ablatedHeads(session.wishes.ablated.value, layer, heads)}
+      ablated={ablatedHeads(session.changes.ablated.value, layer, heads)}
       values={values}
       kind={kind}
       q={q}

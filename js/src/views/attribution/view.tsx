@@ -52,7 +52,7 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
   const [open, setOpen] = useState<string | null>(null);
   const body = useRef<HTMLDivElement>(null);
   const { width } = useSize(body);
-  const ablated = session.wishes.ablated.value;
+  const ablated = session.changes.ablated.value;
 
   const { result } = loaded;
   const all = result?.rows ?? NO_ROWS;

@@ -28,7 +28,7 @@ export function useHeadMap(
     () => preview && { row: preview.layer, col: preview.head },
     [preview?.layer, preview?.head],
   );
-  const off = session.wishes.ablated.value;
+  const off = session.changes.ablated.value;
   const ablated = useCallback(
     (index: number) => {
       const row = Math.floor(index / heads);

@@ -41,11 +41,6 @@ export function cellAt(map: PatchMapInfo, axes: Axes, row: number, col: number):
   return { node, layer: row, head: null, pos: col };
 }
 
-/** Equal for equal cells. */
-export function cellKey({ node, layer, head, pos }: PatchCell): string {
-  return `${node} ${layer} ${head ?? ""} ${pos ?? ""}`;
-}
-
 /** "query of L1H4, all positions" */
 export function cellName(cell: PatchCell, title: string, tokens: readonly TokenInfo[]): string {
   const where = cell.head === null ? `layer ${cell.layer}` : headLabel(cell.layer, cell.head);

@@ -5,9 +5,9 @@ import { headLabel, signed } from "../../core/draw/format";
 import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
 import type { NumArray } from "../../core/state/arrays";
 import type { ViewHandle } from "../../core/state/handle";
+import { cellKey } from "../../core/state/interventions";
 import type { PatchMapInfo, TokenInfo } from "../../generated/protocol";
-import type { Kept } from "./kept";
-import { type Axes, cellAt, cellKey, cellName } from "./layout";
+import { type Axes, cellAt, cellName } from "./layout";
 
 export interface ShownMap {
   map: PatchMapInfo;
@@ -26,12 +26,11 @@ export function OneMap(props: {
   units: string;
   partial: boolean;
   stale: boolean;
-  kept: Kept;
 }): JSX.Element {
-  const { view, shown, tokens, ramp, units, partial, stale, kept } = props;
+  const { view, shown, tokens, ramp, units, partial, stale } = props;
   const { map, axes, values, sem, exact } = shown;
   const { session } = view;
-  const keys = kept.keys.value;
+  const keys = session.changes.keptCells.value;
   const width = axes.cols.length;
 
   const cell = useCallback(
@@ -67,7 +66,7 @@ export function OneMap(props: {
       .map(({ row, col }) => cellAt(map, axes, row, col));
   const choose = (cells: readonly MapCell[]) => {
     const chosen = places(cells);
-    if (chosen.length > 0) kept.toggle(chosen);
+    if (chosen.length > 0) session.togglePatches(view, chosen);
   };
   const open = (at: MapCell) => {
     const { layer, head, pos } = cellAt(map, axes, at.row, at.col);

@@ -10,7 +10,6 @@ import { FlagButtons, OptionButtons, SCOPES } from "../../core/parts/options";
 import { useView, ViewFrame } from "../../core/parts/view";
 import { decode } from "../../core/state/arrays";
 import { useResource } from "../../core/state/resource";
-import { useKept } from "./kept";
 import { axesOf, toCsv } from "./layout";
 import { OneMap, type ShownMap } from "./map";
 
@@ -41,7 +40,6 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
   const scope = session.option("scope");
   const { prompt } = session.selection.value;
   const body = useRef<HTMLDivElement>(null);
-  const kept = useKept(handle);
   const args = {
     patch_maps: maps.value,
     by_pos: maps.value === "heads" && byPos.value,
@@ -121,7 +119,6 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
                   units={result.units}
                   partial={partial}
                   stale={stale && !partial}
-                  kept={kept}
                 />
               ))}
             </div>

@@ -10,6 +10,8 @@ import { useView, ViewFrame } from "../../core/parts/view";
 import { flush } from "../../core/state/flush";
 import { useResource } from "../../core/state/resource";
 import { RpcError } from "../../core/state/rpc";
+import type { ViewSession } from "../../core/state/session";
+import type { ChangesSession } from "../../core/state/view_state";
 import type { EditPromptArgs, ErrorInfo, TokensResult } from "../../generated/protocol";
 import { BosComparison } from "./bos";
 import { TokenCard } from "./card";
@@ -40,7 +42,7 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const top = useMemo(() => (stats ? lossTop(stats.loss, stats.baselineLoss) : FIRST_TOP), [stats]);
   const [hover, setHover] = useState<Hover | null>(null);
   const body = useRef<HTMLDivElement>(null);
-  const editor = useEditor(session.change.bind(session));
+  const editor = useEditor(session);
   const [comparing, setComparing] = useState(false);
   const changed = session.state.value.interventions.some((item) => item.enabled);
 
@@ -209,9 +211,7 @@ interface Editor {
 }
 
 /** The editor's state. Its errors stay beside it: the view's own alert is for everything else. */
-function useEditor(
-  send: (method: "edit_prompt", args: EditPromptArgs) => Promise<unknown>,
-): Editor {
+function useEditor(session: ViewSession): Editor {
   const [from, setFrom] = useState<TokensResult | null>(null);
   const [error, setError] = useState<ErrorInfo | null>(null);
   const [running, setRunning] = useState(false);
@@ -238,16 +238,25 @@ function useEditor(
     run(args) {
       setRunning(true);
       setError(null);
-      send("edit_prompt", args).then(
-        () => flush(() => finish(null)),
-        (reason: unknown) => flush(() => finish(errorInfo(reason))),
-      );
-      function finish(problem: ErrorInfo | null): void {
+      let problem: ErrorInfo | null = null;
+      const asking: ChangesSession = {
+        change: (method, sent) =>
+          session.change(method, sent).then(
+            () => true,
+            (reason: unknown) => {
+              problem = errorInfo(reason);
+              return false;
+            },
+          ),
+      };
+      void session.changes.make(asking, { what: "edit", prompt: args }).then(() => {
         if (!mounted.current) return;
-        setRunning(false);
-        if (problem) setError(problem);
-        else close();
-      }
+        flush(() => {
+          setRunning(false);
+          if (problem) setError(problem);
+          else close();
+        });
+      });
     },
   };
 }

@@ -1,0 +1,152 @@
+// The changes that a page has asked for and that are not granted yet, one store a session: a click in
+// the table flips the cell of the grid and strikes the thumbnail through in the same frame. Every change
+// goes through here, so that quick ones of different kinds neither forget nor undo each other.
+
+import { computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import type { SessionState } from "../../generated/protocol";
+import { flush } from "./flush";
+import {
+  ablatedComponents,
+  type Change,
+  type InterventionList,
+  keptCells,
+  type PendingChange,
+  sameInterventions,
+  withPending,
+} from "./interventions";
+import type { ChangesSession } from "./view_state";
+
+/** The part of a session that the store needs. */
+export interface ChangeSource {
+  readonly state: ReadonlySignal<
+    Readonly<Pick<SessionState, "can_undo" | "can_redo">> & {
+      readonly interventions: InterventionList;
+    }
+  >;
+  /** Whether the kernel still owes an answer or the state that goes with it. */
+  readonly changing: ReadonlySignal<boolean>;
+}
+
+/** A change that this page made, for undo and redo to show what they lead to. */
+interface Step {
+  before: InterventionList;
+  after: InterventionList;
+}
+
+const MAX_STEPS = 100;
+
+export class Changes {
+  /** The list as the person sees it, granted by the kernel or not yet. */
+  readonly interventions: ReadonlySignal<InterventionList>;
+  readonly ablated: ReadonlySignal<ReadonlySet<string>>;
+  /** Keys of the cells of patching maps that are kept as patches. */
+  readonly keptCells: ReadonlySignal<ReadonlySet<string>>;
+  readonly canUndo: ReadonlySignal<boolean>;
+  readonly canRedo: ReadonlySignal<boolean>;
+
+  readonly #pending: Signal<readonly PendingChange[]> = signal([]);
+  #count = 0;
+  #done: Step[] = [];
+  #undone: Step[] = [];
+
+  constructor({ state, changing }: ChangeSource) {
+    // Lives as long as its session: the two are held by nothing but each other.
+    effect(() => {
+      this.#pending.value = settled(this.#pending.value, changing.value);
+    });
+    const shown = computed(() => {
+      const { interventions, can_undo, can_redo } = state.value;
+      const known = { list: interventions, canUndo: can_undo, canRedo: can_redo };
+      return withPending(known, this.#pending.value);
+    });
+    this.interventions = computed(() => shown.value.list);
+    this.canUndo = computed(() => shown.value.canUndo);
+    this.canRedo = computed(() => shown.value.canRedo);
+    this.ablated = computed(() => ablatedComponents(this.interventions.value));
+    this.keptCells = computed(() => keptCells(this.interventions.value));
+  }
+
+  /** Shows the change at once, asks for it through `view`, and takes it back when it is refused. */
+  async make(view: ChangesSession, change: Change): Promise<boolean> {
+    const id = ++this.#count;
+    const answer = flush(() => {
+      const before = this.interventions.peek();
+      const leadsTo = this.#leadsTo(change, before);
+      this.#pending.value = [...this.#pending.peek(), { id, change, leadsTo, answered: false }];
+      this.#record(change, before, leadsTo !== null);
+      return send(view, change);
+    });
+    const granted = await answer;
+    flush(() => {
+      const pending = this.#pending.peek();
+      this.#pending.value = granted
+        ? pending.map((item) => (item.id === id ? { ...item, answered: true } : item))
+        : pending.filter((item) => item.id !== id);
+      // What is left of the history cannot be told from here; the kernel's answers will show it.
+      if (!granted && change.what !== "edit") this.#forget();
+    });
+    return granted;
+  }
+
+  /**
+   * The list that an undo or redo leads to. Null where it is not this page that made the change, or
+   * somebody else has made one since: the kernel's answer then shows it.
+   */
+  #leadsTo({ what }: Change, now: InterventionList): InterventionList | null {
+    if (what === "undo") {
+      const step = this.#done.at(-1);
+      return step && sameInterventions(step.after, now) ? step.before : null;
+    }
+    if (what === "redo") {
+      const step = this.#undone.at(-1);
+      return step && sameInterventions(step.before, now) ? step.after : null;
+    }
+    return null;
+  }
+
+  #record({ what }: Change, before: InterventionList, known: boolean): void {
+    if (what === "edit") return;
+    if (what === "undo" || what === "redo") {
+      const [from, to] = what === "undo" ? [this.#done, this.#undone] : [this.#undone, this.#done];
+      const step = known ? from.pop() : undefined;
+      if (step) to.push(step);
+      else this.#forget();
+      return;
+    }
+    const after = this.interventions.peek();
+    if (after === before) return;
+    this.#done = [...this.#done, { before, after }].slice(-MAX_STEPS);
+    this.#undone = [];
+  }
+
+  #forget(): void {
+    this.#done = [];
+    this.#undone = [];
+  }
+}
+
+/** Drops the granted changes once the kernel's state has caught up with its answers. */
+export function settled(
+  pending: readonly PendingChange[],
+  changing: boolean,
+): readonly PendingChange[] {
+  if (changing || !pending.some((item) => item.answered)) return pending;
+  return pending.filter((item) => !item.answered);
+}
+
+function send(view: ChangesSession, change: Change): Promise<boolean> {
+  switch (change.what) {
+    case "ablate":
+      return view.change("toggle", { component: change.component, kind: change.kind });
+    case "patch":
+      return view.change("toggle_patches", { cells: [...change.cells] });
+    case "enable":
+      return view.change("set_enabled", { key: change.key, enabled: change.on });
+    case "remove":
+      return view.change("remove", { key: change.key });
+    case "edit":
+      return view.change("edit_prompt", change.prompt);
+    default:
+      return view.change(change.what, {});
+  }
+}
