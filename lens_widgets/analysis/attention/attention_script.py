@@ -96,7 +96,8 @@ def attention_script(
     layer, index = parse_head(session.model, head)
     layers = list(range(session.facts.n_layers)) if average == "all" else [layer]
     length = int(session.prompt_set.lengths[prompt])
-    names, body = ("hook_pattern",), "        found.append(pattern)"
+    names: tuple[str, ...] = ("hook_pattern",)
+    body = "        found.append(pattern)"
     if mode == "value":
         names, body = ("hook_pattern", "hook_v"), _VALUE
     elif mode == "scores":

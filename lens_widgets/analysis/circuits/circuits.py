@@ -78,7 +78,7 @@ class FactoredCircuit:
 
     def tile(self, rows: Sequence[int] | slice, columns: Sequence[int] | slice) -> xr.DataArray:
         """A labelled part: dims row, column, with token texts as second coordinates."""
-        r, c = self._index(rows, 0), self._index(columns, 1)
+        r, c = self.indices(rows, 0), self.indices(columns, 1)
         return xr.DataArray(
             self.values(r, c).cpu().numpy(),
             dims=("row", "column"),
@@ -93,13 +93,13 @@ class FactoredCircuit:
 
     def get_corner(self, n: int = 3) -> Float[Tensor, "n n"]:
         """The first rows and columns, as TransformerLens's FactoredMatrix has it."""
-        return self.values(self._index(slice(0, n), 0), self._index(slice(0, n), 1))
+        return self.values(self.indices(slice(0, n), 0), self.indices(slice(0, n), 1))
 
     def top_k(
         self, row: int, k: int = 10, largest: bool = True
     ) -> tuple[Float[Tensor, "k"], Int[Tensor, "k"]]:
         """The largest (or smallest) entries of a row and their columns."""
-        values = self.values(self._index([row], 0), self._index(slice(None), 1))[0]
+        values = self.values(self.indices([row], 0), self.indices(slice(None), 1))[0]
         found = values.topk(min(k, len(values)), largest=largest)
         return found.values, found.indices
 
@@ -136,7 +136,8 @@ class FactoredCircuit:
         u, s, vh = torch.linalg.svd(r_left @ r_right.T, full_matrices=False)
         return q_left @ u, s, q_right @ vh.T
 
-    def _index(self, chosen: Sequence[int] | slice, axis: int) -> Int[Tensor, "n"]:
+    def indices(self, chosen: Sequence[int] | slice, axis: int) -> Int[Tensor, "n"]:
+        """Rows (``axis`` 0) or columns (1) as numbers; InputError for one that is not there."""
         size, name = self.shape[axis], ("rows", "columns")[axis]
         if isinstance(chosen, slice):
             return torch.arange(size, device=self.left.device)[chosen]
