@@ -125,5 +125,16 @@ def test_every_public_name_can_be_had() -> None:
     for name in lens_widgets.__all__:
         assert getattr(lens_widgets, name) is not None
     assert set(dir(lens_widgets)) >= set(lens_widgets.__all__)
+    assert {"Session", "AttentionView", "analysis", "export_html"} <= set(lens_widgets.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Sesion'"):
         _ = lens_widgets.Sesion
+
+
+def test_type_checkers_see_the_public_names_that_there_are() -> None:
+    stub = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
+    imports = [line for line in stub.body if isinstance(line, ast.ImportFrom)]
+    # Only `import X as X` hands a name on.
+    assert all(alias.asname == alias.name for line in imports for alias in line.names)
+    assert sorted(alias.name for line in imports for alias in line.names) == lens_widgets.__all__
+    (version,) = [line for line in stub.body if not isinstance(line, ast.ImportFrom)]
+    assert ast.unparse(version) == "__version__: str"

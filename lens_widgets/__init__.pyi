@@ -1,0 +1,30 @@
+# The public names and where each lives, listed here once. `__init__.py` reads this file and loads
+# a name when it is first used; type checkers, notebooks and the documentation read it too.
+
+from lens_widgets import analysis as analysis
+from lens_widgets import prompts as prompts
+from lens_widgets.components import Component as Component
+from lens_widgets.interventions.ablate import Ablate as Ablate
+from lens_widgets.interventions.patch import Patch as Patch
+from lens_widgets.interventions.steer import Steer as Steer
+from lens_widgets.models.checkpoint import load_checkpoint as load_checkpoint
+from lens_widgets.models.demo import load_demo as load_demo
+from lens_widgets.session.session import Session as Session
+from lens_widgets.widgets import AblationPanel as AblationPanel
+from lens_widgets.widgets import ActivationBrowser as ActivationBrowser
+from lens_widgets.widgets import AttentionView as AttentionView
+from lens_widgets.widgets import AttributionTable as AttributionTable
+from lens_widgets.widgets import CompositionView as CompositionView
+from lens_widgets.widgets import Explorer as Explorer
+from lens_widgets.widgets import HeadScoresView as HeadScoresView
+from lens_widgets.widgets import LogitLensView as LogitLensView
+from lens_widgets.widgets import LossView as LossView
+from lens_widgets.widgets import ModelCard as ModelCard
+from lens_widgets.widgets import NeuronView as NeuronView
+from lens_widgets.widgets import PatchingView as PatchingView
+from lens_widgets.widgets import ScoreDecompositionView as ScoreDecompositionView
+from lens_widgets.widgets import TokenView as TokenView
+from lens_widgets.widgets import WeightCircuitView as WeightCircuitView
+from lens_widgets.widgets.export import export_html as export_html
+
+__version__: str
