@@ -63,3 +63,39 @@ def test_the_keyboard_alone_does_the_main_job(mount: Mount) -> None:
     press("Enter")
     lab.wait("root.textContent.includes('prompt 2 of 8')")
     lab.idle()
+
+
+TAB_STOPS = """return [...root.querySelectorAll('[role="listbox"] [data-pos]')]
+  .filter((token) => token.tabIndex === 0).map((token) => Number(token.dataset.pos))"""
+
+
+@pytest.mark.parametrize("view", ["attention", "token", "neuron", "attribution"])
+def test_a_long_prompt_is_one_stop_for_the_tab_key(mount: Mount, view: str) -> None:
+    n = 1024
+    lab = mount(view, n_tokens=n, n_prompts=1, n_layers=2, n_heads=2)
+    if view == "attribution":
+        lab.find('[role="radiogroup"][aria-label="read at"] [data-option="selected"]').click()
+        lab.idle()
+    tokens = lab.find('[role="listbox"] [data-pos]')
+    assert tokens.count() == n
+
+    def stops() -> list[int]:
+        return list(lab.js(TAB_STOPS))
+
+    assert len(stops()) == 1
+    tokens.first.focus()
+    for key, pos in [("ArrowRight", 1), ("End", n - 1), ("ArrowLeft", n - 2), ("Home", 0)]:
+        lab.page.keyboard.press(key)
+        assert lab.page.evaluate("Number(document.activeElement.dataset.pos)") == pos
+        assert stops() == [pos]
+    # One press of Tab leaves the strip: the next stop is no token of it.
+    lab.page.keyboard.press("Tab")
+    assert lab.page.evaluate("document.activeElement.closest('[role=listbox]')") is None
+    lab.page.keyboard.press("Shift+Tab")
+    assert stops() == [0]
+    lab.page.keyboard.press("ArrowRight")
+    lab.page.keyboard.press("Enter")
+    lab.idle()
+    assert lab.js("return kernel.selection.query_pos") == 1
+    lab.page.keyboard.press("Escape")
+    assert lab.js("return kernel.selection.query_pos") is None

@@ -276,9 +276,9 @@ def test_token_mode_shows_both_directions(mount: Mount) -> None:
     lab = mount("attention", selection={"layer": 1, "head": 5})
     n = 15
     truth = lab.truth("pattern", prompt=0, which="current", layer=1, head=5)["pattern"]
-    chips = """return [...root.querySelectorAll('.lw-strip-token')]
+    chips = """return [...root.querySelectorAll('.lw-strip .lw-token')]
       .map((chip) => Number(chip.dataset.value))"""
-    lab.find('.lw-strip-token[data-pos="12"]').click()
+    lab.find('.lw-strip .lw-token[data-pos="12"]').click()
     lab.page.mouse.move(5, 5)
     assert lab.js("return kernel.selection.query_pos") == 12
     assert lab.js(chips) == truth[12 * n : 13 * n]
@@ -349,10 +349,10 @@ def test_token_mode_of_a_long_prompt_shows_exact_weights(mount: Mount) -> None:
     n = 512
     lab = mount("attention", n_tokens=n, n_prompts=1, n_layers=2, n_heads=2)
     truth = lab.truth("pattern", prompt=0, which="current", layer=0, head=0)["pattern"]
-    known = "root.querySelector('.lw-strip-token[data-pos=\"3\"]').dataset.value !== undefined"
-    chips = """return [...root.querySelectorAll('.lw-strip-token')]
+    known = "root.querySelector('.lw-strip .lw-token[data-pos=\"3\"]').dataset.value !== undefined"
+    chips = """return [...root.querySelectorAll('.lw-strip .lw-token')]
       .map((chip) => Number(chip.dataset.value))"""
-    lab.find('.lw-strip-token[data-pos="12"]').click()
+    lab.find('.lw-strip .lw-token[data-pos="12"]').click()
     lab.page.mouse.move(5, 5)
     lab.wait(known)
     assert lab.js(chips) == truth[12 * n : 13 * n]

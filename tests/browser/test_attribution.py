@@ -130,7 +130,7 @@ def test_logits_can_be_read_at_a_picked_token(mount: Mount) -> None:
     shown = number(lab, f'{row_of(lab, "L3H1")} [data-column="current"]')
     assert shown == pytest.approx(row["current"])
     assert lab.js("return kernel.selection.query_pos") == 4
-    assert chips.nth(4).get_attribute("aria-pressed") == "true"
+    assert chips.nth(4).get_attribute("aria-selected") == "true"
     open_row(lab, "L3H1")
     expected = lab.truth("head_sources", prompt=0, layer=3, head=1, pos=4)
     total = number(lab, "[data-sources-total]", "data-sources-total")

@@ -21,11 +21,11 @@ def test_next_tokens_ranked_first_are_counted_and_marked(mount: Mount) -> None:
     assert f"{sum(hits)} of {len(hits)} next tokens ranked first" in line.inner_text()
     assert "in all prompts 33 → 32 of 111 next tokens ranked first" in line.inner_text()
     guessed = lab.js(
-        """return [...root.querySelectorAll('.lw-token-strip [data-pos]')]
+        """return [...root.querySelectorAll('.lw-tokens [data-pos]')]
              .map((chip) => chip.dataset.guessed === 'true')"""
     )
     assert guessed == [False, *hits]
-    label = lab.find('.lw-token-strip [data-guessed="true"]').first.get_attribute("aria-label")
+    label = lab.find('.lw-tokens [data-guessed="true"]').first.get_attribute("aria-label")
     assert (label or "").endswith("guessed right")
 
 

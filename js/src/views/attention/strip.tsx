@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
-import { useMemo } from "preact/hooks";
+import { useCallback, useMemo } from "preact/hooks";
 import type { Ramp } from "../../core/draw/canvas";
-import { useStill } from "../../core/parts/still";
-import { Segmented, TokenText } from "../../core/parts/ui";
+import { TokenStrip } from "../../core/parts/tokens/tokens";
+import { Segmented } from "../../core/parts/ui";
 import { flush } from "../../core/state/flush";
 import type { ViewHandle } from "../../core/state/handle";
 import type { HeadRef } from "../../core/state/session";
@@ -17,7 +17,7 @@ const MODES = [
   { value: "to", label: "attended by", title: "which tokens attend to the picked one" },
 ] as const;
 
-export interface TokenStripProps {
+export interface StripProps {
   view: ViewHandle;
   state: AttentionState;
   head: HeadRef;
@@ -30,12 +30,8 @@ export interface TokenStripProps {
   isPreview: boolean;
 }
 
-/** How many tokens are rendered together. */
-const RUN = 64;
-const LONG = 24;
-
 /** Token mode: pick a token and see, in the text itself, what it attends to or what attends to it. */
-export function TokenStrip(props: TokenStripProps): JSX.Element {
+export function Strip(props: StripProps): JSX.Element {
   const { view, state, head, kind, skipBos, picture, tokens, ramp, prompt, isPreview } = props;
   const { session } = view;
   const mode = session.option("token_mode");
@@ -47,18 +43,12 @@ export function TokenStrip(props: TokenStripProps): JSX.Element {
   const picked = hovered ?? pickedNow;
   const other = from ? (hover ? hover.k : key_pos) : hover ? hover.q : query_pos;
 
-  const pick = (pos: number) => {
-    const next = pickedNow === pos ? null : pos;
-    session.select(from ? { query_pos: next, key_pos: null } : { query_pos: null, key_pos: next });
-  };
+  const pick = (pos: number | null) =>
+    session.select(from ? { query_pos: pos, key_pos: null } : { query_pos: null, key_pos: pos });
   const switchMode = (value: Options["token_mode"]) => {
     mode.value = value;
     const single = query_pos === null || key_pos === null;
     if (single) session.select({ query_pos: key_pos, key_pos: query_pos });
-  };
-  const posOf = (target: EventTarget | null): number | null => {
-    const chip = target instanceof Element ? target.closest("[data-pos]") : null;
-    return chip ? Number(chip.getAttribute("data-pos")) : null;
   };
   const hoverAt = (pos: number | null) => {
     const next = pos === null ? null : from ? { q: pos, k: null } : { q: null, k: pos };
@@ -76,9 +66,26 @@ export function TokenStrip(props: TokenStripProps): JSX.Element {
     () => exactLine ?? (picked === null ? null : lineOf(picture, picked, from)),
     [exactLine, picture, picked, from],
   );
-  const common = { tokens, values, isExact: exactLine !== null || picture?.exact === true };
+  const isExact = exactLine !== null || picture?.exact === true;
   const uncoloured = skipBos ? (from ? 0 : picked === 0 ? "all" : null) : null;
-  const starts = Array.from({ length: Math.ceil(tokens.length / RUN) }, (_, i) => i * RUN);
+  const { scale, hi } = ramp;
+  const look = useCallback(
+    (pos: number) => {
+      const value = values?.[pos] ?? Number.NaN;
+      const text = tokens[pos]?.text ?? "";
+      if (Number.isNaN(value)) return { title: text };
+      const isColoured = uncoloured !== "all" && uncoloured !== pos;
+      const t = value / (hi || 1);
+      const words = valueText(value, kind);
+      return {
+        words,
+        title: `${text}  ${words}`,
+        value: isExact ? value : undefined,
+        style: isColoured ? { background: scale.css(t), color: scale.ink(t) } : undefined,
+      };
+    },
+    [tokens, values, isExact, kind, scale, hi, uncoloured],
+  );
 
   const label = averageWords(kind.average, shownName(head, kind.average));
   return (
@@ -89,93 +96,15 @@ export function TokenStrip(props: TokenStripProps): JSX.Element {
         </span>
         <Segmented label="token mode" options={MODES} value={mode.value} onChange={switchMode} />
       </div>
-      <div
-        class="lw-strip-tokens"
-        role="group"
-        aria-label="tokens"
-        onClick={(event) => {
-          const pos = posOf(event.target);
-          if (pos !== null) pick(pos);
-        }}
-        onPointerOver={(event) => hoverAt(posOf(event.target))}
-        onPointerLeave={() => hoverAt(null)}
-        onKeyDown={(event) => {
-          const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-          const chip = event.target;
-          if (step === undefined || !(chip instanceof HTMLElement)) return;
-          const next = step > 0 ? chip.nextElementSibling : chip.previousElementSibling;
-          event.preventDefault();
-          if (next instanceof HTMLElement) next.focus();
-        }}
-      >
-        {starts.map((first) => (
-          <Chips
-            key={first}
-            {...common}
-            {...{ first, kind, ramp, uncoloured }}
-            picked={within(first, picked)}
-            pressed={within(first, pickedNow)}
-            other={within(first, other)}
-          />
-        ))}
-      </div>
+      <TokenStrip
+        label="tokens"
+        tokens={tokens}
+        picked={pickedNow}
+        marks={{ picked, other }}
+        look={look}
+        onHover={hoverAt}
+        onPick={pick}
+      />
     </div>
-  );
-}
-
-function within(first: number, pos: number | null): number | null {
-  return pos !== null && pos >= first && pos < first + RUN ? pos : null;
-}
-
-interface ChipsProps {
-  tokens: readonly TokenInfo[];
-  first: number;
-  /** One a token of the prompt, as far as known. */
-  values: Float32Array | null;
-  isExact: boolean;
-  kind: Kind;
-  ramp: Ramp;
-  /** The position that has no colour. */
-  uncoloured: number | "all" | null;
-  picked: number | null;
-  pressed: number | null;
-  other: number | null;
-}
-
-/** A run of tokens. The same props give the same elements: of 1,024 tokens a hover touches few. */
-function Chips(props: ChipsProps): JSX.Element {
-  const { tokens, first, values, isExact, kind, uncoloured, picked, pressed, other } = props;
-  const { scale, hi } = props.ramp;
-  return useStill(
-    () => (
-      <>
-        {tokens.slice(first, first + RUN).map((token, index) => {
-          const pos = first + index;
-          const value = values?.[pos] ?? Number.NaN;
-          const known = !Number.isNaN(value);
-          const isColoured = known && uncoloured !== "all" && uncoloured !== pos;
-          const t = value / (hi || 1);
-          return (
-            <button
-              key={pos}
-              type="button"
-              class="lw-strip-token"
-              data-pos={pos}
-              data-token-id={token.id}
-              data-long={token.text.length > LONG || undefined}
-              data-value={known && isExact ? String(value) : undefined}
-              data-picked={pos === picked || undefined}
-              data-other={pos === other || undefined}
-              aria-pressed={pos === pressed}
-              title={known ? `${token.text}  ${valueText(value, kind)}` : token.text}
-              style={isColoured ? { background: scale.css(t), color: scale.ink(t) } : undefined}
-            >
-              <TokenText text={token.text} />
-            </button>
-          );
-        })}
-      </>
-    ),
-    [tokens, first, values, isExact, kind, scale, hi, uncoloured, picked, pressed, other],
   );
 }

@@ -13,7 +13,7 @@ import { headsRoom } from "./layout";
 import { pictureOf, readSheet } from "./picture";
 import { useScales } from "./scale";
 import { AttentionState, same } from "./state";
-import { TokenStrip } from "./strip";
+import { Strip } from "./strip";
 import { useStripe } from "./stripe";
 
 const NO_TOKENS: readonly TokenInfo[] = [];
@@ -106,7 +106,7 @@ export function AttentionPanel(props: PanelProps): JSX.Element {
               tokens={texts}
               compact={compact}
             />
-            <TokenStrip
+            <Strip
               {...common}
               {...{ ramp, picture, tokens, prompt }}
               head={shown}

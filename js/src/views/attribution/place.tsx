@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { quote } from "../../core/draw/format";
 import { OptionButtons } from "../../core/parts/options";
-import { TokenText } from "../../core/parts/ui";
+import { TokenStrip } from "../../core/parts/tokens/tokens";
 import type { ViewHandle } from "../../core/state/handle";
 import { useResource } from "../../core/state/resource";
 
@@ -28,15 +28,6 @@ export function TokenPicker({ view, prompt }: { view: ViewHandle; prompt: number
   const { result } = useResource(view, "tokens", "tokens", { prompt }, { on: "prompts" });
   const picked = session.selection.value.query_pos;
   const tokens = result?.tokens ?? [];
-  const step = (event: KeyboardEvent) => {
-    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    const chip = event.target;
-    if (by === undefined || !(chip instanceof HTMLElement)) return;
-    const next = by > 0 ? chip.nextElementSibling : chip.previousElementSibling;
-    event.preventDefault();
-    event.stopPropagation();
-    if (next instanceof HTMLElement) next.focus();
-  };
   return (
     <div class="lw-attr-picker">
       <span class="lw-muted">
@@ -44,32 +35,12 @@ export function TokenPicker({ view, prompt }: { view: ViewHandle; prompt: number
           ? "pick the token to read at; until then as the metric"
           : `read at ${quote(tokens[picked]?.text ?? "")}, position ${picked}`}
       </span>
-      <div
-        class="lw-attr-chips"
-        role="group"
-        aria-label="position to read at"
-        onKeyDown={step}
-        onClick={(event) => {
-          const chip = event.target instanceof Element && event.target.closest("[data-pos]");
-          if (!chip) return;
-          const pos = Number(chip.getAttribute("data-pos"));
-          session.select({ query_pos: pos === picked ? null : pos });
-        }}
-      >
-        {tokens.map((token, pos) => (
-          <button
-            key={pos}
-            type="button"
-            class="lw-attr-chip"
-            data-pos={pos}
-            data-token-id={token.id}
-            data-picked={pos === picked || undefined}
-            aria-pressed={pos === picked}
-          >
-            <TokenText text={token.text} />
-          </button>
-        ))}
-      </div>
+      <TokenStrip
+        label="position to read at"
+        tokens={tokens}
+        picked={picked}
+        onPick={(pos) => session.select({ query_pos: pos })}
+      />
     </div>
   );
 }

@@ -1,9 +1,10 @@
 import type { JSX } from "preact";
-import { useMemo, useState } from "preact/hooks";
+import { useCallback, useMemo, useState } from "preact/hooks";
 import { palette } from "../../core/draw/color";
 import { change, fixed, niceCeil, quote, signed } from "../../core/draw/format";
 import { useTheme } from "../../core/draw/theme";
-import { ColorBar, TokenText } from "../../core/parts/ui";
+import { TokenStrip } from "../../core/parts/tokens/tokens";
+import { ColorBar } from "../../core/parts/ui";
 import { decode, maxAbs } from "../../core/state/arrays";
 import { flush } from "../../core/state/flush";
 import type { ViewHandle } from "../../core/state/handle";
@@ -34,24 +35,30 @@ export function Sources(props: {
   );
   const [hovered, setHovered] = useState<number | null>(null);
   const { diverging } = palette(useTheme());
+  const top = values ? niceCeil(Math.max(maxAbs(values.current), maxAbs(values.baseline))) : 1;
+  const digits = digitsFor(top, result?.current_total ?? null);
+  const look = useCallback(
+    (at: number) => {
+      const value = values?.current[at] ?? Number.NaN;
+      const t = value / top;
+      return {
+        words: `${signed(value, digits)} ${result?.units ?? ""}`,
+        value,
+        style: { background: diverging.css(t), color: diverging.ink(t) },
+        attributes: { "data-baseline": String(values?.baseline[at] ?? "") },
+      };
+    },
+    [values, top, digits, result?.units, diverging],
+  );
   if (!result || !values || loaded.args?.layer !== layer || loaded.args.head !== index) return null;
-
-  const top = niceCeil(Math.max(maxAbs(values.current), maxAbs(values.baseline)));
-  const digits = digitsFor(top, result.current_total);
   const { key_pos } = session.selection.value;
   const shown = hovered ?? key_pos;
-  const posOf = (target: EventTarget | null): number | null => {
-    const chip = target instanceof Element ? target.closest("[data-pos]") : null;
-    return chip ? Number(chip.getAttribute("data-pos")) : null;
-  };
   const hover = (at: number | null) => {
     if (at !== hovered) flush(() => setHovered(at));
   };
-  const pick = (at: number) => {
-    const again = key_pos === at;
-    // Reading where the metric does leaves the query open: the metric may read many positions.
-    session.select({ key_pos: again ? null : at, ...(pos === null ? {} : { query_pos: pos }) });
-  };
+  // Reading where the metric does leaves the query open: the metric may read many positions.
+  const pick = (at: number | null) =>
+    session.select({ key_pos: at, ...(pos === null ? {} : { query_pos: pos }) });
   return (
     <div class="lw-attr-sources" data-stale={loaded.stale}>
       <p class="lw-attr-detail-head">
@@ -66,50 +73,14 @@ export function Sources(props: {
         </span>
         <ColorBar lo={-top} hi={top} unit={result.units} scale="diverging" />
       </p>
-      <div
-        class="lw-attr-chips"
-        role="group"
-        aria-label="effect by source token"
-        onPointerOver={(event) => hover(posOf(event.target))}
-        onPointerLeave={() => hover(null)}
-        onFocusIn={(event) => hover(posOf(event.target))}
-        onFocusOut={() => hover(null)}
-        onClick={(event) => {
-          event.stopPropagation();
-          const at = posOf(event.target);
-          if (at !== null) pick(at);
-        }}
-        onKeyDown={(event) => {
-          const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-          const chip = event.target;
-          if (step === undefined || !(chip instanceof HTMLElement)) return;
-          const next = step > 0 ? chip.nextElementSibling : chip.previousElementSibling;
-          event.preventDefault();
-          if (next instanceof HTMLElement) next.focus();
-        }}
-      >
-        {result.tokens.map((token, at) => {
-          const value = values.current[at] ?? Number.NaN;
-          const t = value / top;
-          return (
-            <button
-              key={at}
-              type="button"
-              class="lw-attr-chip"
-              data-pos={at}
-              data-token-id={token.id}
-              data-value={Number.isNaN(value) ? "" : String(value)}
-              data-baseline={String(values.baseline[at] ?? "")}
-              data-picked={at === key_pos || undefined}
-              aria-pressed={at === key_pos}
-              aria-label={`${at} ${token.text}, ${signed(value, digits)} ${result.units}`}
-              style={{ background: diverging.css(t), color: diverging.ink(t) }}
-            >
-              <TokenText text={token.text} />
-            </button>
-          );
-        })}
-      </div>
+      <TokenStrip
+        label="effect by source token"
+        tokens={result.tokens}
+        picked={key_pos}
+        look={look}
+        onHover={hover}
+        onPick={pick}
+      />
       <p class="lw-attr-readout lw-num" aria-live="polite">
         {shown !== null && shown < result.tokens.length ? (
           <>

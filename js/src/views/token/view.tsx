@@ -17,7 +17,7 @@ import { BosComparison } from "./bos";
 import { TokenCard } from "./card";
 import { PromptEditor } from "./editor";
 import { hitCount, hitText, lossTop, type TokenColor } from "./format";
-import { placeCard } from "./layout";
+import { placeCard } from "./place";
 import { readStats, type TokenStats } from "./stats";
 import { HIT_SHADE, MISS_SHADE, Strip } from "./strip";
 

@@ -1,4 +1,4 @@
-// Where things go in the token strip: pure geometry, so that it can be tested without a browser.
+// Where a key moves among tokens that wrap like text: pure geometry, tested without a browser.
 
 export interface Box {
   left: number;
@@ -54,18 +54,4 @@ export function moveAmong(boxes: readonly Box[], index: number, key: MoveKey): n
 
 function sameLine(a: Box, b: Box): boolean {
   return Math.abs(a.top - b.top) <= Math.min(a.height, b.height) / 2;
-}
-
-/**
- * Left and top of a card hung under its chip, kept inside `bounds` horizontally. It never goes above
- * the chip: what is below the strip may be covered for a moment, what is being read may not.
- */
-export function placeCard(
-  chip: Box,
-  cardWidth: number,
-  bounds: Box,
-): { left: number; top: number } {
-  const room = bounds.left + bounds.width - cardWidth;
-  const left = Math.max(bounds.left, Math.min(chip.left, room));
-  return { left, top: chip.top + chip.height + 6 };
 }
