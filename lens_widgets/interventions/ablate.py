@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from jaxtyping import Float
 from torch import Tensor
 
 from lens_widgets.components import Component
 from lens_widgets.engine.forward import Hook
+from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.errors import check_choice
-from lens_widgets.interventions import code
-from lens_widgets.interventions.base import (
-    Intervention,
-    Site,
-    of_site,
-    position_mask,
-    replacing,
-)
+from lens_widgets.interventions.base import Intervention, OtherRun, RunContext
 from lens_widgets.interventions.checks import (
     check_component,
     check_corrupted,
     check_positions,
     normal_positions,
 )
-
-if TYPE_CHECKING:
-    from lens_widgets.engine.probe import ModelFacts
-    from lens_widgets.prompts.prompt_set import PromptSet
-    from lens_widgets.session.runs import PromptRuns
-    from lens_widgets.session.session import Session
+from lens_widgets.interventions.hook_code import same_part
+from lens_widgets.interventions.site import Site, position_mask, replacing
+from lens_widgets.prompts.prompt_set import PromptSet
 
 KINDS = ("zero", "mean", "resample")
 
@@ -47,6 +39,8 @@ class Ablate(Intervention):
     kind: Literal["zero", "mean", "resample"] = "zero"
     positions: tuple[int, ...] | int | None = None
 
+    toggled_as = KINDS
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "component", Component.parse(self.component))
         check_choice("kind", self.kind, KINDS)
@@ -60,27 +54,46 @@ class Ablate(Intervention):
     def label(self) -> str:
         return str(self.component)
 
+    @property
+    def other_run(self) -> OtherRun | None:
+        runs: dict[str, OtherRun] = {"mean": "clean", "resample": "corrupted"}
+        return runs.get(self.kind)
+
     def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
         check_component(facts, self.component)
         check_positions(prompts, self.places)
         if self.kind == "resample":
             check_corrupted(prompts, "kind='resample'")
 
-    def hooks(self, session: Session | PromptRuns) -> list[Hook]:
-        self.validate(session.facts, session.prompt_set)
-        value = self._value(session)
-        return [replacing(self.site, value, position_mask(session, self.places))]
+    def hooks(self, context: RunContext) -> list[Hook]:
+        self.validate(context.facts, context.prompt_set)
+        mask = position_mask(context.prompt_set, self.places)
+        return [replacing(self.site, self._value(context), mask)]
 
-    def _value(self, session: Session | PromptRuns) -> Tensor | float:
+    def _value(self, context: RunContext) -> Float[Tensor, "*n d"] | float:
         """[d] for the mean, [prompt, pos, d] for resample, 0 for zero."""
         if self.kind == "zero":
             return 0.0
         if self.kind == "mean":
-            clean = of_site(session.clean_activation(self.site.hook), self.site)
-            mask = session.prompt_set.attention_mask
+            clean = self.site.part(context.clean_activation(self.site.hook))
+            mask = context.prompt_set.attention_mask
             real = clean.flatten(0, 1) if mask is None else clean[mask.bool()]
             return real.mean(dim=0)
-        return of_site(session.corrupted_activation(self.site.hook), self.site)
+        return self.site.part(context.corrupted_activation(self.site.hook))
 
-    def code(self, session: Session | None = None) -> str:
-        return code.ablate(self, session)
+    def edit_code(self, part: str, prompts: PromptSet | None) -> list[str]:
+        if self.kind == "zero":
+            return [f"{part} = 0.0"]
+        if self.kind == "resample":
+            return [f"{part} = {same_part(part, 'corrupted[hook_name]')}"]
+        padded = prompts is not None and prompts.attention_mask is not None
+        real = "[attention_mask.bool()]" if padded else ".flatten(0, 1)"
+        head = "" if self.site.head is None else f"[:, {self.site.head}]"
+        return [f"{part} = clean[hook_name]{real}{head}.mean(0)"]
+
+    @classmethod
+    def toggled(cls, component: Component | str, kind: str) -> Ablate:
+        return cls(component, kind)  # type: ignore[arg-type]
+
+    def switched_with(self, other: Intervention) -> bool:
+        return isinstance(other, Ablate) and other.component == self.component

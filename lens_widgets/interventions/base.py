@@ -1,47 +1,83 @@
-"""Interventions: frozen values that say what is done to the model, know their hooks and their
-code."""
+"""What every intervention is: a frozen value that knows its checks, its hooks and its code.
+
+A kind of intervention is one file with one frozen dataclass. Writing the class is all there is to
+it: the session, its file, its code and the views learn from the class what they need to know.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Float
 from torch import Tensor
 
 from lens_widgets.components import Component
 from lens_widgets.engine.forward import Hook
-from lens_widgets.interventions.checks import (
-    normal_positions,
-)
+from lens_widgets.engine.probe import ModelFacts
+from lens_widgets.errors import InputError, check_choice, near
+from lens_widgets.interventions.checks import normal_positions
+from lens_widgets.interventions.hook_code import edited_part, hook_function
+from lens_widgets.interventions.site import Site
+from lens_widgets.prompts.prompt_set import PromptSet
 
-if TYPE_CHECKING:
-    from lens_widgets.engine.probe import ModelFacts
-    from lens_widgets.prompts.prompt_set import PromptSet
-    from lens_widgets.session.runs import PromptRuns
-    from lens_widgets.session.session import Session
+OtherRun = Literal["clean", "corrupted"]
 
 
-@dataclass(frozen=True)
-class Site:
-    """Where an intervention acts: a hook, and one head of it where the hook holds all heads."""
+class RunContext(Protocol):
+    """What an intervention may know of the session that it acts in."""
 
-    hook: str
-    head: int | None = None
+    @property
+    def facts(self) -> ModelFacts:
+        """Shape, device, dtype and hooks of the model."""
 
-    @classmethod
-    def of(cls, target: Component | str) -> Site:
-        if isinstance(target, Component):
-            return cls(target.hook, target.head)
-        return cls(target)
+    @property
+    def prompt_set(self) -> PromptSet:
+        """The prompts as the model sees them."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model runs."""
+
+    def clean_activation(self, name: str) -> Float[Tensor, "prompt pos *axes"]:
+        """An activation of the run without interventions."""
+
+    def corrupted_activation(self, name: str) -> Float[Tensor, "prompt pos *axes"]:
+        """The same on the corrupted prompts."""
+
+
+_KINDS: dict[str, type[Intervention]] = {}
 
 
 class Intervention(ABC):
-    """One change to a forward. Values only: the session supplies prompts and activations."""
+    """One change to a forward. Values only: the session supplies prompts and activations.
+
+    A subclass is a frozen dataclass whose fields are numbers, text, tuples of them, a
+    ``Component``, or arrays where it says in ``saved`` and ``from_saved`` how they are kept.
+    """
+
+    toggled_as: ClassVar[tuple[str, ...]] = ()
+    """The kinds by which ``session.interventions.toggle(component, kind)`` makes one of these."""
+
+    replaces: ClassVar[bool] = True
+    """Whether what the model computed at the site is gone, and not only added to."""
 
     positions: tuple[int, ...] | int | None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        known = _KINDS.get(cls.__name__)
+        # A cell that is run again defines its classes again; two classes of one name would be
+        # told apart by no file.
+        if known is not None and (known.__module__, known.__qualname__) != (
+            cls.__module__,
+            cls.__qualname__,
+        ):
+            raise TypeError(f"{known.__module__} has an intervention called {cls.__name__} already")
+        _KINDS[cls.__name__] = cls
 
     @property
     def places(self) -> tuple[int, ...] | None:
@@ -53,6 +89,8 @@ class Intervention(ABC):
     def site(self) -> Site:
         """The hook this acts on."""
 
+    # --- in words ---------------------------------------------------------------------------
+
     @property
     @abstractmethod
     def label(self) -> str:
@@ -61,7 +99,7 @@ class Intervention(ABC):
     @property
     @abstractmethod
     def kind(self) -> str:
-        """One word: zero, mean, resample, patch, steer."""
+        """One word for what is done: zero, mean, resample, patch, steer."""
 
     @property
     def detail(self) -> str:
@@ -71,64 +109,77 @@ class Intervention(ABC):
             return "all positions"
         return f"position{'s' * (len(places) > 1)} {', '.join(map(str, places))}"
 
+    # --- in the model -----------------------------------------------------------------------
+
+    @property
+    def other_run(self) -> OtherRun | None:
+        """The run whose activation at the site it takes its values from, if it does."""
+        return None
+
     @abstractmethod
     def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
         """Raises InputError when this cannot act on the model and prompts."""
 
     @abstractmethod
-    def hooks(self, session: Session | PromptRuns) -> list[Hook]:
+    def hooks(self, context: RunContext) -> list[Hook]:
         """TransformerLens ``(name, fn)`` pairs that do this to a forward over the prompts."""
 
+    # --- as code ----------------------------------------------------------------------------
+
     @abstractmethod
-    def code(self, session: Session | None = None) -> str:
+    def edit_code(self, part: str, prompts: PromptSet | None) -> list[str]:
+        """Lines of Python that change ``part``, an expression such as ``activation[:, :, 3]``.
+
+        They may use ``activation``, ``hook_name``, and of the ``other_run`` the dict ``clean`` or
+        ``corrupted`` from hook names to activations.
+        """
+
+    def code(self, context: RunContext | None = None) -> str:
         """Python lines that append to ``fwd_hooks``; see ``Interventions.to_code``."""
+        prompts = None if context is None else context.prompt_set
+        part = edited_part(self.site, self.places, prompts)
+        name = f"{self.kind}_{self.label}"
+        return hook_function(name, self.site.hook, self.edit_code(part, prompts))
+
+    # --- in lists ---------------------------------------------------------------------------
+
+    @classmethod
+    def toggled(cls, component: Component | str, kind: str) -> Intervention:
+        """What ``toggle(component, kind)`` puts in force; of kinds that have ``toggled_as``."""
+        raise NotImplementedError
+
+    def switched_with(self, other: Intervention) -> bool:
+        """Whether one switch stands for both: of a component there is one ablation at a time."""
+        return self == other
+
+    # --- in files ---------------------------------------------------------------------------
+
+    def saved(self) -> dict[str, Any]:
+        """The fields for a file, by name: numbers, text, tuples of them, None, or numpy arrays."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {
+            name: str(value) if isinstance(value, Component) else value
+            for name, value in values.items()
+        }
+
+    @classmethod
+    def from_saved(cls, values: Mapping[str, Any]) -> Intervention:
+        """The intervention that was ``saved``; its constructor checks the values again."""
+        return cls(**values)
 
 
-def position_mask(
-    session: Session | PromptRuns, positions: tuple[int, ...] | None
-) -> Bool[Tensor, "prompt pos"] | None:
-    """True where an intervention acts; None for everywhere. Negative positions count from the
-    end of each prompt."""
-    if positions is None:
-        return None
-    tokens, lengths = session.prompt_set.tokens, session.prompt_set.lengths
-    mask = torch.zeros(tokens.shape, dtype=torch.bool, device=tokens.device)
-    for row, length in enumerate(lengths.tolist()):
-        for position in positions:
-            place = position if position >= 0 else length + position
-            if 0 <= place < length:
-                mask[row, place] = True
-    return mask
+def intervention_kind(name: str) -> type[Intervention]:
+    """The class of that name; InputError when none has been defined."""
+    if name not in _KINDS:
+        raise InputError(
+            f"there is no intervention called {name!r}.",
+            f"{near(name, _KINDS)} Import the module that defines it.".strip(),
+        )
+    return _KINDS[name]
 
 
-def replacing(site: Site, value: Tensor | float, mask: Tensor | None) -> Hook:
-    def replace(activation: Tensor, hook: Any) -> Tensor:
-        edited = activation.clone()
-        part = of_site(edited, site)
-        new = torch.as_tensor(value, dtype=part.dtype, device=part.device).expand_as(part)
-        if mask is None:
-            part.copy_(new)
-        else:
-            part.copy_(torch.where(fitted(mask, part, site), new, part))
-        return edited
-
-    return site.hook, replace
-
-
-def fitted(mask: Tensor, part: Tensor, site: Site) -> Tensor:
-    """The mask [prompt, pos] with the dimensions of ``part``; of patterns it names the queries."""
-    if is_pattern(site.hook):
-        return mask[:, None, :, None] if site.head is None else mask[:, :, None]
-    return mask.view(*mask.shape, *[1] * (part.dim() - 2))
-
-
-def is_pattern(hook: str) -> bool:
-    """Whether a hook holds [prompt, head, query_pos, key_pos]."""
-    return hook.endswith(("hook_pattern", "hook_attn_scores"))
-
-
-def of_site(activation: Tensor, site: Site) -> Tensor:
-    """A view of one head of [prompt, pos, head, d_head] or of a pattern, or all of it."""
-    if site.head is None:
-        return activation
-    return activation[:, site.head] if is_pattern(site.hook) else activation[:, :, site.head]
+def toggled_intervention(component: Component | str, kind: str) -> Intervention:
+    """What ``toggle`` puts in force; InputError for a kind that nothing is toggled as."""
+    owners = {word: cls for cls in _KINDS.values() for word in cls.__dict__.get("toggled_as", ())}
+    check_choice("kind", kind, tuple(owners))
+    return owners[kind].toggled(component, kind)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
 from lens_widgets.components import Component
+from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.errors import InputError, near
-
-if TYPE_CHECKING:
-    from lens_widgets.engine.probe import ModelFacts
-    from lens_widgets.prompts.prompt_set import PromptSet
+from lens_widgets.prompts.prompt_set import PromptSet
 
 
 def normal_positions(positions: Any) -> tuple[int, ...] | None:

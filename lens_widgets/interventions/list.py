@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import traitlets
 
 from lens_widgets.components import Component
 from lens_widgets.errors import InputError, near
 from lens_widgets.interventions import code
-from lens_widgets.interventions.ablate import Ablate
-from lens_widgets.interventions.base import Intervention
-
-if TYPE_CHECKING:
-    from lens_widgets.prompts.prompt_set import PromptSet
-    from lens_widgets.session.session import Session
+from lens_widgets.interventions.base import Intervention, RunContext, toggled_intervention
+from lens_widgets.prompts.prompt_set import PromptSet
 
 MAX_HISTORY = 200
 
@@ -33,6 +29,16 @@ class Entry:
 Entries = tuple[Entry, ...]
 
 
+class Owner(RunContext, Protocol):
+    """The session that a list belongs to."""
+
+    lock: Any
+    """Under it the list is changed."""
+
+    def check_open(self) -> None:
+        """Raises ClosedError once the session is closed."""
+
+
 class Interventions(traitlets.HasTraits):
     """``session.interventions``: iterating gives the active ones, in the order they act.
 
@@ -42,7 +48,7 @@ class Interventions(traitlets.HasTraits):
 
     entries: Entries = traitlets.Tuple(read_only=True)  # type: ignore[assignment]
 
-    def __init__(self, session: Session, entries: Entries = ()) -> None:
+    def __init__(self, session: Owner, entries: Entries = ()) -> None:
         super().__init__()
         self.set_trait("entries", entries)
         self._session = session
@@ -108,14 +114,9 @@ class Interventions(traitlets.HasTraits):
         An ablation of it that is switched off in the list is switched on as it stands.
         """
         self._session.check_open()
-        wanted = Ablate(component, kind)  # type: ignore[arg-type]
+        wanted = toggled_intervention(component, kind)
         with self._lock:
-            mine = [
-                e
-                for e in self.entries
-                if isinstance(e.intervention, Ablate)
-                and e.intervention.component == wanted.component
-            ]
+            mine = [e for e in self.entries if wanted.switched_with(e.intervention)]
             if any(e.enabled for e in mine):
                 self._set(tuple(e for e in self.entries if e not in mine or not e.enabled))
                 return False

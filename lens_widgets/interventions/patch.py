@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
 
 from lens_widgets.components import Component
 from lens_widgets.engine.forward import Hook
+from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.errors import check_choice
-from lens_widgets.interventions import code
-from lens_widgets.interventions.base import (
-    Intervention,
-    Site,
-    of_site,
-    position_mask,
-    replacing,
-)
+from lens_widgets.interventions.base import Intervention, OtherRun, RunContext
 from lens_widgets.interventions.checks import (
     check_corrupted,
     check_head_of_hook,
@@ -25,12 +18,9 @@ from lens_widgets.interventions.checks import (
     normal_positions,
     parse_target,
 )
-
-if TYPE_CHECKING:
-    from lens_widgets.engine.probe import ModelFacts
-    from lens_widgets.prompts.prompt_set import PromptSet
-    from lens_widgets.session.runs import PromptRuns
-    from lens_widgets.session.session import Session
+from lens_widgets.interventions.hook_code import same_part
+from lens_widgets.interventions.site import Site, position_mask, replacing
+from lens_widgets.prompts.prompt_set import PromptSet
 
 SOURCES = ("corrupted", "clean")
 
@@ -46,7 +36,7 @@ class Patch(Intervention):
 
     target: Component | str
     positions: tuple[int, ...] | int | None = None
-    source: Literal["corrupted", "clean"] = "corrupted"
+    source: OtherRun = "corrupted"
     head: int | None = None
 
     def __post_init__(self) -> None:
@@ -73,6 +63,10 @@ class Patch(Intervention):
     def detail(self) -> str:
         return f"from {self.source} · {super().detail}"
 
+    @property
+    def other_run(self) -> OtherRun:
+        return self.source
+
     def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
         check_target(facts, self.target)
         check_positions(prompts, self.places)
@@ -81,13 +75,13 @@ class Patch(Intervention):
         if self.source == "corrupted":
             check_corrupted(prompts, "source='corrupted'")
 
-    def hooks(self, session: Session | PromptRuns) -> list[Hook]:
-        self.validate(session.facts, session.prompt_set)
+    def hooks(self, context: RunContext) -> list[Hook]:
+        self.validate(context.facts, context.prompt_set)
         given = (
-            session.corrupted_activation if self.source == "corrupted" else session.clean_activation
+            context.corrupted_activation if self.source == "corrupted" else context.clean_activation
         )
-        value = of_site(given(self.site.hook), self.site)
-        return [replacing(self.site, value, position_mask(session, self.places))]
+        mask = position_mask(context.prompt_set, self.places)
+        return [replacing(self.site, self.site.part(given(self.site.hook)), mask)]
 
-    def code(self, session: Session | None = None) -> str:
-        return code.patch(self, session)
+    def edit_code(self, part: str, prompts: PromptSet | None) -> list[str]:
+        return [f"{part} = {same_part(part, f'{self.source}[hook_name]')}"]

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lens_widgets.components import Component
 from lens_widgets.engine.forward import Hook
+from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.errors import InputError
-from lens_widgets.interventions import code
-from lens_widgets.interventions.base import (
-    Intervention,
-    Site,
-    fitted,
-    is_pattern,
-    of_site,
-    position_mask,
-)
+from lens_widgets.interventions.base import Intervention, RunContext
 from lens_widgets.interventions.checks import (
     check_positions,
     check_target,
@@ -28,12 +22,8 @@ from lens_widgets.interventions.checks import (
     normal_positions,
     parse_target,
 )
-
-if TYPE_CHECKING:
-    from lens_widgets.engine.probe import ModelFacts
-    from lens_widgets.prompts.prompt_set import PromptSet
-    from lens_widgets.session.runs import PromptRuns
-    from lens_widgets.session.session import Session
+from lens_widgets.interventions.site import Site, adding, position_mask
+from lens_widgets.prompts.prompt_set import PromptSet
 
 
 @dataclass(frozen=True)
@@ -45,6 +35,8 @@ class Steer(Intervention):
     vector: Tensor | Sequence[float] = field(repr=False)
     scale: float = 1.0
     positions: tuple[int, ...] | int | None = None
+
+    replaces = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hook", parse_target(self.hook))
@@ -85,7 +77,7 @@ class Steer(Intervention):
         check_target(facts, self.hook)
         check_positions(prompts, self.places)
         shape = facts.hooks[self.site.hook]
-        if is_pattern(self.site.hook) or len(shape) < 3:
+        if self.site.is_pattern or len(shape) < 3:
             raise InputError(
                 f"hook={self.site.hook!r} holds no vectors to steer.",
                 "Choose a hook of shape [prompt, pos, ..., d], such as blocks.0.hook_resid_post.",
@@ -97,19 +89,16 @@ class Steer(Intervention):
                 "Take a vector from the same hook.",
             )
 
-    def hooks(self, session: Session | PromptRuns) -> list[Hook]:
-        self.validate(session.facts, session.prompt_set)
-        site, mask = self.site, position_mask(session, self.places)
-        added = self.scale * torch.tensor(self.vector, device=session.device)
+    def hooks(self, context: RunContext) -> list[Hook]:
+        self.validate(context.facts, context.prompt_set)
+        added = self.scale * torch.tensor(self.vector, device=context.device)
+        return [adding(self.site, added, position_mask(context.prompt_set, self.places))]
 
-        def steer(activation: Tensor, hook: Any) -> Tensor:
-            edited = activation.clone()
-            part = of_site(edited, site)
-            change = added.to(part.dtype).expand_as(part)
-            part += change if mask is None else change * fitted(mask, part, site)
-            return edited
+    def edit_code(self, part: str, prompts: PromptSet | None) -> list[str]:
+        return [
+            f"vector = torch.tensor({list(self.vector)}, device=activation.device)",
+            f"{part} += {self.scale!r} * vector.to(activation.dtype)",
+        ]
 
-        return [(site.hook, steer)]
-
-    def code(self, session: Session | None = None) -> str:
-        return code.steer(self, session)
+    def saved(self) -> dict[str, Any]:
+        return {**super().saved(), "vector": np.array(self.vector, dtype=np.float32)}

@@ -6,50 +6,74 @@ numbers by their own constructors. The model is not in the file; a fingerprint o
 
 from __future__ import annotations
 
-import math
 import os
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+import xarray as xr
 
 from lens_widgets.errors import InputError
-from lens_widgets.interventions.ablate import Ablate
-from lens_widgets.interventions.base import Intervention
+from lens_widgets.interventions.base import Intervention, intervention_kind
 from lens_widgets.interventions.list import Entries, Entry
-from lens_widgets.interventions.patch import Patch
-from lens_widgets.interventions.steer import Steer
 from lens_widgets.prompts.prompt_set import PromptSet, saved_prompt_set
 from lens_widgets.session.archive import Archive, pack_results, unpack_results
+from lens_widgets.session.fingerprint import check_fingerprint, fingerprint
 from lens_widgets.session.selection import FIELDS
-from lens_widgets.session.session import Session
 
-FORMAT, VERSION = "lens_widgets session", 1
+FORMAT, VERSION = "lens_widgets session", 2
 TOLERANCE = {"float32": 1e-3, "float64": 1e-3}
 """Of saved and recomputed metrics, relative to 1 + their size; other dtypes are coarser."""
 COARSE = 5e-2
 
-_KINDS: dict[str, type[Intervention]] = {"Ablate": Ablate, "Patch": Patch, "Steer": Steer}
-_STRUCTURE = ("n_layers", "n_heads", "d_model", "d_vocab", "n_ctx")
-_SAMPLES = 4
+_ARRAY = "array"
+"""The one key of what stands in the manifest for an array of an intervention."""
 
 
-def save(session: Session, path: str | os.PathLike[str]) -> None:
-    """Writes ``session`` to ``path``, at once and whole; see ``Session.save``."""
-    session.check_open()
+@dataclass(frozen=True)
+class SavedMetric:
+    """What was measured. ``wish`` is what was asked for: a name, None for the answers' own, or
+    ``"function"``, of which the file has the name alone. ``baseline`` and ``current`` have one
+    value a prompt."""
+
+    name: str
+    wish: str | None
+    baseline: list[float]
+    current: list[float]
+
+
+@dataclass(frozen=True)
+class SavedSession:
+    """All that a file keeps of a session."""
+
+    prompts: PromptSet
+    prepend_bos: bool | None
+    metric: SavedMetric
+    entries: Entries
+    undo: list[Entries]
+    redo: list[Entries]
+    selection: dict[str, Any]
+    results: Mapping[str, xr.DataArray | xr.Dataset]
+
+
+def write(path: str | os.PathLike[str], saved: SavedSession, model: Any) -> None:
+    """Writes ``saved`` to ``path``, at once and whole; ``model`` is the one it was measured on."""
     archive = Archive()
-    with session.lock:
-        manifest = _manifest(session, archive)
-    archive.write(Path(path), manifest)
+    archive.write(Path(path), _manifest(saved, model, archive))
 
 
-def load(path: str | os.PathLike[str], model: Any, metric: Any = None) -> Session:
-    """The session in the file at ``path``; see ``Session.open``."""
+def read(path: str | os.PathLike[str], model: Any) -> SavedSession:
+    """What the file at ``path`` keeps, checked as far as that needs no run of the model.
+
+    InputError for a damaged file and for another model than it was saved with.
+    """
     path = Path(path)
     try:
-        parts = _read(path, model)
+        return _read(path, model)
     except (OSError, InputError):
         raise
     except Exception as error:
@@ -58,32 +82,59 @@ def load(path: str | os.PathLike[str], model: Any, metric: Any = None) -> Sessio
             f"{path} is damaged: {type(error).__name__}: {error}",
             "Use another copy, or save the session again.",
         ) from error
-    wish = _metric(path, parts.measured, metric)
-    session = Session._of(model, parts.prompts, wish, parts.prepend_bos)
-    _check_values(path, session, "baseline", session.baseline, parts.measured)
-    session.interventions.restore(parts.entries, parts.undo, parts.redo)
-    _check_values(path, session, "current", session.current, parts.measured)
-    session.selection.update(**parts.selection)
-    session.results.update(parts.results)
-    return session
+
+
+def metric_to_use(path: str | os.PathLike[str], saved: SavedMetric, metric: Any) -> Any:
+    """What a session is to measure: as saved, or the function ``metric`` where that was one."""
+    if saved.wish != "function":
+        if metric is not None:
+            raise InputError(
+                f"metric: {path} measures {saved.name!r} and needs no metric=.",
+                "Open it without, then call session.set_prompts(..., metric=...).",
+            )
+        return saved.wish
+    if not callable(metric):
+        raise InputError(
+            f"{path} measures the function {saved.name!r}, and files hold no functions.",
+            f"Pass it: lw.Session.open(path, model, metric={saved.name}).",
+        )
+    return metric
+
+
+def check_values(
+    path: str | os.PathLike[str],
+    saved: SavedMetric,
+    which: str,
+    values: torch.Tensor,
+    dtype: str,
+) -> None:
+    """InputError when ``values`` [prompt] are not the ``"baseline"`` or ``"current"`` metric that
+    was saved, up to what a model of that dtype can be off."""
+    tolerance = TOLERANCE.get(dtype, COARSE)
+    for index, (old, new) in enumerate(zip(getattr(saved, which), values.tolist(), strict=True)):
+        same = abs(new - old) <= tolerance * (1 + abs(old)) or (old != old and new != new)
+        if not same:
+            cause = "the model" if saved.wish != "function" else "the model or metric="
+            raise InputError(
+                f"{path}: the {which} metric of prompt {index} was {old:.6g} and is {new:.6g} now.",
+                f"Something differs from when it was saved: {cause}.",
+            )
 
 
 # --- writing ------------------------------------------------------------------------------------
 
 
-def _manifest(session: Session, archive: Archive) -> dict[str, Any]:
-    prompts = session.prompt_set
+def _manifest(saved: SavedSession, model: Any, archive: Archive) -> dict[str, Any]:
+    prompts, metric = saved.prompts, saved.metric
     lengths = prompts.lengths.tolist()
-    undo, redo = session.interventions.history
     table: list[Intervention] = []
-    wish = session.metric_wish
     return {
         "format": FORMAT,
         "version": VERSION,
         "written_by": {
             name: version(name) for name in ("lens_widgets", "transformer_lens", "torch")
         },
-        "model": _fingerprint(session.model),
+        "model": fingerprint(model),
         "prompts": {
             "tokens": _cut(prompts.tokens, lengths),
             "texts": list(prompts.texts),
@@ -92,23 +143,23 @@ def _manifest(session: Session, archive: Archive) -> dict[str, Any]:
             if prompts.corrupted_tokens is None
             else _cut(prompts.corrupted_tokens, lengths),
             "corrupted_texts": prompts.corrupted_texts,
-            "prepend_bos": session.prepend_bos,
+            "prepend_bos": saved.prepend_bos,
         },
         "metric": {
-            "name": session.metric.name,
-            "wish": "function" if callable(wish) else wish,
-            "baseline": session.baseline.tolist(),
-            "current": session.current.tolist(),
+            "name": metric.name,
+            "wish": metric.wish,
+            "baseline": metric.baseline,
+            "current": metric.current,
         },
         "history": {
-            "entries": _entries(session.interventions.entries, table),
-            "undo": [_entries(state, table) for state in undo],
-            "redo": [_entries(state, table) for state in redo],
+            "entries": _entries(saved.entries, table),
+            "undo": [_entries(state, table) for state in saved.undo],
+            "redo": [_entries(state, table) for state in saved.redo],
         },
         # Last, when every entry has put its intervention into the table.
         "interventions": [_described(item, archive) for item in table],
-        "selection": session.selection.as_dict(),
-        "results": pack_results(session.results, archive),
+        "selection": saved.selection,
+        "results": pack_results(saved.results, archive),
     }
 
 
@@ -127,88 +178,36 @@ def _entries(entries: Entries, table: list[Intervention]) -> list[list[Any]]:
 
 def _described(item: Intervention, archive: Archive) -> dict[str, Any]:
     kind = type(item).__name__
-    if _KINDS.get(kind) is not type(item):
+    if intervention_kind(kind) is not type(item):
         raise InputError(
-            f"interventions has a {kind}, which a file cannot hold.",
-            f"Remove it first; {', '.join(_KINDS)} can be saved.",
+            f"interventions has a {kind}, and another class of that name was defined since.",
+            "Remove it, and add one of the newer class.",
         )
-    values: dict[str, Any] = {"type": kind}
-    for field in fields(item):  # type: ignore[arg-type]
-        value = getattr(item, field.name)
-        if field.name == "vector":
-            value = archive.add(torch.tensor(value, dtype=torch.float32).numpy())
-        elif not (value is None or isinstance(value, (int, float, str, tuple))):
-            value = str(value)
-        values[field.name] = value
-    return values
-
-
-def _fingerprint(model: Any) -> dict[str, Any]:
-    """Shape and a few weights of every parameter: tells models apart, on any device and dtype."""
-    cfg = model.cfg
-    samples: dict[str, list[float]] = {}
-    for name, parameter in model.named_parameters():
-        flat = parameter.detach().flatten()
-        if flat.numel():
-            last = flat.numel() - 1
-            places = [last * i // (_SAMPLES - 1) for i in range(_SAMPLES)]
-            samples[name.replace("._original_component", "")] = flat[places].float().cpu().tolist()
     return {
-        "name": str(cfg.model_name),
-        **{name: getattr(cfg, name) for name in _STRUCTURE},
-        "samples": samples,
+        "type": kind,
+        "fields": {
+            name: _packed(kind, name, value, archive) for name, value in item.saved().items()
+        },
     }
+
+
+def _packed(kind: str, name: str, value: Any, archive: Archive) -> Any:
+    if isinstance(value, np.ndarray):
+        return {_ARRAY: archive.add(value, f"{kind}.{name}")}
+    if isinstance(value, tuple):
+        return [_packed(kind, name, part, archive) for part in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise InputError(
+        f"{kind}.{name} is a {type(value).__name__}, which a file cannot hold.",
+        "Numbers, text, tuples of them and numpy arrays can be saved; see Intervention.saved.",
+    )
 
 
 # --- reading ------------------------------------------------------------------------------------
 
 
-def _check_model(path: Path, saved: dict[str, Any], model: Any) -> None:
-    if not hasattr(model, "named_parameters") or not hasattr(model, "cfg"):
-        raise InputError(
-            f"model is a {type(model).__name__}, not a TransformerLens model.",
-            "Pass the model that the session was saved with.",
-        )
-    hint = f"Open it with the model it was saved with: {saved['name']}."
-    here = _fingerprint(model)
-    for name in _STRUCTURE:
-        if saved[name] != here[name]:
-            raise InputError(
-                f"{path} is of another model: {name} is {saved[name]}, {here['name']} has "
-                f"{here[name]}.",
-                hint,
-            )
-    weights, found = saved["samples"], here["samples"]
-    if set(weights) != set(found):
-        raise InputError(
-            f"{path} is of another model, or its weights were processed in another way: "
-            f"{len(set(weights) ^ set(found))} parameters are not in both.",
-            f"{hint} Process its weights as they were when it was saved.",
-        )
-    for name, values in weights.items():
-        pairs = zip(values, found[name], strict=True)
-        if not all(math.isclose(a, b, rel_tol=2e-2, abs_tol=1e-4) for a, b in pairs):
-            raise InputError(
-                f"{path} is of another model: the weights of {name} differ.",
-                f"{hint} Process its weights as they were when it was saved.",
-            )
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """A file's content, checked as far as that needs no run of the model."""
-
-    prompts: PromptSet
-    prepend_bos: bool | None
-    measured: dict[str, Any]
-    entries: Entries
-    undo: list[Entries]
-    redo: list[Entries]
-    selection: dict[str, Any]
-    results: dict[str, Any]
-
-
-def _read(path: Path, model: Any) -> _Parts:
+def _read(path: Path, model: Any) -> SavedSession:
     archive, manifest = Archive.read(path)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InputError(f"{path} holds no session.", "Files of session.save(path) do.")
@@ -218,8 +217,8 @@ def _read(path: Path, model: Any) -> _Parts:
             f"reads version {VERSION}.",
             f"It was written with {manifest.get('written_by')!r}.",
         )
-    _check_model(path, manifest["model"], model)
-    saved, measured = manifest["prompts"], manifest["metric"]
+    check_fingerprint(path, manifest["model"], model)
+    saved, metric = manifest["prompts"], manifest["metric"]
     corrupted = saved["corrupted_texts"]
     prompts = saved_prompt_set(
         model,
@@ -229,17 +228,17 @@ def _read(path: Path, model: Any) -> _Parts:
         corrupted_rows=saved["corrupted_tokens"],
         corrupted_texts=None if corrupted is None else tuple(corrupted),
     )
-    for which in ("baseline", "current"):
-        if not all(isinstance(x, float) for x in measured[which]):
-            raise TypeError(f"{which} holds something else than numbers")
-        if len(measured[which]) != prompts.n_prompts:
-            raise ValueError(f"{which} has {len(measured[which])} values")
     table = [_intervention(item, archive) for item in manifest["interventions"]]
     history = manifest["history"]
-    return _Parts(
+    return SavedSession(
         prompts=prompts,
         prepend_bos=_optional(bool, saved["prepend_bos"]),
-        measured=measured,
+        metric=SavedMetric(
+            metric["name"],
+            _optional(str, metric["wish"]),
+            _measured("baseline", metric["baseline"], prompts.n_prompts),
+            _measured("current", metric["current"], prompts.n_prompts),
+        ),
         entries=_entries_of(history["entries"], table),
         undo=[_entries_of(state, table) for state in history["undo"]],
         redo=[_entries_of(state, table) for state in history["redo"]],
@@ -257,46 +256,27 @@ def _optional(kind: type, value: Any) -> Any:
     raise TypeError(f"{value!r} is not {kind.__name__}")
 
 
-def _metric(path: Path, measured: dict[str, Any], metric: Any) -> Any:
-    if measured["wish"] != "function":
-        if metric is not None:
-            raise InputError(
-                f"metric: {path} measures {measured['name']!r} and needs no metric=.",
-                "Open it without, then call session.set_prompts(..., metric=...).",
-            )
-        return measured["wish"]
-    if not callable(metric):
-        raise InputError(
-            f"{path} measures the function {measured['name']!r}, and files hold no functions.",
-            f"Pass it: lw.Session.open(path, model, metric={measured['name']}).",
-        )
-    return metric
-
-
-def _check_values(
-    path: Path,
-    session: Session,
-    which: str,
-    values: torch.Tensor,
-    measured: dict[str, Any],
-) -> None:
-    tolerance = TOLERANCE.get(session.facts.dtype, COARSE)
-    for index, (old, new) in enumerate(zip(measured[which], values.tolist(), strict=True)):
-        same = abs(new - old) <= tolerance * (1 + abs(old)) or (old != old and new != new)
-        if not same:
-            cause = "the model" if measured["wish"] != "function" else "the model or metric="
-            raise InputError(
-                f"{path}: the {which} metric of prompt {index} was {old:.6g} and is {new:.6g} now.",
-                f"Something differs from when it was saved: {cause}.",
-            )
+def _measured(which: str, values: list[float], n_prompts: int) -> list[float]:
+    if not all(isinstance(x, float) for x in values):
+        raise TypeError(f"{which} holds something else than numbers")
+    if len(values) != n_prompts:
+        raise ValueError(f"{which} has {len(values)} values")
+    return values
 
 
 def _intervention(saved: dict[str, Any], archive: Archive) -> Intervention:
-    values = dict(saved)
-    kind = _KINDS[values.pop("type")]
-    if "vector" in values:
-        values["vector"] = archive.get(values["vector"]).tolist()
-    return kind(**values)
+    if set(saved) != {"type", "fields"}:
+        raise ValueError(f"an intervention of {sorted(saved)}")
+    values = {name: _unpacked(value, archive) for name, value in saved["fields"].items()}
+    return intervention_kind(saved["type"]).from_saved(values)
+
+
+def _unpacked(value: Any, archive: Archive) -> Any:
+    if isinstance(value, dict):
+        return archive.get(value[_ARRAY])
+    if isinstance(value, list):
+        return tuple(_unpacked(part, archive) for part in value)
+    return value
 
 
 def _entries_of(saved: list[list[Any]], table: list[Intervention]) -> Entries:

@@ -21,6 +21,7 @@ from lens_widgets.interventions.base import Intervention
 from lens_widgets.interventions.list import Entry, Interventions
 from lens_widgets.jupyter.cells import install_cell_pause
 from lens_widgets.prompts.prompt_set import PromptSet, edited_prompt_set, make_prompt_set
+from lens_widgets.session import file
 from lens_widgets.session.metrics import Metric, resolve_metric
 from lens_widgets.session.run import Run
 from lens_widgets.session.runs import PromptRuns
@@ -31,13 +32,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from lens_widgets.widgets.explorer import Explorer
-
-_WRITERS = (
-    *("hook_q", "hook_k", "hook_v", "hook_attn_scores", "hook_pattern", "hook_z"),
-    *("hook_attn_out", "hook_mlp_out", "hook_embed", "hook_pos_embed"),
-)
-"""Hooks inside components: editing them changes what a component writes, and nothing else."""
+    import lens_widgets
 
 _OPTIONS = ("answers", "corrupted", "metric", "prepend_bos")
 
@@ -185,7 +180,7 @@ class Session(traitlets.HasTraits):
     @property
     def edits_stream(self) -> bool:
         """Whether an active intervention writes into the residual stream between components."""
-        return any(not item.site.hook.endswith(_WRITERS) for item in self.interventions)
+        return any(item.site.in_stream for item in self.interventions)
 
     # --- runs -------------------------------------------------------------------------------
 
@@ -369,9 +364,29 @@ class Session(traitlets.HasTraits):
         One file without pickles; the model is not in it. An existing file is replaced at the end,
         or stays as it was on an error. Of a metric of your own only the name is kept.
         """
-        from lens_widgets.session.file import save
-
-        save(self, path)
+        self.check_open()
+        wish = self._metric_wish
+        with self.lock:
+            now = self.frozen()
+            undo, redo = self.interventions.history
+            selection, results = self.selection.as_dict(), dict(self.results)
+        metric = file.SavedMetric(
+            now.metric.name,
+            "function" if callable(wish) else wish,
+            now.baseline.tolist(),
+            now.current.tolist(),
+        )
+        saved = file.SavedSession(
+            prompts=now.prompt_set,
+            prepend_bos=self._prepend_bos,
+            metric=metric,
+            entries=now.interventions.entries,
+            undo=undo,
+            redo=redo,
+            selection=selection,
+            results=results,
+        )
+        file.write(path, saved, self.model)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], model: Any, *, metric: Any = None) -> Session:
@@ -382,17 +397,25 @@ class Session(traitlets.HasTraits):
 
         InputError for a damaged file, another model, or numbers that differ from the saved ones.
         """
-        from lens_widgets.session.file import load
-
-        return load(path, model, metric)
+        saved = file.read(path, model)
+        wish = file.metric_to_use(path, saved.metric, metric)
+        session = cls._of(model, saved.prompts, wish, saved.prepend_bos)
+        dtype = session.facts.dtype
+        file.check_values(path, saved.metric, "baseline", session.baseline, dtype)
+        session.interventions.restore(saved.entries, saved.undo, saved.redo)
+        file.check_values(path, saved.metric, "current", session.current, dtype)
+        session.selection.update(**saved.selection)
+        session.results.update(saved.results)
+        return session
 
     # --- life -------------------------------------------------------------------------------
 
-    def explore(self, **options: Any) -> Explorer:
+    def explore(self, **options: Any) -> lens_widgets.Explorer:
         """The linked dashboard of this session."""
-        from lens_widgets.widgets.explorer import Explorer
+        # The views know the session, not the other way round: this is the name that users have.
+        import lens_widgets
 
-        return Explorer(self, **options)
+        return lens_widgets.Explorer(self, **options)
 
     def check_open(self) -> None:
         """Raises ClosedError after ``close``."""

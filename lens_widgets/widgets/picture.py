@@ -8,22 +8,29 @@ from __future__ import annotations
 
 import logging
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from lens_widgets.prompts.token_text import token_text
-
-if TYPE_CHECKING:
-    from lens_widgets.session.session import Session
-    from lens_widgets.widgets.base import View
+from lens_widgets.session.session import Session
 
 log = logging.getLogger(__name__)
 
 MAX_ROWS = 6
 MAX_CHARS = 160
+
+
+class Shown(Protocol):
+    """A view, as far as a picture of it needs to know it."""
+
+    @property
+    def session(self) -> Session:
+        """What it shows."""
+
+
 _NOTE = "A still picture. Run the notebook to work with this view."
 
 
-def picture(view: View) -> str:
+def picture(view: Shown) -> str:
     """HTML of the session behind ``view``; an empty string when even that is not to be had."""
     try:
         return _html(type(view).__name__, view.session)
@@ -33,7 +40,7 @@ def picture(view: View) -> str:
         return ""
 
 
-def text(view: View) -> str:
+def text(view: Shown) -> str:
     """The same in one line."""
     try:
         session = view.session

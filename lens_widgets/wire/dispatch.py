@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from lens_widgets.engine.cancel import Cancelled
 from lens_widgets.engine.cell_pause import CELL_PAUSE
@@ -28,9 +28,6 @@ from lens_widgets.wire.protocol import (
     METHODS,
 )
 from lens_widgets.wire.schema import MAX_INTEGER, FieldError, check
-
-if TYPE_CHECKING:
-    from lens_widgets.session.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +44,30 @@ REMEMBERED_IDS = 2_000
 MAX_ERROR_CHARS = 2_000
 
 Send = Callable[[dict[str, Any], list[bytes]], None]
-Handler = Callable[["Session", dict[str, Any]], Any]
+Handler = Callable[[Any, dict[str, Any]], Any]
+
+
+class Answering(Protocol):
+    """What messages are answered from: a session, as far as that needs to know it."""
+
+    def check_open(self) -> None:
+        """Raises once it is closed."""
+
+    def frozen(self) -> Any:
+        """It as it is now, for a handler that reads."""
+
+    def submit(
+        self,
+        key: tuple[Any, ...],
+        work: Callable[[], Any],
+        done: Callable[[Any], None],
+        failed: Callable[[BaseException], None],
+        on_wait: Callable[[bool], None] | None = None,
+    ) -> None:
+        """Queues work; the newest of each key wins."""
+
+    def cancel(self, key: tuple[Any, ...]) -> None:
+        """Stops the work whose key begins with ``key``."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +94,7 @@ class Dispatcher:
     """Answers the messages of one widget."""
 
     def __init__(
-        self, owner: str, session: Session, methods: Mapping[str, Method], send: Send
+        self, owner: str, session: Answering, methods: Mapping[str, Method], send: Send
     ) -> None:
         self._owner = owner
         self._session = session

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,124 @@ import pytest
 import lens_widgets
 
 PACKAGE = Path(lens_widgets.__file__).parent
+ROOT = PACKAGE.parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def _name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = {_name(path): path for path in MODULES}
+
+
+def _layer(module: str) -> str:
+    """The folder or the file at the top of the package that a module lies in."""
+    return [*module.split("."), ""][1]
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Modules a file imports, also inside functions and for type checkers alone."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide the layer"
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in NAMES else str(node.module)
+
+
+def _graph() -> dict[str, set[str]]:
+    """Which modules of the package each imports; the package itself only lists public names."""
+    graph = {name: {i for i in _imports(path) if i in NAMES} for name, path in NAMES.items()}
+    graph.pop("lens_widgets")
+    return {name: imported - {"lens_widgets"} for name, imported in graph.items()}
+
+
+def _circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
+    """The strongly connected components of more than one node, or of one that needs itself
+    (Tarjan 1972)."""
+    order: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        order[node] = lowest[node] = len(order)
+        stack.append(node)
+        for other in graph.get(node, ()):
+            if other not in order:
+                visit(other)
+            if other in stack:
+                lowest[node] = min(lowest[node], lowest[other])
+        if lowest[node] == order[node]:
+            start = stack.index(node)
+            circle, stack[start:] = stack[start:], []
+            if len(circle) > 1 or node in graph.get(node, ()):
+                found.append(sorted(circle))
+
+    for node in graph:
+        if node not in order:
+            visit(node)
+    return found
+
+
+# --- circles ------------------------------------------------------------------------------------
+
+
+def test_no_modules_import_each_other() -> None:
+    assert _circles(_graph()) == []
+
+
+def test_a_circle_would_be_found() -> None:
+    circle = {"a": {"b"}, "b": {"c", "d"}, "c": {"a"}, "d": {"e"}, "e": set(), "f": {"f"}}
+    assert _circles(circle) == [["a", "b", "c"], ["f"]]
+    assert "lens_widgets.engine.forward" in _graph()["lens_widgets.engine.trace"]
+
+
+# --- direction ----------------------------------------------------------------------------------
+
+_ORDER = ("engine", "prompts", "interventions", "session", "analysis", "widgets")
+ALLOWED = {
+    **{layer: {*_ORDER[: index + 1]} for index, layer in enumerate(_ORDER)},
+    "jupyter": {"jupyter", "engine"},
+    "wire": {"wire", "engine"},
+    "models": {"models", "prompts", "engine"},
+    "__main__": {"jupyter"},
+}
+ALLOWED["session"] |= {"jupyter"}
+ALLOWED["widgets"] |= {"wire"}
+SHARED = {"errors", "components"}
+"""Values and errors that know no layer may be used by all."""
+
+
+def test_imports_point_down() -> None:
+    wrong = [
+        f"{module} imports {imported}"
+        for module, imports in _graph().items()
+        for imported in imports
+        if _layer(imported) not in ALLOWED.get(_layer(module), set()) | SHARED
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("layer", ["engine", "analysis"])
+def test_compute_knows_no_widgets_traits_or_prints(layer: str) -> None:
+    for path in sorted((PACKAGE / layer).rglob("*.py")):
+        heads = {name.split(".")[0] for name in _imports(path)}
+        assert not heads & {"ipywidgets", "anywidget", "traitlets", "plotly"}, path
+        calls = [n.func for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+        assert "print" not in {call.id for call in calls if isinstance(call, ast.Name)}, path
+
+
+def test_the_front_end_packages_are_imported_by_the_widgets_alone() -> None:
+    for module, path in NAMES.items():
+        heads = {name.split(".")[0] for name in _imports(path)}
+        if heads & {"ipywidgets", "anywidget"}:
+            assert _layer(module) == "widgets", path
+
 
 _BLOCKED = """
 import sys
@@ -32,93 +149,52 @@ print(sorted({m.split(".")[0] for m in sys.modules} & {"ipywidgets", "anywidget"
 
 
 def test_engine_session_and_analysis_import_without_the_widget_packages() -> None:
-    names = [
-        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
-        for path in MODULES
-        if _layer_of(path) not in ("widgets", "models") and path.name != "server.py"
-    ]
-    names = [name.removesuffix(".__init__") for name in names]
-    assert {"lens_widgets.session", "lens_widgets.engine.worker"} <= set(names)
+    apart = ("widgets", "models")
+    names = [n for n in NAMES if _layer(n) not in apart and n != "lens_widgets.jupyter.server"]
+    assert {"lens_widgets.session.session", "lens_widgets.engine.worker"} <= set(names)
     done = subprocess.run(
-        [sys.executable, "-c", _BLOCKED, *names],
-        cwd=PACKAGE.parent, capture_output=True, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", _BLOCKED, *names], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
 
 
-def _imports(path: Path) -> Iterator[str]:
-    """Modules a file imports, also inside functions; not those for type checkers alone."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    skipped = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
-    for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative imports hide the layer"
-            yield str(node.module)
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+# --- size ---------------------------------------------------------------------------------------
 
-
-def _layer(module: str) -> str:
-    """The folder a module lives in."""
-    return module.split(".")[1] if "." in module else ""
-
-
-def _layer_of(path: Path) -> str:
-    parts = path.relative_to(PACKAGE).parts
-    return parts[0] if len(parts) > 1 else ""
-
-
-_BELOW = ["engine", "prompts", "interventions", "session", "analysis"]
-ALLOWED = {
-    **{layer: set(_BELOW[: index + 1]) for index, layer in enumerate(_BELOW)},
-    "jupyter": {"engine", "jupyter"},
-    "wire": {"engine", "wire"},
-    "widgets": {*_BELOW, "wire", "widgets"},
-    "models": {"engine", "prompts", "models"},
+MAX_AT_THE_TOP = 12
+MAX_LINES = 400
+STILL_LONGER = {
+    "js/src/views/attribution/attribution.css",
+    "lens_widgets/session/session.py",
+    "lens_widgets/wire/protocol.py",
+    "tests/browser/harness/methods.js",
+    "tests/unit/test_activations.py",
 }
-ALLOWED["session"].add("jupyter")
-# Values and errors that know no layer may be used by all.
-SHARED = ("errors", "components")
-# A door that opens on first use.
-DOORS = {"lens_widgets.session.session": {"lens_widgets.widgets.explorer"}}
+"""Files to be split. The list may only get shorter."""
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_imports_point_down(path: Path) -> None:
-    module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
-    if path.parent == PACKAGE:
-        return
-    for name in _imports(path):
-        if not name.startswith("lens_widgets.") or _layer(name) in SHARED:
-            continue
-        if any(name.startswith(door) for door in DOORS.get(module, ())):
-            continue
-        assert _layer(name) in ALLOWED[_layer(module)], f"{module} imports {name}"
+def test_the_package_has_few_rooms_at_the_top() -> None:
+    rooms = {_layer(name) for name in NAMES} - {""}
+    assert len(rooms) <= MAX_AT_THE_TOP, sorted(rooms)
 
 
-@pytest.mark.parametrize("layer", ["engine", "analysis"])
-def test_compute_knows_no_widgets_traits_or_prints(layer: str) -> None:
-    for path in sorted((PACKAGE / layer).rglob("*.py")):
-        heads = {name.split(".")[0] for name in _imports(path)}
-        assert not heads & {"ipywidgets", "anywidget", "traitlets", "plotly"}, path
-        calls = [n.func for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
-        assert "print" not in {call.id for call in calls if isinstance(call, ast.Name)}, path
+def test_no_source_file_is_long() -> None:
+    endings = ("*.py", "*.ts", "*.tsx", "*.css", "*.js", "*.mjs")
+    listed = subprocess.run(
+        ["git", "ls-files", *endings], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    paths = [ROOT / name for name in listed.stdout.split() if "/generated/" not in name]
+    assert len(paths) > 100
+    long = {
+        path.relative_to(ROOT).as_posix()
+        for path in paths
+        if path.is_file() and len(path.read_text(encoding="utf-8").splitlines()) > MAX_LINES
+    }
+    assert long <= STILL_LONGER, f"longer than {MAX_LINES} lines: {sorted(long - STILL_LONGER)}"
+    assert long == STILL_LONGER, f"take off the list: {sorted(STILL_LONGER - long)}"
 
 
-def test_the_front_end_packages_are_imported_by_the_widgets_alone() -> None:
-    for path in MODULES:
-        heads = {name.split(".")[0] for name in _imports(path)}
-        if heads & {"ipywidgets", "anywidget"}:
-            assert _layer_of(path) == "widgets", path
+# --- public names -------------------------------------------------------------------------------
 
 
 def test_every_public_name_can_be_had() -> None:

@@ -237,8 +237,10 @@ def test_a_pickle_in_the_file_is_never_opened(tmp_path: Path) -> None:
 
 HOSTILE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "unknown type": lambda m: m["interventions"][0].update(type="os.system"),
-    "wrong fields": lambda m: m["interventions"][0].update(extra=1),
-    "bad component": lambda m: m["interventions"][0].update(component="L99H99"),
+    "wrong keys": lambda m: m["interventions"][0].update(extra=1),
+    "wrong fields": lambda m: m["interventions"][0]["fields"].update(extra=1),
+    "array missing": lambda m: m["interventions"][0]["fields"].update(kind={"array": "x"}),
+    "bad component": lambda m: m["interventions"][0]["fields"].update(component="L99H99"),
     "bad index": lambda m: m["history"]["entries"][0].__setitem__(1, 99),
     "negative index": lambda m: m["history"]["entries"][0].__setitem__(1, -1),
     "bad key": lambda m: m["history"]["entries"][0].__setitem__(0, "<script>"),

@@ -20,9 +20,8 @@ from lens_widgets.analysis.attribution.readout import (
     target_logits,
     through_norm,
 )
-from lens_widgets.interventions.ablate import Ablate
-from lens_widgets.interventions.base import Intervention, position_mask
-from lens_widgets.interventions.patch import Patch
+from lens_widgets.interventions.base import Intervention
+from lens_widgets.interventions.site import position_mask
 from lens_widgets.session.run import Run
 
 if TYPE_CHECKING:
@@ -142,11 +141,11 @@ def kept(
     gone: Tensor | None = None
     for item in active:
         site = item.site
-        if not isinstance(item, (Ablate, Patch)) or site.hook not in hooks:
+        if not item.replaces or site.hook not in hooks:
             continue
         if site.head is not None and site.head != head:
             continue
-        mask = position_mask(session, item.places)
+        mask = position_mask(session.prompt_set, item.places)
         if mask is None:
             mask = torch.ones(session.tokens.shape, dtype=torch.bool, device=session.device)
         gone = mask if gone is None else gone | mask
