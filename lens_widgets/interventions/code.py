@@ -7,9 +7,14 @@ from collections.abc import Sequence
 from lens_widgets.interventions.base import Intervention, RunContext
 
 
-def script(interventions: list[Intervention], context: RunContext) -> str:
-    """A script that expects ``model`` and ``tokens`` [prompt, pos] and leaves ``logits``."""
-    lines = setup(interventions, context, ["logits"])
+def script(
+    interventions: list[Intervention], context: RunContext, leaves: Sequence[str] = ("logits",)
+) -> str:
+    """A script that expects ``model`` and ``tokens`` [prompt, pos] and leaves ``logits``.
+
+    ``leaves`` are the names of what is left when lines that go on from there have run.
+    """
+    lines = setup(interventions, context, leaves)
     lines += [
         "",
         "with torch.no_grad():",

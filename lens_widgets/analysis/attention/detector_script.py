@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lens_widgets.analysis.ablation.ablation_script import loss_effects_code
 from lens_widgets.analysis.tokens.losses import half_of
-from lens_widgets.components import Component
-from lens_widgets.interventions.ablate import Ablate
-from lens_widgets.interventions.code import script
+from lens_widgets.interventions.code import mask_argument, script
 from lens_widgets.session.selection import SCORE_KINDS
 
 if TYPE_CHECKING:
@@ -70,47 +69,12 @@ losses = nats.masked_fill(~real, torch.nan){rows}.nanmean(dim=0)  # [pos], nats
 """
 
 
-_EFFECTS = """
-
-def mean_loss(hooks):
-    with torch.no_grad():
-        logits = model.run_with_hooks(tokens, fwd_hooks=hooks{mask})
-    nats = -logits[:, :-1].float().log_softmax(dim=-1).gather(-1, tokens[:, 1:, None])[..., 0]
-    last = torch.tensor({last}, device=tokens.device)
-    real = torch.arange(nats.shape[1], device=tokens.device) < last[:, None]
-    return nats.masked_fill(~real, torch.nan).nanmean(dim=1).mean()
-
-
-{source}before = mean_loss(fwd_hooks)
-loss_change = torch.zeros(model.cfg.n_layers, model.cfg.n_heads)
-ablated = {ablated}  # (layer, head) of those that are off already
-for layer in range(model.cfg.n_layers):
-    for head in range(model.cfg.n_heads):
-        if (layer, head) in ablated:
-            continue
-        name = f"blocks.{{layer}}.attn.hook_z"
-
-        def ablate(z, hook, name=name, head=head):
-            z = z.clone()
-            z[:, :, head] = {value}
-            return z
-
-        loss_change[layer, head] = mean_loss([*fwd_hooks, (name, ablate)]) - before
-"""
-
-_SOURCE = """z_names = [f"blocks.{{layer}}.attn.hook_z" for layer in range(model.cfg.n_layers)]
-with torch.no_grad():
-    _, z_source = model.run_with_cache({tokens}, names_filter=z_names{mask})
-"""
-
-
 def score_script(session: Session, prompt: int | None = None) -> str:
     """A script that expects ``model`` and ``tokens`` [prompt, pos] and leaves ``scores``: a tensor
     [layer, head] for each kind, of one prompt or the mean over those that have the stripe."""
     prompts = session.prompt_set
-    mask = "" if prompts.attention_mask is None else ", attention_mask=attention_mask"
-    return _after_run(session) + _SCORES.format(
-        mask=mask,
+    return _after_run(session, ["scores"]) + _SCORES.format(
+        mask=mask_argument(session),
         lengths=prompts.lengths.tolist(),
         kinds=SCORE_KINDS,
         rows=f"range({prompts.n_prompts})" if prompt is None else f"[{prompt}]",
@@ -120,27 +84,7 @@ def score_script(session: Session, prompt: int | None = None) -> str:
 def effect_script(session: Session, kind: Kind) -> str:
     """What goes on after ``score_script`` and leaves ``loss_change`` [layer, head]: the mean loss
     with each head ablated as well, minus without. One hooked forward a head."""
-    prompts = session.prompt_set
-    mask = "" if prompts.attention_mask is None else ", attention_mask=attention_mask"
-    source, value = "", "0.0"
-    if kind == "mean":
-        real = "[:, :, head].flatten(0, 1)" if not mask else "[attention_mask.bool()][:, head]"
-        source, value = _SOURCE.format(tokens="tokens", mask=mask), f"z_source[name]{real}.mean(0)"
-    elif kind == "resample":
-        session.corrupted_run()
-        assert prompts.corrupted_tokens is not None
-        other = f"torch.tensor({prompts.corrupted_tokens.tolist()}, device=tokens.device)"
-        source = f"other_tokens = {other}\n" + _SOURCE.format(tokens="other_tokens", mask=mask)
-        value = "z_source[name][:, :, head]"
-    active = session.interventions.active
-    parts = [Component.parse(i.component) for i in active if isinstance(i, Ablate)]
-    return _EFFECTS.format(
-        mask=mask,
-        last=prompts.positions.tolist(),
-        source=source,
-        value=value,
-        ablated=[(part.layer, part.head) for part in parts if part.head is not None],
-    )
+    return loss_effects_code(session, kind)
 
 
 def loss_script(session: Session, prompt: int | None = None) -> str:
@@ -148,10 +92,12 @@ def loss_script(session: Session, prompt: int | None = None) -> str:
     one prompt or the mean, and of a repeated sequence the means over its ``halves``."""
     rows = "" if prompt is None else f"[{prompt} : {prompt + 1}]"
     text = _LOSSES.format(last=session.prompt_set.positions.tolist(), rows=rows)
+    leaves = ["losses"]
     if (half := half_of(session, prompt)) is not None:
+        leaves.append("halves")
         text += f"halves = losses[:{half}].mean(), losses[{half}:{2 * half}].mean()\n"
-    return _after_run(session) + text
+    return _after_run(session, leaves) + text
 
 
-def _after_run(session: Session) -> str:
-    return script(list(session.interventions.active), session)
+def _after_run(session: Session, leaves: list[str]) -> str:
+    return script(list(session.interventions.active), session, leaves)
