@@ -56,7 +56,7 @@ def _needed(session: Session, name: str) -> list[str]:
     if name != "loss":
         lines.append(f"rows = torch.arange({prompts.n_prompts}, {device})")
     if name in ("logit_diff", "prob"):
-        lines += _answers(session)
+        lines += answer_lines(session)
     if name == "kl":
         run = f"model.run_with_hooks(tokens, fwd_hooks=[]{mask_argument(session)})"
         lines += ["with torch.no_grad():", f"    reference = {run}"]
@@ -73,7 +73,8 @@ def _own(session: Session) -> str:
     return text.strip().replace("\n", "\n    ")
 
 
-def _answers(session: Session) -> list[str]:
+def answer_lines(session: Session) -> list[str]:
+    """Lines that define ``answers`` [prompt, 2], the ids of the correct and the wrong tokens."""
     pairs = session.prompt_set.answer_tokens
     assert pairs is not None
     lines = ["answers = torch.tensor(", "    ["]

@@ -127,16 +127,15 @@ def interventions_of(session: Session, run: Run) -> tuple[Intervention, ...]:
     return () if run is session.run(()) else session.interventions.active
 
 
-def kept(
+def replaced(
     session: Session,
     active: tuple[Intervention, ...],
-    readout: Readout,
     hooks: tuple[str, ...],
     head: int | None = None,
-) -> Bool[Tensor, "n"] | None:
-    """False at the places where interventions put something else at one of ``hooks``.
+) -> Bool[Tensor, "prompt pos"] | None:
+    """True where interventions put something else at one of ``hooks``; None for nowhere.
 
-    None when nothing is replaced. With ``head``, only of that head.
+    With ``head``, only of that head.
     """
     gone: Tensor | None = None
     for item in active:
@@ -149,6 +148,18 @@ def kept(
         if mask is None:
             mask = torch.ones(session.tokens.shape, dtype=torch.bool, device=session.device)
         gone = mask if gone is None else gone | mask
+    return gone
+
+
+def kept(
+    session: Session,
+    active: tuple[Intervention, ...],
+    readout: Readout,
+    hooks: tuple[str, ...],
+    head: int | None = None,
+) -> Bool[Tensor, "n"] | None:
+    """False at the places read where something is ``replaced``; None for nowhere."""
+    gone = replaced(session, active, hooks, head)
     return None if gone is None else ~gone[readout.rows, readout.positions]
 
 

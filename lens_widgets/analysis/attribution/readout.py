@@ -100,7 +100,7 @@ def make_readout(session: Session, run: Run, where: Where = "metric") -> Readout
     target = attribution_target(session)
     unembed = model.W_U.detach()
     bias = model.b_U.detach() if model.b_U is not None else unembed.new_zeros(unembed.shape[1])
-    rows, positions, weight = _places(session, target, where)
+    rows, positions, weight = read_places(session, target, where)
     if target == "next_token":
         wanted = prompts.tokens[rows, positions + 1]
     else:
@@ -120,8 +120,8 @@ def make_readout(session: Session, run: Run, where: Where = "metric") -> Readout
     return _through_transform(session, run, _through_final_norm(session, run, readout))
 
 
-def _places(session: Session, target: Target, where: Where) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows, positions and weights of the places read."""
+def read_places(session: Session, target: Target, where: Where) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows, positions and weights of the places read; InputError when no prompt has such a one."""
     prompts = session.prompt_set
     # The last token of a prompt has no next one.
     ends = prompts.positions if target == "next_token" else prompts.lengths
@@ -179,7 +179,7 @@ def _through_transform(session: Session, run: Run, readout: Readout) -> Readout:
     """Multiplies by what the architecture does to raw logits, as a secant where it is curved."""
     adapter = getattr(session.model, "adapter", None)
     transform = getattr(adapter, "apply_output_logits_transform", None)
-    if transform is None or _is_identity(transform, readout.direction):
+    if transform is None or is_identity(transform, readout.direction):
         return readout
     raw = _raw_logits(session, run, readout)
     capped = transform(raw.clone()).float()
@@ -189,7 +189,8 @@ def _through_transform(session: Session, run: Run, readout: Readout) -> Readout:
     return _with(readout, readout.direction * factor[:, None], readout.bias * factor)
 
 
-def _is_identity(transform: Any, like: Tensor) -> bool:
+def is_identity(transform: Any, like: Tensor) -> bool:
+    """Whether an architecture leaves raw logits as they are."""
     probe = torch.linspace(-200.0, 200.0, 9, device=like.device)
     return bool(torch.equal(transform(probe.clone()), probe))
 
