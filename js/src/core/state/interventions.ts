@@ -139,6 +139,11 @@ export function ablatedComponents(list: InterventionList): ReadonlySet<string> {
   return new Set(off.map((item) => item.component));
 }
 
+/** Whether a head's output is switched off, by itself or with its whole layer. */
+export function isHeadAblated(ablated: ReadonlySet<string>, layer: number, head: number): boolean {
+  return ablated.has(`L${layer}H${head}`) || ablated.has(`L${layer}.attn`);
+}
+
 /** The keys of the cells of patching maps whose patches are in force. */
 export function keptCells(list: InterventionList): ReadonlySet<string> {
   return new Set(list.flatMap(({ enabled, cell }) => (enabled && cell ? [cellKey(cell)] : [])));

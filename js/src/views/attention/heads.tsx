@@ -7,12 +7,13 @@ import { useStill } from "../../core/parts/still";
 import { at, type NumArray } from "../../core/state/arrays";
 import { flush } from "../../core/state/flush";
 import type { ViewHandle } from "../../core/state/handle";
+import { isHeadAblated } from "../../core/state/interventions";
 import type { HeadRef } from "../../core/state/session";
 import { drawThumbnails, thumbnailSheet } from "./draw";
 import { type Kind, valueText } from "./kind";
 import { type GridLayout, gridLayout } from "./layout";
 import type { Scales } from "./scale";
-import { type AttentionState, isAblated, same } from "./state";
+import { type AttentionState, same } from "./state";
 
 export interface HeadGridProps {
   view: ViewHandle;
@@ -288,6 +289,6 @@ function HeadNames({ heads, every }: { heads: number; every: number }): JSX.Elem
 function ablatedHeads(ablated: ReadonlySet<string>, layer: number, heads: number): string {
   if (ablated.size === 0) return "";
   const off: number[] = [];
-  for (let head = 0; head < heads; head++) if (isAblated(ablated, layer, head)) off.push(head);
+  for (let head = 0; head < heads; head++) if (isHeadAblated(ablated, layer, head)) off.push(head);
   return off.join(",");
 }

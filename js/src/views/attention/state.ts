@@ -51,8 +51,3 @@ export class AttentionState {
 export function same(a: HeadRef | null, b: HeadRef | null): boolean {
   return a !== null && b !== null && a.layer === b.layer && a.head === b.head;
 }
-
-/** Whether the head's output is switched off, by itself or with its whole layer. */
-export function isAblated(ablated: ReadonlySet<string>, layer: number, head: number): boolean {
-  return ablated.has(`L${layer}H${head}`) || ablated.has(`L${layer}.attn`);
-}

@@ -162,8 +162,6 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
                   rows={all}
                   units={result.units}
                   stale={loaded.stale}
-                  ablated={ablated}
-                  onToggle={toggle}
                   onOpen={setOpen}
                 />
               )}

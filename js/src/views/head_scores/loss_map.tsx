@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
+import type { HeadMap } from "../../core/parts/heads/map";
 import { HeatMap } from "../../core/parts/heatmap/heatmap";
 import { MapLegend } from "../../core/parts/heatmap/legend";
 import { useRamp } from "../../core/parts/heatmap/ramp";
@@ -9,7 +10,6 @@ import { decode } from "../../core/state/arrays";
 import type { ViewHandle } from "../../core/state/handle";
 import { useResource } from "../../core/state/resource";
 import type { LossEffectsArgs } from "../../generated/protocol";
-import type { HeadMap } from "./maps";
 
 /** What ablating each head adds to the loss: one run a head, so only when it is asked for. */
 export interface LossEffects {

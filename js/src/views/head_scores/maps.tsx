@@ -1,65 +1,13 @@
 import type { JSX } from "preact";
-import { useCallback, useMemo } from "preact/hooks";
-import { headLabel } from "../../core/draw/format";
-import { HeatMap, type HeatMapProps } from "../../core/parts/heatmap/heatmap";
+import { useMemo } from "preact/hooks";
+import type { HeadMap } from "../../core/parts/heads/map";
+import { HeatMap } from "../../core/parts/heatmap/heatmap";
 import { MapLegend } from "../../core/parts/heatmap/legend";
 import { useRamp } from "../../core/parts/heatmap/ramp";
 import type { ViewHandle } from "../../core/state/handle";
 import type { HeadRef } from "../../core/state/session";
 import { stripeKind } from "../../core/state/stripes";
 import type { HeadScoresResult } from "../../generated/protocol";
-
-export type HeadMap = Omit<HeatMapProps, "label" | "values" | "ramp" | "units">;
-
-/** What all maps of heads have in common: names, selection, preview and switches. */
-export function useHeadMap(
-  view: ViewHandle,
-  layers: number,
-  heads: number,
-  stale: boolean,
-): HeadMap {
-  const { session } = view;
-  const { layer, head } = session.selection.value;
-  const rows = useMemo(() => Array.from({ length: layers }, (_, i) => `L${i}`), [layers]);
-  const cols = useMemo(() => Array.from({ length: heads }, (_, i) => `H${i}`), [heads]);
-  const selected = useMemo(() => [{ row: layer, col: head }], [layer, head]);
-  const preview = session.preview.value;
-  const previewed = useMemo(
-    () => preview && { row: preview.layer, col: preview.head },
-    [preview?.layer, preview?.head],
-  );
-  const off = session.changes.ablated.value;
-  const ablated = useCallback(
-    (index: number) => {
-      const row = Math.floor(index / heads);
-      return off.has(headLabel(row, index % heads)) || off.has(`L${row}.attn`);
-    },
-    [off, heads],
-  );
-  return {
-    rows,
-    cols,
-    cell: headCell,
-    selected,
-    previewed,
-    ablated,
-    stale,
-    maxHeight: 260,
-    onSelect: (cells) => {
-      const last = cells.at(-1);
-      if (last) session.select({ layer: last.row, head: last.col });
-    },
-    onHover: (at) => {
-      session.preview.value = at && { layer: at.row, head: at.col };
-    },
-    onToggle: ({ row, col }) => session.toggleAblation(view, headLabel(row, col)),
-  };
-}
-
-function headCell(row: number, col: number) {
-  const name = headLabel(row, col);
-  return { name, attributes: { "data-head": name } };
-}
 
 /** Selects a head everywhere and outlines its stripe; once more takes the outline away. */
 export function pickStripe({ session }: ViewHandle, picked: HeadRef, kind: string): void {

@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { fixed, headLabel, parseHead } from "../../core/draw/format";
 import { requestCode } from "../../core/export/code";
+import { useHeadMap } from "../../core/parts/heads/map";
 import type { PanelProps } from "../../core/parts/mount";
 import { OptionButtons, SCOPES } from "../../core/parts/options";
 import { RankedList } from "../../core/parts/ranked/ranked";
@@ -12,7 +13,7 @@ import { useResource } from "../../core/state/resource";
 import type { ViewSession } from "../../core/state/session";
 import { toCsv } from "./csv";
 import { LossMap, useLossEffects } from "./loss_map";
-import { pickStripe, ScoreMaps, useHeadMap } from "./maps";
+import { pickStripe, ScoreMaps } from "./maps";
 import { namedHeads } from "./named";
 
 /** How much each head attends along stripes that have a name, as maps and as one list. */
@@ -40,7 +41,7 @@ export function HeadScoresPanel({ session, rpc, compact }: PanelProps): JSX.Elem
     () => (scores ? namedHeads(scores.now, scores.kinds, heads, threshold) : []),
     [scores, heads, threshold],
   );
-  const common = useHeadMap(handle, layers, heads, loaded.stale);
+  const common = useHeadMap(handle, loaded.stale);
   const loss = useLossEffects(handle);
   const csv = () =>
     scores && toCsv(scores, heads, loss.values && { kind: loss.kind, values: loss.values });
