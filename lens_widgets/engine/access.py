@@ -12,6 +12,7 @@ from lens_widgets.engine import current
 from lens_widgets.engine.cancel import CancelToken
 from lens_widgets.engine.cell_pause import CELL_PAUSE, Preempted
 from lens_widgets.engine.forward import Check
+from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.probe import ModelFacts, probe
 from lens_widgets.engine.weights import Weights
 from lens_widgets.engine.worker import Worker
@@ -29,7 +30,7 @@ class ModelAccess:
     TransformerBridge is not safe against two forwards at once: they see each other's hooks.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: TransformerModel) -> None:
         self._model = weakref.ref(model)
         self.lock = threading.RLock()
         self.worker = Worker("lens_widgets worker", CELL_PAUSE.wake)
@@ -85,7 +86,7 @@ class ModelAccess:
     def model(self) -> Any:
         return self._model()
 
-    def slice(self, work: Callable[[Any, Check | None], T]) -> T:
+    def slice(self, work: Callable[[TransformerModel, Check | None], T]) -> T:
         """Runs ``work(model, check)`` under the lock, for whoever runs now: a cell, or the worker.
 
         ``work`` calls ``check`` between blocks. In the worker a slice waits while a cell runs, and
@@ -117,7 +118,7 @@ class ModelAccess:
             finally:
                 CELL_PAUSE.leave()
 
-    def _alone(self, work: Callable[[Any, Check | None], T], check: Check | None) -> T:
+    def _alone(self, work: Callable[[TransformerModel, Check | None], T], check: Check | None) -> T:
         model = self._present()
         try:
             return work(model, check)
@@ -178,7 +179,7 @@ class ModelAccess:
         return outcome["value"]
 
 
-def access_for(model: Any) -> ModelAccess:
+def access_for(model: TransformerModel) -> ModelAccess:
     """The one handle of ``model``."""
     with _accesses_lock:
         handle = _accesses.get(model)

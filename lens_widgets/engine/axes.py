@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from lens_widgets.engine.forward import Hook, forward
+from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.probe import ModelFacts
 
 AxisKind = Literal["prompt", "pos", "place", "fixed", "unknown"]
@@ -48,7 +49,9 @@ class Layout:
     item_bytes: int
 
 
-def find_layouts(model: Any, facts: ModelFacts, *, padded: bool) -> Mapping[str, Layout]:
+def find_layouts(
+    model: TransformerModel, facts: ModelFacts, *, padded: bool
+) -> Mapping[str, Layout]:
     """The layout of every hook point that fires, by its one name: one small forward.
 
     ``padded``: whether an attention mask is passed, which changes the shape of some activations.

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lens_widgets.engine.forward import Check, Hook, HookFn, answer_rows, unembed, unembed_tokens
 from lens_widgets.engine.fused import fused_activations
+from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.recompute import BlockPlaces, Places, SparseBlock, computing_at
 from lens_widgets.engine.variants import Base, Reading, Variant
 
@@ -36,7 +37,12 @@ class Prepared:
 
 
 def prepare(
-    model: Any, check: Check | None, *, base: Base, reading: Reading, names: Sequence[str]
+    model: TransformerModel,
+    check: Check | None,
+    *,
+    base: Base,
+    reading: Reading,
+    names: Sequence[str],
 ) -> Prepared:
     """Runs the base once more, keeping what its position-wise parts put out.
 
@@ -100,7 +106,7 @@ def reached(variant: Variant) -> Bool[Tensor, "prompt pos"]:
 
 
 def run_batch(
-    model: Any, check: Check | None, *, prepared: Prepared, variants: Sequence[Variant]
+    model: TransformerModel, check: Check | None, *, prepared: Prepared, variants: Sequence[Variant]
 ) -> tuple[list[Tensor], float]:
     """What the reading gives for each variant, and the seconds of the slowest block.
 
@@ -142,7 +148,7 @@ def run_batch(
 
 
 def _read(
-    model: Any, check: Check | None, prepared: Prepared, rows: _Rows, normed: Tensor
+    model: TransformerModel, check: Check | None, prepared: Prepared, rows: _Rows, normed: Tensor
 ) -> list[Tensor]:
     function = prepared.reading.function
     groups = rows.slices()
@@ -209,7 +215,7 @@ def _grouped(base: Base, rows: _Rows) -> list[Hook]:
     return [(n, each_group(fn)) for n, fn in base.hooks] + [(n, own_group(n)) for n in names]
 
 
-def _expanded(value: Any, base: Base, model: Any, groups: int) -> Any:
+def _expanded(value: Any, base: Base, model: TransformerModel, groups: int) -> Any:
     """Call arguments for ``groups`` times as many rows; what is broadcast stays as it is."""
     if isinstance(value, Tensor):
         n, shape = base.n_prompts, value.shape

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lens_widgets.engine.fused import fused_activations
+from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.pooling import pooled, split_name
 
 HookFn = Callable[[Tensor, Any], "Tensor | None"]
@@ -53,7 +54,7 @@ class Resumed:
 
 
 def forward(
-    model: Any,
+    model: TransformerModel,
     tokens: Int[Tensor, "prompt pos"],
     *,
     attention_mask: Int[Tensor, "prompt pos"] | None = None,
@@ -79,7 +80,7 @@ def forward(
 
 
 def resume(
-    model: Any,
+    model: TransformerModel,
     calls: Sequence[BlockCall],
     start: int,
     *,
@@ -105,7 +106,7 @@ def resume(
 
 
 def read_blocks(
-    model: Any,
+    model: TransformerModel,
     calls: Sequence[BlockCall],
     names: Sequence[str],
     *,
@@ -128,7 +129,7 @@ def read_blocks(
 
 
 def gradients(
-    model: Any,
+    model: TransformerModel,
     calls: Sequence[BlockCall],
     names: Sequence[str],
     value: Callable[[Tensor], Tensor],
@@ -174,20 +175,22 @@ def call_block(block: Any, resid: Tensor, call: BlockCall) -> Tensor:
 
 
 def unembed(
-    model: Any, normed: Float[Tensor, "*n d_model"], hooks: Sequence[Hook] = ()
+    model: TransformerModel, normed: Float[Tensor, "*n d_model"], hooks: Sequence[Hook] = ()
 ) -> Float[Tensor, "*n d_vocab"]:
     """Logits of the final norm's output, with what the architecture does to them at the end."""
     with torch.no_grad(), model.hooks(fwd_hooks=list(hooks)):
         return _transformed(model, model.unembed(normed))
 
 
-def answer_rows(model: Any, tokens: Int[Tensor, "prompt n"]) -> Float[Tensor, "prompt n d_model"]:
+def answer_rows(
+    model: TransformerModel, tokens: Int[Tensor, "prompt n"]
+) -> Float[Tensor, "prompt n d_model"]:
     """The unembedding's columns of some tokens."""
     return model.W_U.detach()[:, tokens.flatten()].T.reshape(*tokens.shape, -1)
 
 
 def unembed_tokens(
-    model: Any,
+    model: TransformerModel,
     normed: Float[Tensor, "row d_model"],
     answers: Float[Tensor, "row n d_model"],
     tokens: Int[Tensor, "row n"],
@@ -204,14 +207,14 @@ def unembed_tokens(
         return _transformed(model, logits.to(normed.dtype))
 
 
-def _transformed(model: Any, logits: Tensor) -> Tensor:
+def _transformed(model: TransformerModel, logits: Tensor) -> Tensor:
     adapter = getattr(model, "adapter", None)
     transform = getattr(adapter, "apply_output_logits_transform", None)
     return logits if transform is None else transform(logits)
 
 
 @contextmanager
-def _recording(model: Any, calls: list[BlockCall] | None) -> Iterator[None]:
+def _recording(model: TransformerModel, calls: list[BlockCall] | None) -> Iterator[None]:
     if calls is None:
         yield
         return
@@ -253,7 +256,7 @@ def _captures(
     return [(point, keeper(name, pool)) for name, point, pool in parts]
 
 
-def _checks(model: Any, start: int, check: Check | None) -> list[Hook]:
+def _checks(model: TransformerModel, start: int, check: Check | None) -> list[Hook]:
     if check is None:
         return []
 

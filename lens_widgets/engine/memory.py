@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
+
+from lens_widgets.engine.model import TransformerModel
 
 SHARE = 0.25
 """Of the free memory, what a sweep takes unless told otherwise."""
@@ -14,7 +15,9 @@ CEILING_BYTES = 1 << 30
 """More than this makes no sweep faster."""
 
 
-def row_budget(model: Any, n_pos: int, all_logits: bool, max_memory_gb: float | None) -> int:
+def row_budget(
+    model: TransformerModel, n_pos: int, all_logits: bool, max_memory_gb: float | None
+) -> int:
     """Rows of ``n_pos`` tokens that fit the budget, by the widest moment of a block."""
     cfg = model.cfg
     parameter = next(iter(model.parameters()))

@@ -7,11 +7,11 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from lens_widgets.engine.forward import answer_rows, forward, resume, unembed, unembed_tokens
+from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.pooling import finest_pool, pooled_name
 
 log = logging.getLogger(__name__)
@@ -56,11 +56,11 @@ class ModelFacts:
     def has_pos_embed(self) -> bool:
         return "hook_pos_embed" in self.hooks
 
-    def fit(self, model: Any) -> bool:
+    def fit(self, model: TransformerModel) -> bool:
         """Whether the model is still as it was found: not moved, cast or processed since."""
         return not self.changes(model)
 
-    def changes(self, model: Any) -> list[str]:
+    def changes(self, model: TransformerModel) -> list[str]:
         """What was done to the model since, in words."""
         now = _form(model)
         return [
@@ -100,7 +100,7 @@ class ModelFacts:
         return 4 * n_prompts * n_pos * math.prod(shape[2:])
 
 
-def probe(model: Any) -> ModelFacts:
+def probe(model: TransformerModel) -> ModelFacts:
     """Runs ``model`` on two tokens and reads its shape, device, dtype and weight processing."""
     cfg = model.cfg
     parameter = next(iter(model.parameters()))
@@ -128,7 +128,7 @@ def probe(model: Any) -> ModelFacts:
     )
 
 
-def _resumes_exactly(model: Any) -> bool:
+def _resumes_exactly(model: TransformerModel) -> bool:
     """Whether calling the blocks one by one gives the model's own logits.
 
     Tried on two prompts of which one is padded, so that masks and positions matter.
@@ -149,7 +149,7 @@ def _resumes_exactly(model: Any) -> bool:
     return _close(whole.logits[real], again[real])
 
 
-def _logits_stand_alone(model: Any, tokens: torch.Tensor) -> bool:
+def _logits_stand_alone(model: TransformerModel, tokens: torch.Tensor) -> bool:
     """Whether the logits of a few tokens, computed without the others, are the model's own."""
     try:
         found = forward(model, tokens, capture=["ln_final.hook_out"])
@@ -166,7 +166,7 @@ def _close(expected: torch.Tensor, got: torch.Tensor) -> bool:
     return torch.allclose(expected.float(), got.float(), rtol=tolerance, atol=tolerance)
 
 
-def _edits_count(model: Any, tokens: torch.Tensor, name: str) -> bool:
+def _edits_count(model: TransformerModel, tokens: torch.Tensor, name: str) -> bool:
     """Whether editing an activation changes the logits: some attentions only report theirs."""
     try:
         plain = forward(model, tokens).logits
@@ -180,7 +180,7 @@ def _edits_count(model: Any, tokens: torch.Tensor, name: str) -> bool:
     return not torch.equal(plain, edited.logits)
 
 
-def _form(model: Any) -> dict[str, str]:
+def _form(model: TransformerModel) -> dict[str, str]:
     """What can change about a model after it was probed."""
     parameter = next(iter(model.parameters()))
     return {
@@ -191,7 +191,7 @@ def _form(model: Any) -> dict[str, str]:
     }
 
 
-def weight_processing(model: Any) -> str:
+def weight_processing(model: TransformerModel) -> str:
     """ "raw", or what compatibility mode did to the weights."""
     if not getattr(model, "compatibility_mode", False):
         return "raw"

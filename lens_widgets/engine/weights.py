@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from lens_widgets.engine.cell_pause import CELL_PAUSE
+from lens_widgets.engine.model import TransformerModel
 
 SAMPLES = 64
 """Of each parameter, how many entries are remembered."""
@@ -21,14 +21,14 @@ class Weights:
     each of them the tensors are looked up again, and some entries of each compared.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: TransformerModel) -> None:
         self._cells = CELL_PAUSE.cells
         self._tensors = list(model.parameters())
         self._writes = _writes(self._tensors)
         self._places = _places(self._tensors)
         self._samples = _samples(self._tensors)
 
-    def same(self, model: Any) -> bool:
+    def same(self, model: TransformerModel) -> bool:
         """Whether ``model`` still has them. Moved to and fro, they are the same."""
         cells = CELL_PAUSE.cells
         # Outside of notebooks there are no cells to go by.

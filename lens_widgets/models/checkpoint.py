@@ -268,7 +268,7 @@ def _converted(weights: State, config: Any) -> tuple[State, list[str]]:
     return converted, problems
 
 
-def _load_into(model: Any, weights: State, problems: list[str] | None = None) -> None:
+def _load_into(model: torch.nn.Module, weights: State, problems: list[str] | None = None) -> None:
     """Copies all of ``weights`` into ``model``, or raises and leaves it as it was."""
     own = model.state_dict()
     found = list(problems or ())

@@ -7,6 +7,7 @@ from functools import cache
 from itertools import combinations
 from typing import Any
 
+from lens_widgets.engine.model import TransformerModel
 from lens_widgets.errors import InputError
 from lens_widgets.prompts.pairs import Pair, PromptPairs, check_count
 from lens_widgets.prompts.words import NAMES, OBJECTS, PLACES
@@ -115,7 +116,7 @@ _TEMPLATES = tuple(
 )
 
 
-def ioi(n: int = 8, seed: int = 0, *, model: Any = None) -> PromptPairs:
+def ioi(n: int = 8, seed: int = 0, *, model: TransformerModel | None = None) -> PromptPairs:
     """Indirect-object prompts in neighbouring pairs that differ in the giver alone.
 
     Each prompt's corrupted partner has the other name as giver, and so the other answer: the names
@@ -160,7 +161,7 @@ def ioi(n: int = 8, seed: int = 0, *, model: Any = None) -> PromptPairs:
     )
 
 
-def _words(model: Any) -> tuple[dict[str, str | int], list[str], list[str]]:
+def _words(model: TransformerModel | None) -> tuple[dict[str, str | int], list[str], list[str]]:
     """Names with the answer that stands for each, places and objects."""
     if model is None:
         return {name: f" {name}" for name in NAMES}, list(PLACES), list(OBJECTS)

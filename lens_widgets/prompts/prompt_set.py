@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from lens_widgets.engine.model import TransformerModel
 from lens_widgets.errors import InputError
 from lens_widgets.prompts.pairs import PromptPairs
 from lens_widgets.prompts.token_text import token_text
@@ -75,7 +76,7 @@ class PromptSet:
 
 
 def make_prompt_set(
-    model: Any,
+    model: TransformerModel,
     prompts: Any,
     *,
     answers: Any = None,
@@ -97,7 +98,7 @@ def make_prompt_set(
 
 
 def saved_prompt_set(
-    model: Any,
+    model: TransformerModel,
     rows: list[list[int]],
     texts: tuple[str, ...],
     *,
@@ -122,7 +123,7 @@ def saved_prompt_set(
 
 
 def edited_prompt_set(
-    model: Any,
+    model: TransformerModel,
     prompts: PromptSet,
     index: int,
     text: str,
@@ -157,7 +158,7 @@ def edited_prompt_set(
 
 
 def _assembled(
-    model: Any,
+    model: TransformerModel,
     rows: list[list[int]],
     texts: tuple[str, ...],
     answers: Any,
@@ -177,11 +178,11 @@ def _assembled(
     )
 
 
-def _device(model: Any) -> torch.device:
+def _device(model: TransformerModel) -> torch.device:
     return next(iter(model.parameters())).device
 
 
-def _pad_id(model: Any) -> int:
+def _pad_id(model: TransformerModel) -> int:
     pad = getattr(model.tokenizer, "pad_token_id", None) if model.tokenizer is not None else None
     return pad if isinstance(pad, int) and 0 <= pad < model.cfg.d_vocab else 0
 
@@ -192,7 +193,7 @@ def _padded(rows: list[list[int]], pad: int, device: torch.device) -> Tensor:
 
 
 def _rows(
-    model: Any, prompts: Any, argument: str, prepend_bos: bool | None, first: int = 0
+    model: TransformerModel, prompts: Any, argument: str, prepend_bos: bool | None, first: int = 0
 ) -> tuple[list[list[int]], tuple[str, ...]]:
     """Token ids and texts; errors number the prompts from ``first``."""
     if isinstance(prompts, Tensor):
@@ -239,7 +240,7 @@ def _strings(prompts: Any, argument: str, first: int) -> list[str]:
     return list(prompts)
 
 
-def _tensor_rows(model: Any, tokens: Tensor, argument: str) -> list[list[int]]:
+def _tensor_rows(model: TransformerModel, tokens: Tensor, argument: str) -> list[list[int]]:
     if tokens.dim() == 1:
         tokens = tokens[None]
     if tokens.dim() != 2 or tokens.is_floating_point() or tokens.dtype == torch.bool:
@@ -264,7 +265,7 @@ def _tensor_rows(model: Any, tokens: Tensor, argument: str) -> list[list[int]]:
     return [_without_padding(model, row) for row in rows]
 
 
-def _without_padding(model: Any, row: list[int]) -> list[int]:
+def _without_padding(model: TransformerModel, row: list[int]) -> list[int]:
     """Drops padding that is recognisable as such, so that it is put back on the right."""
     tokenizer = model.tokenizer
     pad = getattr(tokenizer, "pad_token_id", None)
@@ -278,7 +279,7 @@ def _without_padding(model: Any, row: list[int]) -> list[int]:
     return row[start:end]
 
 
-def _decode(model: Any, row: list[int]) -> str:
+def _decode(model: TransformerModel, row: list[int]) -> str:
     if model.tokenizer is None:
         return " ".join(map(str, row))
     bos = model.tokenizer.bos_token_id
@@ -300,7 +301,7 @@ def _check_same_shape(rows: list[list[int]], corrupted: list[list[int]]) -> None
             )
 
 
-def _answers(model: Any, answers: Any, n_prompts: int) -> Tensor:
+def _answers(model: TransformerModel, answers: Any, n_prompts: int) -> Tensor:
     pairs = _pairs(answers)
     if len(pairs) == 1 and n_prompts > 1:
         pairs = pairs * n_prompts
@@ -341,7 +342,7 @@ def _is_answer(value: Any) -> bool:
     return isinstance(value, (str, int)) and not isinstance(value, bool)
 
 
-def answer_id(model: Any, answer: str | int, argument: str) -> int:
+def answer_id(model: TransformerModel, answer: str | int, argument: str) -> int:
     """The token id of an answer; InputError when it is not exactly one token of the model."""
     if isinstance(answer, int):
         if 0 <= answer < model.cfg.d_vocab:
@@ -365,5 +366,5 @@ def answer_id(model: Any, answer: str | int, argument: str) -> int:
     raise InputError(f"{argument}={answer!r} is {len(ids)} tokens ({pieces}), not one.", hint)
 
 
-def _ids(model: Any, text: str) -> list[int]:
+def _ids(model: TransformerModel, text: str) -> list[int]:
     return list(model.tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from lens_widgets.engine.model import TransformerModel
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.prompts.pairs import PromptPairs, check_count
 
@@ -17,7 +18,7 @@ HALVES = tuple(map("".join, product("ABC", repeat=2)))
 
 
 def repeated_tokens(
-    model: Any,
+    model: TransformerModel,
     seq_len: int = 50,
     batch: int = 1,
     seed: int = 0,
@@ -104,7 +105,7 @@ class SecondHalfLogProb:
 
 
 def random_sequences(
-    model: Any, seq_len: int, batch: int, seed: int, count: int
+    model: TransformerModel, seq_len: int, batch: int, seed: int, count: int
 ) -> tuple[Int[Tensor, "batch 1"], list[Int[Tensor, "batch seq_len"]]]:
     """A column of ``<bos>`` and ``count`` sequences of ordinary tokens, on the model's device.
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from lens_widgets.engine.model import TransformerModel
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention, intervention_kind
 from lens_widgets.interventions.list import Entries, Entry
@@ -60,13 +61,13 @@ class SavedSession:
     results: Mapping[str, xr.DataArray | xr.Dataset]
 
 
-def write(path: str | os.PathLike[str], saved: SavedSession, model: Any) -> None:
+def write(path: str | os.PathLike[str], saved: SavedSession, model: TransformerModel) -> None:
     """Writes ``saved`` to ``path``, at once and whole; ``model`` is the one it was measured on."""
     archive = Archive()
     archive.write(Path(path), _manifest(saved, model, archive))
 
 
-def read(path: str | os.PathLike[str], model: Any) -> SavedSession:
+def read(path: str | os.PathLike[str], model: TransformerModel) -> SavedSession:
     """What the file at ``path`` keeps, checked as far as that needs no run of the model.
 
     InputError for a damaged file and for another model than it was saved with.
@@ -124,7 +125,7 @@ def check_values(
 # --- writing ------------------------------------------------------------------------------------
 
 
-def _manifest(saved: SavedSession, model: Any, archive: Archive) -> dict[str, Any]:
+def _manifest(saved: SavedSession, model: TransformerModel, archive: Archive) -> dict[str, Any]:
     prompts, metric = saved.prompts, saved.metric
     lengths = prompts.lengths.tolist()
     table: list[Intervention] = []
@@ -207,7 +208,7 @@ def _packed(kind: str, name: str, value: Any, archive: Archive) -> Any:
 # --- reading ------------------------------------------------------------------------------------
 
 
-def _read(path: Path, model: Any) -> SavedSession:
+def _read(path: Path, model: TransformerModel) -> SavedSession:
     archive, manifest = Archive.read(path)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InputError(f"{path} holds no session.", "Files of session.save(path) do.")

@@ -6,13 +6,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+from lens_widgets.engine.model import TransformerModel
 from lens_widgets.errors import InputError
 
 _STRUCTURE = ("n_layers", "n_heads", "d_model", "d_vocab", "n_ctx")
 _SAMPLES = 4
 
 
-def fingerprint(model: Any) -> dict[str, Any]:
+def fingerprint(model: TransformerModel) -> dict[str, Any]:
     """Shape and a few weights of every parameter: tells models apart, on any device and dtype."""
     cfg = model.cfg
     samples: dict[str, list[float]] = {}
@@ -29,7 +30,7 @@ def fingerprint(model: Any) -> dict[str, Any]:
     }
 
 
-def check_fingerprint(path: Path, saved: dict[str, Any], model: Any) -> None:
+def check_fingerprint(path: Path, saved: dict[str, Any], model: TransformerModel) -> None:
     """InputError when ``saved``, the fingerprint in the file at ``path``, is of another model."""
     if not hasattr(model, "named_parameters") or not hasattr(model, "cfg"):
         raise InputError(

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lens_widgets.engine.access import ModelAccess
+from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.pooling import pooled_name
 from lens_widgets.engine.trace import Outcome
 from lens_widgets.errors import InputError, near, shown
@@ -115,7 +116,7 @@ class Run:
         In the worker it waits while a cell runs, so keep it to a fraction of a second.
         """
 
-        def alone(model: Any, check: Any) -> T:
+        def alone(model: TransformerModel, check: Any) -> T:
             if check is not None:
                 check()
             with torch.no_grad():

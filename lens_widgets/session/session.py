@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lens_widgets.engine.access import access_for
+from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.engine.variants import Variant
 from lens_widgets.engine.worker import Job
@@ -62,7 +63,7 @@ class Session(traitlets.HasTraits):
 
     def __init__(
         self,
-        model: Any,
+        model: TransformerModel,
         prompts: Any,
         *,
         answers: Any = None,
@@ -81,7 +82,7 @@ class Session(traitlets.HasTraits):
 
     @classmethod
     def _of(
-        cls, model: Any, prompt_set: PromptSet, metric: Any, prepend_bos: bool | None
+        cls, model: TransformerModel, prompt_set: PromptSet, metric: Any, prepend_bos: bool | None
     ) -> Session:
         """A session of prompts that are tokens already."""
         _check_model(model)
@@ -91,7 +92,7 @@ class Session(traitlets.HasTraits):
         return session
 
     def _start(
-        self, model: Any, prompt_set: PromptSet, metric: Any, prepend_bos: bool | None
+        self, model: TransformerModel, prompt_set: PromptSet, metric: Any, prepend_bos: bool | None
     ) -> None:
         chosen = resolve_metric(metric, prompt_set)
         handle = access_for(model)
@@ -100,7 +101,9 @@ class Session(traitlets.HasTraits):
         self._metric_wish = metric
         self._begin(model, runs)
 
-    def _begin(self, model: Any, runs: PromptRuns, entries: tuple[Entry, ...] = ()) -> None:
+    def _begin(
+        self, model: TransformerModel, runs: PromptRuns, entries: tuple[Entry, ...] = ()
+    ) -> None:
         super().__init__()
         # One lock for all state that views show, the synced traits of widgets included.
         self.lock = threading.RLock()
@@ -389,7 +392,9 @@ class Session(traitlets.HasTraits):
         file.write(path, saved, self.model)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], model: Any, *, metric: Any = None) -> Session:
+    def open(
+        cls, path: str | os.PathLike[str], model: TransformerModel, *, metric: Any = None
+    ) -> Session:
         """The session that was saved to ``path``, on the model it was saved with.
 
         Args:
@@ -468,7 +473,7 @@ def _checked(interventions: Iterable[Intervention]) -> tuple[Intervention, ...]:
     return wanted
 
 
-def _check_model(model: Any) -> None:
+def _check_model(model: TransformerModel) -> None:
     if not all(hasattr(model, name) for name in ("run_with_hooks", "cfg", "blocks")):
         raise InputError(
             f"model is a {type(model).__name__}, not a TransformerLens model.",

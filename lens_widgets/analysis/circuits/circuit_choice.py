@@ -22,6 +22,7 @@ from lens_widgets.analysis.circuits.circuits import (
     v_composition_circuit,
 )
 from lens_widgets.analysis.circuits.head_weights import weights_version
+from lens_widgets.engine.model import TransformerModel
 from lens_widgets.errors import InputError, check_choice
 
 CircuitKind = Literal["OV", "QK", "positions", "K", "Q", "V"]
@@ -46,7 +47,7 @@ _kept: WeakKeyDictionary[Any, OrderedDict[tuple[Any, ...], FactoredCircuit]] = W
 
 
 def choose_circuit(
-    model: Any, kind: CircuitKind, head: str, writer: str | None = None
+    model: TransformerModel, kind: CircuitKind, head: str, writer: str | None = None
 ) -> FactoredCircuit:
     """The circuit of a head, or for ``"K"``, ``"Q"`` and ``"V"`` of ``writer`` and ``head``.
 

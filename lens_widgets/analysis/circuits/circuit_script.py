@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lens_widgets.analysis.circuits.circuit_choice import CircuitKind, choose_circuit
 from lens_widgets.analysis.circuits.composition import KINDS, SEEDS, Kind
 from lens_widgets.analysis.circuits.head_weights import model_of, parse_head
+from lens_widgets.engine.model import TransformerModel
 from lens_widgets.errors import check_choice
 from lens_widgets.interventions.code import first_lines
 
@@ -146,7 +147,7 @@ def circuit_script(
     return begin + code + (_SOFTMAX if circuit.causal else _PRODUCT)
 
 
-def _scaled(name: str, model: Any, layer: int) -> str:
+def _scaled(name: str, model: TransformerModel, layer: int) -> str:
     """A line for models that multiply what attention writes into the stream (Granite)."""
     scale = float(getattr(model.blocks[layer].attn, "_result_contribution_scale", 1.0))
     return "" if scale == 1.0 else f"{name} = {scale!r} * {name}\n"

@@ -26,6 +26,7 @@ from lens_widgets.analysis.circuits.head_weights import (
 )
 from lens_widgets.components import Component
 from lens_widgets.engine.current import check_cancelled
+from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.probe import weight_processing
 from lens_widgets.errors import InputError
 from lens_widgets.prompts.token_text import token_text
@@ -50,7 +51,7 @@ class FactoredCircuit:
     right: Float[Tensor, "rank column"]
     rows: Axis
     columns: Axis
-    model: Any
+    model: TransformerModel
     causal: bool = False
     scale: float = 1.0
 

@@ -19,6 +19,7 @@ from lens_widgets.analysis.circuits.head_weights import (
     weights_version,
 )
 from lens_widgets.engine.current import check_cancelled
+from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.probe import weight_processing
 from lens_widgets.errors import InputError, check_choice
 
@@ -76,7 +77,7 @@ def composition_scores(source: Any, kind: Kind = "K", baseline: bool = True) -> 
 
 
 def composition_blocks(
-    model: Any, kind: Kind, layers: Iterable[int]
+    model: TransformerModel, kind: Kind, layers: Iterable[int]
 ) -> Iterator[tuple[int, int, Float[Tensor, "src_head dst_head"]]]:
     """Scores, nothing subtracted, as source layer, destination layer and block of heads, for the
     destinations ``layers``. Stops between blocks when it is cancelled. Kept until a weight changes.
@@ -107,7 +108,7 @@ def describe(kind: Kind, subtracted: bool) -> tuple[str, str]:
     )
 
 
-def random_baseline(model: Any) -> tuple[float, float]:
+def random_baseline(model: TransformerModel) -> tuple[float, float]:
     """Mean and standard deviation of the scores of random heads of the model's shape."""
     d_model, d_head = head_weights(model, "L0H0").v.shape
     random = random_scores(d_model, d_head)

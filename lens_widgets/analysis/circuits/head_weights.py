@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lens_widgets.components import Component
+from lens_widgets.engine.model import TransformerModel
 from lens_widgets.errors import InputError
 from lens_widgets.session.session import Session
 
@@ -41,12 +42,14 @@ def model_of(source: Any) -> Any:
     return model
 
 
-def weights_version(model: Any) -> tuple[tuple[int, int], ...]:
+def weights_version(model: TransformerModel) -> tuple[tuple[int, int], ...]:
     """Changes whenever a weight is written to or replaced."""
     return tuple((weight.data_ptr(), weight._version) for weight in model.parameters())
 
 
-def parse_head(model: Any, head: Component | str, argument: str = "head") -> tuple[int, int]:
+def parse_head(
+    model: TransformerModel, head: Component | str, argument: str = "head"
+) -> tuple[int, int]:
     """Layer and head of ``"L1H4"``; InputError when it is no head of the model."""
     part = Component.parse(head)
     if part.kind != "head" or part.layer is None or part.head is None:
@@ -62,7 +65,9 @@ def parse_head(model: Any, head: Component | str, argument: str = "head") -> tup
     return part.layer, part.head
 
 
-def head_weights(model: Any, head: Component | str, argument: str = "head") -> HeadWeights:
+def head_weights(
+    model: TransformerModel, head: Component | str, argument: str = "head"
+) -> HeadWeights:
     """The matrices of one head; under grouped-query attention keys and values of its group."""
     layer, index = parse_head(model, head, argument)
     attn = model.blocks[layer].attn
@@ -82,7 +87,9 @@ def head_weights(model: Any, head: Component | str, argument: str = "head") -> H
     )
 
 
-def layer_weights(model: Any, layer: int) -> dict[str, Float[Tensor, "head rows columns"]]:
+def layer_weights(
+    model: TransformerModel, layer: int
+) -> dict[str, Float[Tensor, "head rows columns"]]:
     """The same of all heads of a layer at once, by ``"q"``, ``"k"``, ``"v"`` and ``"o"``."""
     attn = model.blocks[layer].attn
     found = {name: getattr(attn, f"W_{name.upper()}").detach().float() for name in "qkvo"}
@@ -93,19 +100,19 @@ def layer_weights(model: Any, layer: int) -> dict[str, Float[Tensor, "head rows 
     return found
 
 
-def embedding(model: Any) -> Float[Tensor, "d_vocab d_model"]:
+def embedding(model: TransformerModel) -> Float[Tensor, "d_vocab d_model"]:
     """Token embeddings, without positions or norms."""
     weights: Tensor = model.W_E.detach()
     return weights.float()
 
 
-def unembedding(model: Any) -> Float[Tensor, "d_model d_vocab"]:
+def unembedding(model: TransformerModel) -> Float[Tensor, "d_model d_vocab"]:
     """The unembedding, without the final norm."""
     weights: Tensor = model.W_U.detach()
     return weights.float()
 
 
-def positions(model: Any) -> Float[Tensor, "n_ctx d_model"]:
+def positions(model: TransformerModel) -> Float[Tensor, "n_ctx d_model"]:
     """Learned positional embeddings; InputError when the model has none."""
     try:
         weights = model.W_pos

@@ -18,6 +18,7 @@ from torch import Tensor
 from lens_widgets.analysis.attention.patterns import Which
 from lens_widgets.analysis.attribution.stages import Stage, edited_past_norm, read_stages
 from lens_widgets.engine.forward import unembed
+from lens_widgets.engine.model import TransformerModel
 from lens_widgets.errors import InputError
 from lens_widgets.session.run import Run
 
@@ -215,7 +216,7 @@ def _read(run: Run, resid: Float[Tensor, "*n d_model"]) -> Float[Tensor, "*n d_v
     """Logits of a stream as if it were the final one, in float32."""
     rows = resid.reshape(1, -1, resid.shape[-1])
 
-    def read(model: Any) -> Tensor:
+    def read(model: TransformerModel) -> Tensor:
         return unembed(model, model.ln_final(rows))
 
     return run.compute(read).float().reshape(*resid.shape[:-1], -1)

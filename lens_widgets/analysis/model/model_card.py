@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lens_widgets.analysis.model.parameters import Parameters
 from lens_widgets.engine.memory import free_bytes
+from lens_widgets.engine.model import TransformerModel
 from lens_widgets.prompts.token_text import token_text
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _shape(cfg: Any, facts: Any, found: Parameters) -> list[Fact]:
     ]
 
 
-def _design(model: Any, facts: Any, found: Parameters) -> list[Fact]:
+def _design(model: TransformerModel, facts: Any, found: Parameters) -> list[Fact]:
     cfg = model.cfg
     positions = str(cfg.positional_embedding_type)
     rotary_dim = getattr(cfg, "rotary_dim", None)
@@ -130,7 +131,7 @@ def _design(model: Any, facts: Any, found: Parameters) -> list[Fact]:
     return lines
 
 
-def _window(model: Any) -> tuple[str, str] | None:
+def _window(model: TransformerModel) -> tuple[str, str] | None:
     """How far attention looks back where it does not see all, from Hugging Face's configuration."""
     config = getattr(getattr(model, "original_model", None), "config", None)
     local = [
@@ -146,7 +147,7 @@ def _window(model: Any) -> tuple[str, str] | None:
     return f"{width:,} tokens", layers
 
 
-def _tokenizer(model: Any) -> list[Fact]:
+def _tokenizer(model: TransformerModel) -> list[Fact]:
     tokenizer = getattr(model, "tokenizer", None)
     if tokenizer is None:
         return [Fact("tokenizer", "tokenizer", "none", "prompts are token ids")]

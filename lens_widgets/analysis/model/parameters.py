@@ -13,6 +13,7 @@ import xarray as xr
 from torch import Tensor
 
 from lens_widgets.analysis.circuits.head_weights import model_of
+from lens_widgets.engine.model import TransformerModel
 
 _LAYER = re.compile(r"(?<=^blocks\.)\d+(?=\.)")
 _WRAPPER = "_original_component."
@@ -174,7 +175,7 @@ def _bytes(value: Tensor) -> int:
     return value.numel() * value.element_size()
 
 
-def _matrix(model: Any, kind: str, each: list[_Found]) -> Matrix:
+def _matrix(model: TransformerModel, kind: str, each: list[_Found]) -> Matrix:
     one = each[0]
     name, shape = kind, tuple(one.value.shape)
     axes: tuple[str, ...] = ()
@@ -200,7 +201,7 @@ def _matrix(model: Any, kind: str, each: list[_Found]) -> Matrix:
     )
 
 
-def _attribute(model: Any, layer: int | None, path: str) -> Tensor | None:
+def _attribute(model: TransformerModel, layer: int | None, path: str) -> Tensor | None:
     """What TransformerLens lays out by heads; None where a model has it not, or not so."""
     if not path:
         return None
