@@ -2,3 +2,6 @@ import os
 
 # The shipped models need no network; a test that asked the Hub for something would hide that.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Locks that are taken in a wrong order fail a test even where they happen to end well. Set before
+# the package is imported, and handed on to the kernels that tests start.
+os.environ.setdefault("LENS_WIDGETS_WATCH_LOCKS", "1")

@@ -1,4 +1,28 @@
-"""What belongs to a model rather than to a session: its lock, its worker, who may run now."""
+"""The one door to a model: who may run it, in which thread, and what may be held meanwhile.
+
+Threads. The model is entered in one place, ``ModelAccess.slice``, and only from two kinds of
+thread: the model's worker, for what a view asks, or a thread that ``run_inline`` started for a
+caller that waits. A caller's own thread never runs it: an interrupt of a cell would land in the
+middle of a forward, or while hooks are being removed.
+
+While a cell runs, the worker's slices wait for its end, which can take hours. A thread that holds a
+lock meanwhile stops everybody who needs it, the cell included, and then nothing ever ends. So:
+**nothing is held while waiting for the model or for a cell.** Whoever needs a run computes it first
+and takes the lock to store it; two threads may compute the same thing, and the first result stays.
+
+Locks, in the order in which one thread may take them (``engine.locks`` checks it in the tests):
+
+1. ``model``: the model itself, one slice at a time, as forwards see each other's hooks. First in
+   the order, so it is taken with nothing else held. All others are held for moments.
+2. ``session``: what the views of a session show: interventions, selection, revision. Observers are
+   called after it is released, as they may ask for runs.
+3. ``runs``: which runs of a prompt set are kept.
+4. ``trace``: what one run has at hand.
+5. ``pause``: whether a cell runs and how many slices are on the model.
+6. ``worker``: the queue of one model's worker.
+7. ``messages``: which requests of a page came before.
+8. ``registry``: tables of the whole process: each model's access, circuits that are kept.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +36,7 @@ from lens_widgets.engine import current
 from lens_widgets.engine.cancel import CancelToken
 from lens_widgets.engine.cell_pause import CELL_PAUSE, Preempted
 from lens_widgets.engine.forward import Check
+from lens_widgets.engine.locks import lock, nothing_held
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.probe import ModelFacts, probe
 from lens_widgets.engine.weights import Weights
@@ -21,7 +46,7 @@ from lens_widgets.errors import InputError
 T = TypeVar("T")
 
 _accesses: weakref.WeakKeyDictionary[Any, ModelAccess] = weakref.WeakKeyDictionary()
-_accesses_lock = threading.Lock()
+_accesses_lock = lock("registry")
 
 
 class ModelAccess:
@@ -32,21 +57,21 @@ class ModelAccess:
 
     def __init__(self, model: TransformerModel) -> None:
         self._model = weakref.ref(model)
-        self.lock = threading.RLock()
+        self._lock = lock("model")
         self.worker = Worker("lens_widgets worker", CELL_PAUSE.wake)
         self._facts: ModelFacts | None = None
         self._expected: ModelFacts | None = None
         self._weights: Weights | None = None
 
     def bound(self, facts: ModelFacts) -> ModelAccess:
-        """This handle for one session: it refuses to run a model that is no longer ``facts``.
+        """This access for one session: it refuses to run a model that is no longer ``facts``.
 
         Lock and worker are shared. Numbers of before and after a move or a cast must not be mixed.
         """
-        handle = copy.copy(self)
-        handle._facts = handle._expected = facts
-        handle._weights = Weights(self.model)
-        return handle
+        access = copy.copy(self)
+        access._facts = access._expected = facts
+        access._weights = Weights(self.model)
+        return access
 
     def check_weights(self) -> None:
         """InputError when the weights are no longer those that this session's runs were made of.
@@ -87,15 +112,24 @@ class ModelAccess:
         return self._model()
 
     def slice(self, work: Callable[[TransformerModel, Check | None], T]) -> T:
-        """Runs ``work(model, check)`` under the lock, for whoever runs now: a cell, or the worker.
+        """Runs ``work(model, check)`` with the model to itself: for a cell, or in the worker.
 
         ``work`` calls ``check`` between blocks. In the worker a slice waits while a cell runs, and
-        is run again from its start when a cell begins meanwhile.
+        is run again from its start when a cell begins meanwhile. InputError when ``work`` itself
+        asks for a slice.
         """
         token = current.token()
-        if token is None or not current.gated():
-            with self.lock:
-                return self._alone(work, None if token is None else token.check)
+        if token is None:
+            return self.run_inline(lambda: self.slice(work))
+        if current.on_model():
+            raise InputError(
+                "A run was asked for in the middle of another, by a metric or a hook.",
+                "Compute what it needs beforehand, and let the function use the result.",
+            )
+        nothing_held("waiting for the model")
+        if not current.gated():
+            with self._lock:
+                return self._alone(work, token.check)
 
         def check() -> None:
             token.check()
@@ -103,25 +137,36 @@ class ModelAccess:
                 raise Preempted
 
         while True:
-            waits = CELL_PAUSE.closed
-            if waits:
-                current.waiting(True)
-            if not CELL_PAUSE.enter(lambda: token.cancelled):
-                token.check()
-            try:
-                if waits:
-                    current.waiting(False)
-                with self.lock:
+            self._wait_for_cell(token)
+            # The cell that begins meanwhile waits for slices that are on the model, and not for
+            # one that is itself waiting for another thread's.
+            with self._lock:
+                if not CELL_PAUSE.enter():
+                    continue
+                try:
                     return self._alone(work, check)
-            except Preempted:
-                continue
-            finally:
-                CELL_PAUSE.leave()
+                except Preempted:
+                    continue
+                finally:
+                    CELL_PAUSE.leave()
+
+    @staticmethod
+    def _wait_for_cell(token: CancelToken) -> None:
+        waits = CELL_PAUSE.closed
+        if waits:
+            current.waiting(True)
+        CELL_PAUSE.wait_open(lambda: token.cancelled)
+        token.check()
+        if waits:
+            current.waiting(False)
 
     def _alone(self, work: Callable[[TransformerModel, Check | None], T], check: Check | None) -> T:
+        if current.token() is None:
+            raise RuntimeError("a model may be run by its worker or by run_inline alone")
         model = self._present()
         try:
-            return work(model, check)
+            with current.running_model():
+                return work(model, check)
         finally:
             # TransformerLens keeps the pattern that each block made last and never reads it: after
             # a sweep, or at 1,024 tokens, hundreds of MB.
@@ -132,10 +177,10 @@ class ModelAccess:
 
     def facts(self) -> ModelFacts:
         """What the model is; probed once, and again when it was moved, cast or processed."""
-        with self.lock:
-            if self._facts is None or not self._facts.fit(self.model):
-                self._facts = probe(self.model)
-            return self._facts
+        known = self._facts
+        if known is None or not known.fit(self.model):
+            known = self._facts = self.slice(lambda model, check: probe(model))
+        return known
 
     def run_inline(self, work: Callable[[], T]) -> T:
         """Runs ``work`` for a caller that waits, such as a cell, and returns its result.
@@ -145,6 +190,7 @@ class ModelAccess:
         """
         if current.token() is not None:
             return work()
+        nothing_held("waiting for the model")
         token = CancelToken()
         outcome: dict[str, Any] = {}
         go, finished = threading.Event(), threading.Event()
@@ -181,8 +227,9 @@ class ModelAccess:
 
 def access_for(model: TransformerModel) -> ModelAccess:
     """The one handle of ``model``."""
+    """The one access of ``model``."""
     with _accesses_lock:
-        handle = _accesses.get(model)
-        if handle is None:
-            handle = _accesses[model] = ModelAccess(model)
-        return handle
+        access = _accesses.get(model)
+        if access is None:
+            access = _accesses[model] = ModelAccess(model)
+        return access

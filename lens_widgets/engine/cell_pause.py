@@ -10,6 +10,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from lens_widgets.engine.locks import lock, nothing_held
+
 
 class Preempted(Exception):
     """A cell began while a slice ran: the slice stops at the next block and is run again later."""
@@ -23,7 +25,7 @@ class CellPause:
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(lock("pause"))
         self._closed = False
         self._slices = 0
         self.cells = 0
@@ -35,6 +37,7 @@ class CellPause:
 
     def close(self) -> None:
         """Called as a cell begins; returns once no slice is on the model."""
+        nothing_held("waiting for slices to leave the model")
         with self._changed:
             self._closed = True
             self.cells += 1
@@ -46,11 +49,16 @@ class CellPause:
             self._closed = False
             self._changed.notify_all()
 
-    def enter(self, stop: Callable[[], bool]) -> bool:
-        """Waits until no cell runs and enters a slice; False when ``stop()`` came true first."""
+    def wait_open(self, stop: Callable[[], bool]) -> None:
+        """Returns once no cell runs, or ``stop()`` comes true."""
+        nothing_held("waiting for a cell")
         with self._changed:
             self._changed.wait_for(lambda: not self._closed or stop())
-            if stop():
+
+    def enter(self) -> bool:
+        """Enters a slice, unless a cell runs."""
+        with self._changed:
+            if self._closed:
                 return False
             self._slices += 1
             return True

@@ -13,6 +13,7 @@ class _Current(threading.local):
     token: CancelToken | None = None
     gated: bool = False
     on_wait: Callable[[bool], None] | None = None
+    on_model: bool = False
 
 
 _current = _Current()
@@ -42,6 +43,21 @@ def working(
         yield
     finally:
         _current.token, _current.gated, _current.on_wait = before
+
+
+def on_model() -> bool:
+    """Whether this thread is in the middle of a slice."""
+    return _current.on_model
+
+
+@contextmanager
+def running_model() -> Iterator[None]:
+    """Marks this thread as running the model for the length of the block."""
+    _current.on_model = True
+    try:
+        yield
+    finally:
+        _current.on_model = False
 
 
 def check_cancelled() -> None:

@@ -7,7 +7,6 @@ one by one with the same result (see ``probe``), take a whole forward: slower, n
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from lens_widgets.engine.access import ModelAccess
 from lens_widgets.engine.forward import BlockCall, Hook, forward, read_blocks, resume, unembed
+from lens_widgets.engine.locks import lock
 
 _EMBEDDING = -1
 
@@ -25,7 +25,11 @@ quicker to make again, a block at a time, than memory is to get."""
 
 
 class Outcome:
-    """What one run of the model gave. Logits and more activations are computed when asked for."""
+    """What one run of the model gave. Logits and more activations are computed when asked for.
+
+    Several threads may ask at once. None waits for what another computes, which could take until a
+    cell ends: each computes it for itself, and what is there first stays.
+    """
 
     def __init__(
         self,
@@ -47,15 +51,17 @@ class Outcome:
         self._unembed_hooks = unembed_hooks
         self.calls = calls
         """How each block was called, when this run can be started from; else empty."""
-        self._lock = threading.RLock()
+        self._lock = lock("trace")
 
     @property
     def logits(self) -> Float[Tensor, "prompt pos d_vocab"]:
         """Logits everywhere."""
-        with self._lock:
-            if self._logits is None:
-                self._logits = self._unembed(self._normed)
-            return self._logits
+        if self._logits is None:
+            made = self._unembed(self._normed)
+            with self._lock:
+                if self._logits is None:
+                    self._logits = made
+        return self._logits
 
     def logits_at(self, positions: Int[Tensor, "prompt"]) -> Float[Tensor, "prompt d_vocab"]:
         """Logits at one position of each prompt, without computing the others."""
@@ -67,26 +73,31 @@ class Outcome:
     def activations(self, names: Sequence[str]) -> dict[str, Tensor]:
         """The named activations; those not at hand cost one more run together, of no more than the
         blocks they lie in where these can be called one by one."""
+        known = self._known()
+        missing = [name for name in names if name not in known]
+        if missing:
+            known |= self._keep(self._fetch(missing, True))
+        return {name: known[name] for name in names}
+
+    def _known(self) -> dict[str, Tensor]:
         with self._lock:
-            known = self._captured | self._fetched
-            missing = [name for name in names if name not in known]
-            if missing:
-                known |= self._keep(self._fetch(missing, True))
-            return {name: known[name] for name in names}
+            return self._captured | self._fetched
 
     def _keep(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
-        self._fetched |= found
-        while _bytes(self._fetched.values()) > FETCHED_BYTES:
-            del self._fetched[next(iter(self._fetched))]
-        return found
+        """Keeps what was found, and gives what is kept under these names from now on."""
+        with self._lock:
+            found = {name: self._fetched.get(name, value) for name, value in found.items()}
+            self._fetched |= found
+            while _bytes(self._fetched.values()) > FETCHED_BYTES:
+                del self._fetched[next(iter(self._fetched))]
+            return found
 
     def glance(self, names: Sequence[str]) -> dict[str, Tensor]:
         """The same, keeping nothing that was not at hand; what never fires is left out."""
-        with self._lock:
-            known = self._captured | self._fetched
-            missing = [name for name in names if name not in known]
-            found = self._fetch(missing, False) if missing else {}
-            return found | {name: known[name] for name in names if name in known}
+        known = self._known()
+        missing = [name for name in names if name not in known]
+        found = self._fetch(missing, False) if missing else {}
+        return found | {name: known[name] for name in names if name in known}
 
     @property
     def captured(self) -> dict[str, Tensor]:
@@ -95,16 +106,12 @@ class Outcome:
     @property
     def n_bytes(self) -> int:
         """What is held on the device for this run."""
-        return _bytes(
-            [*self._captured.values(), *self._fetched.values(), self._logits, self._normed]
-        )
+        return _bytes([*self._known().values(), self._logits, self._normed])
 
     def _unembed(self, normed: Tensor | None) -> Tensor:
         assert normed is not None
         hooks = self._unembed_hooks
-        return self._handle.run_inline(
-            lambda: self._handle.slice(lambda model, check: unembed(model, normed, hooks))
-        )
+        return self._handle.slice(lambda model, check: unembed(model, normed, hooks))
 
 
 class Execution:
@@ -116,11 +123,13 @@ class Execution:
         tokens: Int[Tensor, "prompt pos"],
         attention_mask: Int[Tensor, "prompt pos"] | None,
         capture: Sequence[str],
+        *,
+        resumable: bool,
     ) -> None:
         self._handle = handle
         self._tokens = tokens
         self._mask = attention_mask
-        self._resumable = handle.facts().resumable
+        self._resumable = resumable
         self.clean = self._whole((), capture, record=True)
         self._calls = list(self.clean.calls)
 
@@ -153,7 +162,7 @@ class Execution:
         def fetch(names: Sequence[str], keep: bool) -> dict[str, Tensor]:
             if all(_in_a_block(name) for name in names) and calls:
                 return self._read_blocks(calls, names, hooks)
-            return self._handle.run_inline(lambda: run(names).captured)
+            return run(names).captured
 
         result = run(capture, record)
         calls = result.calls if self._resumable else []
@@ -178,7 +187,7 @@ class Execution:
             if all(_in_a_block(name) for name in later):
                 found = self._read_blocks(calls, later, early)
             else:
-                found = self._handle.run_inline(lambda: run(names).captured)
+                found = run(names).captured
             clean = self.clean.activations if keep else self.clean.glance
             return clean([n for n in names if n not in found]) | found
 
@@ -201,10 +210,8 @@ class Execution:
     def _read_blocks(
         self, calls: Sequence[BlockCall], names: Sequence[str], hooks: Sequence[Hook]
     ) -> dict[str, Tensor]:
-        return self._handle.run_inline(
-            lambda: self._handle.slice(
-                lambda model, check: read_blocks(model, calls, names, hooks=hooks, check=check)
-            )
+        return self._handle.slice(
+            lambda model, check: read_blocks(model, calls, names, hooks=hooks, check=check)
         )
 
 

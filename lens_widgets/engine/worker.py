@@ -11,6 +11,7 @@ from typing import Any
 
 from lens_widgets.engine import current
 from lens_widgets.engine.cancel import Cancelled, CancelToken, Superseded
+from lens_widgets.engine.locks import lock
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class Worker:
         self._name = name
         self._wake = wake
         self._idle_s = idle_s
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(lock("worker"))
         self._waiting: OrderedDict[Hashable, Job] = OrderedDict()
         self._running: Job | None = None
         self._thread: threading.Thread | None = None

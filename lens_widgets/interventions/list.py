@@ -9,9 +9,11 @@ from typing import Any, Protocol
 import traitlets
 
 from lens_widgets.components import Component
+from lens_widgets.engine.locks import StateLock
 from lens_widgets.errors import InputError, near
 from lens_widgets.interventions import code
 from lens_widgets.interventions.base import Intervention, RunContext, toggled_intervention
+from lens_widgets.interventions.observed import Observed
 from lens_widgets.prompts.prompt_set import PromptSet
 
 MAX_HISTORY = 200
@@ -32,14 +34,17 @@ Entries = tuple[Entry, ...]
 class Owner(RunContext, Protocol):
     """The session that a list belongs to."""
 
-    lock: Any
+    lock: StateLock
     """Under it the list is changed."""
 
     def check_open(self) -> None:
         """Raises ClosedError once the session is closed."""
 
+    def count_change(self) -> None:
+        """Tells that numbers may have moved; called under the lock."""
 
-class Interventions(traitlets.HasTraits):
+
+class Interventions(Observed):
     """``session.interventions``: iterating gives the active ones, in the order they act.
 
     ``entries`` also has those that are switched off. Observe ``entries`` to follow every change:
@@ -49,10 +54,10 @@ class Interventions(traitlets.HasTraits):
     entries: Entries = traitlets.Tuple(read_only=True)  # type: ignore[assignment]
 
     def __init__(self, session: Owner, entries: Entries = ()) -> None:
+        self._lock = session.lock
         super().__init__()
         self.set_trait("entries", entries)
         self._session = session
-        self._lock = session.lock
         self._undo: list[Entries] = []
         self._redo: list[Entries] = []
         # Keys of a copied list go on from those it came with.
@@ -189,7 +194,7 @@ class Interventions(traitlets.HasTraits):
             self._undo, self._redo = undo[-MAX_HISTORY:], redo[-MAX_HISTORY:]
             keys = [int(e.key[1:]) for state in (entries, *undo, *redo) for e in state]
             self._made = max(keys, default=0)
-            self.set_trait("entries", entries)
+            self._put(entries)
 
     def to_code(self) -> str:
         """A script that expects ``model`` and ``tokens``, imports only torch, leaves ``logits``."""
@@ -220,7 +225,13 @@ class Interventions(traitlets.HasTraits):
                 return
             self._undo = [*self._undo[-MAX_HISTORY + 1 :], self.entries]
             self._redo = []
+            self._put(entries)
+
+    def _put(self, entries: Entries) -> None:
+        if entries != self.entries:
+            # Together with the count, so that a list and its revision are never mixed up.
             self.set_trait("entries", entries)
+            self._session.count_change()
 
     def _travel(self, source: list[Entries], target: list[Entries]) -> bool:
         self._session.check_open()
@@ -232,7 +243,7 @@ class Interventions(traitlets.HasTraits):
                 entry.intervention.validate(self._session.facts, self._session.prompt_set)
             source.pop()
             target.append(self.entries)
-            self.set_trait("entries", entries)
+            self._put(entries)
             return True
 
 

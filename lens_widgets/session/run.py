@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, TypeVar
 
 import torch
@@ -52,6 +51,8 @@ class Run:
         self._prompts = prompts
         self._points = points
         self.metric = metric
+        self._loss: Tensor | None = None
+        self._last: Tensor | None = None
         self.derived: dict[str, Any] = {}
         """What analysis made of this run, kept as long as the run is."""
 
@@ -122,21 +123,27 @@ class Run:
             with torch.no_grad():
                 return work(model)
 
-        return self._handle.run_inline(lambda: self._handle.slice(alone))
+        return self._handle.slice(alone)
 
     def pattern(self, layer: int) -> Float[Tensor, "prompt head query_pos key_pos"]:
         """The attention pattern of every head of a layer, each row summing to 1."""
         return self.activation(f"blocks.{layer}.attn.hook_pattern")
 
-    @cached_property
+    @property
     def loss_per_token(self) -> Float[Tensor, "prompt pos"]:
         """Nats for predicting token pos + 1; NaN at each prompt's last position."""
-        return loss_per_token(self.logits, self._prompts)
+        if self._loss is None:
+            self._loss = loss_per_token(self.logits, self._prompts)
+        return self._loss
 
-    @cached_property
+    @property
     def last_logits(self) -> Float[Tensor, "prompt d_vocab"]:
         """Logits at each prompt's last position, float32."""
-        return self.outcome.logits_at(self._prompts.positions).float()
+        # functools.cached_property would hold a lock, before Python 3.12 one for all runs, while
+        # the model is waited for.
+        if self._last is None:
+            self._last = self.outcome.logits_at(self._prompts.positions).float()
+        return self._last
 
     def top_predictions(self, k: int = 5) -> list[list[Predicted]]:
         """The k likeliest next tokens after each prompt, likeliest first."""

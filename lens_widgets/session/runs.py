@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from lens_widgets.engine.access import ModelAccess
 from lens_widgets.engine.forward import Hook, gradients
+from lens_widgets.engine.locks import lock
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.engine.recompute import first_alike
 from lens_widgets.engine.sweep import sweep
@@ -43,7 +43,7 @@ class PromptRuns:
         self.facts = facts
         self.prompt_set = prompt_set
         self.metric = metric
-        self._lock = threading.RLock()
+        self._lock = lock("runs")
         self._edited: OrderedDict[tuple[bool, Active], Run] = OrderedDict()
         self._corrupted: Execution | None = None
         self._execution = self._execute(prompt_set)
@@ -75,11 +75,12 @@ class PromptRuns:
             return known
         run = self.handle.run_inline(lambda: self._edit(active, self._capture, corrupted))
         with self._lock:
-            self._edited[corrupted, active] = run
             kept = self._edited
+            # Another thread may have made the same one meanwhile: all are given the first.
+            run = kept.setdefault((corrupted, active), run)
             while len(kept) > 1 and sum(r.n_bytes for r in kept.values()) > KEPT_BYTES:
                 kept.popitem(last=False)
-        return run
+            return run
 
     def known_metric(self, active: Active) -> Float[Tensor, "prompt"] | None:
         """The metric under ``active`` if that run is kept."""
@@ -143,11 +144,10 @@ class PromptRuns:
                 return compute(logits)
             return compute(self.metric.narrow(logits[rows, at].float(), prompts))
 
-        return self.handle.run_inline(
-            lambda: self.handle.slice(
-                lambda model, check: gradients(
-                    model, run.outcome.calls, names, value, hooks=self._hooks(active), check=check
-                )
+        hooks = self._hooks(active)
+        return self.handle.slice(
+            lambda model, check: gradients(
+                model, run.outcome.calls, names, value, hooks=hooks, check=check
             )
         )
 
@@ -171,15 +171,23 @@ class PromptRuns:
         return self.facts.standard_capture(*prompts.tokens.shape, padded=padded)
 
     def _execute(self, prompts: PromptSet) -> Execution:
-        return Execution(self.handle, prompts.tokens, prompts.attention_mask, self._capture)
+        return Execution(
+            self.handle,
+            prompts.tokens,
+            prompts.attention_mask,
+            self._capture,
+            resumable=self.facts.resumable,
+        )
 
     def _side(self, corrupted: bool) -> Execution:
         if not corrupted:
             return self._execution
-        with self._lock:
-            if self._corrupted is None:
-                self._corrupted = self._execute(self.prompt_set.corrupted())
-            return self._corrupted
+        known = self._corrupted
+        if known is None:
+            made = self._execute(self.prompt_set.corrupted())
+            with self._lock:
+                known = self._corrupted = self._corrupted or made
+        return known
 
     def _edit(self, active: Active, capture: Sequence[str], corrupted: bool) -> Run:
         execution = self._side(corrupted)

@@ -6,7 +6,9 @@ from typing import Any, Literal, get_args
 
 import traitlets
 
+from lens_widgets.engine.locks import StateLock
 from lens_widgets.errors import InputError, check_choice, check_keywords
+from lens_widgets.interventions.observed import Observed
 
 ScoreKind = Literal["previous", "current", "first", "induction", "duplicate"]
 """Stripes of an attention pattern that have a name (see ``analysis.head_scores``)."""
@@ -16,7 +18,7 @@ _PLACES = ("layer", "head", "query_pos", "key_pos", "prompt", "writer_layer", "w
 FIELDS = (*_PLACES, "stripe")
 
 
-class Selection(traitlets.HasTraits):
+class Selection(Observed):
     """``session.selection``: set a field and every linked view follows; ``observe`` to be told.
 
     ``query_pos`` and ``key_pos`` are None when no position is locked. With a pair of heads chosen,
@@ -33,7 +35,8 @@ class Selection(traitlets.HasTraits):
     writer_head = traitlets.Int(None, allow_none=True)
     stripe = traitlets.Enum(SCORE_KINDS, None, allow_none=True)
 
-    def __init__(self, n_layers: int, n_heads: int, lengths: list[int]) -> None:
+    def __init__(self, n_layers: int, n_heads: int, lengths: list[int], lock: StateLock) -> None:
+        self._lock = lock
         super().__init__()
         self._n_layers, self._n_heads = n_layers, n_heads
         self._lengths = lengths
@@ -47,7 +50,7 @@ class Selection(traitlets.HasTraits):
                 self._check_range(name, value)
         if fields.get("stripe") is not None:
             check_choice("selection.stripe", fields["stripe"], SCORE_KINDS)
-        with self.hold_trait_notifications():
+        with self._lock, self.hold_trait_notifications():
             for name, value in fields.items():
                 setattr(self, name, value)
 
@@ -58,7 +61,7 @@ class Selection(traitlets.HasTraits):
         """Fits the selection to new prompts: what no longer exists is let go."""
         self._lengths = lengths
         prompt = min(self.prompt, len(lengths) - 1)
-        with self.hold_trait_notifications():
+        with self._lock, self.hold_trait_notifications():
             self.prompt = prompt
             for name in ("query_pos", "key_pos"):
                 place = getattr(self, name)

@@ -3,7 +3,6 @@ it."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lens_widgets.engine.access import access_for
+from lens_widgets.engine.locks import StateLock
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.engine.variants import Variant
@@ -20,6 +20,7 @@ from lens_widgets.engine.worker import Job
 from lens_widgets.errors import ClosedError, InputError, check_keywords
 from lens_widgets.interventions.base import Intervention
 from lens_widgets.interventions.list import Entry, Interventions
+from lens_widgets.interventions.observed import Observed
 from lens_widgets.jupyter.cells import install_cell_pause
 from lens_widgets.prompts.prompt_set import PromptSet, edited_prompt_set, make_prompt_set
 from lens_widgets.session import file
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 _OPTIONS = ("answers", "corrupted", "metric", "prepend_bos")
 
 
-class Session(traitlets.HasTraits):
+class Session(Observed):
     """A model under study. Every view of it shows the same prompts, interventions and selection.
 
     Args:
@@ -104,17 +105,17 @@ class Session(traitlets.HasTraits):
     def _begin(
         self, model: TransformerModel, runs: PromptRuns, entries: tuple[Entry, ...] = ()
     ) -> None:
+        # One lock for all state that views show, the synced traits of widgets included. Before
+        # the base class, which has traits to announce.
+        self.lock = self._lock = StateLock("session")
         super().__init__()
-        # One lock for all state that views show, the synced traits of widgets included.
-        self.lock = threading.RLock()
         self.model = model
         self.results: dict[str, xr.DataArray | xr.Dataset] = {}
         """Arrays of yours that belong to this session; ``save`` keeps them with it."""
         self._runs = runs
         lengths = runs.prompt_set.lengths.tolist()
-        self.selection = Selection(runs.facts.n_layers, runs.facts.n_heads, lengths)
+        self.selection = Selection(runs.facts.n_layers, runs.facts.n_heads, lengths, self.lock)
         self.interventions = Interventions(self, entries)
-        self.interventions.observe(self._interventions_changed, "entries")
 
     # --- what it is about -------------------------------------------------------------------
 
@@ -314,7 +315,7 @@ class Session(traitlets.HasTraits):
             self._runs = runs
             self.selection.set_lengths(prompt_set.lengths.tolist())
             self.set_trait("prompts_revision", self.prompts_revision + 1)
-            self.set_trait("revision", self.revision + 1)
+            self.count_change()
 
     def with_interventions(self, interventions: Iterable[Intervention]) -> Session:
         """A session of its own on the same model, prompts and metric, with other interventions."""
@@ -355,9 +356,9 @@ class Session(traitlets.HasTraits):
         derived._begin(self.model, self._runs if runs is None else runs, entries)
         return derived
 
-    def _interventions_changed(self, _change: Any) -> None:
-        with self.lock:
-            self.set_trait("revision", self.revision + 1)
+    def count_change(self) -> None:
+        """Tells that numbers may have moved; called with ``lock`` held, by whoever moved them."""
+        self.set_trait("revision", self.revision + 1)
 
     # --- files ------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import xarray as xr
 from plotly.graph_objects import Figure
 
 from lens_widgets.errors import InputError, check_choice, check_keywords
+from lens_widgets.interventions.observed import Observed
 from lens_widgets.session.session import Session
 from lens_widgets.widgets.picture import picture, text
 from lens_widgets.widgets.replies import METHODS
@@ -44,7 +45,7 @@ def bundle(name: str) -> str:
     return f"{path.read_text(encoding='utf-8').rstrip()}\n"
 
 
-class View(anywidget.AnyWidget):
+class View(anywidget.AnyWidget, Observed):
     """A view of a session. Synced traits are small; numbers are asked for by message.
 
     Traits: ``info``, ``state`` and ``selection`` mirror the session; ``snapshot`` is what the page
@@ -75,7 +76,7 @@ class View(anywidget.AnyWidget):
         for option in self._view_options:
             if option in options:
                 options[option] = self._checked(option, options[option])
-        self._session = session
+        self._session, self._lock = session, session.lock
         self._dispatcher = Dispatcher(uuid.uuid4().hex, session, METHODS, self._send_message)
         super().__init__(
             info=_info(session),
@@ -91,7 +92,7 @@ class View(anywidget.AnyWidget):
 
     def _checked(self, option: str, value: Any) -> Any:
         """The value for an option's trait; InputError when it is not one."""
-        trait = self.class_traits()[option]
+        trait: Any = self.class_traits()[option]
         if isinstance(trait, traitlets.Enum):
             return check_choice(option, value, self.trait_values_of(option))
         value = list(value) if isinstance(value, tuple) else value

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 
 from lens_widgets.engine.cancel import Cancelled
 from lens_widgets.engine.cell_pause import CELL_PAUSE
+from lens_widgets.engine.locks import lock
 from lens_widgets.engine.memory import is_out_of_memory
 from lens_widgets.errors import near, shown
 from lens_widgets.wire.arrays import pack
@@ -100,7 +100,7 @@ class Dispatcher:
         self._session = session
         self._methods = methods
         self._send = send
-        self._lock = threading.Lock()
+        self._lock = lock("messages")
         self._seen: OrderedDict[str, None] = OrderedDict()
 
     def receive(self, content: Any) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 import transformers
 
+from lens_widgets.engine import locks
 from lens_widgets.engine.cell_pause import CELL_PAUSE
 from lens_widgets.interventions.ablate import Ablate
 from lens_widgets.session import Session
@@ -24,11 +25,14 @@ def _quiet_and_small() -> None:
 
 @pytest.fixture(autouse=True)
 def _models_are_left_clean() -> Iterator[None]:
-    """No hook of ours outlives the test that needed it, and no cell runs any more."""
+    """No hook of ours outlives the test that needed it, no lock was taken out of order, and no cell
+    runs any more."""
     forget()
+    locks.violations.clear()
     yield
     CELL_PAUSE.open()
     assert leftovers() == {}
+    assert locks.violations == []
 
 
 @pytest.fixture

@@ -57,10 +57,18 @@ def _submit(session: lw.Session, key: str, work: Callable[[], Any]) -> Outcome:
 
 def test_closing_waits_until_the_slice_in_flight_has_left() -> None:
     cell = CellPause()
-    assert cell.enter(lambda: False)
+    assert cell.enter()
     closing = in_thread(cell.close)
+    wait_until(lambda: cell.closed)
+    assert not cell.enter()
     entered = Outcome()
-    late = in_thread(lambda: entered.done(cell.enter(lambda: False)))
+
+    def wait_and_enter() -> None:
+        cell.wait_open(lambda: False)
+        entered.done(cell.enter())
+
+    late = in_thread(wait_and_enter)
+    assert closing.is_alive()
     cell.leave()
     join(closing)
     assert cell.closed
@@ -72,12 +80,12 @@ def test_closing_waits_until_the_slice_in_flight_has_left() -> None:
 def test_a_waiting_slice_can_be_called_off() -> None:
     cell = CellPause()
     cell.close()
-    stop, entered = threading.Event(), Outcome()
-    waiting = in_thread(lambda: entered.done(cell.enter(stop.is_set)))
+    stop = threading.Event()
+    waiting = in_thread(lambda: cell.wait_open(stop.is_set))
     stop.set()
     cell.wake()
     join(waiting)
-    assert entered.value() is False
+    assert cell.closed
     cell.open()
     cell.close()
 

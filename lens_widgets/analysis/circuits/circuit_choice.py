@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Literal
@@ -22,6 +21,7 @@ from lens_widgets.analysis.circuits.circuits import (
     v_composition_circuit,
 )
 from lens_widgets.analysis.circuits.head_weights import weights_version
+from lens_widgets.engine.locks import lock
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.errors import InputError, check_choice
 
@@ -42,7 +42,7 @@ KEPT = 2
 POOLED_ENTRIES = 1 << 22
 """Entries that one pooled window may look at."""
 
-_lock = threading.Lock()
+_lock = lock("registry")
 _kept: WeakKeyDictionary[Any, OrderedDict[tuple[Any, ...], FactoredCircuit]] = WeakKeyDictionary()
 
 
