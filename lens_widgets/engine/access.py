@@ -78,7 +78,7 @@ class ModelAccess:
 
         A model that was moved or cast is refused where it would be run: what it gave stays true.
         """
-        model, expected, weights = self.model, self._expected, self._weights
+        model, expected, weights = self._model(), self._expected, self._weights
         if model is None or expected is None or weights is None or not expected.fit(model):
             return
         if not weights.same(model):
@@ -87,11 +87,9 @@ class ModelAccess:
                 "Call session.refresh() to compute everything with the new ones.",
             )
 
-    def _present(self) -> Any:
+    def _present(self) -> TransformerModel:
         """The model, as it was when the session was made; InputError if it is not."""
         model = self.model
-        if model is None:
-            raise InputError("The model is gone.", "Load it again and make a new lw.Session.")
         if self._expected is not None:
             changes = self._expected.changes(model)
             if changes:
@@ -108,8 +106,12 @@ class ModelAccess:
         return model
 
     @property
-    def model(self) -> Any:
-        return self._model()
+    def model(self) -> TransformerModel:
+        """The model; InputError once nobody holds it any more."""
+        model = self._model()
+        if model is None:
+            raise InputError("The model is gone.", "Load it again and make a new lw.Session.")
+        return model
 
     def slice(self, work: Callable[[TransformerModel, Check | None], T]) -> T:
         """Runs ``work(model, check)`` with the model to itself: for a cell, or in the worker.

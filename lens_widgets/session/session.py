@@ -3,29 +3,25 @@ it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
 import traitlets
-from jaxtyping import Float, Int
-from torch import Tensor
 
 from lens_widgets.engine.access import access_for
 from lens_widgets.engine.locks import StateLock
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.probe import ModelFacts
-from lens_widgets.engine.variants import Variant
 from lens_widgets.engine.worker import Job
-from lens_widgets.errors import ClosedError, InputError, check_keywords
+from lens_widgets.errors import InputError, check_keywords
 from lens_widgets.interventions.base import Intervention
 from lens_widgets.interventions.list import Entry, Interventions
-from lens_widgets.interventions.observed import Observed
 from lens_widgets.jupyter.cells import install_cell_pause
 from lens_widgets.prompts.prompt_set import PromptSet, edited_prompt_set, make_prompt_set
 from lens_widgets.session import file
-from lens_widgets.session.metrics import Metric, resolve_metric
-from lens_widgets.session.run import Run
+from lens_widgets.session.measured import MeasuredModel, checked_interventions
+from lens_widgets.session.metrics import resolve_metric
 from lens_widgets.session.runs import PromptRuns
 from lens_widgets.session.selection import Selection
 
@@ -39,7 +35,7 @@ if TYPE_CHECKING:
 _OPTIONS = ("answers", "corrupted", "metric", "prepend_bos")
 
 
-class Session(Observed):
+class Session(MeasuredModel):
     """A model under study. Every view of it shows the same prompts, interventions and selection.
 
     Args:
@@ -60,7 +56,6 @@ class Session(Observed):
 
     revision = traitlets.Int(0, read_only=True)
     prompts_revision = traitlets.Int(0, read_only=True)
-    closed = traitlets.Bool(False, read_only=True)
 
     def __init__(
         self,
@@ -116,141 +111,6 @@ class Session(Observed):
         lengths = runs.prompt_set.lengths.tolist()
         self.selection = Selection(runs.facts.n_layers, runs.facts.n_heads, lengths, self.lock)
         self.interventions = Interventions(self, entries)
-
-    # --- what it is about -------------------------------------------------------------------
-
-    @property
-    def facts(self) -> ModelFacts:
-        """Shape, device, dtype and hooks of the model."""
-        return self._runs.facts
-
-    @property
-    def prompt_set(self) -> PromptSet:
-        """The prompts as the model sees them."""
-        return self._runs.prompt_set
-
-    @property
-    def metric(self) -> Metric:
-        """What is measured."""
-        return self._runs.metric
-
-    @property
-    def metric_wish(self) -> Any:
-        """The metric as it was asked for: a name, a function, or None for the answers' own."""
-        return self._metric_wish
-
-    @property
-    def prepend_bos(self) -> bool | None:
-        """Whether text gets a BOS token; None leaves it to the model."""
-        return self._prepend_bos
-
-    @property
-    def tokens(self) -> Int[Tensor, "prompt pos"]:
-        """Token ids, padded on the right."""
-        return self.prompt_set.tokens
-
-    @property
-    def str_tokens(self) -> list[list[str]]:
-        """Each prompt's tokens as text, without padding."""
-        rows = zip(self.tokens.tolist(), self.prompt_set.lengths.tolist(), strict=True)
-        return [self._strings(row[:length]) for row, length in rows]
-
-    def _strings(self, ids: list[int]) -> list[str]:
-        tokenizer = self.model.tokenizer
-        if tokenizer is None:
-            return [str(i) for i in ids]
-        return [tokenizer.decode([i], clean_up_tokenization_spaces=False) for i in ids]
-
-    @property
-    def positions(self) -> Int[Tensor, "prompt"]:
-        """Each prompt's last position, where its answer is read."""
-        return self.prompt_set.positions
-
-    @property
-    def answer_tokens(self) -> Int[Tensor, "prompt 2"] | None:
-        """Token ids of (correct, wrong), or None."""
-        return self.prompt_set.answer_tokens
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model runs."""
-        return self.tokens.device
-
-    @property
-    def weights(self) -> str:
-        """``"raw"``, or ``"processed: ..."`` when the model's weights were folded."""
-        return self.facts.weights
-
-    @property
-    def edits_stream(self) -> bool:
-        """Whether an active intervention writes into the residual stream between components."""
-        return any(item.site.in_stream for item in self.interventions)
-
-    # --- runs -------------------------------------------------------------------------------
-
-    @property
-    def baseline(self) -> Float[Tensor, "prompt"]:
-        """The metric without interventions."""
-        return self.run(()).metric
-
-    @property
-    def current(self) -> Float[Tensor, "prompt"]:
-        """The metric with the session's interventions."""
-        return self.run().metric
-
-    def run(self, interventions: Iterable[Intervention] | None = None) -> Run:
-        """The model under the session's interventions, or under ``interventions`` instead.
-
-        Runs are kept: asking again for the same one costs nothing.
-        """
-        self.check_open()
-        if interventions is None:
-            return self._runs.run(self.interventions.active)
-        return self._runs.run(_checked(interventions))
-
-    def known_metric(self, interventions: Iterable[Intervention]) -> Float[Tensor, "prompt"] | None:
-        """The metric under ``interventions`` if that run is at hand; computes nothing."""
-        return self._runs.known_metric(tuple(interventions))
-
-    def metric_with(self, interventions: Iterable[Intervention]) -> Float[Tensor, "prompt"]:
-        """The metric under ``interventions``, keeping nothing else of the run: for sweeps."""
-        self.check_open()
-        return self._runs.metric_with(tuple(interventions))
-
-    def sweep(
-        self,
-        variants: Sequence[Variant],
-        max_memory_gb: float | None = None,
-        *,
-        corrupted: bool = False,
-    ) -> Iterator[tuple[int, Float[Tensor, "prompt"]]]:
-        """The metric with the session's interventions and one variant each, as they finish."""
-        self.check_open()
-        active = self.interventions.active
-        return self._runs.sweep(active, variants, max_memory_gb, corrupted=corrupted)
-
-    def corrupted_run(self) -> Run:
-        """The corrupted prompts under the session's interventions; InputError when there are none.
-
-        Its metric is the prompts' own: the same function of the logits, with the same targets.
-        """
-        self.check_open()
-        return self._runs.run(self.interventions.active, corrupted=True)
-
-    def gradients(
-        self, names: Sequence[str], *, corrupted: bool = False
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Activations under the interventions, and the gradients of the metric by them."""
-        self.check_open()
-        return self._runs.gradients(self.interventions.active, names, corrupted=corrupted)
-
-    def clean_activation(self, name: str) -> Tensor:
-        """An activation of the run without interventions: [prompt, pos, ...]."""
-        return self._runs.clean_activation(name)
-
-    def corrupted_activation(self, name: str) -> Tensor:
-        """The same on the corrupted prompts."""
-        return self._runs.corrupted_activation(name)
 
     # --- changes ----------------------------------------------------------------------------
 
@@ -321,7 +181,7 @@ class Session(Observed):
         """A session of its own on the same model, prompts and metric, with other interventions."""
         self.check_open()
         derived = self._derived(())
-        for item in _checked(interventions):
+        for item in checked_interventions(interventions):
             derived.interventions.add(item)
         return derived
 
@@ -335,7 +195,7 @@ class Session(Observed):
         runs = handle.run_inline(lambda: PromptRuns(handle, facts, prompts, chosen))
         derived = self._derived((), runs)
         derived._metric_wish = metric
-        for item in _checked(interventions):
+        for item in checked_interventions(interventions):
             derived.interventions.add(item)
         return derived
 
@@ -423,11 +283,6 @@ class Session(Observed):
 
         return lens_widgets.Explorer(self, **options)
 
-    def check_open(self) -> None:
-        """Raises ClosedError after ``close``."""
-        if self.closed:
-            raise ClosedError
-
     def close(self) -> None:
         """Stops the session's work and lets go of its runs. Its views say that it is closed."""
         if self.closed:
@@ -461,17 +316,6 @@ class Session(Observed):
             f"Session({self.facts.name}, {self.prompt_set.n_prompts} prompts, "
             f"{self.metric.label}, {len(self.interventions)} interventions)"
         )
-
-
-def _checked(interventions: Iterable[Intervention]) -> tuple[Intervention, ...]:
-    hint = 'Pass a list such as [lw.Ablate("L1H4")].'
-    if not isinstance(interventions, Iterable):
-        raise InputError(f"interventions={interventions!r} is not a list.", hint)
-    wanted = tuple(interventions)
-    for item in wanted:
-        if not isinstance(item, Intervention):
-            raise InputError(f"interventions has {item!r}, which is not an intervention.", hint)
-    return wanted
 
 
 def _check_model(model: TransformerModel) -> None:

@@ -164,7 +164,6 @@ def test_engine_session_and_analysis_import_without_the_widget_packages() -> Non
 MAX_AT_THE_TOP = 12
 MAX_LINES = 400
 STILL_LONGER = {
-    "lens_widgets/session/session.py",
     "lens_widgets/wire/protocol.py",
     "tests/browser/harness/methods.js",
 }
