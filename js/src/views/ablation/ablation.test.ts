@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { cellText, gridScale, interventionText, share } from "./format";
-import { componentAt, gridSize, labelEvery, moveCell } from "./layout";
+import { gridSize } from "./layout";
 
 describe("the grid", () => {
   it("prints values where they fit", () => {
@@ -27,30 +27,6 @@ describe("the grid", () => {
   ])("fits %i px with %i x %i heads", (room, layers, heads) => {
     const { cellWidth, gap, mlpWidth } = gridSize(room, layers, heads, true);
     expect(30 + heads * (cellWidth + gap) + 16 + mlpWidth).toBeLessThanOrEqual(room);
-  });
-
-  it("labels columns without letting labels touch", () => {
-    expect(labelEvery(36, 4, 8)).toBe(1);
-    const every = labelEvery(15, 2, 32);
-    expect(every * 17).toBeGreaterThanOrEqual(22);
-  });
-
-  it("moves with the arrow keys and skips layers without an MLP", () => {
-    const mlps = new Set([0, 2]);
-    const move = (layer: number, column: number, key: Parameters<typeof moveCell>[1]) =>
-      moveCell({ layer, column }, key, 3, 8, mlps);
-    expect(move(0, 7, "ArrowRight")).toEqual({ layer: 0, column: 8 });
-    expect(move(1, 7, "ArrowRight")).toEqual({ layer: 1, column: 7 });
-    expect(move(0, 8, "ArrowDown")).toEqual({ layer: 2, column: 8 });
-    expect(move(2, 8, "ArrowDown")).toEqual({ layer: 2, column: 8 });
-    expect(move(1, 3, "ArrowUp")).toEqual({ layer: 0, column: 3 });
-    expect(move(1, 3, "End")).toEqual({ layer: 1, column: 7 });
-    expect(move(0, 0, "ArrowLeft")).toEqual({ layer: 0, column: 0 });
-  });
-
-  it("names its cells as TransformerLens does", () => {
-    expect(componentAt({ layer: 1, column: 4 }, 8)).toBe("L1H4");
-    expect(componentAt({ layer: 1, column: 8 }, 8)).toBe("L1.mlp");
   });
 });
 

@@ -104,6 +104,7 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
               stale={grid.stale}
               ablated={changes.ablated.value}
               selected={selection}
+              previewed={session.preview.value}
               onToggle={toggle}
               onPreview={(head) => {
                 session.preview.value = head;

@@ -29,7 +29,6 @@ describe("gridLayout", () => {
     const layout = gridLayout(32, 32, 370, 560);
     expect(layout.cell).toBe(18);
     expect(layout.width).toBeGreaterThan(370);
-    expect(layout.everyHead).toBe(2);
   });
 
   it("does not blow up few heads", () => {

@@ -9,9 +9,6 @@ export interface GridLayout {
   pitch: number;
   width: number;
   height: number;
-  /** Every how many heads or layers a name is written. */
-  everyHead: number;
-  everyLayer: number;
 }
 
 const SMALLEST_CELL = 18;
@@ -30,7 +27,6 @@ export function gridLayout(
   const wanted = Math.min(fit(width - labelWidth - gap, heads), fit(maxHeight, layers));
   const cell = Math.max(SMALLEST_CELL, Math.min(LARGEST_CELL, wanted));
   const pitch = cell + gap;
-  const nameWidth = heads > 10 ? 26 : 20;
   return {
     cell,
     gap,
@@ -38,8 +34,6 @@ export function gridLayout(
     pitch,
     width: labelWidth + heads * pitch,
     height: layers * pitch - gap,
-    everyHead: Math.max(1, Math.ceil(nameWidth / pitch)),
-    everyLayer: Math.max(1, Math.ceil(14 / pitch)),
   };
 }
 

@@ -16,8 +16,6 @@ export class AttentionState {
   readonly compare: Signal<HeadRef | null> = signal(null);
   /** The large pattern has the whole width. */
   readonly solo = signal(false);
-  /** The head that the Tab key comes to. */
-  readonly focus: Signal<HeadRef | null> = signal(null);
   /** Null shows the whole pattern. Shared by the patterns that are compared. */
   readonly zoom: Signal<Zoom | null> = signal(null);
 

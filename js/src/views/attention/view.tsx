@@ -8,7 +8,7 @@ import { useResource } from "../../core/state/resource";
 import type { TokenInfo } from "../../generated/protocol";
 import { PatternCard } from "./card";
 import { NO_REPLY, usePicture, useTexts } from "./data";
-import { HeadGrid } from "./heads";
+import { Thumbnails } from "./heads";
 import { headsRoom } from "./layout";
 import { pictureOf, readSheet } from "./picture";
 import { useScales } from "./scale";
@@ -98,7 +98,7 @@ export function AttentionPanel(props: PanelProps): JSX.Element {
           />
           <AlertBox handle={view} />
           <div class="lw-body">
-            <HeadGrid
+            <Thumbnails
               {...common}
               scales={scales}
               patterns={sheet?.patterns ?? null}
