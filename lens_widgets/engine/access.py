@@ -1,6 +1,6 @@
 """The one door to a model: who may run it, in which thread, and what may be held meanwhile.
 
-Threads. The model is entered in one place, ``ModelAccess.slice``, and only from two kinds of
+Threads. The model is entered in one place, ``ModelAccess.exclusively``, and only from two kinds of
 thread: the model's worker, for what a view asks, or a thread that ``run_inline`` started for a
 caller that waits. A caller's own thread never runs it: an interrupt of a cell would land in the
 middle of a forward, or while hooks are being removed.
@@ -113,7 +113,7 @@ class ModelAccess:
             raise InputError("The model is gone.", "Load it again and make a new lw.Session.")
         return model
 
-    def slice(self, work: Callable[[TransformerModel, Check | None], T]) -> T:
+    def exclusively(self, work: Callable[[TransformerModel, Check | None], T]) -> T:
         """Runs ``work(model, check)`` with the model to itself: for a cell, or in the worker.
 
         ``work`` calls ``check`` between blocks. In the worker a slice waits while a cell runs, and
@@ -122,14 +122,14 @@ class ModelAccess:
         """
         token = current.token()
         if token is None:
-            return self.run_inline(lambda: self.slice(work))
+            return self.run_inline(lambda: self.exclusively(work))
         if current.on_model():
             raise InputError(
                 "A run was asked for in the middle of another, by a metric or a hook.",
                 "Compute what it needs beforehand, and let the function use the result.",
             )
         nothing_held("waiting for the model")
-        if not current.gated():
+        if not current.waits_for_cells():
             with self._lock:
                 return self._alone(work, token.check)
 
@@ -181,7 +181,7 @@ class ModelAccess:
         """What the model is; probed once, and again when it was moved, cast or processed."""
         known = self._facts
         if known is None or not known.fit(self.model):
-            known = self._facts = self.slice(lambda model, check: probe(model))
+            known = self._facts = self.exclusively(lambda model, check: probe(model))
         return known
 
     def run_inline(self, work: Callable[[], T]) -> T:
@@ -201,7 +201,7 @@ class ModelAccess:
             go.wait()
             try:
                 token.check()
-                with current.working(token, gated=False):
+                with current.working(token, waits_for_cells=False):
                     outcome["value"] = work()
             except BaseException as error:
                 outcome["error"] = error

@@ -16,34 +16,34 @@ from lens_widgets.engine.forward import Check, Hook, HookFn, answer_rows, unembe
 from lens_widgets.engine.fused import fused_activations
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.recompute import BlockPlaces, Places, SparseBlock, computing_at
-from lens_widgets.engine.variants import Base, Reading, Variant
+from lens_widgets.engine.variants import BaseRun, Reading, Variant
 
 VOCABULARY_ROWS = 256
 """Rows of whole logits that are made at once."""
 
 
 @dataclass(frozen=True)
-class Prepared:
+class SweepSetup:
     """What all batches of a sweep share: the base run's parts, and how logits are read.
 
     ``answers`` [prompt, n, d_model] are the unembedding's columns for the tokens that are read.
     """
 
-    base: Base
+    base: BaseRun
     reading: Reading
     blocks: list[SparseBlock]
     logits: Float[Tensor, "prompt pos d_vocab"] | None
     answers: Float[Tensor, "prompt n d_model"] | None
 
 
-def prepare(
+def set_up(
     model: TransformerModel,
     check: Check | None,
     *,
-    base: Base,
+    base: BaseRun,
     reading: Reading,
     names: Sequence[str],
-) -> Prepared:
+) -> SweepSetup:
     """Runs the base once more, keeping what its position-wise parts put out.
 
     ``names`` are the hook points that the sweep edits.
@@ -62,13 +62,13 @@ def prepare(
         normed = model.ln_final(resid) if reading.positions is None else None
     logits = None if normed is None else unembed(model, normed)
     answers = None if reading.tokens is None else answer_rows(model, reading.tokens)
-    return Prepared(base, reading, blocks, logits, answers)
+    return SweepSetup(base, reading, blocks, logits, answers)
 
 
 class _Rows:
     """The batch as it grows: groups of ``n_prompts`` rows, one group a variant."""
 
-    def __init__(self, base: Base, variants: Sequence[Variant]) -> None:
+    def __init__(self, base: BaseRun, variants: Sequence[Variant]) -> None:
         self.base = base
         self.variants = variants
         self.joined: list[Variant] = []
@@ -97,7 +97,7 @@ class _Rows:
         )
 
     def _places(self, mask: Bool[Tensor, "row pos"]) -> Places:
-        return Places(mask, self.base.twins, self.device)
+        return Places(mask, self.base.prefix_owner, self.device)
 
 
 def reached(variant: Variant) -> Bool[Tensor, "prompt pos"]:
@@ -106,13 +106,13 @@ def reached(variant: Variant) -> Bool[Tensor, "prompt pos"]:
 
 
 def run_batch(
-    model: TransformerModel, check: Check | None, *, prepared: Prepared, variants: Sequence[Variant]
+    model: TransformerModel, check: Check | None, *, setup: SweepSetup, variants: Sequence[Variant]
 ) -> tuple[list[Tensor], float]:
     """What the reading gives for each variant, and the seconds of the slowest block.
 
     ``variants`` come in the order of their layers.
     """
-    base, positions = prepared.base, prepared.reading.positions
+    base, positions = setup.base, setup.reading.positions
     rows = _Rows(base, variants)
     n_layers = len(base.calls)
     resid: Tensor | None = None
@@ -132,7 +132,7 @@ def run_batch(
             rows.joined += joining
             parts = ([] if resid is None else [resid]) + [call.resid] * len(joining)
             places = rows.places(layer, last_read if layer == n_layers - 1 else None)
-            with prepared.blocks[layer].computing(rows.prompt_of_row(), places):
+            with setup.blocks[layer].computing(rows.prompt_of_row(), places):
                 output = model.blocks[layer](
                     torch.cat(parts),
                     *_expanded(call.args, base, model, len(rows.joined)),
@@ -143,22 +143,22 @@ def run_batch(
         assert resid is not None
         normed = model.ln_final(resid if positions is None else _at(resid, positions, rows))
     started = time.perf_counter()
-    values = _read(model, check, prepared, rows, normed)
+    values = _read(model, check, setup, rows, normed)
     return values, max(slowest, time.perf_counter() - started)
 
 
 def _read(
-    model: TransformerModel, check: Check | None, prepared: Prepared, rows: _Rows, normed: Tensor
+    model: TransformerModel, check: Check | None, setup: SweepSetup, rows: _Rows, normed: Tensor
 ) -> list[Tensor]:
-    function = prepared.reading.function
+    function = setup.reading.function
     groups = rows.slices()
-    if prepared.answers is not None:
-        answers = prepared.answers.repeat(len(groups), 1, 1)
-        tokens = prepared.reading.tokens
+    if setup.answers is not None:
+        answers = setup.answers.repeat(len(groups), 1, 1)
+        tokens = setup.reading.tokens
         assert tokens is not None
         found = unembed_tokens(model, normed[:, 0], answers, tokens.repeat(len(groups), 1)).float()
         return [function(found[group]) for group, _ in groups]
-    if prepared.logits is None:
+    if setup.logits is None:
         logits = torch.cat(
             [unembed(model, part[:, 0]).float() for part in normed.split(VOCABULARY_ROWS)]
         )
@@ -168,8 +168,8 @@ def _read(
         # A metric of one's own may be the slowest part.
         if check is not None:
             check()
-        places = Places(reached(variant), prepared.base.twins, rows.device)
-        whole = computing_at(lambda x: unembed(model, x), prepared.logits, rows.prompts, places)
+        places = Places(reached(variant), setup.base.prefix_owner, rows.device)
+        whole = computing_at(lambda x: unembed(model, x), setup.logits, rows.prompts, places)
         values.append(function(whole(normed[group])))
     return values
 
@@ -179,11 +179,11 @@ def _at(resid: Tensor, positions: Tensor, rows: _Rows) -> Float[Tensor, "row 1 d
     return resid[index, positions.repeat(len(rows.joined))][:, None]
 
 
-def _only(positions: Tensor, base: Base) -> Bool[Tensor, "prompt pos"]:
+def _only(positions: Tensor, base: BaseRun) -> Bool[Tensor, "prompt pos"]:
     return torch.arange(base.n_pos)[None] == positions.cpu()[:, None]
 
 
-def _grouped(base: Base, rows: _Rows) -> list[Hook]:
+def _grouped(base: BaseRun, rows: _Rows) -> list[Hook]:
     """The base's hooks applied to every group of rows, then each variant's to its own."""
 
     def each_group(fn: HookFn) -> HookFn:
@@ -215,7 +215,7 @@ def _grouped(base: Base, rows: _Rows) -> list[Hook]:
     return [(n, each_group(fn)) for n, fn in base.hooks] + [(n, own_group(n)) for n in names]
 
 
-def _expanded(value: Any, base: Base, model: TransformerModel, groups: int) -> Any:
+def _expanded(value: Any, base: BaseRun, model: TransformerModel, groups: int) -> Any:
     """Call arguments for ``groups`` times as many rows; what is broadcast stays as it is."""
     if isinstance(value, Tensor):
         n, shape = base.n_prompts, value.shape

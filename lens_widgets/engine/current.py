@@ -11,7 +11,7 @@ from lens_widgets.engine.cancel import CancelToken
 
 class _Current(threading.local):
     token: CancelToken | None = None
-    gated: bool = False
+    waits_for_cells: bool = False
     on_wait: Callable[[bool], None] | None = None
     on_model: bool = False
 
@@ -24,25 +24,32 @@ def token() -> CancelToken | None:
     return _current.token
 
 
-def gated() -> bool:
+def waits_for_cells() -> bool:
     """Whether this thread's work was triggered by a widget."""
-    return _current.gated
+    return _current.waits_for_cells
 
 
 @contextmanager
 def working(
-    cancel_token: CancelToken, *, gated: bool, on_wait: Callable[[bool], None] | None = None
+    cancel_token: CancelToken,
+    *,
+    waits_for_cells: bool,
+    on_wait: Callable[[bool], None] | None = None,
 ) -> Iterator[None]:
     """Marks this thread as working under ``cancel_token`` for the length of the block.
 
     ``on_wait`` is told True when the work begins to wait for a cell, and False when it goes on.
     """
-    before = _current.token, _current.gated, _current.on_wait
-    _current.token, _current.gated, _current.on_wait = cancel_token, gated, on_wait
+    before = _current.token, _current.waits_for_cells, _current.on_wait
+    _current.token, _current.waits_for_cells, _current.on_wait = (
+        cancel_token,
+        waits_for_cells,
+        on_wait,
+    )
     try:
         yield
     finally:
-        _current.token, _current.gated, _current.on_wait = before
+        _current.token, _current.waits_for_cells, _current.on_wait = before
 
 
 def on_model() -> bool:

@@ -35,7 +35,7 @@ class BlockCall:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class WholeForward:
     """One whole forward: logits, activations by name, and how each block was called."""
 
     logits: Float[Tensor, "prompt pos d_vocab"]
@@ -44,7 +44,7 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Resumed:
+class ResumedForward:
     """The end of a forward: the final norm's output, activations by name, and how each of its
     blocks was called."""
 
@@ -62,7 +62,7 @@ def forward(
     capture: Sequence[str] = (),
     check: Check | None = None,
     record: bool = False,
-) -> Recorded:
+) -> WholeForward:
     """Runs ``model`` once with ``hooks`` and keeps the named activations as the model used them.
 
     ``check`` is called as each block begins; what it raises ends the run and leaves no hook behind.
@@ -76,7 +76,7 @@ def forward(
         logits = model.run_with_hooks(
             tokens, fwd_hooks=all_hooks, return_type="logits", use_cache=False, **kwargs
         )
-    return Recorded(logits.detach(), captured, calls)
+    return WholeForward(logits.detach(), captured, calls)
 
 
 def resume(
@@ -87,7 +87,7 @@ def resume(
     hooks: Sequence[Hook] = (),
     capture: Sequence[str] = (),
     check: Check | None = None,
-) -> Resumed:
+) -> ResumedForward:
     """Runs blocks ``start`` and later as recorded, with ``hooks``, and the final norm."""
     captured: dict[str, Tensor] = {}
     all_hooks = [*_checks(model, start, check), *hooks, *_captures(capture, captured)]
@@ -102,7 +102,7 @@ def resume(
             made.append(replace(calls[layer], resid=resid))
             resid = call_block(model.blocks[layer], resid, calls[layer])
         normed = model.ln_final(resid)
-    return Resumed(normed, captured, made)
+    return ResumedForward(normed, captured, made)
 
 
 def read_blocks(

@@ -42,18 +42,18 @@ class Places:
 
     Args:
         mask: where the value differs from the base run's.
-        twins: for each prompt and position the first prompt that begins alike, or None.
+        prefix_owner: for each prompt and position the first prompt that begins alike, or None.
         device: where the batch is.
     """
 
     def __init__(
         self,
         mask: Bool[Tensor, "row pos"],
-        twins: Int[Tensor, "prompt pos"] | None,
+        prefix_owner: Int[Tensor, "prompt pos"] | None,
         device: torch.device,
     ) -> None:
         self.shape = tuple(mask.shape)
-        computed, copied, source = _split(mask, twins)
+        computed, copied, source = _split(mask, prefix_owner)
         self.n_computed = len(computed)
         self.everything = self.n_computed == mask.numel()
         self._computed = computed.to(device, non_blocking=True)
@@ -77,16 +77,16 @@ class Places:
 
 
 def _split(
-    mask: Bool[Tensor, "row pos"], twins: Int[Tensor, "prompt pos"] | None
+    mask: Bool[Tensor, "row pos"], prefix_owner: Int[Tensor, "prompt pos"] | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Flat indices of what is computed, of what is copied, and of what among the computed."""
     n_rows, n_pos = mask.shape
     empty = torch.zeros(0, dtype=torch.long)
-    if twins is None:
+    if prefix_owner is None:
         return mask.flatten().nonzero()[:, 0], empty, empty
-    n_prompts = len(twins)
+    n_prompts = len(prefix_owner)
     group = torch.arange(n_rows // n_prompts)[:, None, None] * n_prompts
-    first = (group + twins).reshape(n_rows, n_pos)
+    first = (group + prefix_owner).reshape(n_rows, n_pos)
     own = torch.arange(n_rows)[:, None]
     shared = mask & (first != own) & mask.gather(0, first)
     computed = (mask & ~shared).flatten().nonzero()[:, 0]

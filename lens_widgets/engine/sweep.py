@@ -12,9 +12,9 @@ from functools import partial
 from torch import Tensor
 
 from lens_widgets.engine.access import ModelAccess
-from lens_widgets.engine.batch import Prepared, prepare, run_batch
+from lens_widgets.engine.batch import SweepSetup, run_batch, set_up
 from lens_widgets.engine.memory import is_out_of_memory, row_budget
-from lens_widgets.engine.variants import Base, Reading, Variant
+from lens_widgets.engine.variants import BaseRun, Reading, Variant
 
 BLOCK_SECONDS = 0.1
 """Batches are sized so that a block takes about this long: a stop is noticed between blocks."""
@@ -34,8 +34,8 @@ class TooLarge(RuntimeError):
 
 
 def sweep(
-    handle: ModelAccess,
-    base: Base,
+    access: ModelAccess,
+    base: BaseRun,
     variants: Sequence[Variant],
     reading: Reading,
     max_memory_gb: float | None = None,
@@ -46,19 +46,19 @@ def sweep(
     variant does not fit.
     """
     order = sorted(range(len(variants)), key=lambda i: variants[i].layer)
-    prepared: Prepared | None = None
+    setup: SweepSetup | None = None
     size = max(1, FIRST_TOKENS // (base.n_prompts * base.n_pos))
     while order:
         all_logits = reading.positions is None
-        budget = row_budget(handle.model, base.n_pos, all_logits, max_memory_gb)
+        budget = row_budget(access.model, base.n_pos, all_logits, max_memory_gb)
         size = min(size, max(1, budget // base.n_prompts))
         chunk = order[:size]
         chosen = [variants[i] for i in chunk]
         try:
-            if prepared is None:
+            if setup is None:
                 names = [name for name, _ in (*base.hooks, *(v.hook for v in variants))]
-                prepared = handle.slice(partial(prepare, base=base, reading=reading, names=names))
-            values, slowest_s = handle.slice(partial(run_batch, prepared=prepared, variants=chosen))
+                setup = access.exclusively(partial(set_up, base=base, reading=reading, names=names))
+            values, slowest_s = access.exclusively(partial(run_batch, setup=setup, variants=chosen))
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

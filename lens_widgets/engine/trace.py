@@ -24,7 +24,7 @@ FETCHED_BYTES = 256 << 20
 quicker to make again, a block at a time, than memory is to get."""
 
 
-class Outcome:
+class Trace:
     """What one run of the model gave. Logits and more activations are computed when asked for.
 
     Several threads may ask at once. None waits for what another computes, which could take until a
@@ -33,7 +33,7 @@ class Outcome:
 
     def __init__(
         self,
-        handle: ModelAccess,
+        access: ModelAccess,
         captured: dict[str, Tensor],
         fetch: Callable[[Sequence[str], bool], dict[str, Tensor]],
         *,
@@ -42,7 +42,7 @@ class Outcome:
         unembed_hooks: Sequence[Hook] = (),
         calls: Sequence[BlockCall] = (),
     ) -> None:
-        self._handle = handle
+        self._access = access
         self._captured = captured
         self._fetched: dict[str, Tensor] = {}
         self._fetch = fetch
@@ -92,7 +92,7 @@ class Outcome:
                 del self._fetched[next(iter(self._fetched))]
             return found
 
-    def glance(self, names: Sequence[str]) -> dict[str, Tensor]:
+    def uncached(self, names: Sequence[str]) -> dict[str, Tensor]:
         """The same, keeping nothing that was not at hand; what never fires is left out."""
         known = self._known()
         missing = [name for name in names if name not in known]
@@ -111,29 +111,29 @@ class Outcome:
     def _unembed(self, normed: Tensor | None) -> Tensor:
         assert normed is not None
         hooks = self._unembed_hooks
-        return self._handle.slice(lambda model, check: unembed(model, normed, hooks))
+        return self._access.exclusively(lambda model, check: unembed(model, normed, hooks))
 
 
-class Execution:
+class Tracer:
     """Runs over one batch of tokens, sharing what the first of them recorded."""
 
     def __init__(
         self,
-        handle: ModelAccess,
+        access: ModelAccess,
         tokens: Int[Tensor, "prompt pos"],
         attention_mask: Int[Tensor, "prompt pos"] | None,
         capture: Sequence[str],
         *,
         resumable: bool,
     ) -> None:
-        self._handle = handle
+        self._access = access
         self._tokens = tokens
         self._mask = attention_mask
         self._resumable = resumable
         self.clean = self._whole((), capture, record=True)
         self._calls = list(self.clean.calls)
 
-    def edited(self, hooks: Sequence[Hook], capture: Sequence[str]) -> Outcome:
+    def edited(self, hooks: Sequence[Hook], capture: Sequence[str]) -> Trace:
         """The run with ``hooks``, keeping the activations named in ``capture``."""
         if not self._resumable:
             return self._whole(hooks, capture)
@@ -143,11 +143,9 @@ class Execution:
             return self._whole(hooks, capture, record=True)
         return self._resumed(start, hooks, capture)
 
-    def _whole(
-        self, hooks: Sequence[Hook], capture: Sequence[str], record: bool = False
-    ) -> Outcome:
+    def _whole(self, hooks: Sequence[Hook], capture: Sequence[str], record: bool = False) -> Trace:
         def run(names: Sequence[str], record: bool = False):  # type: ignore[no-untyped-def]
-            return self._handle.slice(
+            return self._access.exclusively(
                 lambda model, check: forward(
                     model,
                     self._tokens,
@@ -166,15 +164,15 @@ class Execution:
 
         result = run(capture, record)
         calls = result.calls if self._resumable else []
-        return Outcome(self._handle, result.captured, fetch, logits=result.logits, calls=calls)
+        return Trace(self._access, result.captured, fetch, logits=result.logits, calls=calls)
 
-    def _resumed(self, start: int, hooks: Sequence[Hook], capture: Sequence[str]) -> Outcome:
+    def _resumed(self, start: int, hooks: Sequence[Hook], capture: Sequence[str]) -> Trace:
         early = [hook for hook in hooks if not _is_unembedding(hook[0])]
         late = [hook for hook in hooks if _is_unembedding(hook[0])]
 
         def run(names: Sequence[str]):  # type: ignore[no-untyped-def]
             later = [name for name in names if block_of(name, len(self._calls)) >= start]
-            return self._handle.slice(
+            return self._access.exclusively(
                 lambda model, check: resume(
                     model, self._calls, start, hooks=early, capture=later, check=check
                 )
@@ -188,7 +186,7 @@ class Execution:
                 found = self._read_blocks(calls, later, early)
             else:
                 found = run(names).captured
-            clean = self.clean.activations if keep else self.clean.glance
+            clean = self.clean.activations if keep else self.clean.uncached
             return clean([n for n in names if n not in found]) | found
 
         result = run(capture)
@@ -198,8 +196,8 @@ class Execution:
         for name in capture:
             if name not in captured and name in self.clean.captured:
                 captured[name] = self.clean.captured[name]
-        return Outcome(
-            self._handle,
+        return Trace(
+            self._access,
             captured,
             fetch,
             normed=result.normed,
@@ -210,7 +208,7 @@ class Execution:
     def _read_blocks(
         self, calls: Sequence[BlockCall], names: Sequence[str], hooks: Sequence[Hook]
     ) -> dict[str, Tensor]:
-        return self._handle.slice(
+        return self._access.exclusively(
             lambda model, check: read_blocks(model, calls, names, hooks=hooks, check=check)
         )
 

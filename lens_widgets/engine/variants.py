@@ -28,16 +28,16 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Base:
+class BaseRun:
     """The run that variants start from: how each block was called, and the hooks in force.
 
-    ``twins`` [prompt, pos], on the host, names the first prompt that begins alike (see ``places``)
-    when variants and hooks change prompts that begin alike in the same way; else None.
+    ``prefix_owner`` [prompt, pos], on the host, names the first prompt that begins alike (see
+    ``recompute``) when variants and hooks change such prompts in the same way; else None.
     """
 
     calls: Sequence[BlockCall]
     hooks: Sequence[Hook]
-    twins: Int[Tensor, "prompt pos"] | None = None
+    prefix_owner: Int[Tensor, "prompt pos"] | None = None
 
     @property
     def n_prompts(self) -> int:

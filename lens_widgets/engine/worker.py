@@ -101,7 +101,7 @@ class Worker:
         """Runs a job, or a long job's next slice; True when there is more to do."""
         try:
             job.token.check()
-            with current.working(job.token, gated=True, on_wait=job.on_wait):
+            with current.working(job.token, waits_for_cells=True, on_wait=job.on_wait):
                 if job.steps is None:
                     result = job.work()
                     if not isinstance(result, Generator):

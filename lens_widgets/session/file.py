@@ -37,12 +37,12 @@ _ARRAY = "array"
 
 @dataclass(frozen=True)
 class SavedMetric:
-    """What was measured. ``wish`` is what was asked for: a name, None for the answers' own, or
+    """What was measured. ``requested`` is what was asked for: a name, None for the answers' own, or
     ``"function"``, of which the file has the name alone. ``baseline`` and ``current`` have one
     value a prompt."""
 
     name: str
-    wish: str | None
+    requested: str | None
     baseline: list[float]
     current: list[float]
 
@@ -87,13 +87,13 @@ def read(path: str | os.PathLike[str], model: TransformerModel) -> SavedSession:
 
 def metric_to_use(path: str | os.PathLike[str], saved: SavedMetric, metric: Any) -> Any:
     """What a session is to measure: as saved, or the function ``metric`` where that was one."""
-    if saved.wish != "function":
+    if saved.requested != "function":
         if metric is not None:
             raise InputError(
                 f"metric: {path} measures {saved.name!r} and needs no metric=.",
                 "Open it without, then call session.set_prompts(..., metric=...).",
             )
-        return saved.wish
+        return saved.requested
     if not callable(metric):
         raise InputError(
             f"{path} measures the function {saved.name!r}, and files hold no functions.",
@@ -115,7 +115,7 @@ def check_values(
     for index, (old, new) in enumerate(zip(getattr(saved, which), values.tolist(), strict=True)):
         same = abs(new - old) <= tolerance * (1 + abs(old)) or (old != old and new != new)
         if not same:
-            cause = "the model" if saved.wish != "function" else "the model or metric="
+            cause = "the model" if saved.requested != "function" else "the model or metric="
             raise InputError(
                 f"{path}: the {which} metric of prompt {index} was {old:.6g} and is {new:.6g} now.",
                 f"Something differs from when it was saved: {cause}.",
@@ -148,7 +148,7 @@ def _manifest(saved: SavedSession, model: TransformerModel, archive: Archive) ->
         },
         "metric": {
             "name": metric.name,
-            "wish": metric.wish,
+            "requested": metric.requested,
             "baseline": metric.baseline,
             "current": metric.current,
         },
@@ -236,7 +236,7 @@ def _read(path: Path, model: TransformerModel) -> SavedSession:
         prepend_bos=_optional(bool, saved["prepend_bos"]),
         metric=SavedMetric(
             metric["name"],
-            _optional(str, metric["wish"]),
+            _optional(str, metric["requested"]),
             _measured("baseline", metric["baseline"], prompts.n_prompts),
             _measured("current", metric["current"], prompts.n_prompts),
         ),

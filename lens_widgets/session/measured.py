@@ -31,7 +31,7 @@ class MeasuredModel(Observed):
     model: TransformerModel
     interventions: Interventions
     _runs: PromptRuns
-    _metric_wish: Any
+    _requested_metric: Any
     _prepend_bos: bool | None
 
     def check_open(self) -> None:
@@ -57,9 +57,9 @@ class MeasuredModel(Observed):
         return self._runs.metric
 
     @property
-    def metric_wish(self) -> Any:
+    def requested_metric(self) -> Any:
         """The metric as it was asked for: a name, a function, or None for the answers' own."""
-        return self._metric_wish
+        return self._requested_metric
 
     @property
     def prepend_bos(self) -> bool | None:

@@ -30,8 +30,8 @@ def is_written_out(session: Session) -> bool:
     One that does has a method ``code() -> str``: the body of a function of ``logits``, in lines
     without indentation, that uses torch and nothing else.
     """
-    wish = session.metric_wish
-    return not callable(wish) or callable(getattr(wish, "code", None))
+    requested = session.requested_metric
+    return not callable(requested) or callable(getattr(requested, "code", None))
 
 
 def metric_code(session: Session, name: str | None = None) -> str:
@@ -42,7 +42,7 @@ def metric_code(session: Session, name: str | None = None) -> str:
     """
     if name is None and not is_written_out(session):
         return ""
-    own = name is None and callable(session.metric_wish)
+    own = name is None and callable(session.requested_metric)
     name = name or session.metric.name
     body = _own(session) if own else _BODIES[name]
     lines = [] if own else _needed(session, name)
@@ -69,7 +69,7 @@ def expected(session: Session) -> tuple[str, ...]:
 
 
 def _own(session: Session) -> str:
-    text: str = session.metric_wish.code()
+    text: str = session.requested_metric.code()
     return text.strip().replace("\n", "\n    ")
 
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lens_widgets.engine.trace import Outcome
+from lens_widgets.engine.trace import Trace
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.prompts.prompt_set import PromptSet
 
@@ -34,17 +34,17 @@ class Metric:
     compute: Callable[[Logits, PromptSet, Logits | None], Float[Tensor, "prompt"]]
 
     def of(
-        self, outcome: Outcome, prompts: PromptSet, clean: Outcome | None = None
+        self, trace: Trace, prompts: PromptSet, clean: Trace | None = None
     ) -> Float[Tensor, "prompt"]:
         """The metric of each prompt of a run. ``clean``: the run without interventions."""
         reference = None if clean is None else self.read(clean, prompts)
-        return self.compute(self.read(outcome, prompts), prompts, reference)
+        return self.compute(self.read(trace, prompts), prompts, reference)
 
-    def read(self, outcome: Outcome, prompts: PromptSet) -> Logits:
+    def read(self, trace: Trace, prompts: PromptSet) -> Logits:
         """The logits of a run that the metric is given."""
         if self.reads == "all":
-            return outcome.logits
-        return self.narrow(outcome.logits_at(prompts.positions).float(), prompts)
+            return trace.logits
+        return self.narrow(trace.logits_at(prompts.positions).float(), prompts)
 
     def narrow(self, last: Float[Tensor, "prompt d_vocab"], prompts: PromptSet) -> Logits:
         """Of the logits at each prompt's last position, those that the metric is given."""
@@ -55,7 +55,7 @@ class Metric:
 
 
 def resolve_metric(metric: Any, prompts: PromptSet) -> Metric:
-    """The metric a session was asked for; without a wish, the one its answers suggest."""
+    """The metric a session was asked for; without one, the one its answers suggest."""
     if metric is None:
         metric = "loss" if prompts.answer_tokens is None else "logit_diff"
     if callable(metric):

@@ -13,7 +13,7 @@ from torch import Tensor
 from lens_widgets.engine.access import ModelAccess
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.pooling import pooled_name
-from lens_widgets.engine.trace import Outcome
+from lens_widgets.engine.trace import Trace
 from lens_widgets.errors import InputError, near, shown
 from lens_widgets.prompts.prompt_set import PromptSet
 from lens_widgets.prompts.token_text import token_text
@@ -40,14 +40,14 @@ class Run:
 
     def __init__(
         self,
-        handle: ModelAccess,
-        outcome: Outcome,
+        access: ModelAccess,
+        trace: Trace,
         prompts: PromptSet,
         metric: Float[Tensor, "prompt"],
         points: Mapping[str, str],
     ) -> None:
-        self._handle = handle
-        self.outcome = outcome
+        self._access = access
+        self.trace = trace
         self._prompts = prompts
         self._points = points
         self.metric = metric
@@ -59,12 +59,12 @@ class Run:
     @property
     def logits(self) -> Float[Tensor, "prompt pos d_vocab"]:
         """Logits at every position."""
-        return self.outcome.logits
+        return self.trace.logits
 
     @property
     def n_bytes(self) -> int:
         """What this run holds on the device."""
-        return self.outcome.n_bytes
+        return self.trace.n_bytes
 
     def activation(self, name: str) -> Tensor:
         """The activation at a TransformerLens hook, as this run used it; e.g.
@@ -77,14 +77,14 @@ class Run:
             self.check_name(name)
         # Several names can stand for one hook point, as hook_resid_pre and hook_in do.
         points = {name: self._points[name] for name in names}
-        found = self.outcome.activations(list(dict.fromkeys(points.values())))
+        found = self.trace.activations(list(dict.fromkeys(points.values())))
         return {name: found[point] for name, point in points.items()}
 
-    def glance(self, name: str) -> Tensor:
+    def uncached_activation(self, name: str) -> Tensor:
         """The same as ``activation``, not kept: of many that are looked at once, none stays."""
         self.check_name(name)
         point = self._points[name]
-        found = self.outcome.glance([point])
+        found = self.trace.uncached([point])
         if point not in found:
             raise InputError(
                 f"activation {name!r} did not fire in this run.",
@@ -96,7 +96,7 @@ class Run:
         """InputError when the model has no such hook, or one that never fires."""
         if name in self._points:
             return
-        if name in getattr(self._handle.model, "hook_dict", ()):
+        if name in getattr(self._access.model, "hook_dict", ()):
             problem = "never fires when this model runs"
         else:
             problem = "is not a hook of this model"
@@ -108,7 +108,7 @@ class Run:
         [prompt, head, query block, key block] each, pooled as the model makes them."""
         points = [self._points[f"blocks.{layer}.attn.hook_pattern"] for layer in layers]
         names = [pooled_name(point, pool) for point in points]
-        found = self.outcome.activations(names)
+        found = self.trace.activations(names)
         return [found[name] for name in names]
 
     def compute(self, work: Callable[[Any], T]) -> T:
@@ -123,7 +123,7 @@ class Run:
             with torch.no_grad():
                 return work(model)
 
-        return self._handle.slice(alone)
+        return self._access.exclusively(alone)
 
     def pattern(self, layer: int) -> Float[Tensor, "prompt head query_pos key_pos"]:
         """The attention pattern of every head of a layer, each row summing to 1."""
@@ -142,14 +142,14 @@ class Run:
         # functools.cached_property would hold a lock, before Python 3.12 one for all runs, while
         # the model is waited for.
         if self._last is None:
-            self._last = self.outcome.logits_at(self._prompts.positions).float()
+            self._last = self.trace.logits_at(self._prompts.positions).float()
         return self._last
 
     def top_predictions(self, k: int = 5) -> list[list[Predicted]]:
         """The k likeliest next tokens after each prompt, likeliest first."""
         probs = self.last_logits.softmax(dim=-1)
         top = probs.topk(min(k, probs.shape[-1]), dim=-1)
-        tokenizer = self._handle.model.tokenizer
+        tokenizer = self._access.model.tokenizer
         return [
             [
                 Predicted(token_text(tokenizer, i), i, p, float(self.last_logits[row, i]))

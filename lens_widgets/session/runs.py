@@ -15,8 +15,8 @@ from lens_widgets.engine.locks import lock
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.engine.recompute import first_alike
 from lens_widgets.engine.sweep import sweep
-from lens_widgets.engine.trace import Execution, Outcome, past_blocks
-from lens_widgets.engine.variants import Base, Reading, Variant
+from lens_widgets.engine.trace import Trace, Tracer, past_blocks
+from lens_widgets.engine.variants import BaseRun, Reading, Variant
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention
 from lens_widgets.prompts.prompt_set import PromptSet
@@ -37,17 +37,17 @@ class PromptRuns:
     """
 
     def __init__(
-        self, handle: ModelAccess, facts: ModelFacts, prompt_set: PromptSet, metric: Metric
+        self, access: ModelAccess, facts: ModelFacts, prompt_set: PromptSet, metric: Metric
     ) -> None:
-        self.handle = handle.bound(facts)
+        self.access = access.bound(facts)
         self.facts = facts
         self.prompt_set = prompt_set
         self.metric = metric
         self._lock = lock("runs")
         self._edited: OrderedDict[tuple[bool, Active], Run] = OrderedDict()
-        self._corrupted: Execution | None = None
-        self._execution = self._execute(prompt_set)
-        self.clean = self._run(self._execution.clean)
+        self._corrupted_tracer: Tracer | None = None
+        self._tracer = self._made_tracer(prompt_set)
+        self.clean = self._run(self._tracer.clean)
 
     @property
     def device(self) -> torch.device:
@@ -67,13 +67,13 @@ class PromptRuns:
         On the corrupted prompts the metric is still that of the prompts: the same function of the
         logits, with the same targets. InputError when there are no corrupted prompts.
         """
-        self.handle.check_weights()
+        self.access.check_weights()
         if not active and not corrupted:
             return self.clean
         known = self._known(active, corrupted)
         if known is not None:
             return known
-        run = self.handle.run_inline(lambda: self._edit(active, self._capture, corrupted))
+        run = self.access.run_inline(lambda: self._edit(active, self._capture, corrupted))
         with self._lock:
             kept = self._edited
             # Another thread may have made the same one meanwhile: all are given the first.
@@ -92,7 +92,7 @@ class PromptRuns:
         known = self._known(active, False) if active else self.clean
         if known is not None:
             return known.metric
-        return self.handle.run_inline(lambda: self._edit(active, (), False)).metric
+        return self.access.run_inline(lambda: self._edit(active, (), False)).metric
 
     def sweep(
         self,
@@ -113,16 +113,16 @@ class PromptRuns:
         effective = [i for i, variant in enumerate(variants) if bool(variant.changed.any())]
         for index in sorted(set(range(len(variants))) - set(effective)):
             yield index, run.metric
-        calls = run.outcome.calls
+        calls = run.trace.calls
         if not calls or any(past_blocks(name) for name, _ in hooks):
-            execution = self._side(corrupted)
+            tracer = self._tracer_of(corrupted)
             for index in effective:
-                outcome = execution.edited([*hooks, variants[index].hook], ())
-                yield index, self._run(outcome).metric
+                trace = tracer.edited([*hooks, variants[index].hook], ())
+                yield index, self._run(trace).metric
             return
-        base = Base(calls, hooks, self._twins(active))
+        base = BaseRun(calls, hooks, self._prefix_owner(active))
         chosen = [variants[index] for index in effective]
-        for chunk in sweep(self.handle, base, chosen, self._reading(), max_memory_gb):
+        for chunk in sweep(self.access, base, chosen, self._reading(), max_memory_gb):
             for number, metric in chunk:
                 yield effective[number], metric
 
@@ -131,7 +131,7 @@ class PromptRuns:
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Activations of the run under ``active``, and the metric's gradients by them."""
         run = self.run(active, corrupted=corrupted)
-        if not run.outcome.calls:
+        if not run.trace.calls:
             raise InputError(
                 "estimate_sweep: this model's blocks cannot be called one by one.",
                 "Use patch_sweep, which is exact.",
@@ -145,9 +145,9 @@ class PromptRuns:
             return compute(self.metric.narrow(logits[rows, at].float(), prompts))
 
         hooks = self._hooks(active)
-        return self.handle.slice(
+        return self.access.exclusively(
             lambda model, check: gradients(
-                model, run.outcome.calls, names, value, hooks=hooks, check=check
+                model, run.trace.calls, names, value, hooks=hooks, check=check
             )
         )
 
@@ -155,7 +155,7 @@ class PromptRuns:
         """Lets go of all runs but the clean one's metric."""
         with self._lock:
             self._edited.clear()
-            self._corrupted = None
+            self._corrupted_tracer = None
 
     def _known(self, active: Active, corrupted: bool) -> Run | None:
         with self._lock:
@@ -170,30 +170,30 @@ class PromptRuns:
         padded = prompts.attention_mask is not None
         return self.facts.standard_capture(*prompts.tokens.shape, padded=padded)
 
-    def _execute(self, prompts: PromptSet) -> Execution:
-        return Execution(
-            self.handle,
+    def _made_tracer(self, prompts: PromptSet) -> Tracer:
+        return Tracer(
+            self.access,
             prompts.tokens,
             prompts.attention_mask,
             self._capture,
             resumable=self.facts.resumable,
         )
 
-    def _side(self, corrupted: bool) -> Execution:
+    def _tracer_of(self, corrupted: bool) -> Tracer:
         if not corrupted:
-            return self._execution
-        known = self._corrupted
+            return self._tracer
+        known = self._corrupted_tracer
         if known is None:
-            made = self._execute(self.prompt_set.corrupted())
+            made = self._made_tracer(self.prompt_set.corrupted())
             with self._lock:
-                known = self._corrupted = self._corrupted or made
+                known = self._corrupted_tracer = self._corrupted_tracer or made
         return known
 
     def _edit(self, active: Active, capture: Sequence[str], corrupted: bool) -> Run:
-        execution = self._side(corrupted)
+        tracer = self._tracer_of(corrupted)
         if not active:
-            return self._run(execution.clean)
-        return self._run(execution.edited(self._hooks(active), capture))
+            return self._run(tracer.clean)
+        return self._run(tracer.edited(self._hooks(active), capture))
 
     def _hooks(self, active: Active) -> list[Hook]:
         return [hook for item in active for hook in item.hooks(self)]
@@ -201,7 +201,7 @@ class PromptRuns:
     def _reading(self) -> Reading:
         """The metric as a function of the logits it reads."""
         metric, prompts = self.metric, self.prompt_set
-        reference = metric.read(self._execution.clean, prompts)
+        reference = metric.read(self._tracer.clean, prompts)
 
         def compute(logits: Tensor) -> Tensor:
             return metric.compute(logits, prompts, reference)
@@ -212,7 +212,7 @@ class PromptRuns:
             return Reading(compute, prompts.positions, prompts.answer_tokens)
         return Reading(lambda last: compute(metric.narrow(last, prompts)), prompts.positions)
 
-    def _twins(self, active: Active) -> Int[Tensor, "prompt pos"] | None:
+    def _prefix_owner(self, active: Active) -> Int[Tensor, "prompt pos"] | None:
         """Which prompts begin alike, unless an intervention counts from their ends."""
         if any(place < 0 for item in active for place in item.places or ()):
             return None
@@ -221,7 +221,7 @@ class PromptRuns:
             batches.append(self.prompt_set.corrupted_tokens)
         return first_alike(*batches)
 
-    def _run(self, outcome: Outcome) -> Run:
-        clean = self._execution.clean
-        metric = self.metric.of(outcome, self.prompt_set, None if outcome is clean else clean)
-        return Run(self.handle, outcome, self.prompt_set, metric, self.facts.points)
+    def _run(self, trace: Trace) -> Run:
+        clean = self._tracer.clean
+        metric = self.metric.of(trace, self.prompt_set, None if trace is clean else clean)
+        return Run(self.access, trace, self.prompt_set, metric, self.facts.points)

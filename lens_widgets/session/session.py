@@ -91,10 +91,10 @@ class Session(MeasuredModel):
         self, model: TransformerModel, prompt_set: PromptSet, metric: Any, prepend_bos: bool | None
     ) -> None:
         chosen = resolve_metric(metric, prompt_set)
-        handle = access_for(model)
-        runs = handle.run_inline(lambda: PromptRuns(handle, handle.facts(), prompt_set, chosen))
+        access = access_for(model)
+        runs = access.run_inline(lambda: PromptRuns(access, access.facts(), prompt_set, chosen))
         self._prepend_bos = prepend_bos
-        self._metric_wish = metric
+        self._requested_metric = metric
         self._begin(model, runs)
 
     def _begin(
@@ -130,7 +130,7 @@ class Session(MeasuredModel):
             corrupted=corrupted,
             prepend_bos=self._prepend_bos,
         )
-        self._take(prompt_set, self._metric_wish if metric is None else metric)
+        self._take(prompt_set, self._requested_metric if metric is None else metric)
 
     def edit_prompt(
         self, index: int, text: str, *, answers: Any = None, corrupted: str | None = None
@@ -149,7 +149,7 @@ class Session(MeasuredModel):
             corrupted=corrupted,
             prepend_bos=self._prepend_bos,
         )
-        self._take(prompt_set, self._metric_wish)
+        self._take(prompt_set, self._requested_metric)
 
     def refresh(self) -> None:
         """Computes everything anew with the model as it is now.
@@ -159,19 +159,19 @@ class Session(MeasuredModel):
         """
         self.check_open()
         _check_model(self.model)
-        handle = access_for(self.model)
-        facts = handle.run_inline(handle.facts)
-        self._take(self.prompt_set.to(torch.device(facts.device)), self._metric_wish, facts)
+        access = access_for(self.model)
+        facts = access.run_inline(access.facts)
+        self._take(self.prompt_set.to(torch.device(facts.device)), self._requested_metric, facts)
 
-    def _take(self, prompt_set: PromptSet, wish: Any, facts: ModelFacts | None = None) -> None:
-        chosen = resolve_metric(wish, prompt_set)
+    def _take(self, prompt_set: PromptSet, requested: Any, facts: ModelFacts | None = None) -> None:
+        chosen = resolve_metric(requested, prompt_set)
         self.interventions.revalidate(prompt_set)
-        handle = self._runs.handle if facts is None else access_for(self.model)
+        access = self._runs.access if facts is None else access_for(self.model)
         facts = facts or self.facts
-        runs = handle.run_inline(lambda: PromptRuns(handle, facts, prompt_set, chosen))
+        runs = access.run_inline(lambda: PromptRuns(access, facts, prompt_set, chosen))
         with self.lock:
             self.interventions.revalidate(prompt_set)
-            self._metric_wish = wish
+            self._requested_metric = requested
             self._runs = runs
             self.selection.set_lengths(prompt_set.lengths.tolist())
             self.set_trait("prompts_revision", self.prompts_revision + 1)
@@ -191,10 +191,10 @@ class Session(MeasuredModel):
         """A session of its own on the same model, with other prompts, interventions and metric."""
         self.check_open()
         chosen = resolve_metric(metric, prompts)
-        handle, facts = self._runs.handle, self.facts
-        runs = handle.run_inline(lambda: PromptRuns(handle, facts, prompts, chosen))
+        access, facts = self._runs.access, self.facts
+        runs = access.run_inline(lambda: PromptRuns(access, facts, prompts, chosen))
         derived = self._derived((), runs)
-        derived._metric_wish = metric
+        derived._requested_metric = metric
         for item in checked_interventions(interventions):
             derived.interventions.add(item)
         return derived
@@ -212,7 +212,7 @@ class Session(MeasuredModel):
 
     def _derived(self, entries: tuple[Entry, ...], runs: PromptRuns | None = None) -> Session:
         derived: Session = Session.__new__(Session)
-        derived._prepend_bos, derived._metric_wish = self._prepend_bos, self._metric_wish
+        derived._prepend_bos, derived._requested_metric = self._prepend_bos, self._requested_metric
         derived._begin(self.model, self._runs if runs is None else runs, entries)
         return derived
 
@@ -229,14 +229,14 @@ class Session(MeasuredModel):
         or stays as it was on an error. Of a metric of your own only the name is kept.
         """
         self.check_open()
-        wish = self._metric_wish
+        requested = self._requested_metric
         with self.lock:
             now = self.frozen()
             undo, redo = self.interventions.history
             selection, results = self.selection.as_dict(), dict(self.results)
         metric = file.SavedMetric(
             now.metric.name,
-            "function" if callable(wish) else wish,
+            "function" if callable(requested) else requested,
             now.baseline.tolist(),
             now.current.tolist(),
         )
@@ -264,8 +264,8 @@ class Session(MeasuredModel):
         InputError for a damaged file, another model, or numbers that differ from the saved ones.
         """
         saved = file.read(path, model)
-        wish = file.metric_to_use(path, saved.metric, metric)
-        session = cls._of(model, saved.prompts, wish, saved.prepend_bos)
+        requested = file.metric_to_use(path, saved.metric, metric)
+        session = cls._of(model, saved.prompts, requested, saved.prepend_bos)
         dtype = session.facts.dtype
         file.check_values(path, saved.metric, "baseline", session.baseline, dtype)
         session.interventions.restore(saved.entries, saved.undo, saved.redo)
@@ -302,12 +302,12 @@ class Session(MeasuredModel):
     ) -> None:
         """Queues widget-triggered work on the model's worker; the newest of each key wins."""
         job = Job((id(self), *key), work, done, failed, on_wait)
-        self._runs.handle.worker.submit(job)
+        self._runs.access.worker.submit(job)
 
     def cancel(self, key: tuple[Any, ...]) -> None:
         """Stops the queued or running work whose key begins with ``key``."""
         wanted = (id(self), *key)
-        self._runs.handle.worker.cancel(
+        self._runs.access.worker.cancel(
             lambda other: isinstance(other, tuple) and other[: len(wanted)] == wanted
         )
 

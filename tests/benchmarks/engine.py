@@ -24,7 +24,7 @@ import lens_widgets as lw
 from lens_widgets.engine import current
 from lens_widgets.engine.access import access_for
 from lens_widgets.engine.cancel import Cancelled, CancelToken
-from lens_widgets.engine.trace import Execution
+from lens_widgets.engine.trace import Tracer
 from tests.benchmarks.flops import (
     KEY_VALUE,
     N_HEAD,
@@ -239,8 +239,8 @@ def _single_runs(setting: Setting) -> list[tuple[str, ...]]:
             session.metric_with((head,))
 
     toggle = seconds(toggle_each, 3) / len(heads)
-    handle = access_for(model)
-    opening = seconds(lambda: Execution(handle, session.tokens, None, ()), 15)
+    access = access_for(model)
+    opening = seconds(lambda: Tracer(access, session.tokens, None, ()), 15)
 
     def line(name: str, without: float, ours: float) -> tuple[str, ...]:
         return (name, f"{without:.3f}", f"{ours:.3f}", f"{without / ours:.2f}", "", "")
@@ -268,7 +268,7 @@ def _stops(setting: Setting) -> list[tuple[str, ...]]:
 
         def work(token: CancelToken = token, stopped: threading.Event = stopped) -> None:
             try:
-                with current.working(token, gated=False):
+                with current.working(token, waits_for_cells=False):
                     lw.analysis.patch_sweep(setting.session, "v", by_pos=True)
             except Cancelled:
                 stopped.set()

@@ -271,7 +271,7 @@ def test_looking_keeps_one_activation_and_no_more(
         session.interventions.toggle(part)
     page = Page(session)
     before = held(session)
-    captured = set(session.run().outcome.captured)
+    captured = set(session.run().trace.captured)
     lw.ActivationBrowser(session)
     page.ask("activations")
     derived = session.run(()).derived
@@ -287,7 +287,7 @@ def test_looking_keeps_one_activation_and_no_more(
             p.values.untyped_storage().nbytes() == 4 * p.values.numel() for p in parts.values()
         )
     assert held(session) == before
-    assert set(session.run().outcome.captured) == captured
+    assert set(session.run().trace.captured) == captured
     session.interventions.toggle("L1H3")
     page.ask("activation", activation=hook, which="current", **ask)
     assert len(derived["activation looked at"][1]) <= 2

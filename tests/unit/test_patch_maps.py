@@ -193,7 +193,7 @@ def test_code_takes_a_metric_of_ones_own_from_where_it_runs() -> None:
     session = _session("gpt2", metric=lambda logits: logits[:, -1, 3])
     text = patch_script(session, ["z"], False, "corrupted", False)
     assert "Expects `model` and `tokens` [prompt, pos] and `metric` in scope" in text
-    scope = {"model": session.model, "tokens": session.tokens, "metric": session.metric_wish}
+    scope = {"model": session.model, "tokens": session.tokens, "metric": session.requested_metric}
     exec(text, scope)
     ours = lw.analysis.patch_sweep(session, "z")
     np.testing.assert_allclose(scope["maps"]["z"], ours, atol=3e-5)

@@ -87,7 +87,7 @@ def test_named_metrics_come_back(metric: str | None, tmp_path: Path) -> None:
     saved.save(tmp_path / "s")
     opened = lw.Session.open(tmp_path / "s", saved.model)
     assert opened.metric == saved.metric
-    assert opened.metric_wish == metric
+    assert opened.requested_metric == metric
     with pytest.raises(InputError, match="needs no metric="):
         lw.Session.open(tmp_path / "s", saved.model, metric=last_max)
 
@@ -253,8 +253,8 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "other lengths": lambda m: m["prompts"]["corrupted_tokens"][0].pop(),
     "selection out of range": lambda m: m["selection"].update(layer=9),
     "selection no number": lambda m: m["selection"].update(head="0"),
-    "metric no name": lambda m: m["metric"].update(wish=["loss"]),
-    "metric unknown": lambda m: m["metric"].update(wish="__import__"),
+    "metric no name": lambda m: m["metric"].update(requested=["loss"]),
+    "metric unknown": lambda m: m["metric"].update(requested="__import__"),
     "baseline changed": lambda m: m["metric"]["baseline"].__setitem__(0, 77.0),
     "baseline missing": lambda m: m["metric"]["baseline"].pop(),
     "no model": lambda m: m.pop("model"),

@@ -199,7 +199,7 @@ def test_a_stop_is_noticed_at_the_next_block() -> None:
 
     def work() -> None:
         try:
-            with current.working(token, gated=False):
+            with current.working(token, waits_for_cells=False):
                 lw.analysis.patch_sweep(session, "z", by_pos=True)
         except BaseException as error:
             outcome.append(error)

@@ -80,7 +80,7 @@ def test_a_cell_reads_a_run_whose_activation_a_widget_waits_for(session: lw.Sess
 
 READINGS: dict[str, Callable[[lw.Session], Any]] = {
     "activation": lambda s: s.run(()).activation(HOOK_Q),
-    "glance": lambda s: s.run(()).glance(HOOK_Q),
+    "uncached": lambda s: s.run(()).uncached_activation(HOOK_Q),
     "logits": lambda s: s.run([lw.Ablate("L1H2")]).logits,
     "last logits": lambda s: s.run([lw.Ablate("L1H2")]).last_logits,
     "loss": lambda s: s.run([lw.Ablate("L1H2")]).loss_per_token,
@@ -182,7 +182,7 @@ def test_a_cell_does_not_wait_for_a_widget_that_waits_for_another_thread(
         inside.set()
         wait_for(release)
 
-    mine = in_thread(lambda: access.slice(hold))
+    mine = in_thread(lambda: access.exclusively(hold))
     wait_for(inside)
     frozen = session.frozen()
     begun = threading.Event()

@@ -236,10 +236,10 @@ def test_the_thread_ends_without_work_and_starts_again() -> None:
 
 def test_work_knows_its_token_and_nothing_is_left_behind(worker: Worker) -> None:
     inside, after = Outcome(), Outcome()
-    worker.submit(inside.job("x", lambda: (current.token(), current.gated())))
-    token, gated = inside.value()
+    worker.submit(inside.job("x", lambda: (current.token(), current.waits_for_cells())))
+    token, waits_for_cells = inside.value()
     assert isinstance(token, CancelToken)
-    assert gated
+    assert waits_for_cells
     assert current.token() is None
     worker.submit(after.job("y", lambda: current.token() is token))
     assert after.value() is False

@@ -115,7 +115,7 @@ def _read(session: Session, *, baseline: bool, name: str, prompt: int) -> Part:
 
 
 def _of_prompt(session: Session, run: Run, point: str, prompt: int) -> Part:
-    whole = run.glance(point)
+    whole = run.uncached_activation(point)
     layout = layouts(session)[point]
     length = int(session.prompt_set.lengths[prompt])
     values, dims = _cut(session, whole, point, layout, prompt, length)

@@ -250,9 +250,7 @@ def _rotated(
     session: Session, run: Run, layer: int, prompt: int, parts: Tensor
 ) -> Float[Tensor, "source pos d_head"]:
     """Rotary positions, where the model hands them to its blocks, applied to each part."""
-    given = (
-        run.outcome.calls[layer].kwargs.get("position_embeddings") if run.outcome.calls else None
-    )
+    given = run.trace.calls[layer].kwargs.get("position_embeddings") if run.trace.calls else None
     if given is None:
         return parts
     n_prompts, length = len(session.tokens), parts.shape[1]

@@ -134,7 +134,7 @@ def _estimates(
     session: Session, grids: list[Grid], into: Into
 ) -> Sequence[Float[Tensor, "prompt *cell"] | None]:
     """None where the model gives no gradients: its blocks cannot be called one by one."""
-    if not session.run().outcome.calls:
+    if not session.run().trace.calls:
         return [None] * len(grids)
     return estimates(session, grids, into)
 
