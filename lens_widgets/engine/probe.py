@@ -56,6 +56,20 @@ class ModelFacts:
     def has_pos_embed(self) -> bool:
         return "hook_pos_embed" in self.hooks
 
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of any view of this model should know of it, a sentence each."""
+        found = []
+        if not self.resumable:
+            found.append(
+                "Every change takes a whole forward: blocks of this model cannot be run one by one."
+            )
+        if not self.pattern_edits:
+            found.append(
+                "Edits of attention patterns do nothing in this model: edit queries, keys or z."
+            )
+        return found
+
     def fit(self, model: TransformerModel) -> bool:
         """Whether the model is still as it was found: not moved, cast or processed since."""
         return not self.changes(model)

@@ -47,6 +47,11 @@ class MeasuredModel(Observed):
         return self._runs.facts
 
     @property
+    def notes(self) -> list[str]:
+        """Limits of the model that every view of it shows."""
+        return self.facts.notes
+
+    @property
     def prompt_set(self) -> PromptSet:
         """The prompts as the model sees them."""
         return self._runs.prompt_set

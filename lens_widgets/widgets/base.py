@@ -207,7 +207,7 @@ def _info(session: Session) -> dict[str, Any]:
         "device": facts.device,
         "dtype": facts.dtype,
         "weights": facts.weights,
-        "notes": [],
+        "notes": session.notes,
     }
 
 

@@ -135,7 +135,7 @@ export function Header(props: {
           {info.device} · {info.dtype} · {info.weights} weights
         </span>
         {info.notes.map((note) => (
-          <span key={note} class="lw-chip lw-chip-round lw-note" title={note}>
+          <span key={note} class="lw-chip lw-chip-round lw-note">
             {note}
           </span>
         ))}
