@@ -39,6 +39,7 @@ from lens_widgets.engine.forward import Check
 from lens_widgets.engine.locks import lock, nothing_held
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.probe import ModelFacts, probe
+from lens_widgets.engine.transformer_lens_private import drop_kept_patterns
 from lens_widgets.engine.weights import Weights
 from lens_widgets.engine.worker import Worker
 from lens_widgets.errors import InputError
@@ -170,12 +171,7 @@ class ModelAccess:
             with current.running_model():
                 return work(model, check)
         finally:
-            # TransformerLens keeps the pattern that each block made last and never reads it: after
-            # a sweep, or at 1,024 tokens, hundreds of MB.
-            for block in model.blocks:
-                attention = getattr(block, "attn", None)
-                if attention is not None and getattr(attention, "_pattern", None) is not None:
-                    attention._pattern = None
+            drop_kept_patterns(model)
 
     def facts(self) -> ModelFacts:
         """What the model is; probed once, and again when it was moved, cast or processed."""

@@ -19,6 +19,7 @@ from torch import Tensor
 from lens_widgets.engine.fused import fused_activations
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.pooling import pooled, split_name
+from lens_widgets.engine.transformer_lens_private import logits_transform
 
 HookFn = Callable[[Tensor, Any], "Tensor | None"]
 Hook = tuple[str, HookFn]
@@ -208,8 +209,7 @@ def unembed_tokens(
 
 
 def _transformed(model: TransformerModel, logits: Tensor) -> Tensor:
-    adapter = getattr(model, "adapter", None)
-    transform = getattr(adapter, "apply_output_logits_transform", None)
+    transform = logits_transform(model)
     return logits if transform is None else transform(logits)
 
 

@@ -23,6 +23,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from lens_widgets.engine.fused import replaced_forward
+from lens_widgets.engine.transformer_lens_private import wrapped_module
 
 Side = Literal["query", "input", "output"]
 """Queries; what else comes before attention mixes positions; what comes after it."""
@@ -189,7 +190,7 @@ def _mlp(block: Any, hooks: Sequence[str]) -> Iterator[tuple[nn.Module, Side]]:
     """The MLP as a whole, experts included, or its linear maps."""
     mlp = getattr(block, "mlp", None)
     # Without a name of its own an MLP is spread over its block, which it then stands for.
-    whole = None if getattr(mlp, "name", None) is None else _original(mlp)
+    whole = None if getattr(mlp, "name", None) is None else wrapped_module(mlp)
     if whole is None or any(_inside_mlp(name) for name in hooks):
         yield from _linear(block, "mlp", _MLP)
     else:
@@ -203,11 +204,6 @@ def _inside_mlp(name: str) -> bool:
 
 def _linear(block: Any, owner: str, sides: dict[str, Side]) -> Iterator[tuple[nn.Module, Side]]:
     for name, child in getattr(block, owner, nn.Module()).named_children():
-        module = _original(child)
+        module = wrapped_module(child)
         if name in sides and module is not None:
             yield module, sides[name]
-
-
-def _original(component: Any) -> nn.Module | None:
-    module = getattr(component, "original_component", None)
-    return module if isinstance(module, nn.Module) else None

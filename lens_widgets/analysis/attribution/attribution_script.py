@@ -15,6 +15,7 @@ from lens_widgets.analysis.attribution.readout import (
     read_places,
 )
 from lens_widgets.analysis.script_parts import WHICH, Which, begin, check_prompt, norm_code
+from lens_widgets.engine.transformer_lens_private import attention_scale, logits_transform
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.interventions.code import mask_argument
 from lens_widgets.session.metric_code import answer_lines
@@ -206,7 +207,7 @@ def _readout(session: Session, target: Target) -> str:
         lines += _back_through(norm.gain, norm.centred, "direction")
         lines.append(f'direction = direction / at(cache["{norm.scale}"])')
     text = "\n".join(f"    {line}" for line in lines)
-    transform = getattr(getattr(model, "adapter", None), "apply_output_logits_transform", None)
+    transform = logits_transform(model)
     if transform is None or is_identity(transform, model.W_U.detach().float()):
         return text
     return text + "\n" + _TRANSFORM.format(bias=" + model.b_U.float()" if has_bias else "")
@@ -237,7 +238,7 @@ def _parts(session: Session, by: By) -> str:
         lines = _back_through(norm.gain, norm.centred, "read")
         lines.append('read = read / at(cache[f"blocks.{layer}.ln1_post.hook_scale"])')
         post = "".join(f"        {line}\n" for line in lines)
-    scale = float(getattr(block.attn, "_result_contribution_scale", 1.0))
+    scale = attention_scale(block.attn)
     return _HEADS.format(
         n_layers=facts.n_layers,
         heard=_HEARD if _replaced(session) else "",

@@ -20,6 +20,7 @@ from lens_widgets.analysis.attribution.readout import (
     target_logits,
     through_norm,
 )
+from lens_widgets.engine.transformer_lens_private import attention_scale
 from lens_widgets.interventions.base import Intervention
 from lens_widgets.interventions.site import position_mask
 from lens_widgets.session.run import Run
@@ -178,7 +179,7 @@ def head_reads(
     name = f"blocks.{layer}.ln1_post"
     if f"{name}.hook_scale" in session.facts.hooks:
         direction = through_norm(session, run, readout, name, block.ln1_post, direction)
-    scale = float(getattr(block.attn, "_result_contribution_scale", 1.0))
+    scale = attention_scale(block.attn)
     output = block.attn.W_O.detach().float()
     return scale * torch.einsum("hdm,nm->nhd", output, direction)
 

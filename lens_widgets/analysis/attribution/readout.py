@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lens_widgets.engine.transformer_lens_private import logits_transform
 from lens_widgets.errors import InputError
 from lens_widgets.session.run import Run
 
@@ -177,8 +178,7 @@ def through_norm(
 
 def _through_transform(session: Session, run: Run, readout: Readout) -> Readout:
     """Multiplies by what the architecture does to raw logits, as a secant where it is curved."""
-    adapter = getattr(session.model, "adapter", None)
-    transform = getattr(adapter, "apply_output_logits_transform", None)
+    transform = logits_transform(session.model)
     if transform is None or is_identity(transform, readout.direction):
         return readout
     raw = _raw_logits(session, run, readout)

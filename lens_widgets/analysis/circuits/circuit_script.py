@@ -9,6 +9,7 @@ from lens_widgets.analysis.circuits.circuit_choice import CircuitKind, choose_ci
 from lens_widgets.analysis.circuits.composition import KINDS, SEEDS, Kind
 from lens_widgets.analysis.circuits.head_weights import model_of, parse_head
 from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.transformer_lens_private import attention_scale
 from lens_widgets.errors import check_choice
 from lens_widgets.interventions.code import first_lines
 
@@ -149,7 +150,7 @@ def circuit_script(
 
 def _scaled(name: str, model: TransformerModel, layer: int) -> str:
     """A line for models that multiply what attention writes into the stream (Granite)."""
-    scale = float(getattr(model.blocks[layer].attn, "_result_contribution_scale", 1.0))
+    scale = attention_scale(model.blocks[layer].attn)
     return "" if scale == 1.0 else f"{name} = {scale!r} * {name}\n"
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lens_widgets.components import Component
 from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.transformer_lens_private import attention_scale
 from lens_widgets.errors import InputError
 from lens_widgets.session.session import Session
 
@@ -75,7 +76,7 @@ def head_weights(
         getattr(attn, name).detach() for name in ("W_Q", "W_K", "W_V", "W_O")
     )
     group = index * keys.shape[0] // queries.shape[0]
-    scale = float(getattr(attn, "_result_contribution_scale", 1.0))
+    scale = attention_scale(attn)
     return HeadWeights(
         f"L{layer}H{index}",
         layer,
@@ -96,7 +97,7 @@ def layer_weights(
     n_heads = found["q"].shape[0]
     for name in "kv":
         found[name] = found[name].repeat_interleave(n_heads // found[name].shape[0], dim=0)
-    found["o"] = found["o"] * float(getattr(attn, "_result_contribution_scale", 1.0))
+    found["o"] = found["o"] * attention_scale(attn)
     return found
 
 

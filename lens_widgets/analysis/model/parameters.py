@@ -14,9 +14,9 @@ from torch import Tensor
 
 from lens_widgets.analysis.circuits.head_weights import model_of
 from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.transformer_lens_private import plain_parameter_name
 
 _LAYER = re.compile(r"(?<=^blocks\.)\d+(?=\.)")
-_WRAPPER = "_original_component."
 
 _HEADS = ("head", "d_model", "d_head")
 _FIELD: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -101,7 +101,7 @@ def parameters(source: Any) -> Parameters:
     # The bridge's own named_parameters has Hugging Face's names; torch's has the bridge's.
     for path, value in torch.nn.Module.named_parameters(model):
         names = known.get(_place(value), [])
-        plain = path.replace(_WRAPPER, "")
+        plain = plain_parameter_name(path)
         if not names and ".qkv." in plain:
             joint.append(value)
             continue
