@@ -16,9 +16,9 @@ def row_of(lab: Lab, component: str) -> str:
 
 
 def open_row(lab: Lab, component: str) -> None:
-    lab.find(f"{row_of(lab, component)} .lw-attr-open").click()
+    lab.find(f"{row_of(lab, component)} .lw-table-open").click()
     lab.idle()
-    lab.wait("root.querySelector('.lw-attr-detail > *') !== null")
+    lab.wait("root.querySelector('.lw-table-detail > *') !== null")
 
 
 def number(lab: Lab, selector: str, name: str = "data-value") -> float:
@@ -44,16 +44,16 @@ def test_a_head_opens_into_the_tokens_whose_values_carried_it(mount: Mount) -> N
     assert lab.js("return kernel.selection.key_pos") == 3
     # Another head takes its place; the same again closes.
     open_row(lab, "L1H4")
-    assert lab.find(".lw-attr-detail-row").count() == 1
-    lab.find(f"{row_of(lab, 'L1H4')} .lw-attr-open").click()
-    assert lab.find(".lw-attr-detail-row").count() == 0
+    assert lab.find(".lw-table-detail-row").count() == 1
+    lab.find(f"{row_of(lab, 'L1H4')} .lw-table-open").click()
+    assert lab.find(".lw-table-detail-row").count() == 0
 
 
 def test_sources_are_those_of_the_selected_prompt(mount: Mount) -> None:
     lab = mount("attribution")
     open_row(lab, "L2H5")
     lab.js("kernel.select({ prompt: 3 })")
-    lab.wait("root.querySelector('.lw-attr-detail').textContent.includes('prompt 4')")
+    lab.wait("root.querySelector('.lw-table-detail').textContent.includes('prompt 4')")
     lab.idle()
     expected = lab.truth("head_sources", prompt=3, layer=2, head=5)["current"][2]
     shown = number(lab, '.lw-attr-sources [data-pos="2"]')
@@ -76,10 +76,10 @@ def test_an_mlp_opens_into_its_neurons_which_complete_it(mount: Mount) -> None:
 
 def test_what_cannot_be_opened_is_told_in_the_view(mount: Mount) -> None:
     lab = mount("attribution", failures={"mlp_neurons": "a mixture of experts"})
-    lab.find(f"{row_of(lab, 'L1.mlp')} .lw-attr-open").click()
+    lab.find(f"{row_of(lab, 'L1.mlp')} .lw-table-open").click()
     lab.wait_status("error")
     assert "mixture of experts" in lab.find('[role="alert"]').inner_text()
-    lab.find(f"{row_of(lab, 'L1.mlp')} .lw-attr-open").click()
+    lab.find(f"{row_of(lab, 'L1.mlp')} .lw-table-open").click()
     lab.idle()
     assert lab.find('[role="alert"]').count() == 0
 
@@ -157,8 +157,8 @@ def test_an_opened_row_of_a_large_table_scrolls_with_it(mount: Mount) -> None:
     lab = mount("attribution", n_layers=32, n_heads=32)
     first = lab.js("return root.querySelector('[data-component^=L]').dataset.component")
     open_row(lab, first)
-    height = "return root.querySelector('.lw-attr-grid').scrollHeight"
+    height = "return root.querySelector('.lw-attr-table').scrollHeight"
     whole = lab.js(height)
-    lab.js("root.querySelector('.lw-attr-grid').scrollTop = 12000")
+    lab.js("root.querySelector('.lw-attr-table').scrollTop = 12000")
     lab.wait(f"root.querySelector('[data-component={first}]') === null")
     assert lab.js(height) == whole

@@ -29,10 +29,10 @@ def value(locator: Locator, name: str = "data-value") -> float:
 
 def open_row(views: Dashboard, component: str) -> Locator:
     table = views.view("attribution")
-    table.locator(f'[role="row"][data-component="{component}"] .lw-attr-open').click()
-    table.locator(".lw-attr-detail > *").first.wait_for()
+    table.locator(f'[role="row"][data-component="{component}"] .lw-table-open').click()
+    table.locator(".lw-table-detail > *").first.wait_for()
     views.wait_idle()
-    return table.locator(".lw-attr-detail")
+    return table.locator(".lw-table-detail")
 
 
 def test_opened_rows_and_read_positions_are_torchs(views: Dashboard) -> None:

@@ -4,7 +4,8 @@ import { change, fixed, signed } from "../../core/draw/format";
 import type { ViewHandle } from "../../core/state/handle";
 import { useResource } from "../../core/state/resource";
 import type { EffectNumbers, Options } from "../../generated/protocol";
-import { bar, barScale, digitsFor, type Scale, whisker, zeroAt } from "./layout";
+import { EffectBar } from "./cells";
+import { barScale, digitsFor, type Scale } from "./layout";
 
 /** How many neurons of an MLP are listed. */
 export const TOP_K = 12;
@@ -73,23 +74,10 @@ function numbers(row: EffectNumbers): Record<`data-${string}`, string | undefine
 
 function Effect(props: { row: EffectNumbers; scale: Scale; digits: number }): JSX.Element {
   const { row, scale, digits } = props;
-  const { left, width } = bar(row.current, scale);
-  const error = whisker(row.current, row.current_sem, scale);
   return (
     <>
       <span class="lw-attr-bar" aria-hidden="true">
-        <span class="lw-attr-zero" style={{ left: `${zeroAt(scale)}%` }} />
-        <span
-          class="lw-attr-fill"
-          data-negative={(row.current ?? 0) < 0}
-          style={{ left: `${left}%`, width: `${width}%` }}
-        />
-        {error && (
-          <span
-            class="lw-attr-whisker"
-            style={{ left: `${error.left}%`, width: `${error.width}%` }}
-          />
-        )}
+        <EffectBar row={row} scale={scale} />
       </span>
       <span class="lw-num">{signed(row.current, digits)}</span>
       <span class="lw-num lw-muted">{signed(change(row.baseline, row.current), digits)}</span>

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useMemo, useRef, useState } from "preact/hooks";
+import { useCallback, useMemo, useRef, useState } from "preact/hooks";
 import { useSize } from "../../core/draw/canvas";
 import { headLabel, parseHead } from "../../core/draw/format";
 import { CopyButton } from "../../core/parts/copy_button";
@@ -64,7 +64,10 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
     [order.rows, filter],
   );
 
-  const toggle = (component: string) => session.toggleAblation(handle, component);
+  const toggle = useCallback(
+    (component: string) => session.toggleAblation(handle, component),
+    [session, handle],
+  );
   const opened = open === null ? null : (all.find((row) => row.component === open) ?? null);
   const openHead = open === null ? null : parseHead(open);
   const detail = openHead ? (
