@@ -127,6 +127,11 @@ class TransformerModel(Protocol):
     ) -> tuple[Any, dict[str, Tensor]]: ...
 
     def to_tokens(
-        self, input: Any, prepend_bos: bool | None = None, *, truncate: bool = True
+        self,
+        input: Any,
+        prepend_bos: bool | None = None,
+        padding_side: str | None = None,
+        *,
+        truncate: bool = True,
     ) -> Tensor:
         """Token ids [prompt, pos] of text."""

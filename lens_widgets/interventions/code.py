@@ -8,13 +8,16 @@ from lens_widgets.interventions.base import Intervention, RunContext
 
 
 def script(
-    interventions: list[Intervention], context: RunContext, leaves: Sequence[str] = ("logits",)
+    interventions: Sequence[Intervention],
+    context: RunContext,
+    leaves: Sequence[str] = ("logits",),
+    expects: Sequence[str] = ("model", "tokens"),
 ) -> str:
     """A script that expects ``model`` and ``tokens`` [prompt, pos] and leaves ``logits``.
 
-    ``leaves`` are the names of what is left when lines that go on from there have run.
+    ``leaves`` and ``expects`` are said of what it becomes with the lines that go on from there.
     """
-    lines = setup(interventions, context, leaves)
+    lines = setup(interventions, context, leaves, expects)
     lines += [
         "",
         "with torch.no_grad():",

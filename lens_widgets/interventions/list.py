@@ -40,6 +40,9 @@ class Owner(RunContext, Protocol):
     def check_open(self) -> None:
         """Raises ClosedError once the session is closed."""
 
+    def measuring_code(self, interventions: Sequence[Intervention]) -> str:
+        """A script that runs by itself and prints the metric under ``interventions``."""
+
     def count_change(self) -> None:
         """Tells that numbers may have moved; called under the lock."""
 
@@ -196,9 +199,15 @@ class Interventions(Observed):
             self._made = max(keys, default=0)
             self._put(entries)
 
-    def to_code(self) -> str:
-        """A script that expects ``model`` and ``tokens``, imports only torch, leaves ``logits``."""
-        return code.script(list(self.active), self._session)
+    def to_code(self, self_contained: bool = False) -> str:
+        """A script that expects ``model`` and ``tokens``, imports only torch, leaves ``logits``.
+
+        ``self_contained``: one that runs by itself. It makes the model, or has a line for yours,
+        tokenizes the prompts, and prints the metric of each, which it leaves as ``values``.
+        """
+        if self_contained:
+            return self._session.measuring_code(self.active)
+        return code.script(self.active, self._session)
 
     def revalidate(self, prompts: PromptSet) -> None:
         """Raises InputError when a listed intervention cannot act on other prompts."""

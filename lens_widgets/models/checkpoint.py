@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from lens_widgets.engine.origin import remember_origin
 from lens_widgets.errors import InputError, shown
 
 if TYPE_CHECKING:
@@ -65,9 +66,24 @@ def load_checkpoint(
     with torch.random.fork_rng(devices=[]):
         wanted = _hugging_face(config)
         if wanted is not None:
-            tokenizer = tokenizer or _tokenizer_beside(config)
-            return _load_hugging_face(weights, wanted, tokenizer, place, title)
-        return _load_native(weights, _native(config), tokenizer, place, title)
+            beside = tokenizer or _tokenizer_beside(config)
+            model = _load_hugging_face(weights, wanted, beside, place, title)
+        else:
+            model = _load_native(weights, _native(config), tokenizer, place, title)
+    remember_origin(model, _code(file, config, tokenizer, place))
+    return model
+
+
+def _code(file: Path, config: Any, tokenizer: Any, place: torch.device) -> str:
+    """Lines that load it again; objects that have no text of their own wait to be put in."""
+    path = f"{str(file.resolve())!r}"
+    text = repr(config) if isinstance(config, (dict, str)) else "..."
+    if isinstance(config, os.PathLike):
+        text = repr(os.fspath(config))
+    given = "" if tokenizer is None else ", tokenizer=..."
+    given += "" if place.type == "cpu" else f", device={str(place)!r}"
+    note = "  # put in what you gave" if "..." in text + given else ""
+    return f"import lens_widgets as lw\n\nmodel = lw.load_checkpoint({path}, {text}{given}){note}"
 
 
 # --- the file -----------------------------------------------------------------------------------

@@ -206,8 +206,7 @@ def _rows(
                 f"{argument}: this model has no tokenizer, so text cannot be tokenised.",
                 "Pass a tensor of token ids [prompt, pos], or boot the model with tokenizer=...",
             )
-        kwargs = {} if prepend_bos is None else {"prepend_bos": prepend_bos}
-        rows = [model.to_tokens(text, truncate=False, **kwargs)[0].tolist() for text in strings]
+        rows = [model.to_tokens(text, prepend_bos, truncate=False)[0].tolist() for text in strings]
         texts = tuple(strings)
     for index, row in enumerate(rows, start=first):
         if not row:

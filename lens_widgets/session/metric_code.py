@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lens_widgets.interventions.code import mask_argument
 from lens_widgets.prompts.token_text import token_text
-
-if TYPE_CHECKING:
-    from lens_widgets.session.session import Session
+from lens_widgets.session.measured import MeasuredModel
 
 _BODIES = {
     "logit_diff": """final = logits[rows, last].float()
@@ -24,7 +20,7 @@ _BODIES = {
 }
 
 
-def is_written_out(session: Session) -> bool:
+def is_written_out(session: MeasuredModel) -> bool:
     """False for a metric of the user's own that does not say how it is written.
 
     One that does has a method ``code() -> str``: the body of a function of ``logits``, in lines
@@ -34,7 +30,7 @@ def is_written_out(session: Session) -> bool:
     return not callable(requested) or callable(getattr(requested, "code", None))
 
 
-def metric_code(session: Session, name: str | None = None) -> str:
+def metric_code(session: MeasuredModel, name: str | None = None) -> str:
     """Lines that define ``metric(logits) -> [prompt]``, with what it needs.
 
     ``name`` writes one of the built-in metrics instead. Nothing for a metric that cannot be
@@ -50,7 +46,7 @@ def metric_code(session: Session, name: str | None = None) -> str:
     return "\n".join(lines)
 
 
-def _needed(session: Session, name: str) -> list[str]:
+def _needed(session: MeasuredModel, name: str) -> list[str]:
     prompts, device = session.prompt_set, "device=tokens.device"
     lines = [f"last = torch.tensor({prompts.positions.tolist()}, {device})"]
     if name != "loss":
@@ -63,17 +59,17 @@ def _needed(session: Session, name: str) -> list[str]:
     return lines
 
 
-def expected(session: Session) -> tuple[str, ...]:
+def expected(session: MeasuredModel) -> tuple[str, ...]:
     """What a script that measures the metric needs in scope."""
     return ("model", "tokens") if is_written_out(session) else ("model", "tokens", "metric")
 
 
-def _own(session: Session) -> str:
+def _own(session: MeasuredModel) -> str:
     text: str = session.requested_metric.code()
     return text.strip().replace("\n", "\n    ")
 
 
-def answer_lines(session: Session) -> list[str]:
+def answer_lines(session: MeasuredModel) -> list[str]:
     """Lines that define ``answers`` [prompt, 2], the ids of the correct and the wrong tokens."""
     pairs = session.prompt_set.answer_tokens
     assert pairs is not None

@@ -3,7 +3,7 @@ it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,6 +24,7 @@ from lens_widgets.session.measured import MeasuredModel, checked_interventions
 from lens_widgets.session.metrics import resolve_metric
 from lens_widgets.session.runs import PromptRuns
 from lens_widgets.session.selection import Selection
+from lens_widgets.session.self_contained import measuring_script
 
 if TYPE_CHECKING:
     import os
@@ -47,7 +48,8 @@ class Session(MeasuredModel):
         corrupted: prompts of the same token lengths, for resampling and patching.
         metric: ``"logit_diff"`` (default with answers), ``"loss"`` (default without), ``"prob"``,
             ``"kl"``, or a function from logits [prompt, pos, d_vocab] to one value per prompt; its
-            name and its ``units``, where it has them, are shown.
+            name and its ``units``, where it has them, are shown, and its ``code()``, the body of
+            the function as text, is written into scripts.
         prepend_bos: whether text gets a BOS token; None leaves it to the model.
 
     Raises InputError (a ValueError) for anything it cannot use. Observe ``revision`` to be told of
@@ -111,6 +113,10 @@ class Session(MeasuredModel):
         lengths = runs.prompt_set.lengths.tolist()
         self.selection = Selection(runs.facts.n_layers, runs.facts.n_heads, lengths, self.lock)
         self.interventions = Interventions(self, entries)
+
+    def measuring_code(self, interventions: Sequence[Intervention]) -> str:
+        """A script that runs by itself and prints the metric under ``interventions``."""
+        return measuring_script(self, interventions)
 
     # --- changes ----------------------------------------------------------------------------
 

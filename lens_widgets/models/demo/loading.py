@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lens_widgets.engine.origin import remember_origin
 from lens_widgets.models.demo.models import SPECS, DemoSpec
 
 if TYPE_CHECKING:
@@ -66,7 +67,12 @@ def load_demo(name: str, device: str | torch.device | None = None) -> Transforme
         tokenizer = load_tokenizer(folder / TOKENIZER_FILE)
         # Building draws weights before they are replaced: the caller's random numbers stay as is.
         with torch.random.fork_rng(devices=[]):
-            return spec.build(weights, tokenizer, device)
+            model = spec.build(weights, tokenizer, device)
+    place = "" if device is None else f", device={str(device)!r}"
+    remember_origin(
+        model, f"import lens_widgets as lw\n\nmodel = lw.load_demo({spec.name!r}{place})"
+    )
+    return model
 
 
 def find_spec(name: str) -> DemoSpec:

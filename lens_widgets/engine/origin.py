@@ -1,0 +1,41 @@
+"""Where a model came from, as code that makes it again, for scripts that run by themselves."""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+from lens_widgets.engine.model import TransformerModel
+
+_known: WeakKeyDictionary[TransformerModel, str] = WeakKeyDictionary()
+
+
+def remember_origin(model: TransformerModel, code: str) -> None:
+    """Notes lines that leave the same model as ``model``."""
+    _known[model] = code
+
+
+def origin_code(model: TransformerModel, device: str, dtype: str, weights: str) -> str:
+    """Lines that leave a model like this one as ``model``, or a place to put one's own.
+
+    A bridge does not say how it was booted. One whose Hugging Face configuration has a name or a
+    folder is booted by that; one made of a fresh configuration cannot be made again. ``dtype`` and
+    ``weights`` are those of its ``ModelFacts``.
+    """
+    if model in _known:
+        return _known[model]
+    config = getattr(model.original_model, "config", None)
+    name = getattr(config, "_name_or_path", "")
+    if not isinstance(name, str) or not name:
+        return f"model = ...  # your model: {model.cfg.model_name}"
+    options = "" if device == "cpu" else f", device={device!r}"
+    if dtype != "float32":
+        options += f", dtype=torch.{dtype}"
+    lines = [
+        "from transformer_lens.model_bridge import TransformerBridge",
+        "",
+        f"model = TransformerBridge.boot_transformers({name!r}{options})",
+        "model.eval()",
+    ]
+    if weights != "raw":
+        lines.append("model.enable_compatibility_mode()  # with the options that you gave it")
+    return "\n".join(lines)
