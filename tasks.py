@@ -194,7 +194,7 @@ def run(*command: str) -> None:
     path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
     # Why: see lens_widgets/jupyter/lab.py.
     spin = os.environ.get("GOMP_SPINCOUNT", "3000")
-    env = {**os.environ, "PATH": path, "GOMP_SPINCOUNT": spin}
+    env = {**os.environ, "PATH": path, "GOMP_SPINCOUNT": spin, "NO_MKDOCS_2_WARNING": "1"}
     if subprocess.run(command, cwd=ROOT, env=env).returncode:
         raise TaskError
 
