@@ -10,6 +10,7 @@ from lens_widgets.interventions.steer import Steer as Steer
 from lens_widgets.models.checkpoint import load_checkpoint as load_checkpoint
 from lens_widgets.models.demo import load_demo as load_demo
 from lens_widgets.session.session import Session as Session
+from lens_widgets.views.export import export_html as export_html
 from lens_widgets.widgets import AblationPanel as AblationPanel
 from lens_widgets.widgets import ActivationBrowser as ActivationBrowser
 from lens_widgets.widgets import AttentionView as AttentionView
@@ -25,6 +26,5 @@ from lens_widgets.widgets import PatchingView as PatchingView
 from lens_widgets.widgets import ScoreDecompositionView as ScoreDecompositionView
 from lens_widgets.widgets import TokenView as TokenView
 from lens_widgets.widgets import WeightCircuitView as WeightCircuitView
-from lens_widgets.widgets.export import export_html as export_html
 
 __version__: str

@@ -9,12 +9,13 @@ const src = join(dirname(fileURLToPath(import.meta.url)), "..", "src");
 
 /** What a file of each room may import, besides files of its own room. */
 const BELOW = {
-  generated: [],
+  wire: [],
+  generated: ["wire"],
   "core/draw": [],
-  "core/state": ["generated"],
-  "core/export": ["generated", "core/state", "core/draw"],
-  "core/parts": ["generated", "core/state", "core/draw", "core/export"],
-  views: ["generated", "core/state", "core/draw", "core/export", "core/parts"],
+  "core/state": ["wire", "generated"],
+  "core/export": ["wire", "generated", "core/state", "core/draw"],
+  "core/parts": ["wire", "generated", "core/state", "core/draw", "core/export"],
+  views: ["wire", "generated", "core/state", "core/draw", "core/export", "core/parts"],
 };
 
 /** Each file of `src` with the files that it imports, all relative to `src`. */

@@ -58,6 +58,7 @@ class SavedSession:
     undo: list[Entries]
     redo: list[Entries]
     selection: dict[str, Any]
+    settings: dict[str, Any]
     results: Mapping[str, xr.DataArray | xr.Dataset]
 
 
@@ -160,6 +161,7 @@ def _manifest(saved: SavedSession, model: TransformerModel, archive: Archive) ->
         # Last, when every entry has put its intervention into the table.
         "interventions": [_described(item, archive) for item in table],
         "selection": saved.selection,
+        "settings": saved.settings,
         "results": pack_results(saved.results, archive),
     }
 
@@ -243,6 +245,7 @@ def _read(path: Path, model: TransformerModel) -> SavedSession:
         entries=_entries_of(history["entries"], table),
         undo=[_entries_of(state, table) for state in history["undo"]],
         redo=[_entries_of(state, table) for state in history["redo"]],
+        settings=dict(manifest["settings"]),
         selection={
             name: _optional(str if name == "stripe" else int, manifest["selection"][name])
             for name in FIELDS

@@ -3,7 +3,7 @@ it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,6 +25,7 @@ from lens_widgets.session.metrics import resolve_metric
 from lens_widgets.session.runs import PromptRuns
 from lens_widgets.session.selection import Selection
 from lens_widgets.session.self_contained import measuring_script
+from lens_widgets.session.settings import Settings
 
 if TYPE_CHECKING:
     import os
@@ -100,7 +101,11 @@ class Session(MeasuredModel):
         self._begin(model, runs)
 
     def _begin(
-        self, model: TransformerModel, runs: PromptRuns, entries: tuple[Entry, ...] = ()
+        self,
+        model: TransformerModel,
+        runs: PromptRuns,
+        entries: tuple[Entry, ...] = (),
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         # One lock for all state that views show, the synced traits of widgets included. Before
         # the base class, which has traits to announce.
@@ -112,6 +117,8 @@ class Session(MeasuredModel):
         self._runs = runs
         lengths = runs.prompt_set.lengths.tolist()
         self.selection = Selection(runs.facts.n_layers, runs.facts.n_heads, lengths, self.lock)
+        self.settings = Settings(self.lock, **(settings or {}))
+        """What all views agree on: kind of ablation, prompt scope, BOS left out of colours."""
         self.interventions = Interventions(self, entries)
 
     def measuring_code(self, interventions: Sequence[Intervention]) -> str:
@@ -219,7 +226,9 @@ class Session(MeasuredModel):
     def _derived(self, entries: tuple[Entry, ...], runs: PromptRuns | None = None) -> Session:
         derived: Session = Session.__new__(Session)
         derived._prepend_bos, derived._requested_metric = self._prepend_bos, self._requested_metric
-        derived._begin(self.model, self._runs if runs is None else runs, entries)
+        derived._begin(
+            self.model, self._runs if runs is None else runs, entries, self.settings.as_dict()
+        )
         return derived
 
     def count_change(self) -> None:
@@ -254,6 +263,7 @@ class Session(MeasuredModel):
             undo=undo,
             redo=redo,
             selection=selection,
+            settings=now.settings.as_dict(),
             results=results,
         )
         file.write(path, saved, self.model)
@@ -277,6 +287,7 @@ class Session(MeasuredModel):
         session.interventions.restore(saved.entries, saved.undo, saved.redo)
         file.check_values(path, saved.metric, "current", session.current, dtype)
         session.selection.update(**saved.selection)
+        session.settings.update(**saved.settings)
         session.results.update(saved.results)
         return session
 

@@ -24,8 +24,7 @@ class AblationPanel(View):
 
     _esm = bundle("ablation.js")
     _css = bundle("style.css")
-    _view_options = ("kind", "values", "scope")
-    opening: ClassVar[dict[str, str]] = {
+    opening_slots: ClassVar[dict[str, str]] = {
         "ablation/grid": "ablation_grid",
         "ablation/effects": "effects",
     }

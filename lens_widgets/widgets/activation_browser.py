@@ -29,8 +29,7 @@ class ActivationBrowser(View):
 
     _esm = bundle("activation_browser.js")
     _css = bundle("style.css")
-    _view_options = ("activation", "show", "slice_rows", "group_by")
-    opening: ClassVar[dict[str, str]] = {"activation_browser/list": "activations"}
+    opening_slots: ClassVar[dict[str, str]] = {"activation_browser/list": "activations"}
 
     activation = options.activation()
     show = options.show()
@@ -49,7 +48,7 @@ class ActivationBrowser(View):
 
     def asks_first(self) -> dict[str, str]:
         chosen = {"activation_browser/activation": "activation"} if self.activation else {}
-        return {**self.opening, **chosen}
+        return {**self.opening_slots, **chosen}
 
     def data(self) -> xr.DataArray:
         """The chosen activation of the selected prompt; its own dims, without padding."""

@@ -26,8 +26,7 @@ class AttentionView(View):
 
     _esm = bundle("attention.js")
     _css = bundle("style.css")
-    _view_options = ("show", "token_mode", "attention_mode", "head_average", "skip_bos")
-    opening: ClassVar[dict[str, str]] = {
+    opening_slots: ClassVar[dict[str, str]] = {
         "attention/patterns": "patterns",
         "attention/pattern": "pattern",
         "attention/stripe": "stripe",

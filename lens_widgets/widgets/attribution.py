@@ -34,8 +34,7 @@ class AttributionTable(View):
 
     _esm = bundle("attribution.js")
     _css = bundle("style.css")
-    _view_options = ("by", "scope", "read_at")
-    opening: ClassVar[dict[str, str]] = {"attribution/rows": "attribution"}
+    opening_slots: ClassVar[dict[str, str]] = {"attribution/rows": "attribution"}
 
     by = options.by()
     scope = options.scope()

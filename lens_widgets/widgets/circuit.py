@@ -27,8 +27,7 @@ class WeightCircuitView(View):
 
     _esm = bundle("circuit.js")
     _css = bundle("style.css")
-    _view_options = ("circuit", "circuit_tokens", "top_k")
-    opening: ClassVar[dict[str, str]] = {"circuit/tile": "circuit_tile"}
+    opening_slots: ClassVar[dict[str, str]] = {"circuit/tile": "circuit_tile"}
 
     circuit = options.circuit()
     circuit_tokens = options.circuit_tokens()

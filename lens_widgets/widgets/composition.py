@@ -22,8 +22,7 @@ class CompositionView(View):
 
     _esm = bundle("composition.js")
     _css = bundle("style.css")
-    _view_options = ("composition", "subtract_random")
-    opening: ClassVar[dict[str, str]] = {"composition/scores": "composition"}
+    opening_slots: ClassVar[dict[str, str]] = {"composition/scores": "composition"}
 
     composition = options.composition()
     subtract_random = options.subtract_random()

@@ -23,15 +23,11 @@ class Explorer(View):
 
     _esm = bundle("explorer.js")
     _css = bundle("style.css")
-    _view_options = (
-        *("show", "token_mode", "attention_mode", "head_average", "skip_bos", "color"),
-        *("by", "scope", "read_at", "kind", "values"),
-    )
-    opening: ClassVar[dict[str, str]] = {
-        **TokenView.opening,
-        **AttentionView.opening,
-        **AttributionTable.opening,
-        **AblationPanel.opening,
+    opening_slots: ClassVar[dict[str, str]] = {
+        **TokenView.opening_slots,
+        **AttentionView.opening_slots,
+        **AttributionTable.opening_slots,
+        **AblationPanel.opening_slots,
     }
 
     show = options.show()

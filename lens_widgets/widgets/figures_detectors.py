@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import plotly.graph_objects as go
 import xarray as xr
-from plotly.subplots import make_subplots
 
 
 def outline(figure: go.Figure, cells: Iterable[tuple[int, int]], name: str) -> None:
@@ -25,27 +24,6 @@ def outline(figure: go.Figure, cells: Iterable[tuple[int, int]], name: str) -> N
         )
     )
     figure.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})
-
-
-def score_maps(table: xr.DataArray) -> go.Figure:
-    """Scores [kind, layer, head], one heatmap a kind on one scale."""
-    kinds = [str(kind) for kind in table["kind"].values]
-    figure = make_subplots(rows=1, cols=len(kinds), subplot_titles=kinds)
-    for col, kind in enumerate(kinds, 1):
-        trace = go.Heatmap(
-            z=table.sel(kind=kind).values,
-            x=[f"H{head}" for head in table["head"].values],
-            y=[f"L{layer}" for layer in table["layer"].values],
-            colorscale="Blues",
-            zmin=0,
-            zmax=1,
-            showscale=col == len(kinds),
-            colorbar={"title": table.attrs["units"]},
-            hovertemplate="%{y}%{x}: %{z:.4f}<extra></extra>",
-        )
-        figure.add_trace(trace, row=1, col=col)
-    figure.update_yaxes(autorange="reversed")
-    return figure
 
 
 def loss_lines(table: xr.Dataset) -> go.Figure:

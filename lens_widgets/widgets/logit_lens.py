@@ -26,16 +26,7 @@ class LogitLensView(View):
 
     _esm = bundle("logit_lens.js")
     _css = bundle("style.css")
-    _view_options = (
-        "show",
-        "lens_color",
-        "lens_target",
-        "lens_order",
-        "incl_mid",
-        "pins",
-        "scope",
-    )
-    opening: ClassVar[dict[str, str]] = {
+    opening_slots: ClassVar[dict[str, str]] = {
         "logit_lens/grid": "lens",
         "logit_lens/path": "lens_path",
         "logit_lens/lines": "lens_lines",

@@ -20,8 +20,7 @@ class LossView(View):
 
     _esm = bundle("loss.js")
     _css = bundle("style.css")
-    _view_options = ("scope",)
-    opening: ClassVar[dict[str, str]] = {"loss/losses": "losses"}
+    opening_slots: ClassVar[dict[str, str]] = {"loss/losses": "losses"}
 
     scope = options.scope()
 

@@ -17,7 +17,7 @@ class ModelCard(View):
 
     _esm = bundle("model_card.js")
     _css = bundle("style.css")
-    opening: ClassVar[dict[str, str]] = {"model_card/card": "model_card"}
+    opening_slots: ClassVar[dict[str, str]] = {"model_card/card": "model_card"}
 
     def data(self) -> xr.Dataset:
         """``count``, ``megabytes``, ``shape`` and ``layers`` of each matrix; dim matrix."""

@@ -22,8 +22,7 @@ class NeuronView(View):
 
     _esm = bundle("neuron.js")
     _css = bundle("style.css")
-    _view_options = ("neuron", "show", "top_k")
-    opening: ClassVar[dict[str, str]] = {
+    opening_slots: ClassVar[dict[str, str]] = {
         "neuron/neuron": "neuron",
         "neuron/top": "top_neurons",
     }

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
-import traitlets
-
+from lens_widgets.views.options import option as option_of
 from lens_widgets.wire.options import option_types
 
 
@@ -18,44 +15,7 @@ def _trait(option: str, **limits: Any) -> Any:
     list.
     """
     hint, default = option_types()[option]
-    made = _of(hint, default_value=default, **limits)
-    return made.tag(sync=True)
-
-
-class _Text(traitlets.Unicode[str, str]):
-    """Text that is wholly of one form, where ``pattern`` says of which."""
-
-    def __init__(self, *args: Any, pattern: str = ".*", form: str = "text", **others: Any) -> None:
-        super().__init__(*args, **others)  # type: ignore[misc]
-        self._pattern, self._form = re.compile(pattern), form
-
-    def validate(self, obj: Any, value: Any) -> str:
-        text: str = super().validate(obj, value)
-        if self._pattern.fullmatch(text) is None:
-            raise traitlets.TraitError(f"Write {self._form}")
-        return text
-
-
-def _of(hint: Any, **arguments: Any) -> Any:
-    origin, args = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        known = [arg for arg in args if arg is not NoneType]
-        if len(known) != 1:
-            raise TypeError(f"{hint!r} cannot be an option; it may be one type or None")
-        return _of(known[0], allow_none=True, **arguments)
-    if origin is Literal:
-        return traitlets.Enum(args, **arguments)
-    if origin is list:
-        return traitlets.List(_of(args[0]), **arguments)
-    return _TRAITS[hint](**arguments)
-
-
-_TRAITS = {
-    int: traitlets.Int,
-    float: traitlets.Float,
-    str: _Text,
-    bool: traitlets.Bool,
-}
+    return option_of(hint, default, "", **limits)
 
 
 def show() -> Any:
@@ -166,11 +126,6 @@ def top_k() -> Any:
 def neuron() -> Any:
     """A neuron as in ``"L3N1024"``."""
     return _trait("neuron", pattern=r"L\d{1,6}N\d{1,7}", form="a layer and a neuron, as 'L3N1024'")
-
-
-def threshold() -> Any:
-    """The score from which a head is listed by name, 0 to 1."""
-    return _trait("threshold", min=0.0, max=1.0)
 
 
 def sources_by() -> Any:

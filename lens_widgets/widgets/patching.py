@@ -26,8 +26,7 @@ class PatchingView(View):
 
     _esm = bundle("patching.js")
     _css = bundle("style.css")
-    opening: ClassVar[dict[str, str]] = {"patching/maps": "patching"}
-    _view_options = ("patch_maps", "by_pos", "patch_into", "normalize", "scope")
+    opening_slots: ClassVar[dict[str, str]] = {"patching/maps": "patching"}
 
     patch_maps = options.patch_maps()
     by_pos = options.by_pos()

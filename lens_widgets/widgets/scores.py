@@ -24,8 +24,7 @@ class ScoreDecompositionView(View):
 
     _esm = bundle("scores.js")
     _css = bundle("style.css")
-    _view_options = ("sources_by", "query_source", "key_source", "show")
-    opening: ClassVar[dict[str, str]] = {
+    opening_slots: ClassVar[dict[str, str]] = {
         "scores/sources": "score_sources",
         "scores/map": "score_map",
     }

@@ -20,8 +20,7 @@ class TokenView(View):
 
     _esm = bundle("token.js")
     _css = bundle("style.css")
-    _view_options = ("color",)
-    opening: ClassVar[dict[str, str]] = {"token/stats": "token_stats"}
+    opening_slots: ClassVar[dict[str, str]] = {"token/stats": "token_stats"}
 
     color = options.color()
 

@@ -2,23 +2,68 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from lens_widgets.engine.pooling import pooled
 from lens_widgets.wire.protocol import ArrayRef
+
+WireForm = Literal["exact", "unit", "positive", "signed"]
+"""How numbers travel: as they are; or one byte each: weights in [0, 1], from 0, or around 0."""
+
+Values = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
 class Packed:
-    """An array to send: value = raw * scale + offset."""
+    """An array to send: value = raw * scale + offset; each the largest of a block of ``pool``."""
 
-    raw: np.ndarray[Any, np.dtype[Any]]
+    raw: Values
     dtype: Literal["uint8", "int8", "int32", "float32"]
     scale: float = 1.0
     offset: float = 0.0
+    pool: tuple[int, int] = (1, 1)
+
+
+def packed(values: Values, form: WireForm) -> Packed:
+    """``values`` in a form for the wire; truth values and integers are always sent as they are."""
+    if values.dtype.kind == "b":
+        return Packed(values.astype(np.uint8), "uint8")
+    if values.dtype.kind in "iu":
+        return Packed(values.astype(np.int32), "int32")
+    floats = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+    return _FORMS[form](floats)
+
+
+def sent_bytes(values: Values, form: WireForm) -> int:
+    """How many bytes ``packed`` makes of them."""
+    one = values.dtype.kind == "b" or (values.dtype.kind == "f" and form != "exact")
+    return values.size * (1 if one else 4)
+
+
+def pooled_to_fit(values: Values, room: int) -> Packed:
+    """The largest magnitude of each block of the last two dimensions, one byte each, so that all
+    fit ``room`` bytes; RuntimeError where they cannot."""
+    floats = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+    if floats.dim() < 2:
+        raise RuntimeError(f"an array of {floats.numel()} numbers does not fit a message")
+    lead = math.prod(floats.shape[:-2])
+    sides = [1, 1]
+    counts = list(floats.shape[-2:])
+    while lead * counts[0] * counts[1] > room:
+        longer = 0 if counts[0] >= counts[1] else 1
+        if counts[longer] == 1:
+            raise RuntimeError(f"an array of {floats.numel()} numbers does not fit a message")
+        sides[longer] += 1
+        counts[longer] = math.ceil(floats.shape[longer - 2] / sides[longer])
+    whole = positive if not bool((floats < 0).any() or floats.isnan().any()) else signed
+    side = (sides[0], sides[1])
+    return replace(whole(pooled(floats, side, signed=whole is signed)), pool=side)
 
 
 def exact(values: Tensor) -> Packed:
@@ -58,20 +103,31 @@ def signed(values: Tensor) -> Packed:
     return Packed(raw.char().cpu().numpy(), "int8", scale=scale)
 
 
+_FORMS = {"exact": exact, "unit": weights, "positive": positive, "signed": signed}
+
+
+def reference(array: Packed, buffers: list[bytes]) -> ArrayRef:
+    """Appends the array's bytes to ``buffers`` and tells what they mean."""
+    buffers.append(np.ascontiguousarray(array.raw).tobytes())
+    ref = ArrayRef(
+        buffer=len(buffers) - 1,
+        dtype=array.dtype,
+        shape=list(array.raw.shape),
+        scale=array.scale,
+        offset=array.offset,
+    )
+    if array.pool != (1, 1):
+        ref["pool"] = list(array.pool)
+    return ref
+
+
 def pack(result: Any) -> tuple[Any, list[bytes]]:
     """``result`` with every ``Packed`` replaced by its reference, and the buffers."""
     buffers: list[bytes] = []
 
     def walk(value: Any) -> Any:
         if isinstance(value, Packed):
-            buffers.append(np.ascontiguousarray(value.raw).tobytes())
-            return ArrayRef(
-                buffer=len(buffers) - 1,
-                dtype=value.dtype,
-                shape=list(value.raw.shape),
-                scale=value.scale,
-                offset=value.offset,
-            )
+            return reference(value, buffers)
         if isinstance(value, dict):
             return {key: walk(item) for key, item in value.items()}
         if isinstance(value, list):

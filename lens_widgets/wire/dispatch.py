@@ -14,20 +14,26 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import xarray as xr
+
 from lens_widgets.engine.cancel import Cancelled
 from lens_widgets.engine.cell_pause import CELL_PAUSE
 from lens_widgets.engine.locks import lock
 from lens_widgets.engine.memory import is_out_of_memory
 from lens_widgets.errors import near, shown
 from lens_widgets.wire.arrays import pack
-from lens_widgets.wire.protocol import (
-    CLIENT_MESSAGES,
+from lens_widgets.wire.dataset import encode
+from lens_widgets.wire.messages import (
     MAX_PROGRESS_PER_SECOND,
     MAX_REPLY_BYTES,
     MAX_REQUEST_BYTES,
-    METHODS,
+    Cancel,
+    FieldError,
+    Request,
+    Step,
+    checked,
 )
-from lens_widgets.wire.schema import MAX_INTEGER, FieldError, check
+from lens_widgets.wire.schema import MAX_INTEGER, check
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +48,8 @@ class OutOfMemory(RuntimeError):
 MAX_NAME_CHARS = 200
 REMEMBERED_IDS = 2_000
 MAX_ERROR_CHARS = 2_000
+
+CLIENT_MESSAGES: dict[str, type[Request] | type[Cancel]] = {"request": Request, "cancel": Cancel}
 
 Send = Callable[[dict[str, Any], list[bytes]], None]
 Handler = Callable[[Any, dict[str, Any]], Any]
@@ -70,31 +78,49 @@ class Answering(Protocol):
         """Stops the work whose key begins with ``key``."""
 
 
-@dataclass(frozen=True)
-class Step:
-    """What a long handler yields between slices; ``partial`` has the result's shape."""
+class Answerable(Protocol):
+    """What a method is to the dispatcher.
 
-    done: int
-    total: int
-    label: str
-    partial: dict[str, Any] | None = None
+    ``quick`` ones change state and run no model: they are answered in place. ``writes``: it gets
+    the session itself; all others get it frozen, so that no number moves meanwhile.
+    """
+
+    @property
+    def quick(self) -> bool: ...
+    @property
+    def writes(self) -> bool: ...
+    def check(self, args: Any) -> dict[str, Any]:
+        """The arguments; FieldError names the one that does not fit."""
+
+    def run(self, session: Any, args: dict[str, Any]) -> Any:
+        """The answer, or a generator of ``Step`` that returns it."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """``quick`` handlers change state and run no model: they are answered in place. ``writes``: the
-    handler gets the session itself; all others get it frozen, so that no number moves meanwhile."""
+    """A handler of a view that answers in a shape of its own."""
 
     handler: Handler
     quick: bool = False
     writes: bool = False
+
+    schema: Any = None
+
+    def check(self, args: Any) -> dict[str, Any]:
+        if self.schema is not None:
+            check(self.schema, args, "args")
+        checked: dict[str, Any] = args
+        return checked
+
+    def run(self, session: Any, args: dict[str, Any]) -> Any:
+        return self.handler(session, args)
 
 
 class Dispatcher:
     """Answers the messages of one widget."""
 
     def __init__(
-        self, owner: str, session: Answering, methods: Mapping[str, Method], send: Send
+        self, owner: str, session: Answering, methods: Mapping[str, Answerable], send: Send
     ) -> None:
         self._owner = owner
         self._session = session
@@ -114,22 +140,22 @@ class Dispatcher:
                     f"{', '.join(CLIENT_MESSAGES)}."
                 )
             _check_size(content)
-            check(CLIENT_MESSAGES[kind], content)
-            if kind == "cancel":
-                self._session.cancel((self._owner, content["slot"]))
+            message: Request | Cancel = checked(CLIENT_MESSAGES[kind], content, "message")
+            if isinstance(message, Cancel):
+                self._session.cancel((self._owner, message.slot))
                 return
-            self._check_request(content)
-            if self._repeated(content["id"]):
+            method = self._method(message.method)
+            args = method.check(message.args)
+            if self._repeated(message.id):
                 return
             self._session.check_open()
         except Exception as error:
             request.fail(error)
             return
-        method = self._methods[content["method"]]
         if method.quick:
-            request.answer_with(lambda: method.handler(self._session, content["args"]))
+            request.answer_with(lambda: method.run(self._session, args), self._session)
         else:
-            self._queue(request, method, content)
+            self._queue(request, method, message.slot, args)
 
     def _repeated(self, identity: str) -> bool:
         """Whether this very request came before: a page asks again when it hears nothing."""
@@ -145,23 +171,25 @@ class Dispatcher:
         """Stops whatever the widget asked for and has not got yet."""
         self._session.cancel((self._owner,))
 
-    def _check_request(self, content: dict[str, Any]) -> None:
-        name = content["method"]
+    def _method(self, name: str) -> Answerable:
         if name not in self._methods:
             hint = near(name[:MAX_NAME_CHARS], self._methods)
             raise FieldError(f"message.method={shown(name)} is not known.", hint)
-        check(METHODS[name][0], content["args"], "args")
+        return self._methods[name]
 
-    def _queue(self, request: _Request, method: Method, content: dict[str, Any]) -> None:
+    def _queue(
+        self, request: _Request, method: Answerable, slot: str, args: dict[str, Any]
+    ) -> None:
         def work() -> Any:
             session = self._session if method.writes else self._session.frozen()
-            outcome = method.handler(session, content["args"])
+            request.answers_of(session)
+            outcome = method.run(session, args)
             return request.report(outcome) if isinstance(outcome, Generator) else outcome
 
         if CELL_PAUSE.closed:
             request.waiting(True)
         self._session.submit(
-            (self._owner, content["slot"]), work, request.reply, request.fail, request.waiting
+            (self._owner, slot), work, request.reply, request.fail, request.waiting
         )
 
 
@@ -182,6 +210,12 @@ def _check_size(content: dict[str, Any]) -> None:
             f"message has {size} bytes; at most {MAX_REQUEST_BYTES} are taken.",
             "Shorten the prompt.",
         )
+
+
+def _encoded(result: Any) -> tuple[Any, list[bytes]]:
+    if isinstance(result, xr.Dataset):
+        return encode(result, MAX_REPLY_BYTES)
+    return pack(result)
 
 
 def _cut(text: Any) -> str:
@@ -209,20 +243,27 @@ class _Request:
         self._send_now = send
         self._last_progress = 0.0
         self._last_step = Step(0, 0, "")
+        self._session: Any = None
 
-    def answer_with(self, work: Callable[[], Any]) -> None:
+    def answers_of(self, session: Any) -> None:
+        """From here on the numbers are those of this session as it is."""
+        self._session = session
+
+    def answer_with(self, work: Callable[[], Any], session: Any) -> None:
+        self.answers_of(session)
         try:
             self.reply(work())
         except Exception as error:
             self.fail(error)
 
-    def reply(self, result: dict[str, Any]) -> None:
-        packed, buffers = pack(result)
+    def reply(self, result: Any) -> None:
+        packed, buffers = _encoded(result)
         # Arrays are made to fit by whoever packs them; the text beside them has the same room.
         for size in (sum(map(len, buffers)), len(json.dumps(packed, allow_nan=False))):
             if size > MAX_REPLY_BYTES:
                 raise RuntimeError(f"a reply of {size} bytes exceeds {MAX_REPLY_BYTES}")
-        self._send({"kind": "reply", **self._head, "result": packed}, buffers)
+        revision = self._session.revision
+        self._send({"kind": "reply", **self._head, "revision": revision, "result": packed}, buffers)
 
     def fail(self, error: BaseException) -> None:
         if not isinstance(error, (Cancelled, ValueError, RuntimeError)):
@@ -276,7 +317,7 @@ class _Request:
         }
         buffers: list[bytes] = []
         if step.partial is not None and throttle:
-            partial, buffers = pack(step.partial)
+            partial, buffers = _encoded(step.partial)
             if sum(map(len, buffers)) <= MAX_REPLY_BYTES:
                 message["partial"] = partial
             else:

@@ -43,13 +43,15 @@ GroupBy = Literal["layer", "hook"]
 
 
 class ArrayRef(TypedDict):
-    """A buffer's meaning: value = raw * scale + offset, row-major; int8 -128 is no value (NaN)."""
+    """A buffer's meaning: value = raw * scale + offset, row-major; int8 -128 is no value (NaN).
+    ``pool``: each is the largest of a block of so many rows and columns of the last two axes."""
 
     buffer: int
     dtype: Literal["uint8", "int8", "int32", "float32"]
     shape: list[int]
     scale: float
     offset: float
+    pool: NotRequired[list[int]]
 
 
 # --- messages -----------------------------------------------------------------------------------
@@ -72,10 +74,13 @@ class Cancel(TypedDict):
 
 
 class Reply(TypedDict):
+    """``revision``: that of the session whose numbers these are."""
+
     kind: Literal["reply"]
     id: str
     slot: str
     seq: int
+    revision: int
     result: dict[str, Any]
 
 
@@ -156,6 +161,7 @@ class SessionState(TypedDict):
 
     revision: int
     prompts_revision: int
+    n_prompts: int
     interventions: list[InterventionInfo]
     can_undo: bool
     can_redo: bool
@@ -919,32 +925,6 @@ class ScoreMapResult(TypedDict):
     key_source: str
 
 
-class HeadScoresArgs(TypedDict):
-    scope: Scope
-    prompt: int
-
-
-class HeadScoresCodeArgs(HeadScoresArgs):
-    """``loss_kind``: also what ablating each head in that way adds to the loss."""
-
-    loss_kind: AblationKind | None
-
-
-class HeadScoresResult(TypedDict):
-    """Arrays [kind, layer, head]: mean attention on each kind's stripe, NaN where no prompt has
-    one, of which ``missing`` then tells why, else ""; ``sem`` of the current means over prompts,
-    NaN for one."""
-
-    summary: Summary
-    kinds: list[str]
-    definitions: list[str]
-    missing: list[str]
-    baseline: ArrayRef
-    current: ArrayRef
-    sem: ArrayRef
-    units: str
-
-
 class StripeArgs(TypedDict):
     prompt: int
     stripe: ScoreKind
@@ -967,19 +947,6 @@ class StripeResult(TypedDict):
     n_with: int
     definition: str
     missing: str
-
-
-class LossEffectsArgs(TypedDict):
-    kind: AblationKind
-
-
-class LossEffectsResult(TypedDict):
-    """``heads`` [layer, head]: change of the mean loss when that head is ablated; NaN: not yet."""
-
-    summary: Summary
-    heads: ArrayRef
-    units: str
-    definition: str
 
 
 class LossesArgs(TypedDict):
@@ -1180,10 +1147,7 @@ METHODS: dict[str, tuple[type, type]] = {
     "top_neurons": (TopNeuronsArgs, TopNeuronsResult),
     "score_sources": (ScoreSourcesArgs, ScoreSourcesResult),
     "score_map": (ScoreMapArgs, ScoreMapResult),
-    "head_scores": (HeadScoresArgs, HeadScoresResult),
-    "head_scores_code": (HeadScoresCodeArgs, CodeResult),
     "stripe": (StripeArgs, StripeResult),
-    "loss_effects": (LossEffectsArgs, LossEffectsResult),
     "losses": (LossesArgs, LossesResult),
     "losses_code": (LossesArgs, CodeResult),
     "model_card": (Empty, ModelCardResult),
@@ -1198,8 +1162,6 @@ METHODS: dict[str, tuple[type, type]] = {
     "clear": (Empty, ChangeResult),
     "code": (Empty, CodeResult),
 }
-
-CLIENT_MESSAGES: dict[str, type] = {"request": Request, "cancel": Cancel}
 
 
 class Options(TypedDict):
@@ -1238,7 +1200,6 @@ class Options(TypedDict):
     patch_into: PatchInto
     by_pos: bool
     normalize: Annotated[bool, True]
-    threshold: Annotated[float, 0.4]
     activation: str
     slice_rows: SliceRows
     group_by: GroupBy
@@ -1262,10 +1223,10 @@ TYPES: list[type] = [
     CircuitSpectrumResult, CircuitDirectionArgs, CircuitDirectionResult, CircuitCopyResult,
     NeuronArgs, NeuronPlace, NeuronResult, TopNeuronsArgs, TopNeuronsResult,
     ScoreSourcesArgs, ScoreSourcesResult, ScoreMapArgs, ScoreMapResult,
-    HeadScoresArgs, HeadScoresCodeArgs, HeadScoresResult, StripeArgs, StripeResult,
-    LossEffectsArgs, LossEffectsResult, LossesArgs, LossesResult,
+    StripeArgs, StripeResult,
+    LossesArgs, LossesResult,
     ModelFact, ModelFinding, MatrixInfo, ModelCardResult,
-    HeadScoresArgs, HeadScoresResult, LossEffectsArgs, LossEffectsResult, LossesArgs, LossesResult,
+    LossesArgs, LossesResult,
     ActivationGroup, ActivationsResult, ActivationArgs, ActivationStats, AxisCut, ActivationResult,
     ActivationCodeArgs,
 ]  # fmt: skip

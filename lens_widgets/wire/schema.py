@@ -7,13 +7,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from typing_extensions import get_type_hints, is_typeddict
 
-from lens_widgets.errors import InputError, shown
+from lens_widgets.errors import shown
+from lens_widgets.wire.messages import FieldError
 
 MAX_INTEGER = 2**53 - 1
-
-
-class FieldError(InputError):
-    """A message with a missing, unknown or wrong field; the message names it."""
 
 
 def check(schema: Any, value: Any, path: str = "message") -> None:

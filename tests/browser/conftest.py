@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import xarray as xr
 from playwright.sync_api import BrowserContext, Locator, Page
 
+from . import answers
 from .pages import STATIC, browser, serve, start
 
 
@@ -49,6 +51,10 @@ class Lab:
             f" const {{ kernel, mounts }} = window.lab; {script} }}",
             [self.view, arg],
         )
+
+    def answer(self, method: str, **args: Any) -> xr.Dataset:
+        """What the real question answers for the page's session as it is."""
+        return answers.ask(self.js("return kernel.described;"), method, args)
 
     def truth(self, method: str, **args: Any) -> Any:
         return self.js("return kernel.truth(...arg);", [method, args])

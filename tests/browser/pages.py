@@ -15,6 +15,8 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
+from tests.browser import answers
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 STATIC = ROOT / "lens_widgets" / "static"
@@ -112,6 +114,7 @@ def browser(width: int = 1200, height: int = 900, scale: float = 1) -> Iterator[
 
 def start(page: Page, url: str, *views: str, **options: Any) -> None:
     """Loads the harness and mounts the views; ``options`` are those of harness/main.js."""
+    page.expose_function("lwAnswer", answers.answer)
     page.goto(url)
     page.wait_for_function("window.ready === true")
     page.evaluate("options => window.start(options)", {"views": list(views), **options})

@@ -37,7 +37,7 @@ METHOD = {
     "patching": "patching",
     "explorer": "attribution",
     "logit_lens": "lens",
-    "head_scores": "head_scores",
+    "head_scores": "head_scores/scores",
     "loss": "losses",
     "model_card": "model_card",
     "activation_browser": "activation",
@@ -103,7 +103,7 @@ def test_an_error_can_be_dismissed_and_the_last_numbers_stay(mount: Mount, view:
     lab = mount(view)
     numbers = "return root.querySelectorAll('[data-value], [data-token-id]').length"
     before = lab.js(numbers)
-    lab.js(f"kernel.failures = {{ {METHOD[view]}: 'out of memory' }}")
+    lab.js(f"kernel.failures = {{ '{METHOD[view]}': 'out of memory' }}")
     lab.js("kernel.applyChange('toggle', { component: 'L0H1', kind: 'zero' })")
     lab.wait_status("error")
     assert lab.js(numbers) >= before

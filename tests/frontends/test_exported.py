@@ -15,7 +15,7 @@ from playwright.sync_api import BrowserContext, Page
 
 import lens_widgets as lw
 from lens_widgets import widgets
-from lens_widgets.widgets.snapshot import snapshot_of
+from lens_widgets.views.snapshot import snapshot_of
 from tests.browser.pages import ROOT
 from tests.frontends import packages
 from tests.frontends.conftest import ANSWERS, PROMPTS

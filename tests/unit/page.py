@@ -7,15 +7,39 @@ import threading
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
+import lens_widgets.widgets  # noqa: F401  (its views put their methods into the table)
 from lens_widgets.session import Session
-from lens_widgets.widgets.replies import METHODS
+from lens_widgets.views.registry import METHODS
 from lens_widgets.wire import protocol
 from lens_widgets.wire.dispatch import Dispatcher
 from lens_widgets.wire.schema import check
 from tests.unit.waiting import LIMIT_S
 
 _ids = itertools.count(1)
+
+
+def decoded(result: dict[str, Any], buffers: list[bytes]) -> xr.Dataset:
+    """A dataset as it came over the wire; blocks of pooled values stand where they were."""
+    variables: dict[str, Any] = {}
+    for name, variable in result["variables"].items():
+        values = variable["values"]
+        if isinstance(values, dict):
+            check(protocol.ArrayRef, values)
+            raw = np.frombuffer(buffers[values["buffer"]], dtype=values["dtype"])
+            numbers = raw.astype(np.float64) * values["scale"] + values["offset"]
+            if values["dtype"] == "int8":
+                numbers[raw == -128] = np.nan
+            numbers = numbers.reshape(values["shape"])
+            for axis, side in zip((-2, -1), values.get("pool", ()), strict=False):
+                size = result["dims"][variable["dims"][axis]]
+                numbers = np.repeat(numbers, side, axis=axis).take(range(size), axis=axis)
+            values = numbers
+        else:
+            values = np.array(values, dtype=object)
+        variables[name] = (variable["dims"], values)
+    return xr.Dataset(variables, attrs=result["attrs"])
 
 
 class Page:
@@ -78,8 +102,9 @@ class Page:
         self.wait_until(lambda: self.answers(identity))
         (message,) = self.answers(identity)
         check(protocol.Reply if message["kind"] == "reply" else protocol.ErrorMessage, message)
-        if message["kind"] == "reply":
-            check(protocol.METHODS[self._methods[identity]][1], message["result"], "result")
+        method = self._methods[identity]
+        if message["kind"] == "reply" and "/" not in method:
+            check(protocol.METHODS[method][1], message["result"], "result")
         for told in self.progress(identity):
             check(protocol.Progress, told)
         return message
@@ -90,6 +115,13 @@ class Page:
         assert message["kind"] == "reply", message
         message["result"]["_id"] = message["id"]
         return message["result"]
+
+    def dataset(self, method: str, slot: str | None = None, /, **args: Any) -> xr.Dataset:
+        """The answer to a view's question, decoded as the front end does; fails on an error."""
+        message = self.answer(self.send(method, slot, **args))
+        assert message["kind"] == "reply", message
+        found = decoded(message["result"], self.buffers[message["id"]])
+        return found.assign_attrs(_revision=message["revision"])
 
     def error(self, method: str, slot: str | None = None, /, **args: Any) -> dict[str, Any]:
         """The error a request is answered with; fails on a reply."""

@@ -12,7 +12,7 @@ import lens_widgets as lw
 from lens_widgets.analysis.activations.activation_list import list_activations
 from lens_widgets.analysis.activations.activations import activation
 from lens_widgets.errors import ClosedError, InputError
-from lens_widgets.widgets.snapshot import snapshot_of
+from lens_widgets.views.snapshot import snapshot_of
 from tests.models import N_LAYERS, tiny
 from tests.unit.cases import PROMPTS
 from tests.unit.page import Page

@@ -309,7 +309,7 @@ def test_a_page_can_only_write_what_is_its_to_write(
     corrected: list[Any] = []
     monkeypatch.setattr(view, "send_state", lambda key=None: corrected.append(key))
     before, traits = state(session), {k: getattr(view, k) for k in view.keys}
-    options = [{option: value} for option in view._view_options for value in ("<script>", DEEP)]
+    options = [{option: value} for option in view.option_names() for value in ("<script>", DEEP)]
     for hostile in [*HOSTILE_STATE, *options]:
         corrected.clear()
         view.set_state(hostile)

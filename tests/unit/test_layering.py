@@ -92,7 +92,7 @@ def test_a_circle_would_be_found() -> None:
 
 # --- direction ----------------------------------------------------------------------------------
 
-_ORDER = ("engine", "prompts", "interventions", "session", "analysis", "widgets")
+_ORDER = ("engine", "prompts", "interventions", "session", "analysis", "views")
 ALLOWED = {
     **{layer: {*_ORDER[: index + 1]} for index, layer in enumerate(_ORDER)},
     "jupyter": {"jupyter", "engine"},
@@ -101,7 +101,9 @@ ALLOWED = {
     "__main__": {"jupyter"},
 }
 ALLOWED["session"] |= {"jupyter"}
-ALLOWED["widgets"] |= {"wire"}
+ALLOWED["views"] |= {"wire"}
+ALLOWED["widgets"] = {*ALLOWED["views"], "widgets"}
+ALLOWED["views"] |= {"widgets"}
 SHARED = {"errors", "components"}
 """Values and errors that know no layer may be used by all."""
 
@@ -129,7 +131,7 @@ def test_the_front_end_packages_are_imported_by_the_widgets_alone() -> None:
     for module, path in NAMES.items():
         heads = {name.split(".")[0] for name in _imports(path)}
         if heads & {"ipywidgets", "anywidget"}:
-            assert _layer(module) == "widgets", path
+            assert _layer(module) in ("widgets", "views"), path
 
 
 _BLOCKED = """
@@ -149,7 +151,7 @@ print(sorted({m.split(".")[0] for m in sys.modules} & {"ipywidgets", "anywidget"
 
 
 def test_engine_session_and_analysis_import_without_the_widget_packages() -> None:
-    apart = ("widgets", "models")
+    apart = ("widgets", "views", "models")
     names = [n for n in NAMES if _layer(n) not in apart and n != "lens_widgets.jupyter.server"]
     assert {"lens_widgets.session.session", "lens_widgets.engine.worker"} <= set(names)
     done = subprocess.run(
@@ -161,7 +163,7 @@ def test_engine_session_and_analysis_import_without_the_widget_packages() -> Non
 
 # --- size ---------------------------------------------------------------------------------------
 
-MAX_AT_THE_TOP = 12
+MAX_AT_THE_TOP = 13
 MAX_LINES = 400
 STILL_LONGER = {
     "lens_widgets/wire/protocol.py",

@@ -20,7 +20,7 @@ from lens_widgets.interventions.base import Intervention, RunContext
 from lens_widgets.interventions.checks import check_component, check_positions, normal_positions
 from lens_widgets.interventions.site import Site, position_mask, replacing
 from lens_widgets.prompts.prompt_set import PromptSet
-from lens_widgets.widgets.picture import picture
+from lens_widgets.views.picture import picture
 from tests.models import D_HEAD, tiny
 from tests.unit import reference
 from tests.unit.cases import ANSWERS, PROMPTS, rows

@@ -41,7 +41,7 @@ def view(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[View]]:
     names = tuple(Everything.__annotations__)
     limits = {"k": {"min": 1, "max": 20}, "layers": {"maxlen": 3}}
     traits = {name: options._trait(name, **limits.get(name, {})) for name in names}
-    yield type("AnyView", (View,), {"_esm": "", "_view_options": names, **traits})
+    yield type("AnyView", (View,), {"_esm": "", **traits})
     option_types.cache_clear()
 
 

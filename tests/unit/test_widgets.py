@@ -36,7 +36,7 @@ OPTIONS = {
         *("show", "lens_color", "lens_target", "lens_order", "incl_mid", "pins", "scope"),
     },
     lw.PatchingView: {"patch_maps", "by_pos", "patch_into", "normalize", "scope"},
-    lw.HeadScoresView: {"scope", "threshold", "kind"},
+    lw.HeadScoresView: {"threshold"},
     lw.LossView: {"scope"},
     lw.ModelCard: set(),
     lw.CompositionView: {"composition", "subtract_random"},
@@ -168,7 +168,7 @@ def test_options_are_checked_and_the_near_one_is_suggested(session: lw.Session, 
             view(session, **{misspelled: values[0]})
         assert f"{view.__name__} has no argument {misspelled!r}" in str(unknown.value)
         assert f"Did you mean {option!r}?" in str(unknown.value)
-    assert set(view._view_options) == OPTIONS[view]
+    assert set(view.option_names()) == OPTIONS[view]
 
 
 @each_view

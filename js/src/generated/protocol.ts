@@ -6,13 +6,17 @@ export const MAX_REPLY_BYTES = 1000000;
 export const MAX_REQUEST_BYTES = 64000;
 export const MAX_PROGRESS_PER_SECOND = 10;
 
-/** A buffer's meaning: value = raw * scale + offset, row-major; int8 -128 is no value (NaN). */
+/**
+ * A buffer's meaning: value = raw * scale + offset, row-major; int8 -128 is no value (NaN).
+ * ``pool``: each is the largest of a block of so many rows and columns of the last two axes.
+ */
 export interface ArrayRef {
   buffer: number;
   dtype: "uint8" | "int8" | "int32" | "float32";
   shape: number[];
   scale: number;
   offset: number;
+  pool?: number[];
 }
 
 export interface Request {
@@ -30,11 +34,13 @@ export interface Cancel {
   slot: string;
 }
 
+/** ``revision``: that of the session whose numbers these are. */
 export interface Reply {
   kind: "reply";
   id: string;
   slot: string;
   seq: number;
+  revision: number;
   result: Record<string, unknown>;
 }
 
@@ -106,6 +112,7 @@ export interface InterventionInfo {
 export interface SessionState {
   revision: number;
   prompts_revision: number;
+  n_prompts: number;
   interventions: InterventionInfo[];
   can_undo: boolean;
   can_redo: boolean;
@@ -162,7 +169,6 @@ export interface Options {
   patch_into: "corrupted" | "clean";
   by_pos: boolean;
   normalize: boolean;
-  threshold: number;
   activation: string;
   slice_rows: "pos" | "head";
   group_by: "layer" | "hook";
@@ -946,34 +952,6 @@ export interface ScoreMapResult {
   key_source: string;
 }
 
-export interface HeadScoresArgs {
-  scope: "mean" | "selected";
-  prompt: number;
-}
-
-/** ``loss_kind``: also what ablating each head in that way adds to the loss. */
-export interface HeadScoresCodeArgs {
-  scope: "mean" | "selected";
-  prompt: number;
-  loss_kind: "zero" | "mean" | "resample" | null;
-}
-
-/**
- * Arrays [kind, layer, head]: mean attention on each kind's stripe, NaN where no prompt has
- * one, of which ``missing`` then tells why, else ""; ``sem`` of the current means over prompts,
- * NaN for one.
- */
-export interface HeadScoresResult {
-  summary: Summary;
-  kinds: string[];
-  definitions: string[];
-  missing: string[];
-  baseline: ArrayRef;
-  current: ArrayRef;
-  sem: ArrayRef;
-  units: string;
-}
-
 export interface StripeArgs {
   prompt: number;
   stripe: "previous" | "current" | "first" | "induction" | "duplicate";
@@ -997,18 +975,6 @@ export interface StripeResult {
   n_with: number;
   definition: string;
   missing: string;
-}
-
-export interface LossEffectsArgs {
-  kind: "zero" | "mean" | "resample";
-}
-
-/** ``heads`` [layer, head]: change of the mean loss when that head is ablated; NaN: not yet. */
-export interface LossEffectsResult {
-  summary: Summary;
-  heads: ArrayRef;
-  units: string;
-  definition: string;
 }
 
 export interface LossesArgs {
@@ -1075,39 +1041,6 @@ export interface ModelCardResult {
   matrices: MatrixInfo[];
   count: number;
   megabytes: number;
-}
-
-export interface HeadScoresArgs {
-  scope: "mean" | "selected";
-  prompt: number;
-}
-
-/**
- * Arrays [kind, layer, head]: mean attention on each kind's stripe, NaN where no prompt has
- * one, of which ``missing`` then tells why, else ""; ``sem`` of the current means over prompts,
- * NaN for one.
- */
-export interface HeadScoresResult {
-  summary: Summary;
-  kinds: string[];
-  definitions: string[];
-  missing: string[];
-  baseline: ArrayRef;
-  current: ArrayRef;
-  sem: ArrayRef;
-  units: string;
-}
-
-export interface LossEffectsArgs {
-  kind: "zero" | "mean" | "resample";
-}
-
-/** ``heads`` [layer, head]: change of the mean loss when that head is ablated; NaN: not yet. */
-export interface LossEffectsResult {
-  summary: Summary;
-  heads: ArrayRef;
-  units: string;
-  definition: string;
 }
 
 export interface LossesArgs {
@@ -1358,10 +1291,6 @@ export const OPTIONS: {
     initial: true,
     is: (value): value is Options["normalize"] => typeof value === "boolean",
   },
-  threshold: {
-    initial: 0.4,
-    is: (value): value is Options["threshold"] => typeof value === "number" && Number.isFinite(value),
-  },
   activation: {
     initial: "",
     is: (value): value is Options["activation"] => typeof value === "string",
@@ -1412,7 +1341,6 @@ export function readOptions(
     patch_into: read("patch_into"),
     by_pos: read("by_pos"),
     normalize: read("normalize"),
-    threshold: read("threshold"),
     activation: read("activation"),
     slice_rows: read("slice_rows"),
     group_by: read("group_by"),
@@ -1452,10 +1380,7 @@ export interface Methods {
   top_neurons: { args: TopNeuronsArgs; result: TopNeuronsResult };
   score_sources: { args: ScoreSourcesArgs; result: ScoreSourcesResult };
   score_map: { args: ScoreMapArgs; result: ScoreMapResult };
-  head_scores: { args: HeadScoresArgs; result: HeadScoresResult };
-  head_scores_code: { args: HeadScoresCodeArgs; result: CodeResult };
   stripe: { args: StripeArgs; result: StripeResult };
-  loss_effects: { args: LossEffectsArgs; result: LossEffectsResult };
   losses: { args: LossesArgs; result: LossesResult };
   losses_code: { args: LossesArgs; result: CodeResult };
   model_card: { args: Empty; result: ModelCardResult };

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from lens_widgets.views import registry
 from lens_widgets.widgets.replies import (
     ablation,
     activations,
@@ -20,8 +23,9 @@ from lens_widgets.widgets.replies import (
     tokens,
 )
 from lens_widgets.wire.dispatch import Method
+from lens_widgets.wire.protocol import METHODS as SCHEMAS
 
-METHODS: dict[str, Method] = {
+_HANDLERS: dict[str, Method] = {
     "tokens": Method(tokens.tokens),
     "token_stats": Method(tokens.token_stats),
     "edit_prompt": Method(changes.edit_prompt, writes=True),
@@ -54,10 +58,7 @@ METHODS: dict[str, Method] = {
     "patching": Method(patching.patching),
     "patching_code": Method(patching.code),
     "toggle_patches": Method(patching.toggle, quick=True),
-    "head_scores": Method(detectors.head_scores),
-    "head_scores_code": Method(detectors.scores_code),
     "stripe": Method(detectors.stripe),
-    "loss_effects": Method(detectors.loss_effects),
     "losses": Method(detectors.losses),
     "losses_code": Method(detectors.losses_code),
     "model_card": Method(model_card.model_card),
@@ -72,3 +73,9 @@ METHODS: dict[str, Method] = {
     "clear": Method(changes.clear, quick=True),
     "code": Method(changes.code, quick=True),
 }
+
+METHODS: dict[str, Method] = {
+    name: replace(method, schema=SCHEMAS[name][0]) for name, method in _HANDLERS.items()
+}
+
+registry.METHODS.update(METHODS)

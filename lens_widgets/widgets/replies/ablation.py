@@ -15,7 +15,7 @@ from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import check_prompt, number, summary
 from lens_widgets.widgets.replies.tokens import token_info
 from lens_widgets.wire.arrays import exact
-from lens_widgets.wire.dispatch import Step
+from lens_widgets.wire.messages import Step
 
 
 def ablation_grid(session: Session, args: dict[str, Any]) -> Any:

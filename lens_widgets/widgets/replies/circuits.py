@@ -14,7 +14,7 @@ from lens_widgets.errors import InputError
 from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import check_head, check_prompt, number, summary
 from lens_widgets.wire.arrays import exact
-from lens_widgets.wire.dispatch import Step
+from lens_widgets.wire.messages import Step
 
 SIZE = 48
 MAX_SIZE = 128

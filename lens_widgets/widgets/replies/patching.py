@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lens_widgets.analysis.patching.nodes import STREAM_NODES, hook_name, n_heads_of
+from lens_widgets.analysis.patching.patch_cells import patch_of
 from lens_widgets.analysis.patching.patch_maps import (
     BLOCK_NODES,
     HEAD_NODES,
@@ -19,14 +19,12 @@ from lens_widgets.analysis.patching.patch_maps import (
 )
 from lens_widgets.analysis.patching.patch_script import patch_script
 from lens_widgets.analysis.patching.patching import both_metrics
-from lens_widgets.errors import InputError, check_choice
-from lens_widgets.interventions.base import Intervention
-from lens_widgets.interventions.patch import Patch
+from lens_widgets.errors import InputError
 from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import check_prompt, number, summary
 from lens_widgets.widgets.replies.tokens import token_info
 from lens_widgets.wire.arrays import Packed, exact
-from lens_widgets.wire.dispatch import Step
+from lens_widgets.wire.messages import Step
 
 TITLES = {
     "resid_pre": "residual stream",
@@ -114,51 +112,11 @@ def _map(
 
 def toggle(session: Session, args: dict[str, Any]) -> dict[str, Any]:
     """Keeps the cells' patches, or takes them away when all of them are kept; one step to undo."""
-    wanted = [_patch(session, cell) for cell in args["cells"]]
+    wanted = [patch_of(session, cell) for cell in args["cells"]]
     if not wanted:
         raise InputError("cells is empty.", "Choose at least one cell of a map.")
     session.interventions.toggle_all(wanted)
     return {"revision": session.revision}
-
-
-def _patch(session: Session, cell: dict[str, Any]) -> Patch:
-    node, layer, head, pos = (cell[name] for name in ("node", "layer", "head", "pos"))
-    check_choice("node", node, (*STREAM_NODES, *HEAD_NODES))
-    if not 0 <= layer < session.facts.n_layers:
-        raise InputError(
-            f"layer={layer} is out of range.",
-            f"Layers run from 0 to {session.facts.n_layers - 1}.",
-        )
-    stream = node in STREAM_NODES
-    if stream != (head is None) or (stream and pos is None):
-        raise InputError(
-            f"head={head}, pos={pos} do not name a cell of the {node} map.",
-            "Blocks are patched by layer and position, heads by layer and head.",
-        )
-    if head is not None and not 0 <= head < n_heads_of(session, node):
-        raise InputError(
-            f"head={head} is out of range.", f"The map has {n_heads_of(session, node)} heads."
-        )
-    positions = None if pos is None else (pos,)
-    if node == "z":
-        return Patch(f"L{layer}H{head}", positions)
-    return Patch(hook_name(node, layer), positions, head=head)
-
-
-def kept_cell(item: Intervention) -> dict[str, Any] | None:
-    """The cell that an intervention is, if it is one."""
-    if not isinstance(item, Patch) or item.source != "corrupted":
-        return None
-    places = item.places
-    if places is not None and len(places) != 1:
-        return None
-    site = item.site
-    parts = site.hook.split(".")
-    node = parts[-1].removeprefix("hook_")
-    if parts[0] != "blocks" or node not in (*STREAM_NODES, *HEAD_NODES):
-        return None
-    pos = None if places is None else places[0]
-    return {"node": node, "layer": int(parts[1]), "head": site.head, "pos": pos}
 
 
 def code(session: Session, args: dict[str, Any]) -> dict[str, Any]:

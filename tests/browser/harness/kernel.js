@@ -8,7 +8,7 @@
 //   plain_buffers: true sends buffers as arrays of numbers, as VS Code does
 //   progress: number of progress messages before each slow reply
 
-import { answer, change } from "./methods.js";
+import { answer, change, summary, tokens } from "./methods.js";
 import { makeTokens, noise, tokensOf } from "./data.js";
 
 const CHANGES = new Set(["toggle", "set_enabled", "remove", "undo", "redo", "clear", "toggle_patches", "edit_prompt"]);
@@ -48,12 +48,19 @@ export class MockKernel {
     this.interventions = interventions.map((component) => intervention(component, "zero"));
     this.state = this.describe(1, 1);
     this.selection = { layer: 0, head: 0, query_pos: null, key_pos: null, prompt: 0, ...options.selection };
+    this.settings = {
+      ablation_kind: "zero",
+      prompt_scope: "mean",
+      skip_bos: false,
+      ...options.settings,
+    };
   }
 
   describe(revision, prompts_revision) {
     return {
       revision,
       prompts_revision,
+      n_prompts: this.prompts.length,
       interventions: structuredClone(this.interventions),
       can_undo: this.history.length > 0,
       can_redo: this.undone.length > 0,
@@ -70,9 +77,11 @@ export class MockKernel {
   }
 
   traitsFrom(model, changes) {
-    if (!("selection" in changes)) return;
-    this.selection = changes.selection;
-    for (const other of this.models) if (other !== model) other.push("selection", changes.selection);
+    for (const name of ["selection", "settings"]) {
+      if (!(name in changes)) continue;
+      this[name] = changes[name];
+      for (const other of this.models) if (other !== model) other.push(name, changes[name]);
+    }
   }
 
   select(patch) {
@@ -86,11 +95,17 @@ export class MockKernel {
       return;
     }
     this.requests.push(message);
+    const name = message.method.replace(/^session\//, "");
+    if (CHANGES.has(name)) message = { ...message, method: name };
     this.newest.set(message.slot, message.id);
     if (this.silent) return;
     // As the kernel does: a change is made as it comes in, numbers are worked out when their turn is.
     const made = CHANGES.has(message.method) ? this.outcome(message) : null;
-    const send = () => this.respond(model, message, made ?? this.outcome(message));
+    const send = async () => {
+      // Worked out when its turn is; the page is told when the real question has been answered.
+      const known = made ?? this.outcome(message);
+      this.respond(model, message, known instanceof Promise ? await known : known);
+    };
     if (this.manual && !CHANGES.has(message.method)) this.held.push({ message, send });
     else this.later(model, message, send);
   }
@@ -128,6 +143,9 @@ export class MockKernel {
     const fail = (message, hint) => ({ kind: "error", error: { type: "ValueError", message, hint } });
     const failure = this.failures[method];
     if (failure) return fail(failure, "This is what to do about it.");
+    if (method === "session/metric") return this.plain(summary(this));
+    if (method === "session/tokens") return this.tokens(args);
+    if (method.includes("/")) return this.real(method, args);
     const packed = [];
     try {
       const result = CHANGES.has(method)
@@ -136,10 +154,47 @@ export class MockKernel {
       const buffers = this.options.plain_buffers
         ? packed.map((view) => [...new Uint8Array(view.buffer)])
         : packed;
-      return { kind: "reply", result, buffers };
+      return { kind: "reply", revision: result.revision ?? result.summary?.revision, result, buffers };
     } catch (error) {
       return fail(String(error.message), error.hint ?? "");
     }
+  }
+
+  // The session as Python can make it again: see tests/browser/answers.py.
+  get described() {
+    const { n_layers, n_heads } = this.info;
+    const prompts = this.prompts.map(({ tokens }) => tokens.map(({ text }) => text));
+    const vocabulary = [...new Set(["<bos>", "·Mary", "·John", ...prompts.flat()])];
+    return { n_layers, n_heads, prompts, vocabulary, interventions: this.interventions };
+  }
+
+  // What the real question answers, asked of a real session by the test's Python.
+  async real(method, args) {
+    const { revision } = this.state;
+    const answer = await window.lwAnswer(this.described, method, args);
+    const buffers = (answer.buffers ?? []).map((text) => {
+      const bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+      return this.options.plain_buffers ? [...bytes] : new DataView(bytes.buffer);
+    });
+    return { ...answer, revision, buffers };
+  }
+
+  plain(attrs) {
+    const { revision, ...others } = attrs;
+    return { kind: "reply", revision, result: { dims: {}, variables: {}, attrs: others } };
+  }
+
+  tokens(args) {
+    const { tokens: known, summary: metric, answer: pair, ...attrs } = tokens(this, args);
+    const of = (field) => ({ dims: ["pos"], values: known.map((token) => token[field]) });
+    const ids = new DataView(Int32Array.from(known, ({ id }) => id).buffer);
+    const ref = { buffer: 0, dtype: "int32", shape: [known.length], scale: 1, offset: 0 };
+    const told = this.plain({ ...attrs, revision: metric.revision });
+    told.result.attrs.correct_token = pair?.correct ?? null;
+    told.result.attrs.wrong_token = pair?.wrong ?? null;
+    told.result.dims = { pos: known.length };
+    told.result.variables = { token: of("text"), token_id: { dims: ["pos"], values: ref } };
+    return { ...told, buffers: [ids] };
   }
 
   // What a method answers, with arrays as plain numbers: for tests to compare the screen with.

@@ -74,6 +74,7 @@ window.start = async ({ views, theme = "light", shadow = false, options = {}, sn
       info: kernel.info,
       state: kernel.state,
       selection: { ...kernel.selection },
+      settings: { ...kernel.settings },
       snapshot,
       ...OPTIONS[view],
       ...options,

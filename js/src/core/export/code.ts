@@ -1,4 +1,6 @@
 import type { CodeResult, Methods } from "../../generated/protocol";
+import type { Code } from "../../generated/session";
+import type { Question } from "../../wire/question";
 import type { ViewHandle } from "../state/handle";
 
 /** The methods that answer with TransformerLens code. */
@@ -14,4 +16,14 @@ export async function requestCode<M extends CodeMethod>(
 ): Promise<string> {
   const { result } = await view.rpc.request(`${view.name}/code`, view.nextSeq(), method, args);
   return result.code;
+}
+
+/** The same from a view's own `code` question. */
+export async function askCode<Args extends object>(
+  view: ViewHandle,
+  question: Question<Args, Code>,
+  args: Args,
+): Promise<string> {
+  const answer = await view.rpc.ask(`${view.name}/code`, view.nextSeq(), question, args);
+  return answer.attrs.code;
 }

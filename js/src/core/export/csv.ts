@@ -1,3 +1,5 @@
+import type { Dataset } from "../state/dataset";
+
 /** Comma-separated values at full precision; null, undefined and NaN are empty fields. */
 export function csv(
   header: readonly string[],
@@ -25,4 +27,46 @@ export function gridCsv(
     ...cols.map((_, col) => values[row * cols.length + col]),
   ]);
   return csv(["", ...cols], lines);
+}
+
+/**
+ * A dataset as one table: a line for each cell along the dimensions of its largest variables, a column for
+ * each of these dimensions and for every variable that lies along some of them.
+ */
+export function datasetCsv(data: Dataset): string {
+  const sizeOf = (dims: readonly string[]) =>
+    dims.reduce((size, dim) => size * (data.dims[dim] ?? 1), 1);
+  const variables = data.names.map((name) => ({ name, dims: data.dimsOf(name) }));
+  const main = variables.reduce<readonly string[]>(
+    (best, { dims }) => (sizeOf(dims) > sizeOf(best) ? dims : best),
+    [],
+  );
+  const shown = variables.filter(({ dims }) => dims.every((dim) => main.includes(dim)));
+  const named = new Set(shown.map(({ name }) => name));
+  const columns = [
+    ...main.filter((dim) => !named.has(dim)).map((dim) => ({ name: dim, dims: [dim] })),
+    ...main.flatMap((dim) => shown.filter(({ name }) => name === dim)),
+    ...shown.filter(({ name }) => !main.includes(name)),
+  ];
+  const read = columns.map(({ name }) => {
+    if (!named.has(name)) return null;
+    return data.isText(name) ? data.texts(name) : data.numbers(name);
+  });
+  const rows = Array.from({ length: sizeOf(main) }, (_, cell) => {
+    const at: Record<string, number> = {};
+    let rest = cell;
+    for (const dim of [...main].reverse()) {
+      const size = data.dims[dim] ?? 1;
+      at[dim] = rest % size;
+      rest = Math.floor(rest / size);
+    }
+    return columns.map(({ dims }, column) => {
+      const flat = dims.reduce((i, dim) => i * (data.dims[dim] ?? 1) + (at[dim] ?? 0), 0);
+      return read[column]?.[flat] ?? (read[column] ? null : flat);
+    });
+  });
+  return csv(
+    columns.map(({ name }) => name),
+    rows,
+  );
 }

@@ -106,7 +106,7 @@ describe("a view that nobody answers", () => {
     await vi.advanceTimersByTimeAsync(10);
     await click("[data-undo]");
     expect(alert()).toContain("needs a running kernel");
-    expect(model.requests("undo")).toEqual([]);
+    expect(model.requests("session/undo")).toEqual([]);
   });
 
   it("becomes a snapshot when the kernel goes in the middle of a question, and asks when it is back", async () => {

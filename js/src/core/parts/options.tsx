@@ -1,11 +1,15 @@
-import type { Signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { type Choice, Segmented } from "./ui";
+
+/** What a choice is read from and written to: an option of the view, or a setting of the session. */
+interface Chosen<T> {
+  value: T;
+}
 
 /** An option of few values as joined buttons; `of` is what `session.option` gives. */
 export function OptionButtons<T extends string>(props: {
   label: string;
-  of: Signal<T>;
+  of: Chosen<T>;
   choices: readonly Choice<T>[];
 }): JSX.Element {
   const { label, of, choices } = props;
@@ -24,7 +28,7 @@ export function OptionButtons<T extends string>(props: {
 /** An option that is on or off, as two joined buttons; `on` names the one that means on. */
 export function FlagButtons<T extends string>(props: {
   label: string;
-  of: Signal<boolean>;
+  of: Chosen<boolean>;
   choices: readonly [Choice<T>, Choice<T>];
   on: NoInfer<T>;
 }): JSX.Element {

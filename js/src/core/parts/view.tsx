@@ -1,7 +1,9 @@
 import type { ComponentChildren, JSX, TargetedKeyboardEvent } from "preact";
 import { useLayoutEffect, useMemo } from "preact/hooks";
+import { metric } from "../../generated/session";
 import { fixed, signed } from "../draw/format";
 import { ViewHandle, type ViewState } from "../state/handle";
+import { useAnswer } from "../state/resource";
 import { Takeaway, type TakeawayContent } from "./export_menu";
 import { historyKey, takesKeys } from "./keyboard";
 import type { PanelProps } from "./mount";
@@ -46,6 +48,7 @@ export function ViewFrame(props: ViewFrameProps): JSX.Element {
           <CardHead handle={handle} title={title} controls={controls} end={take} />
         ) : (
           <>
+            <SessionMetric view={handle} />
             <Header handle={handle} title={title} end={take} pager={props.pager !== false} />
             {controls && <div class="lw-toolbar">{controls}</div>}
           </>
@@ -55,6 +58,16 @@ export function ViewFrame(props: ViewFrameProps): JSX.Element {
       </section>
     </ViewRoot>
   );
+}
+
+/** Asks for the session's metric, for the header of the page to show: once a revision. */
+export function SessionMetric({ view }: { view: ViewHandle }): null {
+  const { session } = view;
+  const { data, revision } = useAnswer(view, metric, {});
+  useLayoutEffect(() => {
+    if (data) session.see({ ...data.attrs, revision });
+  }, [session, data, revision]);
+  return null;
 }
 
 /** The element tests and automation wait on; z and shift+z undo and redo anywhere inside it. */
@@ -121,7 +134,6 @@ export function Header(props: {
   pager?: boolean;
 }): JSX.Element {
   const { handle } = props;
-  const { summary } = handle.session;
   const info = handle.session.info.value;
   const { n_layers, n_heads } = info;
   return (
@@ -143,7 +155,7 @@ export function Header(props: {
       <div class="lw-head-end">
         <StatusPill handle={handle} />
         {props.pager && (
-          <PromptPager session={handle.session} count={summary.value?.n_prompts ?? 1} />
+          <PromptPager session={handle.session} count={handle.session.state.value.n_prompts} />
         )}
         <Metric handle={handle} />
         {props.end}

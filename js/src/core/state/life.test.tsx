@@ -164,7 +164,11 @@ describe("a view's life", () => {
     session.toggleAblation(view, "L0H1");
     expect(session.changes.ablated.value.has("L0H1")).toBe(true);
     expect(attribute("status")).toBe("busy");
-    model.fail(model.lastRequest("toggle"), { type: "ValueError", message: "cannot", hint: "" });
+    model.fail(model.lastRequest("session/toggle"), {
+      type: "ValueError",
+      message: "cannot",
+      hint: "",
+    });
     await settle();
     expect(session.changes.ablated.value.has("L0H1")).toBe(false);
     expect(view.error.value).toMatchObject({ message: "cannot" });
@@ -174,9 +178,9 @@ describe("a view's life", () => {
     answer(model.lastSent());
     await settle();
     const change = view.change("toggle", { component: "L0H1", kind: "zero" });
-    expect(model.sent.slice(-2).map(({ method }) => method)).toEqual(["toggle", "pattern"]);
+    expect(model.sent.slice(-2).map(({ method }) => method)).toEqual(["session/toggle", "pattern"]);
     const question = model.lastSent();
-    model.reply(model.lastRequest("toggle"), { revision: 2 });
+    model.reply(model.lastRequest("session/toggle"), { revision: 2 });
     expect(await change).toBe(true);
     expect(attribute("status")).toBe("busy");
     answer(question, 2);
@@ -202,7 +206,11 @@ describe("a view's life", () => {
     await settle();
     const change = view.change("toggle", { component: "L0H1", kind: "zero" });
     const question = model.lastSent();
-    model.fail(model.lastRequest("toggle"), { type: "ValueError", message: "cannot", hint: "" });
+    model.fail(model.lastRequest("session/toggle"), {
+      type: "ValueError",
+      message: "cannot",
+      hint: "",
+    });
     expect(await change).toBe(false);
     answer(question, 1);
     await settle();
@@ -210,7 +218,7 @@ describe("a view's life", () => {
     const again = view.change("toggle", { component: "L0H2", kind: "zero" });
     expect(model.lastSent()).toMatchObject({ method: "pattern" });
     expect(model.lastSent()).not.toBe(question);
-    model.reply(model.lastRequest("toggle"), { revision: 2 });
+    model.reply(model.lastRequest("session/toggle"), { revision: 2 });
     expect(await again).toBe(true);
   });
 

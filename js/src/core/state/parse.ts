@@ -19,6 +19,7 @@ export const NO_INFO: SessionInfo = {
 export const NO_STATE: SessionState = {
   revision: 0,
   prompts_revision: 0,
+  n_prompts: 1,
   interventions: [],
   can_undo: false,
   can_redo: false,
@@ -34,6 +35,20 @@ export const NO_SELECTION: Selection = {
   writer_layer: null,
   writer_head: null,
   stripe: null,
+};
+
+/** What all views of a session agree on. */
+export interface Settings {
+  ablation_kind: "zero" | "mean" | "resample";
+  prompt_scope: "mean" | "selected";
+  /** The first token is left out of the colours of attention patterns. */
+  skip_bos: boolean;
+}
+
+export const NO_SETTINGS: Settings = {
+  ablation_kind: "zero",
+  prompt_scope: "mean",
+  skip_bos: false,
 };
 
 export function parseInfo(raw: unknown): SessionInfo | undefined {
@@ -63,4 +78,12 @@ export function parseSelection(raw: unknown): Selection | undefined {
     writer_head: pos(writer_head),
     stripe: stripeKind(stripe),
   };
+}
+
+export function parseSettings(raw: unknown): Settings | undefined {
+  const hasAll = (value: unknown): value is Settings =>
+    isRecord(value) &&
+    typeof value.ablation_kind === "string" &&
+    typeof value.skip_bos === "boolean";
+  return hasAll(raw) ? { ...NO_SETTINGS, ...raw } : undefined;
 }

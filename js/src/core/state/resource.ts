@@ -1,16 +1,19 @@
 import { useLayoutEffect, useMemo } from "preact/hooks";
 import type { ErrorInfo, Methods } from "../../generated/protocol";
+import type { AnswerType, Question } from "../../wire/question";
+import { Dataset } from "./dataset";
 import type { ViewHandle } from "./handle";
-import type { Method } from "./rpc";
+import type { Asked, Method } from "./rpc";
 import { Slot, type SlotOptions } from "./slot";
 
 /** The last good result (null before the first), kept while a newer one is computed. */
-export interface Resource<M extends Method> {
-  result: Methods[M]["result"] | null;
+export interface Resource<Q extends Asked> {
+  result: Q["result"] | null;
   buffers: DataView[];
   /** The arguments that `result` answers; compare with the wanted ones where it matters. */
-  args: Methods[M]["args"] | null;
+  args: Q["args"] | null;
   seq: number;
+  revision: number;
   /** True while what is shown answers an older question than the one asked. */
   stale: boolean;
   /** True while only part of the result is known. */
@@ -29,10 +32,54 @@ export function useResource<M extends Method>(
   method: M,
   args: Methods[M]["args"] | null,
   options: SlotOptions = {},
-): Resource<M> {
+): Resource<Methods[M]> {
+  return useSlot<Methods[M]>(view, name, method, args, options);
+}
+
+/** The last good answer (null before the first), kept while a newer one is computed. */
+export interface Answered<Args extends object, A extends AnswerType> {
+  data: Dataset<A> | null;
+  /** The arguments that `data` answers; compare with the wanted ones where it matters. */
+  args: Args | null;
+  seq: number;
+  /** The session's revision that `data` belongs to; -1 for a snapshot's. */
+  revision: number;
+  /** True while what is shown answers an older question than the one asked. */
+  stale: boolean;
+  /** True while only part of the answer is known. */
+  partial: boolean;
+  error: ErrorInfo | null;
+}
+
+/**
+ * Asks a question and keeps asking it when the arguments (by value) or the session's revision change.
+ * The newest question wins; null asks nothing. Draw in this component or its children: after they are
+ * painted, the number of the reply appears as `data-lw-seq` on the view's root.
+ */
+export function useAnswer<Args extends object, A extends AnswerType>(
+  view: ViewHandle,
+  question: Question<Args, A>,
+  args: Args | null,
+  options: SlotOptions & { slot?: string } = {},
+): Answered<Args, A> {
+  const name = options.slot ?? question.method.slice(question.method.indexOf("/") + 1);
+  const slot = useSlot<{ args: Args; result: object }>(view, name, question.method, args, options);
+  const { result, buffers } = slot;
+  const data = useMemo(() => result && Dataset.read<A>(result, buffers), [result, buffers]);
+  const { seq, revision, stale, partial, error } = slot;
+  return { data, args: slot.args, seq, revision, stale, partial, error };
+}
+
+function useSlot<Q extends Asked>(
+  view: ViewHandle,
+  name: string,
+  method: string,
+  args: Q["args"] | null,
+  options: SlotOptions,
+): Resource<Q> {
   const { on, quiet } = options;
   const slot = useMemo(
-    () => new Slot(view, name, method, { on: on ?? "revision", quiet: quiet ?? false }),
+    () => new Slot<Q>(view, name, method, { on: on ?? "revision", quiet: quiet ?? false }),
     [view, name, method, on, quiet],
   );
   const { session } = view;
@@ -63,6 +110,7 @@ export function useResource<M extends Method>(
     buffers: loaded?.buffers ?? NO_BUFFERS,
     args: loaded?.args ?? null,
     seq: loaded?.seq ?? 0,
+    revision: loaded?.revision ?? -1,
     stale: args !== null && !fresh,
     partial: loaded?.partial ?? false,
     error: slot.error.value,

@@ -5,8 +5,10 @@ import {
   type Methods,
   type Progress,
 } from "../../generated/protocol";
+import type { AnswerType, Question } from "../../wire/question";
 import { toViews } from "./arrays";
 import { NO_KERNEL } from "./connection";
+import { Dataset } from "./dataset";
 import { isRecord, listen, type WidgetModel } from "./model";
 
 export type Method = keyof Methods;
@@ -14,9 +16,17 @@ export type Method = keyof Methods;
 /** Progress of a request. `partial` is present when part of the result is known. */
 export type ProgressInfo = Omit<Progress, "partial"> & { partial?: Record<string, unknown> };
 
-export interface Answer<M extends Method> {
-  result: Methods[M]["result"];
+/** What a question takes and what its reply's `result` is. */
+export interface Asked {
+  args: object;
+  result: object;
+}
+
+export interface Answer<Q extends Asked> {
+  result: Q["result"];
   buffers: DataView[];
+  /** Of the session whose numbers these are; null where the reply does not tell. */
+  revision: number | null;
 }
 
 export interface RequestOptions {
@@ -46,10 +56,7 @@ export function isUnanswerable(error: ErrorInfo | null): boolean {
 }
 
 /** The kernel checks its replies against the schema before sending, so their shape is taken as given. */
-export function isResult<M extends Method>(
-  _method: M,
-  value: unknown,
-): value is Methods[M]["result"] {
+export function isResult<Q extends Asked>(value: unknown): value is Q["result"] {
   return isRecord(value);
 }
 
@@ -107,7 +114,30 @@ export class Rpc {
     method: M,
     args: Methods[M]["args"],
     options: RequestOptions = {},
-  ): Promise<Answer<M>> {
+  ): Promise<Answer<Methods[M]>> {
+    return this.send<Methods[M]>(slot, seq, method, args, options);
+  }
+
+  /** The same for a question that answers with a dataset. */
+  async ask<Args extends object, A extends AnswerType>(
+    slot: string,
+    seq: number,
+    question: Question<Args, A>,
+    args: Args,
+    options: RequestOptions = {},
+  ): Promise<Dataset<A>> {
+    const answer = await this.send(slot, seq, question.method, args, options);
+    return Dataset.read<A>(answer.result, answer.buffers);
+  }
+
+  /** Any request by the name of its method. */
+  send<Q extends Asked>(
+    slot: string,
+    seq: number,
+    method: string,
+    args: Q["args"],
+    options: RequestOptions = {},
+  ): Promise<Answer<Q>> {
     this.#withdraw(slot, "Superseded", "a newer request took its place");
     return new Promise((resolve, reject) => {
       const id = `${this.clientId}-${++this.#count}`;
@@ -124,8 +154,9 @@ export class Rpc {
       const pending: Pending = {
         slot,
         seq,
-        settle: ({ result }, buffers) => {
-          if (isResult(method, result)) resolve({ result, buffers });
+        settle: ({ result, revision }, buffers) => {
+          const known = typeof revision === "number" ? revision : null;
+          if (isResult<Q>(result)) resolve({ result, buffers, revision: known });
           else reject(malformed(method));
         },
         fail: reject,

@@ -11,12 +11,23 @@ import {
   type SessionState,
   type Summary,
 } from "../../generated/protocol";
+import type { OptionSpec } from "../../wire/question";
 import { Changes } from "./changes";
 import { flush } from "./flush";
 import { cellKey } from "./interventions";
 import type { WidgetModel } from "./model";
-import { NO_INFO, NO_SELECTION, NO_STATE, parseInfo, parseSelection, parseState } from "./parse";
-import type { RequestOptions, Rpc } from "./rpc";
+import {
+  NO_INFO,
+  NO_SELECTION,
+  NO_SETTINGS,
+  NO_STATE,
+  parseInfo,
+  parseSelection,
+  parseSettings,
+  parseState,
+  type Settings,
+} from "./parse";
+import type { Answer, Asked, RequestOptions, Rpc } from "./rpc";
 import { SnapshotStore } from "./snapshot";
 import { syncedTrait } from "./trait";
 import type { ChangeMethod, ChangesSession, MountedView } from "./view_state";
@@ -26,11 +37,16 @@ export interface HeadRef {
   head: number;
 }
 
+/** Answers about the session itself that are kept for a view that asks later. */
+const REMEMBERED = 8;
+
 /** One widget's synced state as signals, shared by all views that are mounted for it on the page. */
 export class ViewSession {
   readonly info: ReadonlySignal<SessionInfo>;
   readonly state: ReadonlySignal<SessionState>;
   readonly selection: ReadonlySignal<Selection>;
+  /** What all views of the session agree on; see `setting`. */
+  readonly settings: ReadonlySignal<Settings>;
   /** The head under the mouse in any view; never leaves the page. */
   readonly preview: Signal<HeadRef | null> = signal(null);
   /** The newest metric that any reply carried. */
@@ -50,6 +66,11 @@ export class ViewSession {
   readonly snapshot: SnapshotStore;
 
   readonly #selection: Signal<Selection>;
+  readonly #settings: Signal<Settings>;
+  readonly #specified = new Map<string, unknown>();
+  readonly #asked = new Map<string, Promise<Answer<Asked>>>();
+  readonly #model: WidgetModel;
+  readonly #abort: AbortSignal;
   readonly #options: OptionSignals;
   readonly #rpc: Rpc;
   /** The revisions that the changes on their way should lead to. */
@@ -59,11 +80,15 @@ export class ViewSession {
 
   constructor(model: WidgetModel, abort: AbortSignal, rpc: Rpc) {
     this.#rpc = rpc;
+    this.#model = model;
+    this.#abort = abort;
     this.connected = rpc.connected;
     this.info = syncedTrait(model, "info", parseInfo, NO_INFO, abort);
     this.state = syncedTrait(model, "state", parseState, NO_STATE, abort);
     this.#selection = syncedTrait(model, "selection", parseSelection, NO_SELECTION, abort);
     this.selection = this.#selection;
+    this.#settings = syncedTrait(model, "settings", parseSettings, NO_SETTINGS, abort);
+    this.settings = this.#settings;
     this.snapshot = new SnapshotStore(model, abort);
 
     this.#options = readOptions(<K extends keyof Options>(name: K) => {
@@ -88,9 +113,62 @@ export class ViewSession {
     });
   }
 
+  /** One of the session's settings. Setting `.value` shows at once and in every linked view. */
+  setting<K extends keyof Settings>(name: K): { value: Settings[K]; peek(): Settings[K] } {
+    const settings = this.#settings;
+    return {
+      get value() {
+        return settings.value[name];
+      },
+      set value(chosen) {
+        flush(() => {
+          settings.value = { ...settings.peek(), [name]: chosen };
+        });
+      },
+      peek: () => settings.peek()[name],
+    };
+  }
+
   /** An option of the widget. Setting `.value` shows at once and writes the trait, where there is one. */
-  option<K extends keyof Options>(name: K): Signal<Options[K]> {
-    return this.#options[name];
+  option<T>(spec: OptionSpec<T>): Signal<T>;
+  option<K extends keyof Options>(name: K): Signal<Options[K]>;
+  option<K extends keyof Options, T>(wanted: K | OptionSpec<T>): Signal<T> | OptionSignals[K] {
+    if (typeof wanted === "string") return this.#options[wanted];
+    const { name, initial, is } = wanted;
+    const known = this.#specified.get(name);
+    // One name is one option, whichever view declares it, so the signal is of the same type.
+    if (known) return known as Signal<T>;
+    const parse = (raw: unknown) => (is(raw) ? raw : undefined);
+    const made = syncedTrait<T>(this.#model, name, parse, initial, this.#abort);
+    this.#specified.set(name, made);
+    return made;
+  }
+
+  /**
+   * Asks the kernel, once for all views of the page where the question is about the session itself:
+   * each of them shows the same tokens, and one forward gives the metric.
+   */
+  askOnce<Q extends Asked>(
+    rpc: Rpc,
+    slot: string,
+    seq: number,
+    method: string,
+    args: Q["args"],
+    options: RequestOptions,
+  ): Promise<Answer<Q>> {
+    if (!method.startsWith("session/")) return rpc.send<Q>(slot, seq, method, args, options);
+    const key = `${method} ${this.revision.peek()} ${JSON.stringify(args)}`;
+    const known = this.#asked.get(key);
+    const answer = known ?? rpc.send<Asked>(`shared ${key}`, seq, method, args, options);
+    if (!known) {
+      this.#asked.set(key, answer);
+      answer.catch(() => this.#asked.delete(key));
+      for (const old of this.#asked.keys()) {
+        if (this.#asked.size > REMEMBERED) this.#asked.delete(old);
+      }
+    }
+    // The method is part of the key, so the answer is of the type that is asked for.
+    return answer as Promise<Answer<Q>>;
   }
 
   /**
@@ -101,11 +179,11 @@ export class ViewSession {
     method: M,
     args: Methods[M]["args"],
     options: RequestOptions = {},
-  ): Promise<Methods[M]["result"]> {
+  ): Promise<void> {
     const number = ++this.#count;
     const target = this.revision.peek() + 1;
     // Sent before the flush, in which the views ask for the numbers that follow from it.
-    const answer = this.#rpc.request(`change${number}`, number, method, args, options);
+    const answer = this.#rpc.send(`change${number}`, number, `session/${method}`, args, options);
     flush(() => {
       this.#underway.value = [...this.#underway.peek(), target];
     });
@@ -115,9 +193,8 @@ export class ViewSession {
         this.#underway.value = this.#underway.peek().filter((other) => other !== target);
       });
     try {
-      const { result } = await answer;
-      arrived(result.revision);
-      return result;
+      const { revision } = await answer;
+      arrived(revision ?? target);
     } catch (error) {
       arrived(0);
       throw error;

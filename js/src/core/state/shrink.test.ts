@@ -7,6 +7,7 @@ const values = Float32Array.from({ length: 2 * SIDE * SIDE }, (_, i) => Math.sin
 
 const entry: Entry = {
   method: "pattern",
+  revision: 1,
   args: { prompt: 0 },
   result: {
     exact: true,

@@ -6,6 +6,8 @@ import { isRecord } from "./model";
 export interface Entry {
   method: string;
   args: unknown;
+  /** The session's revision when it was computed. */
+  revision: number;
   result: unknown;
   buffers: string[];
 }

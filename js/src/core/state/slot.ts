@@ -1,23 +1,24 @@
 import { type Signal, signal } from "@preact/signals";
-import type { ErrorInfo, Methods, Summary } from "../../generated/protocol";
+import type { ErrorInfo, Summary } from "../../generated/protocol";
 import { flush } from "./flush";
 import type { ViewHandle } from "./handle";
 import { isRecord } from "./model";
 import {
+  type Answer,
+  type Asked,
   isResult,
   isUnanswerable,
   isWithdrawn,
-  type Method,
   type ProgressInfo,
   RpcError,
 } from "./rpc";
 import type { AnySlot } from "./view_state";
 
 /** A result as shown, with the question it answers. `seq` is 0 for one from the snapshot. */
-export interface Loaded<M extends Method> {
-  result: Methods[M]["result"];
+export interface Loaded<Q extends Asked> {
+  result: Q["result"];
   buffers: DataView[];
-  args: Methods[M]["args"];
+  args: Q["args"];
   seq: number;
   /** The session revision its numbers belong to. */
   revision: number;
@@ -32,8 +33,8 @@ export interface SlotOptions {
 }
 
 /** One question of a view that is asked again whenever its arguments or the session change. */
-export class Slot<M extends Method> implements AnySlot {
-  readonly data: Signal<Loaded<M> | null>;
+export class Slot<Q extends Asked> implements AnySlot {
+  readonly data: Signal<Loaded<Q> | null>;
   readonly error: Signal<ErrorInfo | null> = signal(null);
   readonly pending = signal(false);
   readonly paintedRevision: Signal<number | null> = signal(null);
@@ -42,21 +43,21 @@ export class Slot<M extends Method> implements AnySlot {
   readonly on: "revision" | "prompts";
   readonly #view: ViewHandle;
   readonly #key: string;
-  readonly #method: M;
+  readonly #method: string;
   #wanted = "";
   #ask: (() => void) | null = null;
   #seq = 0;
   #asked = 0;
 
-  constructor(view: ViewHandle, name: string, method: M, options: SlotOptions = {}) {
+  constructor(view: ViewHandle, name: string, method: string, options: SlotOptions = {}) {
     this.#view = view;
     this.#key = `${view.name}/${name}`;
     this.#method = method;
     this.quiet = options.quiet ?? false;
     this.on = options.on ?? "revision";
-    const saved = view.session.snapshot.saved(this.#key, method);
+    const saved = view.session.snapshot.saved<Q>(this.#key, method);
     const first = saved ? { ...saved, seq: 0, revision: -1, partial: false } : null;
-    this.data = signal<Loaded<M> | null>(first);
+    this.data = signal<Loaded<Q> | null>(first);
     this.fromSnapshot.value = first !== null;
     if (first) {
       const summary = summaryOf(first.result);
@@ -65,7 +66,7 @@ export class Slot<M extends Method> implements AnySlot {
   }
 
   /** States the question; null means nothing is asked now. Asks only when it differs from before. */
-  want(args: Methods[M]["args"] | null, revision: number): void {
+  want(args: Q["args"] | null, revision: number): void {
     // Asked anew when somebody can answer again.
     const connected = this.#view.session.connected.value;
     const wanted = args === null ? "" : `${connected} ${revision} ${JSON.stringify(args)}`;
@@ -88,7 +89,7 @@ export class Slot<M extends Method> implements AnySlot {
   }
 
   /** The result is on screen: publishes its number, and the slot is done if nothing newer was asked. */
-  painted(loaded: Loaded<M>): void {
+  painted(loaded: Loaded<Q>): void {
     if (loaded.partial || loaded.seq === 0) return;
     this.paintedRevision.value = this.on === "revision" ? loaded.revision : null;
     if (!this.quiet) this.#view.painted(loaded.seq);
@@ -96,7 +97,16 @@ export class Slot<M extends Method> implements AnySlot {
   }
 
   stop(): void {
-    this.#view.rpc.cancel(this.#key);
+    if (!this.#method.startsWith("session/")) {
+      this.#view.rpc.cancel(this.#key);
+      return;
+    }
+    // Other views wait for the same answer: this one only stops waiting.
+    this.#seq = this.#view.nextSeq();
+    flush(() => {
+      this.#view.stopped.value = true;
+      this.#settle();
+    });
   }
 
   retry(): void {
@@ -123,7 +133,7 @@ export class Slot<M extends Method> implements AnySlot {
     this.#view.settled(this.#key);
   }
 
-  #request(args: Methods[M]["args"], revision: number): void {
+  #request(args: Q["args"], revision: number): void {
     const seq = this.#view.nextSeq();
     this.#seq = seq;
     this.#asked++;
@@ -135,19 +145,21 @@ export class Slot<M extends Method> implements AnySlot {
       flush(() => {
         if (!this.quiet) this.#view.progressed(this.#key, progress);
         const { partial } = progress;
-        if (partial && isResult(this.#method, partial)) {
+        if (partial && isResult<Q>(partial)) {
           this.data.value = { result: partial, buffers, args, seq, revision, partial: true };
         }
       });
     };
-    this.#view.rpc.request(this.#key, seq, this.#method, args, { onProgress }).then(
-      ({ result, buffers }) => {
-        if (seq === this.#seq) this.#show(args, result, buffers, revision);
-      },
-      (error: unknown) => {
-        if (seq === this.#seq) this.#fail(error);
-      },
-    );
+    this.#view.session
+      .askOnce<Q>(this.#view.rpc, this.#key, seq, this.#method, args, { onProgress })
+      .then(
+        (answer) => {
+          if (seq === this.#seq) this.#show(args, answer, revision);
+        },
+        (error: unknown) => {
+          if (seq === this.#seq) this.#fail(error);
+        },
+      );
   }
 
   /**
@@ -161,15 +173,12 @@ export class Slot<M extends Method> implements AnySlot {
     return same || (this.#asked <= 1 && !this.#view.session.snapshot.empty);
   }
 
-  #show(
-    args: Methods[M]["args"],
-    result: Methods[M]["result"],
-    buffers: DataView[],
-    asked: number,
-  ): void {
+  #show(args: Q["args"], answer: Answer<Q>, asked: number): void {
+    const { result, buffers } = answer;
     const summary = summaryOf(result);
     // The kernel's word: a change that was refused leaves the numbers at the revision before it.
-    const revision = summary && this.on === "revision" ? summary.revision : asked;
+    const told = answer.revision ?? summary?.revision ?? asked;
+    const revision = this.on === "revision" ? told : asked;
     const { session } = this.#view;
     flush(() => {
       if (summary) session.see(summary);
@@ -177,7 +186,7 @@ export class Slot<M extends Method> implements AnySlot {
       this.#view.answered(this.#key);
       this.data.value = { result, buffers, args, seq: this.#seq, revision, partial: false };
     });
-    session.snapshot.remember(this.#key, this.#method, { args, result, buffers });
+    session.snapshot.remember(this.#key, this.#method, { args, revision: told, result, buffers });
   }
 
   #fail(error: unknown): void {

@@ -1,12 +1,13 @@
-import type { Methods } from "../../generated/protocol";
 import { isRecord, type WidgetModel } from "./model";
-import { isResult, type Method } from "./rpc";
+import { type Asked, isResult } from "./rpc";
 import { type Entry, fromBase64, shrunk, toBase64 } from "./shrink";
 
 /** A result worth keeping in the notebook. */
-export interface Saved<M extends Method> {
-  args: Methods[M]["args"];
-  result: Methods[M]["result"];
+export interface Saved<Q extends Asked> {
+  args: Q["args"];
+  /** The session's revision when it was computed. */
+  revision: number;
+  result: Q["result"];
   buffers: DataView[];
 }
 
@@ -43,16 +44,23 @@ export class SnapshotStore {
   }
 
   /** The result under this key from an earlier sitting. */
-  saved<M extends Method>(key: string, method: M): Saved<M> | null {
+  saved<Q extends Asked>(key: string, method: string): Saved<Q> | null {
     const entry = this.#initial.get(key);
-    if (!entry || entry.method !== method || !isResult(method, entry.result)) return null;
-    if (!isArgs(method, entry.args)) return null;
-    return { args: entry.args, result: entry.result, buffers: entry.buffers.map(fromBase64) };
+    if (!entry || entry.method !== method || !isResult<Q>(entry.result)) return null;
+    if (!isArgs<Q>(entry.args)) return null;
+    const { args, result, revision } = entry;
+    return { args, revision, result, buffers: entry.buffers.map(fromBase64) };
   }
 
-  remember<M extends Method>(key: string, method: M, saved: Saved<M>): void {
-    const { args, result, buffers } = saved;
-    this.#entries.set(key, () => ({ method, args, result, buffers: buffers.map(toBase64) }));
+  remember<Q extends Asked>(key: string, method: string, saved: Saved<Q>): void {
+    const { args, revision, result, buffers } = saved;
+    this.#entries.set(key, () => ({
+      method,
+      args,
+      revision,
+      result,
+      buffers: buffers.map(toBase64),
+    }));
   }
 
   /** Call when a view came to rest; any other activity within the delay starts it anew. */
@@ -102,11 +110,13 @@ function parseSnapshot(raw: unknown): Map<string, Entry> {
   for (const [key, value] of Object.entries(raw.slots)) {
     if (!isRecord(value) || typeof value.method !== "string") continue;
     const buffers = Array.isArray(value.buffers) ? value.buffers.map(String) : [];
-    entries.set(key, { method: value.method, args: value.args, result: value.result, buffers });
+    const { method, args, result } = value;
+    const revision = typeof value.revision === "number" ? value.revision : -1;
+    entries.set(key, { method, args, revision, result, buffers });
   }
   return entries;
 }
 
-function isArgs<M extends Method>(_method: M, value: unknown): value is Methods[M]["args"] {
+function isArgs<Q extends Asked>(value: unknown): value is Q["args"] {
   return isRecord(value);
 }

@@ -10,6 +10,7 @@ import { useView, ViewFrame } from "../../core/parts/view";
 import { decode, maxAbs } from "../../core/state/arrays";
 import type { Change } from "../../core/state/interventions";
 import { type Resource, useResource } from "../../core/state/resource";
+import type { Methods } from "../../generated/protocol";
 import { ActiveList } from "./active";
 import { BeforeAfter } from "./after";
 import { Grid } from "./grid";
@@ -134,7 +135,7 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
 }
 
 /** The grid's numbers. While a sweep fills in, the scale of the last complete one is kept. */
-function useGridValues(grid: Resource<"ablation_grid">) {
+function useGridValues(grid: Resource<Methods["ablation_grid"]>) {
   const { result, buffers, partial } = grid;
   const last = useRef({ values: "", scale: 0 });
   return useMemo(() => {

@@ -14,6 +14,7 @@ export const NO_REPLY = {
     buffers: [],
     args: null,
     seq: 0,
+    revision: -1,
     stale: false,
     partial: false,
     error: null,

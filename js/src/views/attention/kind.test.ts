@@ -10,6 +10,7 @@ const NONE = {
     buffers: [],
     args: null,
     seq: 0,
+    revision: -1,
     stale: false,
     partial: false,
     error: null,

@@ -1,6 +1,7 @@
 import { at, decode, type NumArray, part } from "../../core/state/arrays";
 import type { Resource } from "../../core/state/resource";
 import type { HeadRef } from "../../core/state/session";
+import type { Methods } from "../../generated/protocol";
 import { isSigned, type Kind } from "./kind";
 
 /** The best known numbers of one head's pattern. */
@@ -21,7 +22,7 @@ export interface Sheet extends Pick<Kind, "which" | "mode"> {
   of(layer: number, head: number): NumArray;
 }
 
-export function readSheet({ result, buffers }: Resource<"patterns">): Sheet | null {
+export function readSheet({ result, buffers }: Resource<Methods["patterns"]>): Sheet | null {
   if (!result) return null;
   const patterns = decode(result.patterns, buffers);
   return {
@@ -43,7 +44,7 @@ export function pictureOf(
   prompt: number,
   kind: Kind,
   sheet: Sheet | null,
-  reply: { resource: Resource<"pattern">; values: NumArray | null },
+  reply: { resource: Resource<Methods["pattern"]>; values: NumArray | null },
 ): Picture | null {
   const { args, result } = reply.resource;
   const answers =

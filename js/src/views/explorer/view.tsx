@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
-import { Header, type PanelProps, ViewRoot } from "../../core/parts/view";
+import { Header, type PanelProps, SessionMetric, useView, ViewRoot } from "../../core/parts/view";
 import { ViewGroup } from "../../core/state/handle";
 import { AblationPanelView } from "../ablation/view";
 import { AttentionPanel } from "../attention/view";
@@ -10,11 +10,13 @@ import { TokenPanel } from "../token/view";
 /** The four views of one session under one header; they share its selection, its changes and one comm. */
 export function ExplorerPanel({ session, rpc }: PanelProps): JSX.Element {
   const group = useMemo(() => new ViewGroup("explorer", session), [session]);
+  const head = useView("session", { session, rpc });
   const panel = { session, rpc, compact: true };
   return (
     <ViewRoot handle={group}>
       <div class="lw-explorer">
         <section class="lw-card lw-explorer-top">
+          <SessionMetric view={head} />
           <Header handle={group} title="Circuit explorer" />
           <TokenPanel {...panel} />
         </section>

@@ -1,22 +1,21 @@
 import type { JSX } from "preact";
-import { useMemo, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { HeadMap } from "../../core/parts/heads/map";
 import { HeatMap } from "../../core/parts/heatmap/heatmap";
 import { MapLegend } from "../../core/parts/heatmap/legend";
 import { useRamp } from "../../core/parts/heatmap/ramp";
 import { ABLATION_KINDS, OptionButtons } from "../../core/parts/options";
 import { Button } from "../../core/parts/ui";
-import { decode } from "../../core/state/arrays";
 import type { ViewHandle } from "../../core/state/handle";
-import { useResource } from "../../core/state/resource";
-import type { LossEffectsArgs } from "../../generated/protocol";
+import { useAnswer } from "../../core/state/resource";
+import * as ask from "../../generated/head_scores";
 
 /** What ablating each head adds to the loss: one run a head, so only when it is asked for. */
 export interface LossEffects {
   wanted: boolean;
   ask: () => void;
   /** How heads were ablated for `values`. */
-  kind: LossEffectsArgs["kind"];
+  kind: "zero" | "mean" | "resample";
   values: Float32Array | null;
   definition: string;
   partial: boolean;
@@ -25,19 +24,15 @@ export interface LossEffects {
 
 export function useLossEffects(view: ViewHandle): LossEffects {
   const [wanted, setWanted] = useState(false);
-  const kind = view.session.option("kind").value;
-  const loaded = useResource(view, "loss", "loss_effects", wanted ? { kind } : null);
-  const { result, buffers } = loaded;
-  const values = useMemo(
-    () => (result ? decode(result.heads, buffers).data : null),
-    [result, buffers],
-  );
+  const ablation_kind = view.session.setting("ablation_kind").value;
+  const loaded = useAnswer(view, ask.lossEffects, wanted ? { ablation_kind } : null);
+  const { data } = loaded;
   return {
     wanted,
     ask: () => setWanted(true),
-    kind: loaded.args?.kind ?? kind,
-    values,
-    definition: result?.definition ?? " ",
+    kind: loaded.args?.ablation_kind ?? ablation_kind,
+    values: data?.numbers("loss_change") ?? null,
+    definition: data?.attrs.definition ?? " ",
     partial: loaded.partial,
     stale: loaded.stale,
   };
@@ -63,7 +58,7 @@ export function LossMap(props: {
       <div class="lw-loss-head">
         <OptionButtons
           label="kind of ablation"
-          of={view.session.option("kind")}
+          of={view.session.setting("ablation_kind")}
           choices={ABLATION_KINDS}
         />
         <p class="lw-said">{effects.definition}</p>

@@ -4,10 +4,11 @@ import type { HeadMap } from "../../core/parts/heads/map";
 import { HeatMap } from "../../core/parts/heatmap/heatmap";
 import { MapLegend } from "../../core/parts/heatmap/legend";
 import { useRamp } from "../../core/parts/heatmap/ramp";
+import type { Dataset } from "../../core/state/dataset";
 import type { ViewHandle } from "../../core/state/handle";
 import type { HeadRef } from "../../core/state/session";
 import { stripeKind } from "../../core/state/stripes";
-import type { HeadScoresResult } from "../../generated/protocol";
+import type { Scores } from "../../generated/head_scores";
 
 /** Selects a head everywhere and outlines its stripe; once more takes the outline away. */
 export function pickStripe({ session }: ViewHandle, picked: HeadRef, kind: string): void {
@@ -19,36 +20,33 @@ export function pickStripe({ session }: ViewHandle, picked: HeadRef, kind: strin
 /** A map for each kind of score, on one scale; or the sentence that says why there is none. */
 export function ScoreMaps(props: {
   view: ViewHandle;
-  result: HeadScoresResult;
-  /** [kind, layer, head] */
-  scores: Float32Array;
-  errors: Float32Array;
+  scores: Dataset<Scores>;
   common: HeadMap;
 }): JSX.Element {
-  const { view, result, scores, errors, common } = props;
+  const { view, scores, common } = props;
+  const kinds = scores.texts("kind");
   const size = common.rows.length * common.cols.length;
-  const split = (all: Float32Array) =>
-    result.kinds.map((_, i) => all.subarray(i * size, (i + 1) * size));
-  const maps = useMemo(() => split(scores), [scores, result, size]);
-  const spreads = useMemo(() => split(errors), [errors, result, size]);
+  const split = (all: Float32Array) => kinds.map((_, i) => all.subarray(i * size, (i + 1) * size));
+  const maps = useMemo(() => split(scores.numbers("current")), [scores, size]);
+  const spreads = useMemo(() => split(scores.numbers("sem")), [scores, size]);
   const ramp = useRamp(maps, { scale: "sequential", hi: 1 });
   const shown = view.session.selection.value.stripe ?? null;
   return (
     <section aria-label="scores">
-      <MapLegend ramp={ramp} kind="sequential" units={result.units} />
+      <MapLegend ramp={ramp} kind="sequential" units={scores.attrs.units} />
       <div class="lw-columns lw-score-maps">
-        {result.kinds.map((kind, i) => (
-          <div key={kind} data-kind={kind} title={result.definitions[i]}>
+        {kinds.map((kind, i) => (
+          <div key={kind} data-kind={kind} title={scores.texts("definition")[i]}>
             <div class="lw-map-title">
               {kind}
               {kind === shown && <span class="lw-outlined"> outlined</span>}
             </div>
-            {result.missing[i] ? (
-              <p class="lw-said">{result.missing[i]}</p>
+            {scores.texts("missing")[i] ? (
+              <p class="lw-said">{scores.texts("missing")[i]}</p>
             ) : (
               <HeatMap
                 {...common}
-                label={`${kind} scores, ${result.units}, layers by heads`}
+                label={`${kind} scores, ${scores.attrs.units}, layers by heads`}
                 values={maps[i] ?? null}
                 errors={spreads[i] ?? null}
                 ramp={ramp}

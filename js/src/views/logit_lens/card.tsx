@@ -5,12 +5,12 @@ import { Button } from "../../core/parts/ui";
 import type { ViewHandle } from "../../core/state/handle";
 import type { Resource } from "../../core/state/resource";
 import { RpcError } from "../../core/state/rpc";
-import type { LensCellResult, LensToken, TokenInfo } from "../../generated/protocol";
+import type { LensCellResult, LensToken, Methods, TokenInfo } from "../../generated/protocol";
 
 /** The likeliest tokens of the chosen cell, before and after, each of which can be followed. */
 export function CellCard(props: {
   handle: ViewHandle;
-  loaded: Resource<"lens_cell">;
+  loaded: Resource<Methods["lens_cell"]>;
   changed: boolean;
   words: (pos: number) => string;
   pins: readonly number[];

@@ -4,7 +4,7 @@ import { signed } from "../../core/draw/format";
 import { useTheme } from "../../core/draw/theme";
 import { decode } from "../../core/state/arrays";
 import type { Resource } from "../../core/state/resource";
-import type { Curve, Options } from "../../generated/protocol";
+import type { Curve, Methods, Options } from "../../generated/protocol";
 import { Chart, type Series } from "./chart";
 import type { Axis } from "./chart_layout";
 import { colorOf } from "./paths";
@@ -13,7 +13,7 @@ const AXIS: Axis = { to: (value) => value, includes: [0] };
 
 /** The metric's logits as they build up over the stages, and what each part adds to them. */
 export function Lines(props: {
-  loaded: Resource<"lens_lines">;
+  loaded: Resource<Methods["lens_lines"]>;
   show: Options["show"];
   changed: boolean;
   stage: string | null;

@@ -5,7 +5,7 @@ import { useTheme } from "../../core/draw/theme";
 import { Segmented } from "../../core/parts/ui";
 import { decode, type NumArray } from "../../core/state/arrays";
 import type { Resource } from "../../core/state/resource";
-import type { LensPathResult, Options, TokenInfo } from "../../generated/protocol";
+import type { LensPathResult, Methods, Options, TokenInfo } from "../../generated/protocol";
 import { Chart, type Series } from "./chart";
 import type { Axis } from "./chart_layout";
 
@@ -31,7 +31,7 @@ const RANK_AXIS: Axis = {
 
 /** The tokens followed from stage to stage at one position, and who they are. */
 export function Paths(props: {
-  loaded: Resource<"lens_path">;
+  loaded: Resource<Methods["lens_path"]>;
   show: Options["show"];
   changed: boolean;
   stage: string | null;

@@ -7,7 +7,7 @@ import { Button } from "../../core/parts/ui";
 import { useView, ViewFrame } from "../../core/parts/view";
 import { flush } from "../../core/state/flush";
 import { useResource } from "../../core/state/resource";
-import type { LensResult, TokenInfo } from "../../generated/protocol";
+import type { LensResult, Methods, TokenInfo } from "../../generated/protocol";
 import { CellCard } from "./card";
 import { Controls, Legend } from "./controls";
 import { toCsv } from "./csv";
@@ -42,7 +42,7 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const question = { prompt, which: show, lens_target, incl_mid };
   // Without a kernel the window is the one that was saved, whatever the width now.
   const live = session.connected.value;
-  const saved = live ? null : session.snapshot.saved("logit_lens/grid", "lens");
+  const saved = live ? null : session.snapshot.saved<Methods["lens"]>("logit_lens/grid", "lens");
   const asked = count === 0 ? null : { ...question, ...(start === null ? {} : { start }), count };
   const loaded = useResource(handle, "grid", "lens", saved?.args ?? asked);
   const { result, buffers } = loaded;

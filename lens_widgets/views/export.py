@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from lens_widgets.errors import InputError
-from lens_widgets.widgets.base import View, bundle
-from lens_widgets.widgets.picture import picture
-from lens_widgets.widgets.snapshot import snapshot_of
+from lens_widgets.views.base import View
+from lens_widgets.views.bundle import bundle
+from lens_widgets.views.picture import picture
+from lens_widgets.views.snapshot import snapshot_of
 
 _LOADER = Path(__file__).with_name("export.js")
 _EXPORT = re.compile(r"export\s*\{\s*([\w$]+)\s+as\s+default\s*\};?\s*$")

@@ -1,0 +1,94 @@
+// Written by `python -m lens_widgets.views.generate`.
+
+import type { Command, Question } from "../wire/question";
+
+/** One cell of a map; ``head`` None for blocks, ``pos`` None for all positions. */
+export interface PatchCell {
+  node: string;
+  layer: number;
+  head: number | null;
+  pos: number | null;
+}
+
+/** ``text`` is safe to show: spaces as a middle dot, bytes of split characters as ``\xC3``. */
+export interface TokenInfo {
+  id: number;
+  text: string;
+}
+
+/** The metric without and with the interventions, mean over ``n_prompts`` prompts. */
+export interface Metric {
+  numbers: never;
+  texts: never;
+  attrs: {
+    metric: string;
+    units: string;
+    n_prompts: number;
+    baseline: number | null;
+    current: number | null;
+  };
+}
+
+/**
+ * The tokens of one prompt, and what its editor starts from, verbatim.
+ *
+ * ``bos``: the prompt begins with the tokenizer's BOS. ``correct`` and ``wrong`` are empty without
+ * answers.
+ */
+export interface Tokens {
+  numbers: "token_id" | "pos";
+  texts: "token";
+  attrs: {
+    prompt: number;
+    n_prompts: number;
+    text: string;
+    correct: string;
+    wrong: string;
+    corrupted: string | null;
+    correct_token: TokenInfo | null;
+    wrong_token: TokenInfo | null;
+    bos: boolean;
+  };
+}
+
+/** TransformerLens code that gives the shown numbers without lens_widgets. */
+export interface Code {
+  numbers: never;
+  texts: never;
+  attrs: {
+    code: string;
+  };
+}
+
+/** The metric before and after. */
+export const metric: Question<Record<string, never>, Metric> = { method: "session/metric" };
+
+/** The tokens of one prompt. */
+export const tokens: Question<{ prompt: number }, Tokens> = { method: "session/tokens" };
+
+/** The interventions written out. */
+export const code: Question<Record<string, never>, Code> = { method: "session/code" };
+
+/** Ablates a component, or ends its ablation. */
+export const toggle: Command<{ component: string; kind: "zero" | "mean" | "resample" }> = { method: "session/toggle" };
+
+/** Keeps the cells' patches, or takes them away when all are kept; one step to undo. */
+export const togglePatches: Command<{ cells: PatchCell[] }> = { method: "session/toggle_patches" };
+
+/** Switches one line of the list on or off. */
+export const setEnabled: Command<{ key: string; enabled: boolean }> = { method: "session/set_enabled" };
+
+/** Takes one line out of the list. */
+export const remove: Command<{ key: string }> = { method: "session/remove" };
+
+/** Takes back the last change. */
+export const undo: Command<Record<string, never>> = { method: "session/undo" };
+
+/** Makes the last undone change again. */
+export const redo: Command<Record<string, never>> = { method: "session/redo" };
+
+/** Takes all interventions out. */
+export const clear: Command<Record<string, never>> = { method: "session/clear" };
+
+/** Replaces one prompt, its answers and its corrupted prompt; all or nothing. */
+export const editPrompt: Command<{ prompt: number; text: string; correct: string; wrong: string; corrupted?: string | null }> = { method: "session/edit_prompt" };

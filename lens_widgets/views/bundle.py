@@ -1,0 +1,22 @@
+"""The built front end."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+STATIC = Path(__file__).parents[1] / "static"
+
+
+@cache
+def bundle(name: str) -> str:
+    """The text of a built front-end file; FileNotFoundError says how to build it.
+
+    Of a path anywidget would watch the file for every view, and so keep each view, its session and
+    its model until the kernel ends.
+    """
+    path = STATIC / name
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: build the front end with `make js`.")
+    # A text of one line could be taken for a path.
+    return f"{path.read_text(encoding='utf-8').rstrip()}\n"

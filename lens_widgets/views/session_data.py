@@ -1,0 +1,208 @@
+"""What every view needs of its session: the metric before and after, the tokens, and the changes a
+page can ask for. Asked once a revision for all views of a page."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import xarray as xr
+from jaxtyping import Int, Shaped
+from typing_extensions import TypedDict
+
+from lens_widgets.analysis.patching.patch_cells import PatchCell, patch_of
+from lens_widgets.analysis.tokens.bos import has_bos
+from lens_widgets.errors import InputError
+from lens_widgets.prompts.token_text import token_text
+from lens_widgets.session.session import Session
+from lens_widgets.views.checks import check_prompt
+from lens_widgets.views.question import command, question, questions_of
+from lens_widgets.views.registry import register
+from lens_widgets.wire.dataset import Answer, Numbers, Texts
+
+
+class Metric(Answer):
+    """The metric without and with the interventions, mean over ``n_prompts`` prompts."""
+
+    metric: str
+    units: str
+    n_prompts: int
+    baseline: float | None
+    current: float | None
+
+
+class TokenInfo(TypedDict):
+    """``text`` is safe to show: spaces as a middle dot, bytes of split characters as ``\\xC3``."""
+
+    id: int
+    text: str
+
+
+class Tokens(Answer):
+    """The tokens of one prompt, and what its editor starts from, verbatim.
+
+    ``bos``: the prompt begins with the tokenizer's BOS. ``correct`` and ``wrong`` are empty without
+    answers.
+    """
+
+    coords = ("token_id",)
+    token: Shaped[Texts, "pos"]
+    token_id: Int[Numbers, "pos"]
+    prompt: int
+    n_prompts: int
+    text: str
+    correct: str
+    wrong: str
+    corrupted: str | None
+    correct_token: TokenInfo | None
+    wrong_token: TokenInfo | None
+    bos: bool
+
+
+class Code(Answer):
+    """TransformerLens code that gives the shown numbers without lens_widgets."""
+
+    code: str
+
+
+class SessionData:
+    """Questions and commands that belong to no single view."""
+
+    @question(Metric)
+    @staticmethod
+    def metric(session: Session) -> xr.Dataset:
+        """The metric before and after."""
+        return Metric.dataset(
+            metric=session.metric.label,
+            units=session.metric.units,
+            n_prompts=session.prompt_set.n_prompts,
+            baseline=float(session.baseline.mean()),
+            current=float(session.current.mean()),
+        )
+
+    @question(Tokens)
+    @staticmethod
+    def tokens(session: Session, prompt: int) -> xr.Dataset:
+        """The tokens of one prompt."""
+        prompts = session.prompt_set
+        check_prompt(session, prompt)
+        ids = prompts.tokens[prompt, : int(prompts.lengths[prompt])].tolist()
+        pair = None if prompts.answer_tokens is None else prompts.answer_tokens[prompt].tolist()
+        corrupted = prompts.corrupted_texts
+        return Tokens.dataset(
+            token=token_texts(session, ids),
+            token_id=ids,
+            prompt=prompt,
+            n_prompts=prompts.n_prompts,
+            text=prompts.texts[prompt],
+            correct="" if pair is None else _verbatim(session, pair[0]),
+            wrong="" if pair is None else _verbatim(session, pair[1]),
+            corrupted=None if corrupted is None else corrupted[prompt],
+            correct_token=None if pair is None else token_info(session, pair[0]),
+            wrong_token=None if pair is None else token_info(session, pair[1]),
+            bos=has_bos(session, prompt),
+        )
+
+    @question(Code, quick=True)
+    @staticmethod
+    def code(session: Session) -> xr.Dataset:
+        """The interventions written out."""
+        return Code.dataset(code=session.interventions.to_code())
+
+    @command()
+    @staticmethod
+    def toggle(session: Session, component: str, kind: Literal["zero", "mean", "resample"]) -> None:
+        """Ablates a component, or ends its ablation."""
+        session.interventions.toggle(component, kind)
+
+    @command()
+    @staticmethod
+    def toggle_patches(session: Session, cells: list[PatchCell]) -> None:
+        """Keeps the cells' patches, or takes them away when all are kept; one step to undo."""
+        if not cells:
+            raise InputError("cells is empty.", "Choose at least one cell of a map.")
+        session.interventions.toggle_all([patch_of(session, cell) for cell in cells])
+
+    @command()
+    @staticmethod
+    def set_enabled(session: Session, key: str, enabled: bool) -> None:
+        """Switches one line of the list on or off."""
+        session.interventions.set_enabled(key, enabled)
+
+    @command()
+    @staticmethod
+    def remove(session: Session, key: str) -> None:
+        """Takes one line out of the list."""
+        session.interventions.remove(key)
+
+    @command()
+    @staticmethod
+    def undo(session: Session) -> None:
+        """Takes back the last change."""
+        session.interventions.undo()
+
+    @command()
+    @staticmethod
+    def redo(session: Session) -> None:
+        """Makes the last undone change again."""
+        session.interventions.redo()
+
+    @command()
+    @staticmethod
+    def clear(session: Session) -> None:
+        """Takes all interventions out."""
+        session.interventions.clear()
+
+    @command(writes=True)
+    @staticmethod
+    def edit_prompt(
+        session: Session,
+        prompt: int,
+        text: str,
+        correct: str,
+        wrong: str,
+        corrupted: str | None = None,
+    ) -> None:
+        """Replaces one prompt, its answers and its corrupted prompt; all or nothing."""
+        check_prompt(session, prompt)
+        answers = _answers(session, prompt, correct, wrong)
+        session.edit_prompt(prompt, text, answers=answers, corrupted=corrupted)
+
+
+register("session", questions_of(SessionData))
+
+
+def token_info(session: Session, token: int) -> TokenInfo:
+    """One token as it is shown."""
+    return {"id": token, "text": token_text(session.model.tokenizer, token)}
+
+
+def token_texts(session: Session, ids: list[int]) -> list[str]:
+    """Tokens as they are shown."""
+    return [token_text(session.model.tokenizer, token) for token in ids]
+
+
+def _verbatim(session: Session, token: int) -> str:
+    tokenizer = session.model.tokenizer
+    return str(token) if tokenizer is None else str(tokenizer.decode([token]))
+
+
+def _answers(session: Session, prompt: int, correct: str, wrong: str) -> list[Any] | None:
+    given = (correct, wrong)
+    before = session.prompt_set.answer_tokens
+    if not any(given) and before is None:
+        return None
+    if not all(given):
+        missing = "correct" if not correct else "wrong"
+        raise InputError(
+            f"{missing} is empty.", "Give a correct and a wrong answer, each a single token."
+        )
+    if before is None:
+        if session.prompt_set.n_prompts > 1:
+            raise InputError(
+                "answers: the other prompts have none.",
+                "Give answers for every prompt: Session(..., answers=[...]).",
+            )
+        return [given]
+    pairs: list[Any] = [tuple(pair) for pair in before.tolist()]
+    pairs[prompt] = given
+    return pairs

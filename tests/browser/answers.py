@@ -1,0 +1,134 @@
+"""What the kernel's own questions answer, for pages that run without one.
+
+A page of the harness describes its session: so many layers and heads, prompts as texts of tokens,
+interventions. The same session is made here on a tiny random model, and the real questions are
+asked of it: what a page is shown in these tests has the shape and the checks of the real thing.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Generator
+from functools import cache
+from typing import Any
+
+import torch
+import xarray as xr
+from tokenizers import Tokenizer, decoders, pre_tokenizers
+from tokenizers.models import WordLevel
+from transformers import PreTrainedTokenizerFast
+
+import lens_widgets as lw
+import lens_widgets.widgets
+from lens_widgets.views.registry import METHODS
+from lens_widgets.wire.dataset import encode
+from lens_widgets.wire.messages import MAX_REPLY_BYTES
+from tests.models import native
+
+N_CTX = 1024
+
+
+def answer(described: dict[str, Any], method: str, args: dict[str, Any]) -> dict[str, Any]:
+    """The message that answers: a reply with its buffers in base64, or an error."""
+    try:
+        dataset = ask(described, method, args)
+    except ValueError as error:
+        told = {
+            "type": type(error).__name__,
+            "message": getattr(error, "message", str(error)),
+            "hint": getattr(error, "hint", ""),
+        }
+        return {"kind": "error", "error": told}
+    result, buffers = encode(dataset, MAX_REPLY_BYTES)
+    return {
+        "kind": "reply",
+        "result": result,
+        "buffers": [base64.b64encode(buffer).decode() for buffer in buffers],
+    }
+
+
+def ask(described: dict[str, Any], method: str, args: dict[str, Any]) -> xr.Dataset:
+    """The dataset itself: what a test compares the screen with."""
+    question = METHODS[method]
+    session = _session(json.dumps(_lasting(described)))
+    items = [_intervention(item) for item in described["interventions"] if item["enabled"]]
+    outcome = question.run(session.with_interventions(items), question.check(args))
+    while isinstance(outcome, Generator):
+        try:
+            next(outcome)
+        except StopIteration as stop:
+            outcome = stop.value
+    found: xr.Dataset = outcome
+    return found
+
+
+def _lasting(described: dict[str, Any]) -> dict[str, Any]:
+    return {name: described[name] for name in ("n_layers", "n_heads", "prompts", "vocabulary")}
+
+
+def _intervention(item: dict[str, Any]) -> Any:
+    cell = item.get("cell")
+    if cell is None:
+        return lw.Ablate(item["component"], item["kind"])
+    positions = None if cell["pos"] is None else (cell["pos"],)
+    if cell["node"] == "z":
+        return lw.Patch(f"L{cell['layer']}H{cell['head']}", positions)
+    where = "attn." if cell["head"] is not None else ""
+    hook = f"blocks.{cell['layer']}.{where}hook_{cell['node']}"
+    return lw.Patch(hook, positions, head=cell["head"])
+
+
+@cache
+def _session(lasting: str) -> lw.Session:
+    described = json.loads(lasting)
+    texts: list[str] = described["vocabulary"]
+    model = _model(described["n_layers"], described["n_heads"], tuple(texts))
+    index = {text: i for i, text in enumerate(texts)}
+    rows = [[index[text] for text in row] for row in described["prompts"]]
+    longest = max(map(len, rows))
+    if all(len(row) == longest for row in rows):
+        prompts: Any = torch.tensor(rows)
+    else:
+        prompts = [model.tokenizer.decode(row[1:]) for row in rows]
+    pair = (index["·Mary"], index["·John"])
+    corrupted = [
+        [pair[0] if i == pair[1] else pair[1] if i == pair[0] else i for i in row] for row in rows
+    ]
+    return lw.Session(
+        model,
+        prompts,
+        answers=[pair] * len(rows),
+        corrupted=torch.tensor(corrupted) if isinstance(prompts, torch.Tensor) else None,
+        metric="logit_diff",
+    )
+
+
+@cache
+def _model(n_layers: int, n_heads: int, texts: tuple[str, ...]) -> Any:
+    """Shown texts are the words: the middle dot is the space in front of them."""
+    words = {text.replace("·", "Ġ"): i for i, text in enumerate(texts)}
+    tokenizer = Tokenizer(WordLevel(words, unk_token=next(iter(words))))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<bos>",
+        eos_token="<bos>",
+        pad_token="<bos>",
+        clean_up_tokenization_spaces=False,
+    )
+    wrapped.init_kwargs.setdefault("name_or_path", "")
+    wrapped.add_bos_token = True
+    return native(
+        wrapped,
+        n_layers=n_layers,
+        n_heads=n_heads,
+        d_model=32,
+        d_head=8,
+        d_mlp=16,
+        n_ctx=N_CTX,
+        d_vocab=len(words),
+        act_fn="gelu",
+        normalization_type="LN",
+    )
