@@ -272,7 +272,7 @@ def _info(session: Session) -> dict[str, Any]:
         "device": facts.device,
         "dtype": facts.dtype,
         "weights": facts.weights,
-        "notes": list(session.notes),
+        "notes": session.notes,
     }
 
 
