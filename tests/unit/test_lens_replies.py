@@ -184,20 +184,3 @@ def test_bad_questions_are_answered_with_what_to_do(session: lw.Session) -> None
     missing = unanswered.error("lens", **{**GRID, "lens_target": "answer"})
     assert "needs answers" in missing["message"]
     assert "answers=[" in missing["hint"]
-
-
-@pytest.mark.parametrize("name", ["gpt2", "llama", "gemma2", "native", "neox"])
-def test_the_code_gives_the_lens_without_lens_widgets(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    session = lw.Session(tiny(name), PROMPTS, answers=ANSWERS)
-    session.interventions.toggle("L0H1")
-    code = Page(session).ask("lens_code", incl_mid=True)["code"]
-    scope: dict[str, Any] = {"model": session.model, "tokens": session.tokens}
-    exec(code, scope)
-    assert "lens_widgets" not in code
-    assert "final_post" in capsys.readouterr().out
-    for row, length in enumerate(session.prompt_set.lengths.tolist()):
-        table = lw.analysis.logit_lens(session, 5, prompt=row, positions=list(range(length)))
-        values = scope["lens"].readout.values[:, row, :length]
-        np.testing.assert_allclose(table["probs"].isel(prompt=0), values, atol=1e-5)

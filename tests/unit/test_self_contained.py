@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,18 @@ import transformers
 from transformer_lens.model_bridge import TransformerBridge
 
 import lens_widgets as lw
+from lens_widgets.analysis.ablation.ablation_script import ablation_script
+from lens_widgets.analysis.attention.attention_script import attention_script
+from lens_widgets.analysis.attention.detector_script import loss_script, score_script
+from lens_widgets.analysis.attention.score_parts_script import score_parts_script
 from lens_widgets.analysis.attribution.attribution_script import attribution_script
-from lens_widgets.analysis.circuits.circuit_script import composition_script
+from lens_widgets.analysis.circuits.circuit_script import circuit_script, composition_script
+from lens_widgets.analysis.logit_lens.lens_script import lens_script
+from lens_widgets.analysis.neurons.neuron_script import neuron_script, strongest_script
+from lens_widgets.analysis.patching.patch_script import patch_script
+from lens_widgets.analysis.tokens.token_script import token_script
 from lens_widgets.errors import InputError
+from lens_widgets.interventions.code import reading
 from lens_widgets.session.self_contained import self_contained
 from tests.models import randomise, tiny, word_tokenizer
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
@@ -95,6 +106,37 @@ def test_other_scripts_print_what_they_leave(saved: TransformerBridge) -> None:
     weights = self_contained(session, composition_script("K"))
     assert "tokens" not in weights
     assert run_here(weights).startswith("scores: tensor(")
+
+
+BODIES: dict[str, Callable[[lw.Session], str]] = {
+    "tokens": lambda session: token_script(session, 1),
+    "attention": lambda session: attention_script(session, "L1H2", "difference"),
+    "scores": lambda session: score_parts_script(session, "L1H2"),
+    "heads": lambda session: score_script(session),
+    "losses": lambda session: loss_script(session),
+    "ablation": lambda session: ablation_script(session, "mean"),
+    "patching": lambda session: patch_script(session, ["z"], False, "corrupted", True),
+    "attribution": lambda session: attribution_script(session, "component", "difference"),
+    "circuit": lambda session: circuit_script(session, "OV", "L1H2", rows=[3], columns=[4, 5]),
+    "neuron": lambda session: neuron_script(session, 1, 3),
+    "strongest": lambda session: strongest_script(session, 2),
+    "lens": lambda session: lens_script(session),
+    "activation": lambda session: reading("hook_embed", [], session, "current"),
+}
+
+
+@pytest.mark.parametrize("subject", BODIES)
+def test_every_script_runs_by_itself(saved: TransformerBridge, subject: str) -> None:
+    session = lw.Session(saved, PROMPTS, answers=ANSWERS, corrupted=CORRUPTED)
+    for item in edited("gpt2").interventions:
+        session.interventions.add(item)
+    script = self_contained(session, BODIES[subject](session))
+    assert "lens_widgets" not in script
+    printed = run_here(script)
+    leaves = re.findall(r"^print\(\"(\w+):\"", script, re.MULTILINE)
+    assert leaves
+    for name in leaves:
+        assert f"{name}: " in printed
 
 
 @pytest.mark.parametrize("name", ["ioi", "induction"])

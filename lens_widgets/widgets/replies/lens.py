@@ -21,6 +21,7 @@ from lens_widgets.analysis.logit_lens.lens import (
     path_at,
     target_tokens,
 )
+from lens_widgets.analysis.logit_lens.lens_script import lens_script
 from lens_widgets.errors import InputError, near
 from lens_widgets.prompts.prompt_set import answer_id
 from lens_widgets.session.session import Session
@@ -161,22 +162,7 @@ def lens_token(session: Session, args: dict[str, Any]) -> dict[str, Any]:
 
 def lens_code(session: Session, args: dict[str, Any]) -> dict[str, Any]:
     """The lens as TransformerLens code."""
-    middles = any(stage.kind == "mid" for stage in model_stages(session, args["incl_mid"]))
-    mask = "" if session.prompt_set.attention_mask is None else ", attention_mask=attention_mask"
-    code = _CODE.replace("MASK", mask).replace("MID", str(middles))
-    return {"code": session.interventions.to_code() + code}
-
-
-_CODE = """
-# What each stage of the residual stream would predict, through the final norm and unembedding.
-from transformer_lens.tools.analysis import logit_lens
-
-with torch.no_grad(), model.hooks(fwd_hooks=fwd_hooks):
-    _, cache = model.run_with_cache(tokensMASK)
-lens = logit_lens(cache, incl_mid=MID, positions=None, return_type="probs", top_k=5)
-for stage, probs, ids in zip(lens.labels, lens.readout.values, lens.readout.top_ids):
-    print(stage, [model.tokenizer.decode(row[-1, :1]) for row in ids], probs[:, -1, 0].tolist())
-"""
+    return {"code": lens_script(session, incl_mid=args["incl_mid"])}
 
 
 def _curve(names: list[str], before: Tensor, after: Tensor, prompt: int | None) -> dict[str, Any]:
