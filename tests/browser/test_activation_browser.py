@@ -75,12 +75,12 @@ def test_many_layers_start_closed_but_for_the_chosen_one(mount: Mount) -> None:
     assert lab.find("[data-section]").count() == 34
     chosen = lab.find('[data-activation="blocks.20.hook_resid_pre"]')
     assert chosen.get_attribute("aria-selected") == "true"
-    inside, box = chosen.bounding_box(), lab.find('[role="tree"]').bounding_box()
+    inside, box = chosen.bounding_box(), lab.find('[role="treegrid"]').bounding_box()
     assert inside is not None
     assert box is not None
     assert box["y"] <= inside["y"] <= box["y"] + box["height"] - inside["height"]
-    scroll = "return root.querySelector('[role=tree]').scrollTop"
-    lab.js("root.querySelector('[role=tree]').scrollTop = 0")
+    scroll = "return root.querySelector('[role=treegrid]').scrollTop"
+    lab.js("root.querySelector('[role=treegrid]').scrollTop = 0")
     lab.js("kernel.applyChange('toggle', { component: 'L0H1', kind: 'zero' })")
     lab.wait("root.dataset.lwRevision === '2' && root.dataset.lwStatus === 'idle'")
     assert lab.js(scroll) == 0

@@ -23,8 +23,7 @@ export interface TableProps {
   /** The part whose detail is shown below its row. */
   open: string | null;
   opens: (row: AttributionRow) => boolean;
-  detail: ComponentChildren;
-  detailHeight: number;
+  detail: { content: ComponentChildren; height: number };
   onOpen: (component: string | null) => void;
   onSort: (column: SortColumn) => void;
   /** The same function for as long as the view is mounted. */
@@ -71,12 +70,10 @@ export function Table(props: TableProps): JSX.Element {
       choice={{ selected: props.selected, can: ({ head }) => head !== null }}
       previewed={props.previewed}
       open={{
-        key: open,
-        can: props.opens,
-        label: (component) => `what ${component} is made of`,
-        detail: props.detail,
-        height: props.detailHeight,
-        onOpen: props.onOpen,
+        isOpen: (row) => (props.opens(row) ? row.component === open : null),
+        onTurn: ({ component }, isOpen) => props.onOpen(isOpen ? component : null),
+        button: (component) => `what ${component} is made of`,
+        detail: open === null ? null : { of: open, ...props.detail },
       }}
       empty="No part matches the filter."
       onChoose={({ component }) => {

@@ -155,8 +155,7 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
                 onSelect={(head) => session.select(head)}
                 open={open}
                 opens={canOpen}
-                detail={detail}
-                detailHeight={openHead ? SOURCES_HEIGHT : NEURONS_HEIGHT}
+                detail={{ content: detail, height: openHead ? SOURCES_HEIGHT : NEURONS_HEIGHT }}
                 onOpen={setOpen}
               />
               {width >= MAP_FROM && loaded.args?.by === "head" && (

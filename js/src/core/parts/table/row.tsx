@@ -29,15 +29,18 @@ export interface Column<R, Id extends string = string> {
   total?: Cell;
 }
 
+/** Rows that open: to a detail below them, or to the rows that follow, which are the caller's. */
 export interface Open<R> {
-  key: string | null;
-  can: (row: R) => boolean;
-  /** What the button of a row is called: "what L1H4 is made of". */
-  label: (key: string) => string;
-  detail: ComponentChildren;
-  /** Of the detail, in CSS pixels; longer contents scroll inside. */
-  height: number;
-  onOpen: (key: string | null) => void;
+  /** Null where a row has nothing to open. */
+  isOpen: (row: R) => boolean | null;
+  onTurn: (row: R, open: boolean) => void;
+  /**
+   * What the button that opens a row is called: "what L1H4 is made of". Without it the whole row opens,
+   * and is not chosen.
+   */
+  button?: (key: string) => string;
+  /** What is shown below the row of this key, in a height of its own; longer contents scroll inside. */
+  detail?: { of: string; content: ComponentChildren; height: number } | null;
 }
 
 /** One cell of a row or of the total. */
@@ -72,7 +75,8 @@ export interface TableRowProps<R> {
   row: R;
   columns: readonly Column<R>[];
   deps: (row: R) => readonly unknown[];
-  attributes: ((row: R) => Readonly<Record<string, string | boolean | undefined>>) | undefined;
+  attributes: ((row: R) => RowAttributes) | undefined;
+  level: number | undefined;
   /** Position among all rows, header included, as a screen reader counts. */
   index: number;
   /** Null where the row cannot be chosen. */
@@ -81,19 +85,28 @@ export interface TableRowProps<R> {
   inTabOrder: boolean;
   /** Null where the row has nothing to open. */
   open: boolean | null;
-  opens: ((key: string) => string) | undefined;
+  button: ((key: string) => string) | undefined;
+}
+
+/** Names and states on a row's element. */
+export interface RowAttributes {
+  readonly title?: string;
+  readonly [name: `data-${string}`]: string | undefined;
 }
 
 /** One row. A reply makes new row objects; only those whose `deps` differ are rendered again. */
 export function TableRow<R>(props: TableRowProps<R>): JSX.Element {
-  const { name, row, columns, deps, index, selected, previewed, inTabOrder, open, opens } = props;
+  const { name, row, columns, deps, index, selected, previewed, inTabOrder, open, button } = props;
+  const { level } = props;
   return useStill(
     () => (
       <div
         class="lw-table-row"
         role="row"
         aria-rowindex={index}
+        aria-level={level}
         aria-selected={selected ?? undefined}
+        aria-expanded={button ? undefined : (open ?? undefined)}
         data-row-key={name}
         data-previewed={previewed}
         tabIndex={inTabOrder ? 0 : -1}
@@ -103,36 +116,41 @@ export function TableRow<R>(props: TableRowProps<R>): JSX.Element {
           const said = cell(row);
           const shown =
             names && open !== null
-              ? { ...said, content: <Opener name={name} open={open} opens={opens} said={said} /> }
+              ? { ...said, content: <Opener label={button?.(name)} open={open} said={said} /> }
               : said;
           return <DataCell key={id} {...{ id, numeric, names }} cell={shown} />;
         })}
       </div>
     ),
     // A row keeps its number of dependencies for as long as it has its key.
-    [name, columns, index, selected, previewed, inTabOrder, open, ...deps(row)],
+    [name, columns, index, selected, previewed, inTabOrder, open, level, ...deps(row)],
   );
 }
 
-function Opener(props: {
-  name: string;
-  open: boolean;
-  opens: ((key: string) => string) | undefined;
-  said: Cell;
-}): JSX.Element {
-  const { name, open, opens, said } = props;
+function Opener(props: { label: string | undefined; open: boolean; said: Cell }): JSX.Element {
+  const { label, open, said } = props;
+  const caret = (
+    <span class="lw-table-caret" aria-hidden="true">
+      {open ? "▾" : "▸"}
+    </span>
+  );
+  if (label === undefined) {
+    return (
+      <>
+        {caret} {said.content}
+      </>
+    );
+  }
   return (
     <button
       type="button"
       class="lw-table-open"
       tabIndex={-1}
       aria-expanded={open}
-      aria-label={opens?.(name)}
+      aria-label={label}
     >
       {said.content}
-      <span class="lw-table-caret" aria-hidden="true">
-        {open ? "▾" : "▸"}
-      </span>
+      {caret}
     </button>
   );
 }

@@ -60,7 +60,7 @@ describe("a table", () => {
   });
 
   it("has one stop for the Tab key, which follows the focus from row to row", () => {
-    expect(stops()).toEqual(["a"]);
+    expect(stops()).toEqual(["b"]);
     row("a").focus();
     press("ArrowDown");
     expect([document.activeElement, stops()]).toEqual([row("b"), ["b"]]);
@@ -68,6 +68,9 @@ describe("a table", () => {
     press("ArrowDown");
     expect([document.activeElement, stops()]).toEqual([row("c"), ["c"]]);
     press("Home");
+    expect(stops()).toEqual(["a"]);
+    // The row that had the focus is still the one after it was sorted elsewhere.
+    show({ rows: [...props.rows].reverse() });
     expect(stops()).toEqual(["a"]);
     show({ rows: [{ name: "z", value: 1 }] });
     expect(stops()).toEqual(["z"]);
@@ -86,19 +89,19 @@ describe("a table", () => {
   });
 
   it("opens a row below it with the right arrow and closes it with the left one or Escape", () => {
-    const onOpen = vi.fn((key: string | null) =>
+    const turn = (key: string | null) =>
       show({
         open: {
-          key,
-          can: ({ name }) => name === "a",
-          label: (name) => `what ${name} is made of`,
-          detail: <button type="button">inside</button>,
-          height: 50,
-          onOpen,
+          isOpen: ({ name }) => (name === "a" ? name === key : null),
+          onTurn: ({ name }, open) => turn(open ? name : null),
+          button: (name) => `what ${name} is made of`,
+          detail:
+            key === null
+              ? null
+              : { of: key, content: <button type="button">inside</button>, height: 50 },
         },
-      }),
-    );
-    onOpen(null);
+      });
+    turn(null);
     const opener = () => row("a").querySelector("button");
     expect(opener()?.getAttribute("aria-label")).toBe("what a is made of");
     expect(row("b").querySelector("button")).toBeNull();
@@ -117,6 +120,36 @@ describe("a table", () => {
     expect(press("Escape")).toBe(true);
     expect(root.querySelector(".lw-table-detail")).toBeNull();
     expect(press("Escape")).toBe(false);
+  });
+
+  it("can be a tree: whole rows open, and the left arrow goes to the row above", () => {
+    const all = ["a", "a1", "a2", "b"].map((name, value) => ({ name, value }));
+    const turn = (isOpen: boolean) =>
+      show({
+        rows: all.filter(({ name }) => isOpen || name.length === 1),
+        level: ({ name }) => name.length,
+        choice: { selected: null, can: ({ name }) => name.length > 1 },
+        open: {
+          isOpen: ({ name }) => (name === "a" ? isOpen : null),
+          onTurn: (_, open) => turn(open),
+        },
+      });
+    turn(false);
+    expect(find('[role="treegrid"]').querySelector("button")).toBeNull();
+    expect(row("a").getAttribute("aria-expanded")).toBe("false");
+    row("a").click();
+    expect(row("a").getAttribute("aria-expanded")).toBe("true");
+    expect(props.onChoose).not.toHaveBeenCalled();
+    row("a2").focus();
+    expect(row("a2").getAttribute("aria-level")).toBe("2");
+    press("ArrowLeft");
+    expect(document.activeElement).toBe(row("a"));
+    press("ArrowLeft");
+    expect(root.querySelector('[data-row-key="a1"]')).toBeNull();
+    press("Enter");
+    row("a1").focus();
+    press("Enter");
+    expect(props.onChoose).toHaveBeenLastCalledWith(all[1]);
   });
 
   it("sorts by its headers, and says the order", () => {

@@ -1,7 +1,7 @@
 import { type ComponentChildren, Fragment, type JSX, type TargetedKeyboardEvent } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { flush } from "../../state/flush";
-import { type Cell, type Column, DataCell, type Open, TableRow } from "./row";
+import { type Cell, type Column, DataCell, type Open, type RowAttributes, TableRow } from "./row";
 import { rowTo, rowWindow, scrollToRow, WINDOW_FROM } from "./rows";
 
 export type { Cell, Column } from "./row";
@@ -19,9 +19,11 @@ export interface DataTableProps<R, Id extends string = string> {
   /** Which values a row's cells show: a row is rendered again when one of them changes. Default: the row. */
   deps?: (row: R) => readonly unknown[];
   /** Names and states on the row's element. */
-  attributes?: (row: R) => Readonly<Record<`data-${string}`, string | boolean | undefined>>;
+  attributes?: (row: R) => RowAttributes;
+  /** How deep a row stands in a tree of rows, from 1; those below a row follow it. */
+  level?: (row: R) => number;
   /** A last row that stays in view, with the columns' `total`; the attributes of its element. */
-  total?: Readonly<Record<"title" | `data-${string}`, string>>;
+  total?: RowAttributes;
   sort?: {
     column: Id;
     direction: SortDirection;
@@ -31,15 +33,16 @@ export interface DataTableProps<R, Id extends string = string> {
   };
   /** Rows that can be chosen, and the key of the chosen one. */
   choice?: { selected: string | null; can: (row: R) => boolean };
+  /** The chosen row is scrolled to when this changes. Without it the person alone scrolls. */
+  follow?: string;
   /** The row that another view points at. */
   previewed?: string | null;
-  /** A row that shows more below it. */
   open?: Open<R>;
   /** What is said where there are no rows. */
   empty?: string;
   /** A click, or Enter. */
   onChoose?: (row: R) => void;
-  /** The space key. */
+  /** The space key; without it, space chooses. */
   onToggle?: (row: R) => void;
   onPreview?: (row: R | null) => void;
 }
@@ -50,57 +53,85 @@ const TOTAL_HEIGHT = 30;
 /**
  * Rows between a header and a total that stay in view; of a long table those near are rendered. One row
  * takes part in the tab order: arrows, pages, Home and End move, Enter chooses and opens, right and left
- * open and close, space toggles, Escape closes what is open.
+ * open and close (left also goes to the row above in a tree), space toggles, Escape closes a detail.
  */
 export function DataTable<R, Id extends string>(props: DataTableProps<R, Id>): JSX.Element {
   const { columns, rows, keyOf, sort, choice, previewed = null, open, onPreview } = props;
   const grid = useRef<HTMLDivElement>(null);
   const [scroll, setScroll] = useState({ top: 0, height: 480 });
-  const [cursor, setCursor] = useState(0);
+  const [cursor, setCursor] = useState<string | null>(null);
   const focusNext = useRef(false);
-  const openAt = open?.key == null ? -1 : rows.findIndex((row) => keyOf(row) === open.key);
-  const opened = open && openAt >= 0 ? { at: openAt, height: open.height } : null;
+  const at = (key: string | null | undefined) =>
+    key == null ? -1 : rows.findIndex((row) => keyOf(row) === key);
+  const detail = open?.detail ?? null;
+  const openAt = at(detail?.of);
+  const opened = detail && openAt >= 0 ? { at: openAt, height: detail.height } : null;
   const part = rowWindow(rows.length, scroll.top, scroll.height, opened);
-  const inTabOrder = Math.min(cursor, rows.length - 1);
+  const inTabOrder = [at(cursor), at(choice?.selected), 0].find((index) => index >= 0);
   const covered = { top: HEAD_HEIGHT, bottom: props.total ? TOTAL_HEIGHT : 0 };
 
   useLayoutEffect(() => {
     const box = grid.current;
     if (!focusNext.current || !box) return;
     focusNext.current = false;
-    const key = rows[cursor] && keyOf(rows[cursor]);
-    const row = box.querySelector(`[data-row-key="${CSS.escape(key ?? "")}"]`);
-    if (!(row instanceof HTMLElement)) return;
+    const row = elementOf(box, cursor);
     // Within the table alone: the browser's own scrolling would move the notebook, too.
-    row.focus({ preventScroll: true });
-    reveal(box, row, covered);
+    row?.focus({ preventScroll: true });
+    if (row) reveal(box, row, covered);
   });
+  useLayoutEffect(() => {
+    const box = grid.current;
+    const index = at(choice?.selected);
+    if (props.follow === undefined || !box || index < 0) return;
+    const row = elementOf(box, choice?.selected ?? null);
+    if (row) reveal(box, row, covered);
+    else bringNear(index);
+  }, [props.follow]);
 
   const measure = () => {
     const box = grid.current;
     if (box) setScroll({ top: box.scrollTop, height: box.clientHeight });
   };
-  const moveTo = (index: number) => {
+  /** A row that is not rendered must be brought near before it can be shown. */
+  const bringNear = (index: number) => {
     const box = grid.current;
-    const to = Math.max(0, Math.min(rows.length - 1, index));
-    if (!box || rows.length === 0) return;
-    // A row that is not rendered must be brought near first.
+    if (!box) return;
     if (rows.length > WINDOW_FROM) {
-      box.scrollTop = scrollToRow(to, box.scrollTop, box.clientHeight, covered, opened);
+      box.scrollTop = scrollToRow(index, box.scrollTop, box.clientHeight, covered, opened);
     }
+    measure();
+  };
+  const moveTo = (index: number) => {
+    const to = Math.max(0, Math.min(rows.length - 1, index));
+    const row = rows[to];
+    if (row === undefined) return;
     focusNext.current = true;
     flush(() => {
-      measure();
-      setCursor(to);
+      bringNear(to);
+      setCursor(keyOf(row));
     });
   };
   const indexOf = (target: EventTarget | null): number => {
     const row = target instanceof Element ? target.closest("[data-row-key]") : null;
-    const key = row?.getAttribute("data-row-key");
-    return key == null ? -1 : rows.findIndex((one) => keyOf(one) === key);
+    return at(row?.getAttribute("data-row-key"));
   };
   const turn = (row: R) => {
-    if (open?.can(row)) open.onOpen(open.key === keyOf(row) ? null : keyOf(row));
+    const now = open?.isOpen(row) ?? null;
+    if (now !== null) open?.onTurn(row, !now);
+  };
+  const activate = (row: R, turns: boolean) =>
+    flush(() => {
+      const whole = open !== undefined && !open.button && open.isOpen(row) !== null;
+      if (whole || turns) turn(row);
+      // What is opened by its button is chosen, too.
+      if (!whole) props.onChoose?.(row);
+    });
+  /** The row that a row of a tree belongs to. */
+  const parentOf = (index: number): number => {
+    const level = (row: R | undefined) => (row === undefined ? 0 : (props.level?.(row) ?? 0));
+    let up = index - 1;
+    while (up >= 0 && level(rows[up]) >= level(rows[index])) up--;
+    return up;
   };
 
   const onKeyDown = (event: TargetedKeyboardEvent<HTMLDivElement>) => {
@@ -114,27 +145,26 @@ export function DataTable<R, Id extends string>(props: DataTableProps<R, Id>): J
     if (to !== null) moveTo(to);
     else if (row === undefined) return;
     else if (event.key === " " && !onButton && props.onToggle) flush(() => props.onToggle?.(row));
-    else if (event.key === "Enter" && !onButton && (props.onChoose || open)) {
-      flush(() => {
-        props.onChoose?.(row);
-        turn(row);
-      });
-    } else if (event.key === "ArrowRight" && open?.can(row) && open.key !== keyOf(row)) {
-      flush(() => turn(row));
-    } else if (event.key === "ArrowLeft" && open?.key === keyOf(row)) {
-      flush(() => turn(row));
-    } else if (event.key === "Escape" && open && open.key !== null) {
-      flush(() => open.onOpen(null));
+    else if ((event.key === "Enter" || event.key === " ") && !onButton && props.onChoose) {
+      activate(row, event.key === "Enter");
+    } else if (event.key === "ArrowRight" && open?.isOpen(row) === false) flush(() => turn(row));
+    else if (event.key === "ArrowLeft" && open?.isOpen(row) === true) flush(() => turn(row));
+    else if (event.key === "ArrowLeft" && props.level && parentOf(index) >= 0) {
+      moveTo(parentOf(index));
+    } else if (event.key === "Escape" && openAt >= 0) {
+      flush(() => rows[openAt] !== undefined && turn(rows[openAt]));
     } else return;
     event.preventDefault();
     event.stopPropagation();
   };
 
+  const tree = props.level ? ({ role: "treegrid" } as const) : {};
   return (
     <div
       ref={grid}
       class={`lw-table ${props.class ?? ""}`}
       role="grid"
+      {...tree}
       aria-label={props.label}
       aria-rowcount={rows.length + (props.total ? 2 : 1)}
       tabIndex={-1}
@@ -144,19 +174,16 @@ export function DataTable<R, Id extends string>(props: DataTableProps<R, Id>): J
       onPointerLeave={() => onPreview?.(null)}
       onFocusIn={(event) => {
         const index = indexOf(event.target);
-        if (index >= 0) setCursor(index);
-        onPreview?.(rows[index] ?? null);
+        const row = rows[index];
+        if (row !== undefined) setCursor(keyOf(row));
+        onPreview?.(row ?? null);
       }}
       onFocusOut={() => onPreview?.(null)}
       onClick={(event) => {
         const row = rows[indexOf(event.target)];
         if (row === undefined) return;
         const { target } = event;
-        flush(() => {
-          // What is opened is chosen, too.
-          if (target instanceof Element && target.closest(".lw-table-open")) turn(row);
-          props.onChoose?.(row);
-        });
+        activate(row, target instanceof Element && target.closest(".lw-table-open") !== null);
       }}
     >
       <div class="lw-table-row lw-table-head" role="row" aria-rowindex={1} tabIndex={-1}>
@@ -179,15 +206,16 @@ export function DataTable<R, Id extends string>(props: DataTableProps<R, Id>): J
               selected={choice?.can(row) ? choice.selected === key : null}
               previewed={key === previewed}
               inTabOrder={index === inTabOrder}
-              open={open?.can(row) ? index === openAt : null}
-              opens={open?.label}
+              open={open?.isOpen(row) ?? null}
+              button={open?.button}
+              level={props.level?.(row)}
             />
-            {open && index === openAt && (
+            {detail && index === openAt && (
               <div
                 class="lw-table-detail-row"
                 role="row"
                 tabIndex={-1}
-                style={{ height: `${open.height}px` }}
+                style={{ height: `${detail.height}px` }}
               >
                 <div
                   class="lw-table-detail"
@@ -195,7 +223,7 @@ export function DataTable<R, Id extends string>(props: DataTableProps<R, Id>): J
                   aria-colspan={columns.length}
                   tabIndex={-1}
                 >
-                  {open.detail}
+                  {detail.content}
                 </div>
               </div>
             )}
@@ -219,6 +247,10 @@ export function DataTable<R, Id extends string>(props: DataTableProps<R, Id>): J
       )}
     </div>
   );
+}
+
+function elementOf(box: HTMLElement, key: string | null): HTMLElement | null {
+  return box.querySelector<HTMLElement>(`[data-row-key="${CSS.escape(key ?? "")}"]`);
 }
 
 const NOTHING: Cell = { content: null };
