@@ -33,7 +33,10 @@ names = {names}
 
 @torch.no_grad()
 def direct_effects(fwd_hooks):
-    """Effects of each {by} on the {definition}, and the whole: {of}."""
+    """Direct effects by {by}, and the logits that they are part of: {of}.
+
+    Read is the {definition}.
+    """
     with model.hooks(fwd_hooks=fwd_hooks):
         logits, cache = model.run_with_cache(tokens, names_filter=names{mask})
 
@@ -71,7 +74,8 @@ _HEARD = """
         if fwd_hooks and layer in replaced:  # by an intervention on the whole layer's output
             z = z * (1.0 - at(replaced[layer]))[:, None, None]"""
 
-_LAYERS = """    def effect(written):  # [place, d_model] -> [place]
+_LAYERS = """
+    def effect(written):  # [place, d_model] -> [place]
         return (written * direction).sum(dim=-1)
 
     parts = []
@@ -82,7 +86,8 @@ _LAYERS = """    def effect(written):  # [place, d_model] -> [place]
 _MLP = """        if layer in {mlp_layers}:
             parts[-1] += effect(at(cache[f"blocks.{{layer}}.hook_mlp_out"]))"""
 
-_COMPONENTS = """    def effect(written):  # [place, d_model] -> [place]
+_COMPONENTS = """
+    def effect(written):  # [place, d_model] -> [place]
         return (written * direction).sum(dim=-1)
 
 {embed}
@@ -199,7 +204,7 @@ def _readout(session: Session, target: Target) -> str:
     has_bias = model.b_U is not None
     zero = "torch.zeros(len(rows), device=tokens.device)"
     own = "target(model.b_U.float().expand(len(rows), -1))" if has_bias else zero
-    lines = [f"offset = {own}  # what norm and unembedding add by themselves"]
+    lines = [f"offset = {own}  # what is added in any case"]
     norm = norm_code(session, "ln_final", model.ln_final, "model.ln_final")
     if norm is not None:
         if norm.bias:
