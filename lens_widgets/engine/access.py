@@ -5,20 +5,20 @@ thread: the model's worker, for what a view asks, or a thread that ``run_inline`
 caller that waits. A caller's own thread never runs it: an interrupt of a cell would land in the
 middle of a forward, or while hooks are being removed.
 
-While a cell runs, the worker's slices wait for its end, which can take hours. A thread that holds a
+While a cell runs, the worker's turns wait for its end, which can take hours. A thread that holds a
 lock meanwhile stops everybody who needs it, the cell included, and then nothing ever ends. So:
 **nothing is held while waiting for the model or for a cell.** Whoever needs a run computes it first
 and takes the lock to store it; two threads may compute the same thing, and the first result stays.
 
 Locks, in the order in which one thread may take them (``engine.locks`` checks it in the tests):
 
-1. ``model``: the model itself, one slice at a time, as forwards see each other's hooks. First in
+1. ``model``: the model itself, one turn at a time, as forwards see each other's hooks. First in
    the order, so it is taken with nothing else held. All others are held for moments.
 2. ``session``: what the views of a session show: interventions, selection, revision. Observers are
    called after it is released, as they may ask for runs.
 3. ``runs``: which runs of a prompt set are kept.
 4. ``trace``: what one run has at hand.
-5. ``pause``: whether a cell runs and how many slices are on the model.
+5. ``pause``: whether a cell runs and how many turns are on the model.
 6. ``worker``: the queue of one model's worker.
 7. ``messages``: which requests of a page came before.
 8. ``registry``: tables of the whole process: each model's access, circuits that are kept.
@@ -117,9 +117,9 @@ class ModelAccess:
     def exclusively(self, work: Callable[[TransformerModel, Check | None], T]) -> T:
         """Runs ``work(model, check)`` with the model to itself: for a cell, or in the worker.
 
-        ``work`` calls ``check`` between blocks. In the worker a slice waits while a cell runs, and
-        is run again from its start when a cell begins meanwhile. InputError when ``work`` itself
-        asks for a slice.
+        ``work`` calls ``check`` between blocks. In the worker it waits while a cell runs, and is
+        run again from its start when a cell begins meanwhile. InputError when ``work`` itself
+        calls this.
         """
         token = current.token()
         if token is None:
@@ -136,12 +136,12 @@ class ModelAccess:
 
         def check() -> None:
             token.check()
-            if CELL_PAUSE.closed:
+            if CELL_PAUSE.active:
                 raise Preempted
 
         while True:
             self._wait_for_cell(token)
-            # The cell that begins meanwhile waits for slices that are on the model, and not for
+            # The cell that begins meanwhile waits for turns that are on the model, and not for
             # one that is itself waiting for another thread's.
             with self._lock:
                 if not CELL_PAUSE.enter():
@@ -155,10 +155,10 @@ class ModelAccess:
 
     @staticmethod
     def _wait_for_cell(token: CancelToken) -> None:
-        waits = CELL_PAUSE.closed
+        waits = CELL_PAUSE.active
         if waits:
             current.waiting(True)
-        CELL_PAUSE.wait_open(lambda: token.cancelled)
+        CELL_PAUSE.wait_until_over(lambda: token.cancelled)
         token.check()
         if waits:
             current.waiting(False)

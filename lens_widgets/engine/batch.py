@@ -15,7 +15,12 @@ from torch import Tensor
 from lens_widgets.engine.forward import Check, Hook, HookFn, answer_rows, unembed, unembed_tokens
 from lens_widgets.engine.fused import fused_activations
 from lens_widgets.engine.model import TransformerModel
-from lens_widgets.engine.recompute import BlockPlaces, Places, SparseBlock, computing_at
+from lens_widgets.engine.recompute import (
+    BlockPositions,
+    ComputedPositions,
+    SparseBlock,
+    computing_at,
+)
 from lens_widgets.engine.variants import BaseRun, Reading, Variant
 
 VOCABULARY_ROWS = 256
@@ -82,7 +87,7 @@ class _Rows:
         n = self.base.n_prompts
         return [(slice(i * n, (i + 1) * n), variant) for i, variant in enumerate(self.joined)]
 
-    def places(self, layer: int, read: Bool[Tensor, "prompt pos"] | None) -> BlockPlaces:
+    def computed(self, layer: int, read: Bool[Tensor, "prompt pos"] | None) -> BlockPositions:
         """Where this layer differs from the base; of its outputs only those in ``read``."""
         before, after = [], []
         for variant in self.joined:
@@ -92,12 +97,12 @@ class _Rows:
             outputs = variant.outputs if own else reach
             after.append(outputs if read is None else outputs & read)
         inputs, outputs = torch.cat(before), torch.cat(after)
-        return BlockPlaces(
-            self._places(inputs & outputs), self._places(inputs), self._places(outputs)
+        return BlockPositions(
+            self._computed(inputs & outputs), self._computed(inputs), self._computed(outputs)
         )
 
-    def _places(self, mask: Bool[Tensor, "row pos"]) -> Places:
-        return Places(mask, self.base.prefix_owner, self.device)
+    def _computed(self, mask: Bool[Tensor, "row pos"]) -> ComputedPositions:
+        return ComputedPositions(mask, self.base.prefix_owner, self.device)
 
 
 def reached(variant: Variant) -> Bool[Tensor, "prompt pos"]:
@@ -131,8 +136,8 @@ def run_batch(
             joining = [v for v in variants if v.layer == layer]
             rows.joined += joining
             parts = ([] if resid is None else [resid]) + [call.resid] * len(joining)
-            places = rows.places(layer, last_read if layer == n_layers - 1 else None)
-            with setup.blocks[layer].computing(rows.prompt_of_row(), places):
+            computed = rows.computed(layer, last_read if layer == n_layers - 1 else None)
+            with setup.blocks[layer].computing(rows.prompt_of_row(), computed):
                 output = model.blocks[layer](
                     torch.cat(parts),
                     *_expanded(call.args, base, model, len(rows.joined)),
@@ -168,8 +173,8 @@ def _read(
         # A metric of one's own may be the slowest part.
         if check is not None:
             check()
-        places = Places(reached(variant), setup.base.prefix_owner, rows.device)
-        whole = computing_at(lambda x: unembed(model, x), setup.logits, rows.prompts, places)
+        computed = ComputedPositions(reached(variant), setup.base.prefix_owner, rows.device)
+        whole = computing_at(lambda x: unembed(model, x), setup.logits, rows.prompts, computed)
         values.append(function(whole(normed[group])))
     return values
 

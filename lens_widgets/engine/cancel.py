@@ -1,4 +1,4 @@
-"""How a run is told to stop: a token that is checked between blocks and between slices."""
+"""How a run is told to stop: a token that is checked between blocks and between parts."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """While a user's cell runs, no widget-triggered work touches the model.
 
 A user's cell may call the model itself; hooks of ours on it at that moment would change its
-numbers. So the worker asks here before it enters the model; a cell's begin and end close and open
-the way (``lens_widgets.jupyter.cells``).
+numbers. So a worker's thread asks here before each of its turns on the model, and
+``lens_widgets.jupyter.cells`` says when a cell begins and ends.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from lens_widgets.engine.locks import lock, nothing_held
 
 
 class Preempted(Exception):
-    """A cell began while a slice ran: the slice stops at the next block and is run again later."""
+    """A cell began during a turn on the model: that ends at the next block and begins anew."""
 
 
 class CellPause:
-    """Open while no cell runs. Closing waits until the slice in flight has left the model.
+    """Active while a cell runs. To begin it waits until the turn in progress has left the model.
 
     A condition and not a lock held by the cell: threads that a cell itself starts may use the
     model.
@@ -26,50 +26,52 @@ class CellPause:
 
     def __init__(self) -> None:
         self._changed = threading.Condition(lock("pause"))
-        self._closed = False
-        self._slices = 0
+        self._cell_runs = False
+        self._turns = 0
         self.cells = 0
         """How many cells have begun."""
 
     @property
-    def closed(self) -> bool:
-        return self._closed
+    def active(self) -> bool:
+        """Whether a cell runs."""
+        return self._cell_runs
 
-    def close(self) -> None:
-        """Called as a cell begins; returns once no slice is on the model."""
-        nothing_held("waiting for slices to leave the model")
+    def begin(self) -> None:
+        """Called as a cell begins; returns once nobody has a turn on the model."""
+        nothing_held("waiting for turns on the model to end")
         with self._changed:
-            self._closed = True
+            self._cell_runs = True
             self.cells += 1
-            self._changed.wait_for(lambda: self._slices == 0)
+            self._changed.wait_for(lambda: self._turns == 0)
 
-    def open(self) -> None:
+    def end(self) -> None:
         """Called as a cell ends."""
         with self._changed:
-            self._closed = False
+            self._cell_runs = False
             self._changed.notify_all()
 
-    def wait_open(self, stop: Callable[[], bool]) -> None:
+    def wait_until_over(self, stop: Callable[[], bool]) -> None:
         """Returns once no cell runs, or ``stop()`` comes true."""
         nothing_held("waiting for a cell")
         with self._changed:
-            self._changed.wait_for(lambda: not self._closed or stop())
+            self._changed.wait_for(lambda: not self._cell_runs or stop())
 
     def enter(self) -> bool:
-        """Enters a slice, unless a cell runs."""
+        """Begins a turn on the model; False while a cell runs."""
         with self._changed:
-            if self._closed:
+            if self._cell_runs:
                 return False
-            self._slices += 1
+            self._turns += 1
             return True
 
     def leave(self) -> None:
+        """Ends the turn."""
         with self._changed:
-            self._slices -= 1
+            self._turns -= 1
             self._changed.notify_all()
 
     def wake(self) -> None:
-        """Lets waiting slices look at their ``stop`` again."""
+        """Lets those who wait look at their ``stop`` again."""
         with self._changed:
             self._changed.notify_all()
 

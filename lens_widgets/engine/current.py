@@ -53,7 +53,7 @@ def working(
 
 
 def on_model() -> bool:
-    """Whether this thread is in the middle of a slice."""
+    """Whether this thread is in the middle of a turn on the model."""
     return _current.on_model
 
 

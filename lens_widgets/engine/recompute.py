@@ -38,8 +38,10 @@ _ATTENTION: dict[str, Side] = {
 _MLP: dict[str, Side] = {"in": "output", "gate": "output", "out": "output"}
 
 
-class Places:
-    """The places of one batch of ``rows``, groups of as many rows as there are prompts.
+class ComputedPositions:
+    """Which positions of a batch are computed, and how the others come by their values.
+
+    The rows of the batch are groups of as many as there are prompts.
 
     Args:
         mask: where the value differs from the base run's.
@@ -66,11 +68,11 @@ class Places:
         return values.dim() >= 3 and tuple(values.shape[:2]) == self.shape
 
     def pick(self, values: Tensor) -> Tensor:
-        """What is computed, as one long prompt: [1, place, ...]."""
+        """What is computed, as one long prompt: [1, computed, ...]."""
         return values.flatten(0, 1).index_select(0, self._computed)[None]
 
     def fill(self, into: Tensor, computed: Tensor) -> None:
-        """Writes ``computed`` [1, place, ...] and its copies into [row, pos, ...]."""
+        """Writes ``computed`` [1, computed, ...] and its copies into [row, pos, ...]."""
         flat = into.view(-1, *into.shape[2:])
         flat.index_copy_(0, self._computed, computed[0])
         if len(self._copied):
@@ -118,33 +120,33 @@ def computing_at(
     compute: Callable[..., Tensor],
     base: Tensor,
     prompts: Int[Tensor, "row"],
-    places: Places,
+    positions: ComputedPositions,
 ) -> Callable[..., Tensor]:
-    """``compute`` limited to ``places``: the rest of its output is ``base`` of each row's prompt.
+    """``compute`` limited to ``positions``: elsewhere its output is ``base`` of each row's prompt.
 
     Called with anything but the batch's own shape it computes everything.
     """
 
     def limited(*args: Tensor, **kwargs: object) -> Tensor:
         tensors = [arg for arg in args if isinstance(arg, Tensor)]
-        if kwargs or not tensors or not all(map(places.fit, tensors)):
+        if kwargs or not tensors or not all(map(positions.fit, tensors)):
             return compute(*args, **kwargs)
         result = base.index_select(0, prompts)
-        if places.n_computed:
-            picked = [places.pick(arg) if isinstance(arg, Tensor) else arg for arg in args]
-            places.fill(result, compute(*picked))
+        if positions.n_computed:
+            picked = [positions.pick(arg) if isinstance(arg, Tensor) else arg for arg in args]
+            positions.fill(result, compute(*picked))
         return result
 
     return limited
 
 
 @dataclass(frozen=True)
-class BlockPlaces:
+class BlockPositions:
     """Where one block computes, side by side with ``Side``."""
 
-    query: Places
-    input: Places
-    output: Places
+    query: ComputedPositions
+    input: ComputedPositions
+    output: ComputedPositions
 
 
 class SparseBlock:
@@ -174,11 +176,11 @@ class SparseBlock:
                 handle.remove()
 
     @contextmanager
-    def computing(self, prompts: Int[Tensor, "row"], places: BlockPlaces) -> Iterator[None]:
-        """Inside, the block computes these places; ``prompts`` tells each row's prompt."""
+    def computing(self, prompts: Int[Tensor, "row"], positions: BlockPositions) -> Iterator[None]:
+        """Inside, the block computes these positions; ``prompts`` tells each row's prompt."""
         with ExitStack() as stack:
             for part, side in self._parts:
-                chosen: Places = getattr(places, side)
+                chosen: ComputedPositions = getattr(positions, side)
                 base = self._base.get(part)
                 if not chosen.everything and base is not None:
                     limited = computing_at(part.forward, base, prompts, chosen)

@@ -25,7 +25,7 @@ class Weights:
         self._cells = CELL_PAUSE.cells
         self._tensors = list(model.parameters())
         self._writes = _writes(self._tensors)
-        self._places = _places(self._tensors)
+        self._addresses = _addresses(self._tensors)
         self._samples = _samples(self._tensors)
 
     def same(self, model: TransformerModel) -> bool:
@@ -37,10 +37,10 @@ class Weights:
         tensors = list(model.parameters())
         if _writes(tensors) != self._writes:
             return False
-        moved = _places(tensors) != self._places
+        moved = _addresses(tensors) != self._addresses
         if (moved or cells > 0) and not torch.equal(_samples(tensors), self._samples):
             return False
-        self._tensors, self._places, self._cells = tensors, _places(tensors), cells
+        self._tensors, self._addresses, self._cells = tensors, _addresses(tensors), cells
         return True
 
 
@@ -48,7 +48,7 @@ def _writes(tensors: Sequence[Tensor]) -> list[int]:
     return [tensor._version for tensor in tensors]
 
 
-def _places(tensors: Sequence[Tensor]) -> list[int]:
+def _addresses(tensors: Sequence[Tensor]) -> list[int]:
     return [tensor.data_ptr() for tensor in tensors]
 
 
@@ -60,5 +60,5 @@ def _samples(tensors: Sequence[Tensor]) -> Tensor:
 def _spaced(values: Tensor) -> Tensor:
     step = max(1, values.numel() // SAMPLES)
     # Nothing is copied, even of a view that is not contiguous.
-    places = torch.arange(0, values.numel(), step, device=values.device)
-    return torch.take(values, places).float()
+    indices = torch.arange(0, values.numel(), step, device=values.device)
+    return torch.take(values, indices).float()

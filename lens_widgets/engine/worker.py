@@ -16,7 +16,7 @@ from lens_widgets.engine.locks import lock
 log = logging.getLogger(__name__)
 
 Steps = Generator[None, None, Any]
-"""Long work: a generator that yields between slices, so that others get their turn."""
+"""Long work: a generator that yields between its parts, so that others get their turn."""
 
 
 @dataclass
@@ -98,7 +98,7 @@ class Worker:
             del job
 
     def _step(self, job: Job) -> bool:
-        """Runs a job, or a long job's next slice; True when there is more to do."""
+        """Runs a job, or a long job's next part; True when there is more to do."""
         try:
             job.token.check()
             with current.working(job.token, waits_for_cells=True, on_wait=job.on_wait):

@@ -61,13 +61,13 @@ class Ablate(Intervention):
 
     def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
         check_component(facts, self.component)
-        check_positions(prompts, self.places)
+        check_positions(prompts, self.acts_at)
         if self.kind == "resample":
             check_corrupted(prompts, "kind='resample'")
 
     def hooks(self, context: RunContext) -> list[Hook]:
         self.validate(context.facts, context.prompt_set)
-        mask = position_mask(context.prompt_set, self.places)
+        mask = position_mask(context.prompt_set, self.acts_at)
         return [replacing(self.site, self._value(context), mask)]
 
     def _value(self, context: RunContext) -> Float[Tensor, "*n d"] | float:

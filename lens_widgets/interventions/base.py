@@ -80,8 +80,8 @@ class Intervention(ABC):
         _KINDS[cls.__name__] = cls
 
     @property
-    def places(self) -> tuple[int, ...] | None:
-        """``positions`` as it was normalised when the value was made."""
+    def acts_at(self) -> tuple[int, ...] | None:
+        """The ``positions`` it acts at, as a tuple without repeats; None for all."""
         return normal_positions(self.positions)
 
     @property
@@ -104,10 +104,10 @@ class Intervention(ABC):
     @property
     def detail(self) -> str:
         """Where it acts, in words."""
-        places = self.places
-        if places is None:
+        positions = self.acts_at
+        if positions is None:
             return "all positions"
-        return f"position{'s' * (len(places) > 1)} {', '.join(map(str, places))}"
+        return f"position{'s' * (len(positions) > 1)} {', '.join(map(str, positions))}"
 
     # --- in the model -----------------------------------------------------------------------
 
@@ -137,7 +137,7 @@ class Intervention(ABC):
     def code(self, context: RunContext | None = None) -> str:
         """Python lines that append to ``fwd_hooks``; see ``Interventions.to_code``."""
         prompts = None if context is None else context.prompt_set
-        part = edited_part(self.site, self.places, prompts)
+        part = edited_part(self.site, self.acts_at, prompts)
         name = f"{self.kind}_{self.label}"
         return hook_function(name, self.site.hook, self.edit_code(part, prompts))
 

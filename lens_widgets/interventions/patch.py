@@ -69,7 +69,7 @@ class Patch(Intervention):
 
     def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
         check_target(facts, self.target)
-        check_positions(prompts, self.places)
+        check_positions(prompts, self.acts_at)
         if self.head is not None:
             check_n_heads(facts, self.site.hook, self.head)
         if self.source == "corrupted":
@@ -80,7 +80,7 @@ class Patch(Intervention):
         given = (
             context.corrupted_activation if self.source == "corrupted" else context.clean_activation
         )
-        mask = position_mask(context.prompt_set, self.places)
+        mask = position_mask(context.prompt_set, self.acts_at)
         return [replacing(self.site, self.site.part(given(self.site.hook)), mask)]
 
     def edit_code(self, part: str, prompts: PromptSet | None) -> list[str]:

@@ -75,7 +75,7 @@ class Steer(Intervention):
 
     def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
         check_target(facts, self.hook)
-        check_positions(prompts, self.places)
+        check_positions(prompts, self.acts_at)
         shape = facts.hooks[self.site.hook]
         if self.site.is_pattern or len(shape) < 3:
             raise InputError(
@@ -92,7 +92,7 @@ class Steer(Intervention):
     def hooks(self, context: RunContext) -> list[Hook]:
         self.validate(context.facts, context.prompt_set)
         added = self.scale * torch.tensor(self.vector, device=context.device)
-        return [adding(self.site, added, position_mask(context.prompt_set, self.places))]
+        return [adding(self.site, added, position_mask(context.prompt_set, self.acts_at))]
 
     def edit_code(self, part: str, prompts: PromptSet | None) -> list[str]:
         return [

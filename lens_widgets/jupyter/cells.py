@@ -13,7 +13,7 @@ _installed: set[int] = set()
 def install_cell_pause(ipython: Any | None = None) -> None:
     """Ties ``CELL_PAUSE`` to the cells of the running IPython kernel; does nothing elsewhere.
 
-    Called in the middle of a cell, it closes the way for the rest of that cell: its end is
+    Called in the middle of a cell, it pauses for the rest of that cell: its end is
     announced to callbacks registered during it.
     """
     if ipython is None:
@@ -23,15 +23,15 @@ def install_cell_pause(ipython: Any | None = None) -> None:
     _installed.add(id(ipython))
 
     def before_cell(_info: Any = None) -> None:
-        CELL_PAUSE.close()
+        CELL_PAUSE.begin()
 
     def after_cell(_result: Any = None) -> None:
-        CELL_PAUSE.open()
+        CELL_PAUSE.end()
 
     ipython.events.register("pre_run_cell", before_cell)
     ipython.events.register("post_run_cell", after_cell)
     if _inside_cell(ipython):
-        CELL_PAUSE.close()
+        CELL_PAUSE.begin()
 
 
 def _running_ipython() -> Any | None:

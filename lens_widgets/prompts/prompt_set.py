@@ -45,8 +45,8 @@ class PromptSet:
         """1 at real positions; None when nothing is padded."""
         if bool((self.lengths == self.tokens.shape[1]).all()):
             return None
-        places = torch.arange(self.tokens.shape[1], device=self.tokens.device)
-        return (places[None, :] < self.lengths[:, None]).long()
+        positions = torch.arange(self.tokens.shape[1], device=self.tokens.device)
+        return (positions[None, :] < self.lengths[:, None]).long()
 
     def to(self, device: torch.device) -> PromptSet:
         """The same prompts on another device."""

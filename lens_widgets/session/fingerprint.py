@@ -22,8 +22,8 @@ def fingerprint(model: TransformerModel) -> dict[str, Any]:
         flat = parameter.detach().flatten()
         if flat.numel():
             last = flat.numel() - 1
-            places = [last * i // (_SAMPLES - 1) for i in range(_SAMPLES)]
-            samples[plain_parameter_name(name)] = flat[places].float().cpu().tolist()
+            indices = [last * i // (_SAMPLES - 1) for i in range(_SAMPLES)]
+            samples[plain_parameter_name(name)] = flat[indices].float().cpu().tolist()
     return {
         "name": str(cfg.model_name),
         **{name: getattr(cfg, name) for name in _STRUCTURE},

@@ -82,8 +82,8 @@ def loss_per_token(logits: Logits, prompts: PromptSet) -> Float[Tensor, "prompt 
     nats = -log_probs.gather(-1, prompts.tokens[:, 1:, None])[..., 0]
     loss = torch.full(prompts.tokens.shape, float("nan"), device=logits.device)
     loss[:, :-1] = nats
-    places = torch.arange(loss.shape[1], device=logits.device)
-    return loss.masked_fill(places[None] >= prompts.positions[:, None], float("nan"))
+    positions = torch.arange(loss.shape[1], device=logits.device)
+    return loss.masked_fill(positions[None] >= prompts.positions[:, None], float("nan"))
 
 
 def _logit_diff(logits: Logits, prompts: PromptSet, clean: Logits | None) -> Tensor:

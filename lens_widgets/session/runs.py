@@ -214,7 +214,7 @@ class PromptRuns:
 
     def _prefix_owner(self, active: Active) -> Int[Tensor, "prompt pos"] | None:
         """Which prompts begin alike, unless an intervention counts from their ends."""
-        if any(place < 0 for item in active for place in item.places or ()):
+        if any(position < 0 for item in active for position in item.acts_at or ()):
             return None
         batches = [self.prompt_set.tokens]
         if self.prompt_set.corrupted_tokens is not None:

@@ -14,8 +14,8 @@ ScoreKind = Literal["previous", "current", "first", "induction", "duplicate"]
 """Stripes of an attention pattern that have a name (see ``analysis.head_scores``)."""
 
 SCORE_KINDS: tuple[ScoreKind, ...] = get_args(ScoreKind)
-_PLACES = ("layer", "head", "query_pos", "key_pos", "prompt", "writer_layer", "writer_head")
-FIELDS = (*_PLACES, "stripe")
+_INDICES = ("layer", "head", "query_pos", "key_pos", "prompt", "writer_layer", "writer_head")
+FIELDS = (*_INDICES, "stripe")
 
 
 class Selection(Observed):
@@ -64,11 +64,11 @@ class Selection(Observed):
         with self._lock, self.hold_trait_notifications():
             self.prompt = prompt
             for name in ("query_pos", "key_pos"):
-                place = getattr(self, name)
-                if place is not None and place >= lengths[prompt]:
+                position = getattr(self, name)
+                if position is not None and position >= lengths[prompt]:
                     setattr(self, name, None)
 
-    @traitlets.validate(*_PLACES)
+    @traitlets.validate(*_INDICES)
     def _in_range(self, proposal: dict[str, Any]) -> int | None:
         value: int | None = proposal["value"]
         if isinstance(value, bool):

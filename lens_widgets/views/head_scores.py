@@ -73,7 +73,7 @@ class HeadScoresView(View):
         return Scores.dataset(
             kind=list(SCORE_KINDS),
             definition=[definition(session, kind, chosen) for kind in SCORE_KINDS],
-            missing=[lack(session, kind, chosen) for kind in SCORE_KINDS],
+            missing=[why_missing(session, kind, chosen) for kind in SCORE_KINDS],
             baseline=before.nanmean(dim=0) if chosen is None else before[chosen],
             current=after.nanmean(dim=0) if chosen is None else after[chosen],
             sem=spread if chosen is None else torch.full_like(spread, float("nan")),

@@ -186,7 +186,7 @@ class Dispatcher:
             outcome = method.run(session, args)
             return request.report(outcome) if isinstance(outcome, Generator) else outcome
 
-        if CELL_PAUSE.closed:
+        if CELL_PAUSE.active:
             request.waiting(True)
         self._session.submit(
             (self._owner, slot), work, request.reply, request.fail, request.waiting

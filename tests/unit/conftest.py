@@ -30,7 +30,7 @@ def _models_are_left_clean() -> Iterator[None]:
     forget()
     locks.violations.clear()
     yield
-    CELL_PAUSE.open()
+    CELL_PAUSE.end()
     assert leftovers() == {}
     assert locks.violations == []
 

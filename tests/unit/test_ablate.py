@@ -34,8 +34,8 @@ def check(session: lw.Session, item: lw.Ablate, values: Sequence[float | Tensor]
     for row, (tokens, value) in enumerate(zip(rows(session), values, strict=True)):
         length = tokens.shape[1]
         at = None
-        if item.places is not None:
-            at = [p % length for p in item.places if -length <= p < length]
+        if item.acts_at is not None:
+            at = [p % length for p in item.acts_at if -length <= p < length]
         hook = reference.write(part.hook, value, part.head, at)
         expected = reference.logits(session.model, tokens, [hook])
         torch.testing.assert_close(run.logits[row, :length], expected, atol=3e-5, rtol=0)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import lens_widgets as lw
-from lens_widgets.analysis.ablation.ablation import worths
+from lens_widgets.analysis.ablation.ablation import intervention_effects
 from lens_widgets.components import Component
 from tests.models import ARCHITECTURES, D_MODEL, tiny
 from tests.unit import reference
@@ -156,7 +156,7 @@ def test_a_switched_on_interventions_worth_is_what_the_metric_loses_without_it()
         session.interventions.add(item)
     keys = [entry.key for entry in session.interventions.entries]
     session.interventions.set_enabled(keys[1], False)
-    got = worths(session)
+    got = intervention_effects(session)
     both = session.run([items[0], items[2]]).metric.mean()
     assert set(got) == {keys[0], keys[2]}
     assert got[keys[0]] == pytest.approx(float(both - session.run([items[2]]).metric.mean()))

@@ -46,7 +46,7 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeShell]:
     shell = FakeShell()
     install_cell_pause(shell)
     yield shell
-    CELL_PAUSE.open()
+    CELL_PAUSE.end()
 
 
 def _submit(session: lw.Session, key: str, work: Callable[[], Any]) -> Outcome:
@@ -55,59 +55,59 @@ def _submit(session: lw.Session, key: str, work: Callable[[], Any]) -> Outcome:
     return outcome
 
 
-def test_closing_waits_until_the_slice_in_flight_has_left() -> None:
+def test_to_begin_waits_until_the_turn_in_progress_has_left() -> None:
     cell = CellPause()
     assert cell.enter()
-    closing = in_thread(cell.close)
-    wait_until(lambda: cell.closed)
+    closing = in_thread(cell.begin)
+    wait_until(lambda: cell.active)
     assert not cell.enter()
     entered = Outcome()
 
     def wait_and_enter() -> None:
-        cell.wait_open(lambda: False)
+        cell.wait_until_over(lambda: False)
         entered.done(cell.enter())
 
     late = in_thread(wait_and_enter)
     assert closing.is_alive()
     cell.leave()
     join(closing)
-    assert cell.closed
-    cell.open()
+    assert cell.active
+    cell.end()
     join(late)
     assert entered.value() is True
 
 
-def test_a_waiting_slice_can_be_called_off() -> None:
+def test_a_waiting_turn_can_be_called_off() -> None:
     cell = CellPause()
-    cell.close()
+    cell.begin()
     stop = threading.Event()
-    waiting = in_thread(lambda: cell.wait_open(stop.is_set))
+    waiting = in_thread(lambda: cell.wait_until_over(stop.is_set))
     stop.set()
     cell.wake()
     join(waiting)
-    assert cell.closed
-    cell.open()
-    cell.close()
+    assert cell.active
+    cell.end()
+    cell.begin()
 
 
-def test_cells_close_and_open_the_way(shell: FakeShell) -> None:
+def test_cells_begin_and_end_the_pause(shell: FakeShell) -> None:
     install_cell_pause(shell)
     assert [len(callbacks) for callbacks in shell.callbacks.values()] == [1, 1]
     shell.announce("pre_run_cell")
-    assert CELL_PAUSE.closed
+    assert CELL_PAUSE.active
     shell.announce("post_run_cell")
-    assert not CELL_PAUSE.closed
+    assert not CELL_PAUSE.active
 
 
-def test_a_session_made_in_a_cell_closes_the_way_for_the_rest_of_it(
+def test_a_session_made_in_a_cell_begins_the_pause_for_the_rest_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cells, "_installed", set())
     shell = FakeShell(inside_cell=True)
     install_cell_pause(shell)
-    assert CELL_PAUSE.closed
+    assert CELL_PAUSE.active
     shell.announce("post_run_cell")
-    assert not CELL_PAUSE.closed
+    assert not CELL_PAUSE.active
 
 
 def test_a_widgets_work_waits_for_the_cell_and_says_so(
@@ -142,7 +142,7 @@ def test_waiting_work_can_be_cancelled_during_the_cell(
     wait_for(waits)
     session.cancel(("x",))
     assert type(outcome.error()) is Cancelled
-    assert CELL_PAUSE.closed
+    assert CELL_PAUSE.active
 
 
 def test_the_cells_own_calls_run_at_once(session: lw.Session, shell: FakeShell) -> None:
@@ -154,7 +154,7 @@ def test_the_cells_own_calls_run_at_once(session: lw.Session, shell: FakeShell) 
     assert lw.analysis.ablation_sweep(session).notnull().all()
 
 
-def test_a_cell_that_begins_preempts_a_slice_which_is_run_again(
+def test_a_cell_that_begins_preempts_a_turn_which_is_run_again(
     session: lw.Session, shell: FakeShell
 ) -> None:
     begun, cells, seen = threading.Event(), [], []
@@ -168,8 +168,8 @@ def test_a_cell_that_begins_preempts_a_slice_which_is_run_again(
             def watched(activation: Tensor, hook: Any) -> Tensor:
                 if not cells:
                     cells.append(in_thread(lambda: (shell.announce("pre_run_cell"), begun.set())))
-                    wait_until(lambda: CELL_PAUSE.closed)
-                seen.append(CELL_PAUSE.closed)
+                    wait_until(lambda: CELL_PAUSE.active)
+                seen.append(CELL_PAUSE.active)
                 return edit(activation, hook)
 
             return [(name, watched)]

@@ -102,9 +102,9 @@ def _rounded(model: Any) -> None:
 
 
 def _cell(work: Callable[[], Any]) -> None:
-    CELL_PAUSE.close()
+    CELL_PAUSE.begin()
     work()
-    CELL_PAUSE.open()
+    CELL_PAUSE.end()
 
 
 @pytest.mark.parametrize("write", [_scaled, _scaled_unseen, _rounded])

@@ -144,7 +144,7 @@ class Round:
     def _begin(self, acts: list[tuple[float, Act, random.Random]], in_cell: bool = False) -> None:
         self._together.wait(LIMIT_S)
         if in_cell:
-            CELL_PAUSE.close()
+            CELL_PAUSE.begin()
         try:
             for moment, act, draw in acts:
                 # What is drawn is where the threads meet, not how long anything is waited for.
@@ -156,7 +156,7 @@ class Round:
             self._errors.append(error)
         finally:
             if in_cell:
-                CELL_PAUSE.open()
+                CELL_PAUSE.end()
 
 
 def stacks() -> str:

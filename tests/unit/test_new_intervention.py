@@ -60,7 +60,7 @@ class Dampen(Intervention):
 
     def validate(self, facts: ModelFacts, prompts: PromptSet) -> None:
         check_component(facts, self.component)
-        check_positions(prompts, self.places)
+        check_positions(prompts, self.acts_at)
         wanted = facts.hooks[self.site.hook][-1]
         if len(self.factors) not in (1, wanted):
             raise InputError(f"factors has {len(self.factors)} numbers.", f"Pass {wanted}, or one.")
@@ -69,7 +69,7 @@ class Dampen(Intervention):
         self.validate(context.facts, context.prompt_set)
         clean = self.site.part(context.clean_activation(self.site.hook))
         factors = torch.tensor(self.factors, device=context.device)
-        mask = position_mask(context.prompt_set, self.places)
+        mask = position_mask(context.prompt_set, self.acts_at)
         return [replacing(self.site, clean * factors, mask)]
 
     def edit_code(self, part: str, prompts: PromptSet | None) -> list[str]:

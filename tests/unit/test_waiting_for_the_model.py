@@ -28,7 +28,7 @@ from tests.unit.waiting import Outcome, in_thread, join, wait_for, wait_until
 def session() -> Iterator[lw.Session]:
     session = lw.Session(tiny("gpt2"), PROMPTS, answers=ANSWERS, corrupted=CORRUPTED)
     yield session
-    CELL_PAUSE.open()
+    CELL_PAUSE.end()
 
 
 class Waiting:
@@ -49,7 +49,7 @@ class Waiting:
 
 def _in_a_cell(session: lw.Session, widget: Any, cell: Callable[[], Any]) -> tuple[Any, Any]:
     """What both gave; the cell ends before the widget's work may go on."""
-    CELL_PAUSE.close()
+    CELL_PAUSE.begin()
     waiting, inline = Waiting(session, widget), Outcome()
 
     def run() -> None:
@@ -61,7 +61,7 @@ def _in_a_cell(session: lw.Session, widget: Any, cell: Callable[[], Any]) -> tup
     thread = in_thread(run)
     thread.join(10)
     stuck = thread.is_alive()
-    CELL_PAUSE.open()
+    CELL_PAUSE.end()
     join(thread)
     assert not stuck, "the cell waited for the widget, which waits for the cell"
     return waiting.outcome.value(), inline.value()
@@ -117,7 +117,7 @@ def test_an_observer_that_waits_for_a_run_stops_no_change(session: lw.Session) -
     def observe(_change: Any) -> None:
         if current.token() is not None:
             # A cell begins between the change and its announcement.
-            CELL_PAUSE.close()
+            CELL_PAUSE.begin()
             begun.set()
             seen.done(session.run([lw.Ablate("L0H3")]).metric)
 
@@ -134,7 +134,7 @@ def test_an_observer_that_waits_for_a_run_stops_no_change(session: lw.Session) -
     cell = in_thread(lambda: session.interventions.toggle("L1H1"))
     cell.join(10)
     stuck = cell.is_alive()
-    CELL_PAUSE.open()
+    CELL_PAUSE.end()
     join(cell)
     assert not stuck
     assert torch.equal(seen.value(), session.run([lw.Ablate("L0H3")]).metric)
@@ -193,13 +193,13 @@ def test_a_cell_does_not_wait_for_a_widget_that_waits_for_another_thread(
 
     session.submit(("x",), work, done.done, done.failed)
     wait_for(begun)
-    cell = in_thread(CELL_PAUSE.close)
+    cell = in_thread(CELL_PAUSE.begin)
     cell.join(10)
     stuck = cell.is_alive()
     release.set()
     join(mine)
     join(cell)
-    CELL_PAUSE.open()
+    CELL_PAUSE.end()
     assert not stuck
     done.value()
 
@@ -307,8 +307,8 @@ def test_waiting_for_the_model_with_a_lock_held_is_refused(
     with pytest.raises(locks.LockOrderError, match="while holding"), locks.lock(kind):
         session.run([lw.Ablate("L0H2")])
     with pytest.raises(locks.LockOrderError, match="holding"), locks.lock(kind):
-        CELL_PAUSE.close()
-    assert not CELL_PAUSE.closed
+        CELL_PAUSE.begin()
+    assert not CELL_PAUSE.active
     assert len(violations) == 2
 
 

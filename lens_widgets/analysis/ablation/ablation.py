@@ -113,7 +113,7 @@ def ablation_sweep(
     return labelled(values, dims, {}, attrs, per_prompt)
 
 
-def worths(session: Session) -> dict[str, float]:
+def intervention_effects(session: Session) -> dict[str, float]:
     """For each switched-on entry: the metric with all active minus the metric without this one."""
     entries = [entry for entry in session.interventions.entries if entry.enabled]
     everything = tuple(entry.intervention for entry in entries)

@@ -59,9 +59,9 @@ def head_scores(
     query is NaN, and left out of the mean; InputError when no prompt has one.
     """
     check_choice("kind", kind, SCORE_KINDS)
-    if lacking := lack(session, kind):
+    if reason := why_missing(session, kind):
         raise InputError(
-            f"kind={kind!r}: {lacking}",
+            f"kind={kind!r}: {reason}",
             "Use a text with repetitions, such as lw.prompts.repeated_tokens(model).",
         )
     values = stripe_scores(session, session.run(), kind)
@@ -106,7 +106,7 @@ def stripe(
     return pairs[:, 0], pairs[:, 1]
 
 
-def lack(session: Session, kind: ScoreKind, prompt: int | None = None) -> str:
+def why_missing(session: Session, kind: ScoreKind, prompt: int | None = None) -> str:
     """In one sentence, why no prompt (or this one) has a stripe of ``kind``; "" where one has."""
     prompts = range(session.prompt_set.n_prompts) if prompt is None else (prompt,)
     if any(len(stripe(session, kind, i)[0]) for i in prompts):
@@ -162,8 +162,8 @@ def score_table(session: Session, prompt: int | None = None) -> xr.DataArray:
     values = every_score(session, session.run())
     if prompt is not None:
         values = values[prompt : prompt + 1]
-    told: dict[str, str] = {kind: definition(session, kind, prompt) for kind in SCORE_KINDS}
-    attrs = {"units": "attention weight", "metric": session.metric.name, **told}
+    definitions: dict[str, str] = {kind: definition(session, kind, prompt) for kind in SCORE_KINDS}
+    attrs = {"units": "attention weight", "metric": session.metric.name, **definitions}
     coords = {"kind": list(SCORE_KINDS)}
     return labelled(values, ("kind", "layer", "head"), coords, attrs, False, ragged=True)
 

@@ -165,13 +165,13 @@ def _written(
     stream = read(f"blocks.{layer}.hook_in")
     first = read("blocks.0.hook_in")
     named: dict[str, Tensor] = {}
-    places = torch.zeros_like(first)
+    learned = torch.zeros_like(first)
     if session.facts.has_pos_embed:
         shape = session.tokens.shape
-        places = run.activation("hook_pos_embed").expand(*shape, -1)[prompt, :length].float()
-    named["embed"] = first - places
+        learned = run.activation("hook_pos_embed").expand(*shape, -1)[prompt, :length].float()
+    named["embed"] = first - learned
     if session.facts.has_pos_embed:
-        named["pos_embed"] = places
+        named["pos_embed"] = learned
     bias = torch.zeros_like(first)
     for earlier in range(layer):
         whole = read(f"blocks.{earlier}.hook_attn_out")

@@ -145,7 +145,7 @@ def replaced(
             continue
         if site.head is not None and site.head != head:
             continue
-        mask = position_mask(session.prompt_set, item.places)
+        mask = position_mask(session.prompt_set, item.acts_at)
         if mask is None:
             mask = torch.ones(session.tokens.shape, dtype=torch.bool, device=session.device)
         gone = mask if gone is None else gone | mask

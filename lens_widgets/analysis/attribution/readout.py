@@ -130,8 +130,8 @@ def read_places(session: Session, target: Target, where: Where) -> tuple[Tensor,
     if where == "metric" and target != "next_token":
         rows = torch.arange(prompts.n_prompts, device=device)
         return rows, prompts.positions, torch.ones(len(rows), device=device)
-    places = torch.arange(prompts.tokens.shape[1], device=device)
-    read = places[None] < ends[:, None]
+    every = torch.arange(prompts.tokens.shape[1], device=device)
+    read = every[None] < ends[:, None]
     if isinstance(where, int):
         longest = int(ends.max())
         if not 0 <= where < longest:
@@ -140,7 +140,7 @@ def read_places(session: Session, target: Target, where: Where) -> tuple[Tensor,
                 + ("nothing can be read there." if where >= 0 else "positions count from 0."),
                 f"Positions that can be read run from 0 to {longest - 1}.",
             )
-        read = read & (places[None] == where)
+        read = read & (every[None] == where)
     rows, positions = torch.nonzero(read, as_tuple=True)
     return rows, positions, 1.0 / read.sum(dim=1)[rows].float()
 

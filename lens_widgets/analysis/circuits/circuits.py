@@ -189,13 +189,13 @@ def pos_circuit(source: Any, head: Component | str) -> FactoredCircuit:
     InputError when the model has no learned positions.
     """
     model = model_of(source)
-    h, places = head_weights(model, head), positions(model_of(source))
+    h, pos = head_weights(model, head), positions(model_of(source))
     return FactoredCircuit(
         f"positions {h.name}",
         f"attention of {h.name} if queries and keys were positional embeddings alone",
         "attention weight",
-        places @ h.q,
-        (places @ h.k).T,
+        pos @ h.q,
+        (pos @ h.k).T,
         "position",
         "position",
         model,

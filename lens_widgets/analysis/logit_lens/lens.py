@@ -107,14 +107,14 @@ def lens_at(
     """
     wanted = target_tokens(session, prompt, target)[positions]
     parts: list[Lens] = []
-    for places, groups in _logits(session, run, stages, prompt, positions):
+    for chunk, groups in _logits(session, run, stages, prompt, positions):
         found: list[Lens] = []
         final: _Final | None = None
         for chosen, logits in groups:
             # The last stage comes first: all others are compared with it.
             final = _final(logits[0]) if final is None else final
-            asked = None if tokens is None else tokens[chosen, places]
-            found.append(_cells(logits, final, wanted[places], k, asked))
+            asked = None if tokens is None else tokens[chosen, chunk]
+            found.append(_cells(logits, final, wanted[chunk], k, asked))
         parts.append(_joined([*found[1:], found[0]], 0))
     return _joined(parts, 1)
 
@@ -165,9 +165,9 @@ def path_at(
 ) -> Path:
     """Some tokens' way through the stages at one position of one prompt."""
     ids = torch.tensor(list(tokens), dtype=torch.long, device=session.device)
-    places = torch.tensor([position], device=session.device)
+    positions = torch.tensor([position], device=session.device)
     found: list[tuple[Tensor, Tensor, Tensor]] = []
-    for _, groups in _logits(session, run, stages, prompt, places):
+    for _, groups in _logits(session, run, stages, prompt, positions):
         for _, group in groups:
             logits = group[:, 0]
             chosen = logits[:, ids]
@@ -195,21 +195,21 @@ def _logits(
     streams = read_stages(run, stages, lambda activation: activation[prompt, positions])
     past_norm = edited_past_norm(session, run)
     for start in range(0, len(positions), rows):
-        places = slice(start, min(start + rows, len(positions)))
+        chunk = slice(start, min(start + rows, len(positions)))
 
-        def groups(places: slice = places) -> Iterator[Group]:
+        def groups(chunk: slice = chunk) -> Iterator[Group]:
             last = len(streams) - 1
             if past_norm:
-                final = run.logits[prompt, positions[places]].float()
+                final = run.logits[prompt, positions[chunk]].float()
             else:
-                final = _read(run, streams[last][places])
+                final = _read(run, streams[last][chunk])
             yield slice(last, last + 1), final[None]
-            at_once = max(1, rows // (places.stop - places.start))
+            at_once = max(1, rows // (chunk.stop - chunk.start))
             for first in range(0, last, at_once):
                 chosen = slice(first, min(first + at_once, last))
-                yield chosen, _read(run, torch.stack([s[places] for s in streams[chosen]]))
+                yield chosen, _read(run, torch.stack([s[chunk] for s in streams[chosen]]))
 
-        yield places, groups()
+        yield chunk, groups()
 
 
 def _read(run: Run, resid: Float[Tensor, "*n d_model"]) -> Float[Tensor, "*n d_vocab"]:

@@ -72,12 +72,12 @@ def logit_lens(
     for index in prompts:
         _check_range("prompt", index, 0, session.prompt_set.n_prompts - 1)
     longest = session.tokens.shape[1]
-    places = list(range(longest) if positions is None else positions)
-    for index, place in enumerate(places):
-        _check_range(f"positions[{index}]", place, 0, longest - 1)
-    if not places:
+    positions = list(range(longest) if positions is None else positions)
+    for index, position in enumerate(positions):
+        _check_range(f"positions[{index}]", position, 0, longest - 1)
+    if not positions:
         raise InputError("positions is empty.", "Give at least one, or leave it out.")
-    asked = _Asked(which, places, model_stages(session, incl_mid), chosen, k)
+    asked = _Asked(which, positions, model_stages(session, incl_mid), chosen, k)
     return _dataset(session, [_padded(session, row, asked) for row in prompts], prompts, asked)
 
 
@@ -96,13 +96,13 @@ def lens_path(
     """
     _check_range("prompt", prompt, 0, session.prompt_set.n_prompts - 1)
     last = int(session.positions[prompt])
-    place = last if pos is None else pos
-    _check_range("pos", place, 0, last)
+    position = last if pos is None else pos
+    _check_range("pos", position, 0, last)
     ids = [answer_id(session.model, token, f"tokens[{i}]") for i, token in enumerate(tokens)]
     if not ids:
         raise InputError("tokens is empty.", 'Name at least one, for example [" Mary"].')
     stages = model_stages(session, incl_mid)
-    path = path_at(session, session.run(), prompt, place, ids, stages)
+    path = path_at(session, session.run(), prompt, position, ids, stages)
     columns = {
         "prob": (path.prob, "probability"),
         "rank": (path.rank, "rank, 0 is first"),
@@ -118,26 +118,26 @@ def lens_path(
             "token": ids,
             "text": ("token", [token_text(session.model.tokenizer, i) for i in ids]),
         },
-        attrs={"metric": session.metric.name, "prompt": prompt, "pos": place},
+        attrs={"metric": session.metric.name, "prompt": prompt, "pos": position},
     )
 
 
 @dataclass(frozen=True)
 class _Asked:
     which: Which
-    places: list[int]
+    positions: list[int]
     stages: list[Stage]
     target: LensTarget
     k: int
 
 
 def _padded(session: Session, prompt: int, asked: _Asked) -> Lens:
-    """The lens of one prompt at all places asked for, those past its end empty."""
+    """The lens of one prompt at all positions asked for, those past its end empty."""
     length = int(session.prompt_set.lengths[prompt])
-    inside = [i for i, place in enumerate(asked.places) if place < length]
+    inside = [i for i, position in enumerate(asked.positions) if position < length]
     device = session.device
-    here = torch.tensor([asked.places[i] for i in inside], dtype=torch.long, device=device)
-    shape = (len(asked.stages), len(asked.places))
+    here = torch.tensor([asked.positions[i] for i in inside], dtype=torch.long, device=device)
+    shape = (len(asked.stages), len(asked.positions))
 
     def blank(value: float, *rest: int) -> Tensor:
         return torch.full((*shape, *rest), value, device=device)
@@ -180,12 +180,12 @@ def _dataset(
     coords: dict[str, Any] = {
         "prompt": list(prompts),
         "stage": [stage.name for stage in asked.stages],
-        "pos": asked.places,
+        "pos": asked.positions,
         "k": range(asked.k),
     }
     if len(prompts) == 1:
         labels = [f"{text} {pos}" for pos, text in enumerate(token_texts(session, prompts[0]))]
-        coords["token"] = ("pos", [labels[p] if p < len(labels) else "" for p in asked.places])
+        coords["token"] = ("pos", [labels[p] if p < len(labels) else "" for p in asked.positions])
     attrs = {"metric": session.metric.name, "target": named, "which": asked.which}
     return xr.Dataset(arrays, coords=coords, attrs=attrs)
 

@@ -57,7 +57,7 @@ def kept_cell(item: Intervention) -> PatchCell | None:
     """The cell that an intervention is, if it is one."""
     if not isinstance(item, Patch) or item.source != "corrupted":
         return None
-    places = item.places
+    places = item.acts_at
     if places is not None and len(places) != 1:
         return None
     site = item.site

@@ -131,11 +131,11 @@ def _moved(active: Sequence[Intervention], shift: int) -> list[Intervention]:
     """The interventions on the same tokens, wherever these are now."""
     found: list[Intervention] = []
     for item in active:
-        if item.places is None:
+        if item.acts_at is None:
             found.append(item)
             continue
         # One that acted on BOS alone has nothing to act on without it.
-        kept = tuple(p + shift if p >= 0 else p for p in item.places if p < 0 or p + shift >= 0)
+        kept = tuple(p + shift if p >= 0 else p for p in item.acts_at if p < 0 or p + shift >= 0)
         if kept:
             found.append(replace(item, positions=kept))  # type: ignore[type-var]
     return found

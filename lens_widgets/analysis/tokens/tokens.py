@@ -53,8 +53,8 @@ def first_ranked(session: Session, run: Run) -> Bool[Tensor, "prompt pos-1"]:
     following = session.tokens[:, 1:]
     true = run.logits[:, :-1].gather(-1, following[..., None])
     first = (run.logits[:, :-1] > true).sum(dim=-1) == 0
-    places = torch.arange(following.shape[1], device=following.device)
-    return first & (places[None] < session.positions[:, None])
+    positions = torch.arange(following.shape[1], device=following.device)
+    return first & (positions[None] < session.positions[:, None])
 
 
 def token_table(session: Session, prompt: int) -> xr.Dataset:

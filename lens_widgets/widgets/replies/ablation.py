@@ -8,7 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lens_widgets.analysis.ablation.ablation import ablation_effects, sweep_components, worths
+from lens_widgets.analysis.ablation.ablation import (
+    ablation_effects,
+    intervention_effects,
+    sweep_components,
+)
 from lens_widgets.analysis.attribution.decomposition import decompose
 from lens_widgets.analysis.attribution.readout import DEFINITIONS
 from lens_widgets.session.session import Session
@@ -81,7 +85,10 @@ def effects(session: Session, args: dict[str, Any]) -> dict[str, Any]:
     shown.sort(key=lambda token: -float(before[token]))
     return {
         "summary": summary(session),
-        "worths": [{"key": key, "worth": number(worth)} for key, worth in worths(session).items()],
+        "worths": [
+            {"key": key, "worth": number(worth)}
+            for key, worth in intervention_effects(session).items()
+        ],
         "predictions": [
             {
                 "token": token_info(session, token),

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from lens_widgets.analysis.attention.detector_script import loss_script
-from lens_widgets.analysis.attention.head_scores import definition, lack, stripe_scores
+from lens_widgets.analysis.attention.head_scores import definition, why_missing, stripe_scores
 from lens_widgets.analysis.attention.head_scores import stripe as stripe_of
 from lens_widgets.analysis.tokens.losses import half_of, position_losses
 from lens_widgets.session.session import Session
@@ -27,7 +27,7 @@ def stripe(session: Session, args: dict[str, Any]) -> dict[str, Any]:
         told[f"mean_{which}"] = exact(scores.nanmean(dim=0))
         told["n_with"] = int((~scores[:, 0, 0].isnan()).sum())
     told["definition"] = definition(session, kind, prompt)
-    told["missing"] = lack(session, kind) or lack(session, kind, prompt)
+    told["missing"] = why_missing(session, kind) or why_missing(session, kind, prompt)
     return told
 
 
