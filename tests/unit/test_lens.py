@@ -11,7 +11,7 @@ import xarray as xr
 from transformer_lens.tools import analysis as transformer_lens_analysis
 
 import lens_widgets as lw
-from lens_widgets.analysis import lens as lens_module
+from lens_widgets.analysis.logit_lens import lens as lens_module
 from lens_widgets.errors import InputError
 from tests.models import ARCHITECTURES, D_MODEL, D_VOCAB, tiny
 from tests.unit import reference

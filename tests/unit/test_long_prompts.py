@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import lens_widgets as lw
-from lens_widgets.analysis import patterns as analysis
+from lens_widgets.analysis.attention import patterns as analysis
 from lens_widgets.analysis.attention.patterns import attention_patterns
 from lens_widgets.engine import probe
 from lens_widgets.engine.probe import CAPTURE_BYTES
