@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 
 from lens_widgets.analysis.ablation.ablation import ablation_effects, sweep_components
 from lens_widgets.analysis.attention.detector_script import effect_script, score_script
-from lens_widgets.analysis.attention.head_scores import definition, every_score, lack
+from lens_widgets.analysis.attention.head_scores import definition, every_score, why_missing
 from lens_widgets.analysis.labels import standard_error
 from lens_widgets.session.selection import SCORE_KINDS
 from lens_widgets.session.session import Session

@@ -287,7 +287,7 @@ class _Request:
             log.warning("could not send a %s", message["kind"], exc_info=True)
 
     def report(self, steps: Generator[Step, None, Any]) -> Generator[None, None, Any]:
-        """Runs a long handler slice by slice, telling the view how far it is."""
+        """Runs a long handler part by part, telling the view how far it is."""
         while True:
             try:
                 step = next(steps)

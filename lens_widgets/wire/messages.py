@@ -56,7 +56,7 @@ class Cancel(msgspec.Struct, tag="cancel", tag_field="kind", forbid_unknown_fiel
 
 @dataclass(frozen=True)
 class Step:
-    """What long work yields between slices; ``partial`` is the answer as far as it is known."""
+    """What long work yields between its parts; ``partial`` is the answer as far as it is known."""
 
     done: int
     total: int

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from lens_widgets.analysis.attention.detector_script import loss_script
-from lens_widgets.analysis.attention.head_scores import definition, why_missing, stripe_scores
+from lens_widgets.analysis.attention.head_scores import definition, stripe_scores, why_missing
 from lens_widgets.analysis.attention.head_scores import stripe as stripe_of
 from lens_widgets.analysis.tokens.losses import half_of, position_losses
 from lens_widgets.session.session import Session
