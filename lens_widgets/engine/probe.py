@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from lens_widgets.engine.forward import answer_rows, forward, resume, unembed, unembed_tokens
+from lens_widgets.engine.hooks import HookKind, hook_kind
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.pooling import finest_pool, pooled_name
 
@@ -70,6 +70,12 @@ class ModelFacts:
             )
         return found
 
+    def edits_count(self, kind: HookKind) -> bool:
+        """Whether the model uses what is made of such an activation: some only report a copy."""
+        if kind.copied_as is None:
+            return True
+        return self.pattern_edits if kind.copied_as == "pattern" else self.score_edits
+
     def fit(self, model: TransformerModel) -> bool:
         """Whether the model is still as it was found: not moved, cast or processed since."""
         return not self.changes(model)
@@ -108,10 +114,7 @@ class ModelFacts:
         return chosen
 
     def _bytes(self, name: str, n_prompts: int, n_pos: int) -> int:
-        shape = self.hooks[name]
-        if name.endswith("hook_pattern"):
-            return 4 * n_prompts * self.n_heads * n_pos * n_pos
-        return 4 * n_prompts * n_pos * math.prod(shape[2:])
+        return 4 * hook_kind(name).size(self.hooks[name], n_prompts, n_pos)
 
 
 def probe(model: TransformerModel) -> ModelFacts:

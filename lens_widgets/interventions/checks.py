@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from lens_widgets.components import Component
+from lens_widgets.engine.hooks import hook_kind
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.errors import InputError, near
 from lens_widgets.prompts.prompt_set import PromptSet
@@ -56,12 +57,10 @@ def check_target(facts: ModelFacts, target: Component | str) -> None:
             f"hook={target!r} is not a hook of this model.",
             f"{near(target, facts.hooks)} See model.hook_dict.".strip(),
         )
-    elif (target.endswith("hook_pattern") and not facts.pattern_edits) or (
-        target.endswith("hook_attn_scores") and not facts.score_edits
-    ):
-        what = "pattern" if target.endswith("hook_pattern") else "scores"
+    elif not facts.edits_count(hook_kind(target)):
         raise InputError(
-            f"hook={target!r}: this model's attention ignores edits of its {what}.",
+            f"hook={target!r}: this model's attention ignores edits of its "
+            f"{hook_kind(target).copied_as}.",
             "Act on hook_q, hook_k or hook_z instead.",
         )
 
@@ -81,10 +80,7 @@ def check_head_of_hook(target: Component | str, head: Any) -> None:
 
 def check_n_heads(facts: ModelFacts, hook: str, head: int) -> None:
     """Raises when a hook holds no heads, or not so many."""
-    shape = facts.hooks[hook]
-    # Patterns are [prompt, head, query_pos, key_pos], all else [prompt, pos, head, d_head].
-    pattern = hook.endswith(("hook_pattern", "hook_attn_scores"))
-    n_heads = shape[1 if pattern else 2] if len(shape) == 4 else 0
+    n_heads = hook_kind(hook).n_heads(facts.hooks[hook])
     if head >= n_heads:
         raise InputError(
             f"head={head}: {hook} holds {n_heads} heads.",

@@ -29,20 +29,15 @@ def same_part(part: str, of: str) -> str:
 
 
 def _index(site: Site, positions: Sequence[int] | None, prompts: PromptSet | None) -> str:
-    head, between = "" if site.head is None else f", {site.head}", ""
-    if site.is_pattern:
-        # Positions of an attention pattern are its queries: [prompt, head, query_pos, key_pos].
-        between, head = ":, " if site.head is None else f"{site.head}, ", ""
-        if positions is None:
-            return f":, {between}".rstrip(", ") if site.head is not None else ":"
+    kind, head = site.hook_kind, None if site.head is None else str(site.head)
     if positions is None:
-        return f":, :{head}" if head else ":"
+        return kind.index_code(head, None)
     lengths = None if prompts is None else prompts.lengths.tolist()
     if lengths is None or len(set(lengths)) == 1:
-        return f":, {between}{list(positions)}{head}"
+        return kind.index_code(head, f"{list(positions)}")
     # Prompts of different lengths: name each cell, since -1 is another position in each row.
     cells = [
         (row, p if p >= 0 else length + p) for row, length in enumerate(lengths) for p in positions
     ]
     cells = [(row, index) for row, index in cells if 0 <= index < lengths[row]]
-    return f"{[row for row, _ in cells]}, {between}{[index for _, index in cells]}{head}"
+    return kind.index_code(head, f"{[index for _, index in cells]}", f"{[row for row, _ in cells]}")

@@ -12,13 +12,8 @@ from torch import Tensor
 
 from lens_widgets.components import Component
 from lens_widgets.engine.forward import Hook
+from lens_widgets.engine.hooks import HookKind, hook_kind
 from lens_widgets.prompts.prompt_set import PromptSet
-
-_WRITERS = (
-    *("hook_q", "hook_k", "hook_v", "hook_attn_scores", "hook_pattern", "hook_z"),
-    *("hook_attn_out", "hook_mlp_out", "hook_embed", "hook_pos_embed"),
-)
-"""Hooks inside components: editing them changes what a component writes, and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -37,30 +32,21 @@ class Site:
     @property
     def in_stream(self) -> bool:
         """Whether it lies in the residual stream, between components."""
-        return not self.hook.endswith(_WRITERS)
+        return self.hook_kind.in_stream
 
     @property
-    def is_pattern(self) -> bool:
-        """Whether the hook holds [prompt, head, query_pos, key_pos]."""
-        return is_pattern(self.hook)
+    def hook_kind(self) -> HookKind:
+        """What is known of the hook's activation."""
+        return hook_kind(self.hook)
 
     def part(self, activation: Float[Tensor, "prompt *axes"]) -> Float[Tensor, "prompt *axes"]:
         """A view of what is acted on: one head of [prompt, pos, head, d_head] or of a pattern, or
         all of the activation."""
-        if self.head is None:
-            return activation
-        return activation[:, self.head] if self.is_pattern else activation[:, :, self.head]
+        return activation if self.head is None else activation[self.hook_kind.index(self.head)]
 
     def fitted(self, mask: Bool[Tensor, "prompt pos"], part: Tensor) -> Bool[Tensor, "prompt *n"]:
         """The mask with the dimensions of ``part``; of patterns it names the queries."""
-        if self.is_pattern:
-            return mask[:, None, :, None] if self.head is None else mask[:, :, None]
-        return mask.view(*mask.shape, *[1] * (part.dim() - 2))
-
-
-def is_pattern(hook: str) -> bool:
-    """Whether a hook holds [prompt, head, query_pos, key_pos]."""
-    return hook.endswith(("hook_pattern", "hook_attn_scores"))
+        return self.hook_kind.at_positions(mask, part.dim(), one_head=self.head is not None)
 
 
 def position_mask(

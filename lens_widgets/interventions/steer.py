@@ -77,7 +77,7 @@ class Steer(Intervention):
         check_target(facts, self.hook)
         check_positions(prompts, self.acts_at)
         shape = facts.hooks[self.site.hook]
-        if self.site.is_pattern or len(shape) < 3:
+        if not self.site.hook_kind.holds_vectors or len(shape) < 3:
             raise InputError(
                 f"hook={self.site.hook!r} holds no vectors to steer.",
                 "Choose a hook of shape [prompt, pos, ..., d], such as blocks.0.hook_resid_post.",

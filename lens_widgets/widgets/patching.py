@@ -8,7 +8,8 @@ import xarray as xr
 from plotly.graph_objects import Figure
 
 from lens_widgets.analysis.labels import of_prompt
-from lens_widgets.analysis.patching.patch_maps import BLOCK_NODES, HEAD_NODES, available_nodes
+from lens_widgets.analysis.patching.nodes import block_nodes, head_nodes
+from lens_widgets.analysis.patching.patch_maps import available_nodes
 from lens_widgets.analysis.patching.patching import patch_sweep
 from lens_widgets.widgets import figures, options
 from lens_widgets.widgets.base import View, bundle
@@ -53,12 +54,12 @@ class PatchingView(View):
 
     def _maps(self) -> list[xr.DataArray]:
         session = self._session
-        nodes = BLOCK_NODES if self.patch_maps == "blocks" else HEAD_NODES
+        nodes = block_nodes() if self.patch_maps == "blocks" else head_nodes()
         maps = []
         for node in available_nodes(session, nodes):
             one = patch_sweep(
                 session,
-                node,  # type: ignore[arg-type]
+                node,
                 self.by_pos,
                 into=self.patch_into,
                 per_prompt=self.scope == "selected",

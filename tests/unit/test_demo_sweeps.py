@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 import lens_widgets as lw
-from lens_widgets.analysis.patching.nodes import NODES, STREAM_NODES
+from lens_widgets.analysis.patching.nodes import block_nodes
+from lens_widgets.engine.hooks import nodes
 from lens_widgets.errors import InputError
 from tests.unit import reference
 from tests.unit.cases import corrupted_rows, rows
 
+NODES, STREAM_NODES = tuple(nodes()), block_nodes()
 DEMOS = ("ioi", "induction")
 each_demo = pytest.mark.parametrize("name", DEMOS)
 

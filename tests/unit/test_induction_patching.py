@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 import lens_widgets as lw
-from lens_widgets.analysis.patching.patch_maps import HEAD_NODES
+from lens_widgets.analysis.patching.nodes import head_nodes
 from lens_widgets.models.demo.train_induction import INDUCTION_HEADS
 
 REPAIRED = 0.2
@@ -39,7 +39,7 @@ def _restored(corrupted: str, node: str) -> xr.DataArray:
 
 
 @pytest.mark.parametrize("corrupted", ["AB", "BA", "BB", "BC"])
-@pytest.mark.parametrize("node", HEAD_NODES)
+@pytest.mark.parametrize("node", head_nodes())
 def test_what_repairs_the_second_half(corrupted: str, node: str) -> None:
     """AB lacks queries, BB only values; BA and BC lack more than one thing at once."""
     repairs = {

@@ -11,12 +11,8 @@ from torch import Tensor
 from transformer_lens import patching
 
 import lens_widgets as lw
-from lens_widgets.analysis.patching.patch_maps import (
-    BLOCK_NODES,
-    HEAD_NODES,
-    available_nodes,
-    patch_maps,
-)
+from lens_widgets.analysis.patching.nodes import block_nodes, head_nodes
+from lens_widgets.analysis.patching.patch_maps import available_nodes, patch_maps
 from lens_widgets.analysis.patching.patch_script import patch_script
 from lens_widgets.errors import InputError
 from lens_widgets.widgets.replies import METHODS
@@ -65,7 +61,7 @@ def test_maps_are_transformerlens_own(name: str, node: Any) -> None:
     missing = (name, node) == ("attn_only", "mlp_out")
     session = _session(name)
     if missing or (node == "pattern" and not session.facts.pattern_edits):
-        assert node not in available_nodes(session, (*BLOCK_NODES, *HEAD_NODES))
+        assert node not in available_nodes(session, (*block_nodes(), *head_nodes()))
         return
     model, prompts = session.model, session.prompt_set
     ids = torch.tensor(ANSWER_IDS)
@@ -85,7 +81,7 @@ def test_maps_are_transformerlens_own(name: str, node: Any) -> None:
 @pytest.mark.parametrize("by_pos", [False, True])
 def test_maps_end_exact_whichever_way(into: Any, by_pos: bool) -> None:
     session = _session("gpt2")
-    *_, (done, total, maps) = patch_maps(session, list(HEAD_NODES), by_pos, into)
+    *_, (done, total, maps) = patch_maps(session, list(head_nodes()), by_pos, into)
     assert done == total == sum(len(one.grid.cells) for one in maps)
     for one in maps:
         fresh = _session("gpt2")
@@ -322,7 +318,7 @@ def test_a_reply_streams_from_estimates_to_exact_values() -> None:
     steps = METHODS["patching"].handler(session, {**ARGS, "normalize": True})
     next(steps)
     first = next(steps).partial
-    assert [one["node"] for one in first["maps"]] == list(HEAD_NODES)
+    assert [one["node"] for one in first["maps"]] == list(head_nodes())
     assert not first["maps"][0]["exact"].raw.any()
     last = _finish(steps)
     for one in last["maps"]:
@@ -337,7 +333,7 @@ def test_the_view_hands_out_its_maps() -> None:
     session = _session("gpt2")
     view = lw.PatchingView(session, patch_maps="blocks", normalize=False)
     data = view.data()
-    assert set(data) == {*BLOCK_NODES, *(f"{node}_sem" for node in BLOCK_NODES)}
+    assert set(data) == {*block_nodes(), *(f"{node}_sem" for node in block_nodes())}
     expected = lw.analysis.patch_sweep(session, "attn_out")
     np.testing.assert_allclose(data["attn_out"], expected)
     figure = view.figure()

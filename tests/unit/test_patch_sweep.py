@@ -10,12 +10,16 @@ import torch
 from torch import Tensor
 
 import lens_widgets as lw
-from lens_widgets.analysis.patching.nodes import NODES, STREAM_NODES
+from lens_widgets.analysis.patching.nodes import block_nodes
+from lens_widgets.analysis.patching.patch_script import patch_script
+from lens_widgets.engine import hooks
+from lens_widgets.engine.hooks import HookKind
 from lens_widgets.errors import InputError
 from tests.models import ARCHITECTURES, D_MODEL, PATTERN_IS_A_COPY, tiny
 from tests.unit import reference
 from tests.unit.cases import ANSWER_IDS, ANSWERS, CORRUPTED, PROMPTS, corrupted_rows, rows
 
+NODES, STREAM_NODES = tuple(hooks.nodes()), block_nodes()
 CASES = [(a, n) for a in ARCHITECTURES for n in NODES if (a, n) != ("attn_only", "mlp_out")]
 
 
@@ -23,27 +27,23 @@ def _session(name: str, **options: Any) -> lw.Session:
     return lw.Session(tiny(name), PROMPTS, answers=ANSWERS, corrupted=CORRUPTED, **options)
 
 
-def _hook(node: str, layer: int) -> str:
-    return f"blocks.{layer}.{'' if node in STREAM_NODES else 'attn.'}hook_{node}"
-
-
 def _expected(
     session: lw.Session,
     node: str,
     place: dict[str, int],
-    hooks: tuple[reference.Hook, ...] = (),
+    edits: tuple[reference.Hook, ...] = (),
 ) -> list[float]:
     """Each prompt's metric after patching one cell of the corrupted run by a plain hook."""
-    name, values = _hook(node, place["layer"]), []
+    name, values = hooks.nodes()[node].name(place["layer"]), []
     prompts = zip(rows(session), corrupted_rows(session), ANSWER_IDS, strict=True)
     for clean, corrupted, answer in prompts:
-        source = reference.activation(session.model, clean, name, hooks)
+        source = reference.activation(session.model, clean, name, edits)
         pos = place.get("pos", slice(None))
         if isinstance(pos, int) and pos >= clean.shape[1]:
             values.append(float("nan"))
             continue
         patch = reference.put(name, source, place.get("head"), pos)
-        logits = reference.logits(session.model, corrupted, [*hooks, patch])
+        logits = reference.logits(session.model, corrupted, [*edits, patch])
         values.append(reference.logit_diff(logits, answer))
     return values
 
@@ -71,19 +71,66 @@ def test_each_cell_is_one_hooked_forward(name: str, node: Any) -> None:
         assert got == pytest.approx(expected, abs=2e-5, nan_ok=True), place
 
 
+_NORMED = ("prompt", "pos", "d_model")
+_HIDDEN = ("prompt", "pos", "d_mlp")
+_HEADS = ("prompt", "pos", "head", "d_head")
+_GROUPS = ("prompt", "pos", "key_value_head", "d_head")
+NEW_ROWS = (
+    HookKind("hook_resid_mid", _NORMED, "itself", "resid_mid", "stream between the layers"),
+    HookKind("ln1.hook_normalized", _NORMED, "input", "normalized", "normalised stream"),
+    HookKind("mlp.hook_post", _HIDDEN, "itself", "post", "neurons"),
+    HookKind("attn.hook_rot_q", _HEADS, "itself", "rot_q", "rotated query"),
+    HookKind("attn.hook_rot_k", _GROUPS, "keys", "rot_k", "rotated key"),
+)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "gemma2", "phi", "bloom", "native"])
+@pytest.mark.parametrize("row", NEW_ROWS, ids=lambda row: row.node)
+def test_a_new_node_is_one_row_of_the_table(
+    monkeypatch: pytest.MonkeyPatch, name: str, row: HookKind
+) -> None:
+    """Its map, its reach, its script and its view all come from the row."""
+    monkeypatch.setitem(hooks.TABLE, row.part, row)
+    session, node = _session(name), str(row.node)
+    if row.name(0) not in session.facts.hooks:
+        with pytest.raises(InputError, match=f"no blocks.0.{row.part}"):
+            lw.analysis.patch_sweep(session, node)
+        return
+    by_pos = row.head_axis is not None
+    sweep = lw.analysis.patch_sweep(session, node, by_pos, per_prompt=True)
+    for place in _places(sweep):
+        got = sweep.sel(place).values.tolist()
+        expected = _expected(session, node, place)
+        assert got == pytest.approx(expected, abs=2e-5, nan_ok=True), place
+    mean = sweep.mean("prompt", skipna=True).values
+    scope: dict[str, Any] = {"model": session.model, "tokens": session.tokens}
+    exec(patch_script(session, [node], by_pos, "corrupted", False), scope)
+    # Of positions that all prompts have: the script's mean is over all prompts.
+    short = int(session.prompt_set.lengths.min())
+    written = scope["maps"][node][..., :short]
+    np.testing.assert_allclose(written, mean[..., :short], atol=2e-5)
+    view = lw.PatchingView(
+        session, patch_maps="heads" if by_pos else "blocks", by_pos=by_pos, normalize=False
+    )
+    # Beside maps of all heads, one of fewer groups ends in NaN.
+    shown = view.data()[node].values[:, : mean.shape[1]]
+    np.testing.assert_allclose(shown, mean, atol=1e-6)
+    view.close()
+
+
 @pytest.mark.parametrize("node", NODES)
 def test_a_map_is_made_under_the_interventions_of_both_runs(node: Any) -> None:
     session = _session("gpt2")
     vector = torch.randn(D_MODEL, generator=torch.Generator().manual_seed(2))
     session.interventions.add(lw.Ablate("L0H1"))
     session.interventions.add(lw.Steer("blocks.0.hook_resid_post", vector, positions=1))
-    hooks = (
+    edits = (
         reference.write("blocks.0.attn.hook_z", 0.0, head=1),
         reference.add("blocks.0.hook_resid_post", vector, at=(1,)),
     )
     sweep = lw.analysis.patch_sweep(session, node, per_prompt=True)
     for place in _places(sweep):
-        expected = _expected(session, node, place, hooks)
+        expected = _expected(session, node, place, edits)
         got = sweep.sel(place).values.tolist()
         assert got == pytest.approx(expected, abs=2e-5, nan_ok=True), place
 
@@ -113,7 +160,7 @@ def test_an_estimate_is_the_gradient_times_the_difference(node: Any) -> None:
     (clean,), (corrupted,) = rows(session), corrupted_rows(session)
     base = reference.logit_diff(reference.logits(session.model, corrupted), ANSWER_IDS[0])
     for place in _places(estimate):
-        name = _hook(node, place["layer"])
+        name = hooks.nodes()[node].name(place["layer"])
         source = reference.activation(session.model, clean, name)
         kept: dict[str, Tensor] = {}
 

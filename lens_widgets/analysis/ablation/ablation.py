@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lens_widgets.analysis.labels import labelled
 from lens_widgets.components import Component
+from lens_widgets.engine.hooks import hook_kind
 from lens_widgets.engine.variants import Variant
 from lens_widgets.errors import check_choice
 from lens_widgets.interventions.ablate import KINDS, Ablate
@@ -58,10 +59,9 @@ def ablation_variant(session: Session, ablate: Ablate) -> Variant:
     """One ablation of a head, an MLP or an attention layer, as the engine's sweep takes it."""
     part = Component.parse(ablate.component)
     assert part.layer is not None
-    nowhere = torch.zeros(session.tokens.shape, dtype=torch.bool)
-    # Nothing inside an MLP need run when its output is replaced.
-    computed = nowhere if part.kind == "mlp" else ~nowhere
-    return Variant(part.layer, ablate.hooks(session)[0], nowhere, computed, ~nowhere)
+    everywhere = torch.ones(session.tokens.shape, dtype=torch.bool)
+    reach = hook_kind(part.hook).reach(everywhere)
+    return Variant(part.layer, ablate.hooks(session)[0], *reach)
 
 
 def sweep_components(session: Session, over: Over) -> list[Component]:

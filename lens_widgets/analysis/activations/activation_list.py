@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lens_widgets.engine.axes import Layout, find_layouts
+from lens_widgets.engine.hooks import hook_kind
 
 if TYPE_CHECKING:
     from lens_widgets.session.session import Session
@@ -116,7 +117,7 @@ def _fixed_name(session: Session, point: str, size: int, last: bool) -> str:
         return "one"
     if not last and ".attn." in point:
         return {cfg.n_key_value_heads: "key_value_head", cfg.n_heads: "head"}.get(size, "d")
-    if point.endswith(("mlp.in.hook_out", "mlp.out.hook_in")):
+    if hook_kind(point).axes[-1] == "d_mlp":
         return "d_mlp"
     sizes = ("d_model", "d_mlp", "d_vocab", "d_head")
     return next((name for name in sizes if getattr(cfg, name, None) == size), "d")

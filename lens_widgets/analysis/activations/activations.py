@@ -19,6 +19,7 @@ from lens_widgets.analysis.activations.activation_list import dim_names, layouts
 from lens_widgets.analysis.attention.attention_scores import MASK_BELOW
 from lens_widgets.analysis.attention.patterns import WHICH, token_texts
 from lens_widgets.engine.axes import Layout
+from lens_widgets.engine.hooks import hook_kind
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.session.run import Run
 
@@ -121,7 +122,7 @@ def _of_prompt(session: Session, run: Run, point: str, prompt: int) -> Part:
     values, dims = _cut(session, whole, point, layout, prompt, length)
     # A copy, so that the other prompts' numbers are not kept with it.
     values = values.to(torch.float32, copy=True)
-    if not point.endswith("hook_attn_scores"):
+    if not hook_kind(point).masked:
         return Part(values, dims)
     masked = values < MASK_BELOW
     return Part(values.masked_fill_(masked, math.nan), dims, masked)

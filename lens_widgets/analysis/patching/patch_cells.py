@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import TypedDict
 
-from lens_widgets.analysis.patching.nodes import STREAM_NODES, hook_name, n_heads_of
-from lens_widgets.analysis.patching.patch_maps import HEAD_NODES
-from lens_widgets.errors import InputError, check_choice
+from lens_widgets.analysis.patching.nodes import n_heads_of, node_kind
+from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention
 from lens_widgets.interventions.patch import Patch
 
@@ -31,13 +30,13 @@ def patch_of(session: Session, cell: PatchCell) -> Patch:
     InputError where the model has no such cell.
     """
     node, layer, head, pos = cell["node"], cell["layer"], cell["head"], cell["pos"]
-    check_choice("node", node, (*STREAM_NODES, *HEAD_NODES))
+    kind = node_kind(node)
     if not 0 <= layer < session.facts.n_layers:
         raise InputError(
             f"layer={layer} is out of range.",
             f"Layers run from 0 to {session.facts.n_layers - 1}.",
         )
-    stream = node in STREAM_NODES
+    stream = kind.head_axis is None
     if stream != (head is None) or (stream and pos is None):
         raise InputError(
             f"head={head}, pos={pos} do not name a cell of the {node} map.",
@@ -50,7 +49,7 @@ def patch_of(session: Session, cell: PatchCell) -> Patch:
     positions = None if pos is None else (pos,)
     if node == "z":
         return Patch(f"L{layer}H{head}", positions)
-    return Patch(hook_name(node, layer), positions, head=head)
+    return Patch(kind.name(layer), positions, head=head)
 
 
 def kept_cell(item: Intervention) -> PatchCell | None:
@@ -61,9 +60,8 @@ def kept_cell(item: Intervention) -> PatchCell | None:
     if places is not None and len(places) != 1:
         return None
     site = item.site
-    parts = site.hook.split(".")
-    node = parts[-1].removeprefix("hook_")
-    if parts[0] != "blocks" or node not in (*STREAM_NODES, *HEAD_NODES):
+    node = site.hook_kind.node
+    if node is None:
         return None
     pos = None if places is None else places[0]
-    return {"node": node, "layer": int(parts[1]), "head": site.head, "pos": pos}
+    return {"node": node, "layer": int(site.hook.split(".")[1]), "head": site.head, "pos": pos}

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lens_widgets.analysis.labels import standard_error
-from lens_widgets.analysis.patching.nodes import Cell, Grid, hook_name, make_grid
+from lens_widgets.analysis.patching.nodes import Cell, Grid, make_grid, node_kind
 from lens_widgets.analysis.patching.patching import (
     Into,
     both_metrics,
@@ -27,8 +27,6 @@ from lens_widgets.errors import InputError
 if TYPE_CHECKING:
     from lens_widgets.session.session import Session
 
-BLOCK_NODES = ("resid_pre", "attn_out", "mlp_out")
-HEAD_NODES = ("z", "q", "k", "v", "pattern")
 MAX_CELLS = 40_000
 """Cells of all maps together; more would neither fit a message nor an afternoon."""
 
@@ -75,9 +73,13 @@ class Shown:
 def available_nodes(session: Session, nodes: tuple[str, ...]) -> list[str]:
     """Of some nodes those that this model can be patched at."""
     facts = session.facts
-    layers = range(facts.n_layers)
-    found = [n for n in nodes if any(hook_name(n, la) in facts.hooks for la in layers)]
-    return [n for n in found if n != "pattern" or facts.pattern_edits]
+    found = []
+    for node in nodes:
+        kind = node_kind(node)
+        present = any(kind.name(layer) in facts.hooks for layer in range(facts.n_layers))
+        if present and facts.edits_count(kind):
+            found.append(node)
+    return found
 
 
 def patch_maps(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lens_widgets.analysis.patching.nodes import STREAM_NODES, hook_name, make_grid
+from lens_widgets.analysis.patching.nodes import make_grid, node_kind
 from lens_widgets.interventions.code import mask_argument, setup
 from lens_widgets.session.metric_code import expected, metric_code
 
@@ -47,14 +47,6 @@ for node, (hook_name, shape, place) in nodes.items():
         maps[node][tuple(cell)] = metric(run({base}, [(name, patch)])).mean()
 {normalize}"""
 
-_PLACES = {
-    "stream": "lambda cell: (slice(None), cell[1])",
-    "heads": "lambda cell: (slice(None), slice(None), cell[1])",
-    "heads by position": "lambda cell: (slice(None), cell[2], cell[1])",
-    "pattern": "lambda cell: (slice(None), cell[1])",
-    "pattern by position": "lambda cell: (slice(None), cell[1], cell[2])",
-}
-
 
 def patch_script(
     session: Session, nodes: list[str], by_pos: bool, into: str, normalize: bool
@@ -78,10 +70,14 @@ def patch_script(
     entries = []
     for node in nodes:
         grid = make_grid(session, node, by_pos)
-        kind = "pattern" if node == "pattern" else "heads"
-        kind = "stream" if node in STREAM_NODES else kind + (" by position" if by_pos else "")
-        hook = hook_name(node, 0).replace("blocks.0.", "blocks.{layer}.")
-        entries.append(f"    {node!r}: ({hook!r}, {grid.shape!r}, {_PLACES[kind]}),")
+        kind = node_kind(node)
+        # A cell is (layer, head, pos), of which a map has two or all three.
+        place = kind.cell_code(
+            "cell[1]" if "head" in grid.dims else None,
+            f"cell[{grid.dims.index('pos')}]" if "pos" in grid.dims else None,
+        )
+        hook = f"blocks.{{layer}}.{kind.part}"
+        entries.append(f"    {node!r}: ({hook!r}, {grid.shape!r}, lambda cell: {place}),")
     lines.append(
         _LOOP.format(
             mask=mask_argument(session),

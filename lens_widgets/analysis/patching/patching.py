@@ -19,13 +19,11 @@ from lens_widgets.analysis.labels import labelled
 from lens_widgets.analysis.patching.nodes import (
     Cell,
     Grid,
-    Node,
-    differing,
-    hook_name,
-    index_of,
     make_grid,
+    node_kind,
     patch_variant,
 )
+from lens_widgets.engine.hooks import HookKind
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.session.run import Run
 
@@ -38,7 +36,7 @@ INTO = ("corrupted", "clean")
 
 def patch_sweep(
     session: Session,
-    node: Node,
+    node: str,
     by_pos: bool = False,
     *,
     into: Into = "corrupted",
@@ -99,15 +97,14 @@ def effects_of_maps(
         return
     # Kept in the order of first use: a dictionary from a place to its row.
     places = list(dict.fromkeys((index, cell.layer) for index, cell in rest))
-    names = {place: hook_name(wanted[place[0]][0].node, place[1]) for place in places}
+    kinds = [node_kind(grid.node) for grid, _ in wanted]
+    names = {place: kinds[place[0]].name(place[1]) for place in places}
     given, replaced = (run.activations(list(names.values())) for run in (source, base))
-    differs = _differing([(wanted[i][0].node, name) for (i, _), name in names.items()],
-                         given, replaced)  # fmt: skip
+    differs = _differing([(kinds[i], name) for (i, _), name in names.items()], given, replaced)
     variants = []
     for index, cell in rest:
         name = names[index, cell.layer]
-        node = wanted[index][0].node
-        variants.append(patch_variant(node, cell, given[name], differs[name]))
+        variants.append(patch_variant(kinds[index], cell, given[name], differs[name]))
     for number, metric in session.sweep(variants, max_memory_gb, corrupted=into == "corrupted"):
         index, cell = rest[number]
         _known(base, wanted[index][0])[cell] = metric
@@ -115,11 +112,11 @@ def effects_of_maps(
 
 
 def _differing(
-    places: Sequence[tuple[str, str]], given: dict[str, Tensor], replaced: dict[str, Tensor]
+    places: Sequence[tuple[HookKind, str]], given: dict[str, Tensor], replaced: dict[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Where two runs differ at each (node, hook), on the host in one go: a GPU is waited for
+    """Where two runs differ at each hook, on the host in one go: a GPU is waited for
     once."""
-    found = [differing(node, given[name], replaced[name]) for node, name in places]
+    found = [kind.differing(given[name], replaced[name]) for kind, name in places]
     flat = torch.cat([one.flatten() for one in found]).cpu()
     parts = flat.split([one.numel() for one in found])
     return {
@@ -130,7 +127,7 @@ def _differing(
 
 def estimate_sweep(
     session: Session,
-    node: Node,
+    node: str,
     by_pos: bool = False,
     *,
     into: Into = "corrupted",
@@ -160,8 +157,13 @@ def estimates(
 ) -> list[Float[Tensor, "prompt *cell"]]:
     """First-order estimates of the metric at every cell of some maps, prompt by prompt."""
     base, source = _runs(session, into)
+    kinds = [node_kind(grid.node) for grid in grids]
     names = list(
-        dict.fromkeys(hook_name(grid.node, cell.layer) for grid in grids for cell in grid.cells)
+        dict.fromkeys(
+            kind.name(cell.layer)
+            for kind, grid in zip(kinds, grids, strict=True)
+            for cell in grid.cells
+        )
     )
     given = source.activations(names)
     replaced, gradients = session.gradients(names, corrupted=into == "corrupted")
@@ -170,10 +172,10 @@ def estimates(
         for name in names
     }
     maps = []
-    for grid in grids:
+    for kind, grid in zip(kinds, grids, strict=True):
         values = _empty(session, grid)
         for cell in grid.cells:
-            change = moved[hook_name(grid.node, cell.layer)][index_of(cell, grid.node)]
+            change = moved[kind.name(cell.layer)][kind.index(cell.head, cell.pos)]
             put(values, grid, cell, base.metric + change.flatten(1).sum(dim=1))
         maps.append(values)
     return maps

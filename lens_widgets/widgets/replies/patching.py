@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 
+from lens_widgets.analysis.patching.nodes import block_nodes, head_nodes, node_kind
 from lens_widgets.analysis.patching.patch_cells import patch_of
 from lens_widgets.analysis.patching.patch_maps import (
-    BLOCK_NODES,
-    HEAD_NODES,
     PatchMap,
     available_nodes,
     patch_maps,
@@ -26,16 +25,6 @@ from lens_widgets.widgets.replies.tokens import token_info
 from lens_widgets.wire.arrays import Packed, exact
 from lens_widgets.wire.messages import Step
 
-TITLES = {
-    "resid_pre": "residual stream",
-    "attn_out": "attention output",
-    "mlp_out": "MLP output",
-    "z": "output",
-    "q": "query",
-    "k": "key",
-    "v": "value",
-    "pattern": "pattern",
-}
 EVERY_S = 0.1
 
 
@@ -56,7 +45,7 @@ def patching(session: Session, args: dict[str, Any]) -> Generator[Step, None, di
 
 
 def _nodes(session: Session, args: dict[str, Any]) -> list[str]:
-    wanted = BLOCK_NODES if args["patch_maps"] == "blocks" else HEAD_NODES
+    wanted = block_nodes() if args["patch_maps"] == "blocks" else head_nodes()
     return available_nodes(session, wanted)
 
 
@@ -65,8 +54,8 @@ def _reply(session: Session, args: dict[str, Any], maps: list[PatchMap]) -> dict
     prompt = None if args["scope"] == "mean" else args["prompt"]
     of = int(session.prompt_set.lengths.argmax()) if prompt is None else prompt
     ids = session.tokens[of, : int(session.prompt_set.lengths[of])].tolist()
-    wanted = BLOCK_NODES if args["patch_maps"] == "blocks" else HEAD_NODES
-    missing = [TITLES[node] for node in wanted if node not in {m.grid.node for m in maps}]
+    wanted = block_nodes() if args["patch_maps"] == "blocks" else head_nodes()
+    missing = [node_kind(node).title for node in wanted if node not in {m.grid.node for m in maps}]
     into = args["patch_into"]
     values = "fraction restored" if args["normalize"] else session.metric.units
     chosen = slice(None) if prompt is None else prompt
@@ -100,7 +89,7 @@ def _map(
         now_values, now_sem = now.values, now.sem
     return {
         "node": one.grid.node,
-        "title": TITLES[one.grid.node],
+        "title": node_kind(one.grid.node).title,
         "dims": list(one.grid.dims),
         "values": exact(now_values),
         "sem": exact(now_sem),
