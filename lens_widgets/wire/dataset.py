@@ -167,7 +167,7 @@ def encode(dataset: xr.Dataset, limit: int) -> tuple[dict[str, Any], list[bytes]
     variables: dict[str, Any] = {}
     for name, variable in dataset.variables.items():
         values: Any
-        if variable.dtype.kind in "OU":
+        if variable.dtype.kind in "OU" or _is_counted(variable):
             values = variable.values.tolist()
         else:
             if name in small or sizes[name] <= room:
@@ -182,13 +182,20 @@ def encode(dataset: xr.Dataset, limit: int) -> tuple[dict[str, Any], list[bytes]
     return {"dims": dims, "variables": variables, "attrs": _json(dict(dataset.attrs))}, buffers
 
 
+def _is_counted(variable: xr.Variable) -> bool:
+    """Integers that no float32 holds go as JSON: counts of parameters, bytes."""
+    whole = variable.dtype.kind in "iu" and variable.size > 0
+    return whole and int(np.abs(variable.values).max()) >= 2**24
+
+
 def _form(variable: xr.Variable) -> WireForm:
     return variable.encoding.get("wire", "exact")
 
 
 def _size(variable: xr.Variable) -> int:
     """Bytes in a message's buffers."""
-    return 0 if variable.dtype.kind in "OU" else sent_bytes(variable.values, _form(variable))
+    apart = variable.dtype.kind in "OU" or _is_counted(variable)
+    return 0 if apart else sent_bytes(variable.values, _form(variable))
 
 
 def _plain(values: Any, text: bool) -> np.ndarray[Any, np.dtype[Any]]:

@@ -39,7 +39,7 @@ METHOD = {
     "logit_lens": "lens",
     "head_scores": "head_scores/scores",
     "loss": "losses",
-    "model_card": "model_card",
+    "model_card": "model_card/card",
     "activation_browser": "activation",
 }
 HOSTILE = [

@@ -23,6 +23,7 @@ from tests.models import (
     word_tokenizer,
 )
 from tests.unit.cases import PROMPTS
+from tests.unit.page import Page
 
 HUGGING_FACE = [name for name in ARCHITECTURES if name not in ("attn_only", "native")]
 
@@ -145,3 +146,24 @@ def test_the_view_gives_counts_and_a_figure_that_sums_to_them() -> None:
     layers = [len(m.layers) or 1 for m in parameters(tiny("gemma2")).matrices]
     each = [prod(shape) * n for shape, n in zip(shapes, layers, strict=True)]
     assert each == counts["count"].values.tolist()
+
+
+def test_the_card_is_asked_without_running_the_model() -> None:
+    model = fresh("gpt2")
+    session = lw.Session(model, PROMPTS)
+    session.interventions.toggle("L0H1")
+    runs: list[str] = []
+    model.blocks[0].register_forward_pre_hook(lambda *_: runs.append("block"))
+    card = Page(session).dataset("model_card/card")
+    assert runs == []
+    assert card.attrs["total"] == parameters(model).count
+    assert card["count"].values.sum() == parameters(model).count
+    float(session.current.mean())
+    assert runs != []
+
+
+def test_counts_that_no_float32_holds_arrive_as_they_are() -> None:
+    model = hugging_face("GPT2Config", word_tokenizer(), vocab_size=50257, n_layer=1)
+    card = Page(lw.Session(model, PROMPTS)).dataset("model_card/card")
+    (row,) = [i for i, name in enumerate(card["matrix"].values) if name == "W_E"]
+    assert int(card["count"].values[row]) == 50257 * 768 == 38_597_376

@@ -127,7 +127,7 @@ def parameter_counts(source: Any) -> xr.Dataset:
     """
     found = parameters(source)
     rows = found.matrices
-    names = [_unique_name(matrix, rows) for matrix in rows]
+    names = [unique_name(matrix, rows) for matrix in rows]
     return xr.Dataset(
         {
             "count": ("matrix", [matrix.count for matrix in rows], {"units": "parameters"}),
@@ -151,7 +151,8 @@ def layers_text(layers: tuple[int, ...]) -> str:
     return ", ".join(map(str, layers))
 
 
-def _unique_name(matrix: Matrix, rows: tuple[Matrix, ...]) -> str:
+def unique_name(matrix: Matrix, rows: tuple[Matrix, ...]) -> str:
+    """The matrix's name, with its layers where several matrices share the name."""
     alone = sum(other.name == matrix.name for other in rows) == 1
     return matrix.name if alone else f"{matrix.name}, layers {layers_text(matrix.layers)}"
 

@@ -50,7 +50,7 @@ export function datasetCsv(data: Dataset): string {
   ];
   const read = columns.map(({ name }) => {
     if (!named.has(name)) return null;
-    return data.isText(name) ? data.texts(name) : data.numbers(name);
+    return data.isText(name) ? data.texts(name) : data.whole(name);
   });
   const rows = Array.from({ length: sizeOf(main) }, (_, cell) => {
     const at: Record<string, number> = {};

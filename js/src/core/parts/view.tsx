@@ -34,6 +34,8 @@ export interface ViewFrameProps {
   takeaway?: TakeawayContent;
   /** False where the view pages by itself or shows nothing of a prompt. Default true. */
   pager?: boolean;
+  /** False where no number depends on the prompts: the metric is not asked for, and not shown. */
+  metric?: boolean;
   children: ComponentChildren;
 }
 
@@ -48,8 +50,14 @@ export function ViewFrame(props: ViewFrameProps): JSX.Element {
           <CardHead handle={handle} title={title} controls={controls} end={take} />
         ) : (
           <>
-            <SessionMetric view={handle} />
-            <Header handle={handle} title={title} end={take} pager={props.pager !== false} />
+            {props.metric !== false && <SessionMetric view={handle} />}
+            <Header
+              handle={handle}
+              title={title}
+              end={take}
+              pager={props.pager !== false}
+              metric={props.metric !== false}
+            />
             {controls && <div class="lw-toolbar">{controls}</div>}
           </>
         )}
@@ -132,6 +140,7 @@ export function Header(props: {
   /** After the metric. */
   end?: ComponentChildren;
   pager?: boolean;
+  metric?: boolean;
 }): JSX.Element {
   const { handle } = props;
   const info = handle.session.info.value;
@@ -157,7 +166,7 @@ export function Header(props: {
         {props.pager && (
           <PromptPager session={handle.session} count={handle.session.state.value.n_prompts} />
         )}
-        <Metric handle={handle} />
+        {props.metric !== false && <Metric handle={handle} />}
         {props.end}
       </div>
       <ProgressBar handle={handle} />

@@ -52,8 +52,9 @@ export class Dataset<A extends AnswerType = AnswerType> {
     const known = this.#decoded.get(name);
     if (known) return known;
     const { values } = this.#variable(name);
-    if (Array.isArray(values)) throw new Error(`${name} holds texts`);
-    const decoded = decode(values, this.#buffers);
+    const decoded = Array.isArray(values)
+      ? { shape: this.dimsOf(name).map((dim) => this.dims[dim] ?? 0), data: inline(values) }
+      : decode(values, this.#buffers);
     this.#decoded.set(name, decoded);
     return decoded;
   }
@@ -61,6 +62,14 @@ export class Dataset<A extends AnswerType = AnswerType> {
   /** A numeric variable's values. */
   numbers(name: A["numbers"]): Float32Array {
     return this.array(name).data;
+  }
+
+  /** Numbers as they are, whole ones of any size too, such as counts of parameters. */
+  whole(name: A["numbers"]): readonly number[] {
+    const { values } = this.#variable(name);
+    return Array.isArray(values)
+      ? values.flat(Number.POSITIVE_INFINITY).map(Number)
+      : [...this.numbers(name)];
   }
 
   /** A text variable's values, row-major. */
@@ -71,7 +80,8 @@ export class Dataset<A extends AnswerType = AnswerType> {
   }
 
   isText(name: string): boolean {
-    return Array.isArray(this.#encoded.variables[name]?.values);
+    const values = this.#encoded.variables[name]?.values;
+    return Array.isArray(values) && typeof values.flat(Number.POSITIVE_INFINITY)[0] !== "number";
   }
 
   /** The sides of the block of which each value of the last two axes is the largest; 1 x 1 where exact. */
@@ -86,6 +96,10 @@ export class Dataset<A extends AnswerType = AnswerType> {
     if (!found) throw new Error(`the answer has no ${name}`);
     return found;
   }
+}
+
+function inline(values: unknown[]): Float32Array {
+  return Float32Array.from(values.flat(Number.POSITIVE_INFINITY), Number);
 }
 
 function isEncoded(raw: unknown): raw is Encoded {

@@ -3,20 +3,20 @@ import { useMemo } from "preact/hooks";
 import { fixed, percent } from "../../core/draw/format";
 import { CopyButton } from "../../core/parts/copy_button";
 import { type Cell, type Column, DataTable } from "../../core/parts/table/table";
-import type { MatrixInfo } from "../../generated/protocol";
+import type { MatrixRow } from "./read";
 
 const COUNT = new Intl.NumberFormat("en");
 
 /** Every parameter with its shape, its layers and its share of the model. */
 export function MatrixTable(props: {
-  rows: readonly MatrixInfo[];
+  rows: readonly MatrixRow[];
   total: number;
   megabytes: number;
   within: { readonly current: HTMLElement | null };
 }): JSX.Element {
   const { rows, total, megabytes, within } = props;
   const most = Math.max(1, ...rows.map(({ count }) => count));
-  const columns = useMemo((): readonly Column<MatrixInfo>[] => {
+  const columns = useMemo((): readonly Column<MatrixRow>[] => {
     const size = (value: number): Cell => ({ content: fixed(value, value < 10 ? 3 : 1), value });
     return [
       {
@@ -28,7 +28,7 @@ export function MatrixTable(props: {
           content: (
             <>
               {name}
-              {shared.length > 0 && <span class="lw-muted"> = {shared.join(" = ")}</span>}
+              {shared && <span class="lw-muted"> = {shared.replaceAll(", ", " = ")}</span>}
             </>
           ),
         }),
@@ -39,11 +39,14 @@ export function MatrixTable(props: {
         head: "shape",
         cell: ({ shape, axes }) => ({
           class: "lw-num",
-          value: shape.join(" x "),
+          value: shape,
           content: (
             <>
-              {shape.map((length) => COUNT.format(length)).join(" × ")}
-              {axes.length > 0 && <span class="lw-card-note lw-muted"> {axes.join(" × ")}</span>}
+              {shape
+                .split(" x ")
+                .map((length) => COUNT.format(Number(length)))
+                .join(" × ")}
+              {axes && <span class="lw-card-note lw-muted"> {axes.replaceAll(" x ", " × ")}</span>}
             </>
           ),
         }),

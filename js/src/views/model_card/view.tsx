@@ -1,11 +1,12 @@
 import type { JSX } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
-import { csv } from "../../core/export/csv";
+import { datasetCsv } from "../../core/export/csv";
 import type { PanelProps } from "../../core/parts/mount";
 import { Segmented } from "../../core/parts/ui";
 import { useView, ViewFrame } from "../../core/parts/view";
-import { useResource } from "../../core/state/resource";
-import type { ModelCardResult, ModelFact } from "../../generated/protocol";
+import { useAnswer } from "../../core/state/resource";
+import * as ask from "../../generated/model_card";
+import { type Fact, readFacts, readFindings, readMatrices } from "./read";
 import { MatrixTable } from "./table";
 
 type Order = "model" | "size";
@@ -19,35 +20,46 @@ const GROUPS = ["shape", "design", "weights", "tokenizer"];
 export function ModelCardPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const handle = useView("model_card", { session, rpc });
   const [order, setOrder] = useState<Order>("model");
-  const { result } = useResource(handle, "card", "model_card", {});
+  const { data } = useAnswer(handle, ask.card, {});
+  const card = useMemo(
+    () =>
+      data && {
+        facts: readFacts(data),
+        findings: readFindings(data),
+        matrices: readMatrices(data),
+        ...data.attrs,
+      },
+    [data],
+  );
   const body = useRef<HTMLDivElement>(null);
   const rows = useMemo(() => {
-    const each = result?.matrices ?? [];
+    const each = card?.matrices ?? [];
     return order === "size" ? [...each].sort((a, b) => b.count - a.count) : each;
-  }, [result, order]);
+  }, [card, order]);
   return (
     <ViewFrame
       handle={handle}
       title="Model card"
       compact={compact}
       pager={false}
-      takeaway={{ csv: () => (result ? toCsv(result) : null) }}
+      metric={false}
+      takeaway={{ csv: () => data && datasetCsv(data) }}
     >
-      {result && (
+      {card && (
         <div ref={body}>
           <div class="lw-card-facts">
             {GROUPS.map((group) => (
               <Facts
                 key={group}
                 group={group}
-                facts={result.facts.filter((fact) => fact.group === group)}
+                facts={card.facts.filter((fact) => fact.group === group)}
               />
             ))}
           </div>
           <section class="lw-card-found">
             <h3 class="lw-card-title">found by trying it</h3>
             <ul>
-              {result.findings.map(({ works, text }) => (
+              {card.findings.map(({ works, text }) => (
                 <li key={text} data-works={String(works)}>
                   <span class="lw-card-mark" role="img" aria-label={works ? "works" : "does not"}>
                     {works ? "✓" : "✗"}
@@ -63,8 +75,8 @@ export function ModelCardPanel({ session, rpc, compact }: PanelProps): JSX.Eleme
           </div>
           <MatrixTable
             rows={rows}
-            total={result.count}
-            megabytes={result.megabytes}
+            total={card.total}
+            megabytes={card.total_megabytes}
             within={body}
           />
         </div>
@@ -73,7 +85,7 @@ export function ModelCardPanel({ session, rpc, compact }: PanelProps): JSX.Eleme
   );
 }
 
-function Facts(props: { group: string; facts: readonly ModelFact[] }): JSX.Element {
+function Facts(props: { group: string; facts: readonly Fact[] }): JSX.Element {
   return (
     <section>
       <h3 class="lw-card-title">{props.group}</h3>
@@ -89,26 +101,5 @@ function Facts(props: { group: string; facts: readonly ModelFact[] }): JSX.Eleme
         ))}
       </dl>
     </section>
-  );
-}
-
-function toCsv({ matrices }: ModelCardResult): string {
-  const header = [
-    "matrix",
-    "group",
-    "shape",
-    "axes",
-    "layers",
-    "parameters",
-    "MB",
-    "shared",
-    "code",
-  ];
-  return csv(
-    header,
-    matrices.map((one) => [
-      ...[one.name, one.group, one.shape.join(" x "), one.axes.join(" x "), one.layers],
-      ...[one.count, one.megabytes, one.shared.join(" "), one.code],
-    ]),
   );
 }
