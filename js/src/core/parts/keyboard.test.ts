@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { historyKey, moveInGrid } from "./keyboard";
+import { historyKey, moveInGrid, moveInList } from "./keyboard";
 
 describe("moveInGrid", () => {
   const from = { row: 1, col: 1 };
@@ -18,6 +18,19 @@ describe("moveInGrid", () => {
     expect(moveInGrid("ArrowUp", { row: 0, col: 0 }, 3, 4)).toEqual({ row: 0, col: 0 });
     expect(moveInGrid("ArrowRight", { row: 2, col: 3 }, 3, 4)).toEqual({ row: 2, col: 3 });
     expect(moveInGrid("z", from, 3, 4)).toBeNull();
+  });
+});
+
+describe("moving in a list", () => {
+  it("goes up, down and to the ends, and leaves other keys alone", () => {
+    expect(moveInList("ArrowDown", 1, 5)).toBe(2);
+    expect(moveInList("ArrowDown", 4, 5)).toBe(4);
+    expect(moveInList("ArrowUp", 0, 5)).toBe(0);
+    expect(moveInList("Home", 3, 5)).toBe(0);
+    expect(moveInList("End", 3, 5)).toBe(4);
+    for (const key of ["ArrowLeft", "ArrowRight", "PageUp", "x"]) {
+      expect(moveInList(key, 3, 5)).toBeNull();
+    }
   });
 });
 

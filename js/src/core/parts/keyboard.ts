@@ -34,6 +34,13 @@ export function moveInGrid(key: string, cell: Cell, rows: number, cols: number):
   }
 }
 
+/** Where a key moves the focus in a list; null when the key is not for moving. Ends are walls. */
+export function moveInList(key: string, index: number, count: number): number | null {
+  if (key.startsWith("Page") || key === "ArrowLeft" || key === "ArrowRight") return null;
+  const at = key === "Home" ? "PageUp" : key === "End" ? "PageDown" : key;
+  return moveInGrid(at, { row: index, col: 0 }, count, 1)?.row ?? null;
+}
+
 /** Undo and redo as every view takes them: z, shift+z. Null for other keys and for text fields. */
 export function historyKey(event: KeyboardEvent): "undo" | "redo" | null {
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return null;

@@ -1,8 +1,10 @@
-import type { JSX } from "preact";
+import type { JSX, TargetedKeyboardEvent } from "preact";
+import { useState } from "preact/hooks";
 import { palette } from "../../draw/color";
 import { fixed, signed } from "../../draw/format";
 import { useTheme } from "../../draw/theme";
 import { flush } from "../../state/flush";
+import { moveInList } from "../keyboard";
 
 export interface RankedItem {
   /** What tells it apart from the others of its list. */
@@ -18,7 +20,10 @@ export interface RankedItem {
   selected?: boolean;
 }
 
-/** A short list of names with their numbers and bars on one scale; the order is the caller's. */
+/**
+ * A short list of names with their numbers and bars on one scale; the order is the caller's. Where items
+ * can be picked, one of them takes part in the tab order: arrows, Home and End move among them.
+ */
 export function RankedList(props: {
   title: string;
   items: readonly RankedItem[];
@@ -31,10 +36,24 @@ export function RankedList(props: {
   const { title, items, hi, digits = 3, plain, onPick } = props;
   const { diverging } = palette(useTheme());
   const number = plain ? fixed : signed;
+  const [focused, setFocused] = useState<string | null>(null);
+  const entry =
+    items.find(({ id }) => id === focused) ?? items.find(({ selected }) => selected) ?? items[0];
+  const onKeyDown = (event: TargetedKeyboardEvent<HTMLOListElement>) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const buttons = [...event.currentTarget.querySelectorAll("button")];
+    const { target } = event;
+    const index = target instanceof HTMLButtonElement ? buttons.indexOf(target) : -1;
+    const to = index < 0 ? null : moveInList(event.key, index, buttons.length);
+    if (to === null) return;
+    event.preventDefault();
+    event.stopPropagation();
+    buttons[to]?.focus();
+  };
   return (
     <section class="lw-ranked">
       <h3 class="lw-ranked-title">{title}</h3>
-      <ol class="lw-ranked-list" aria-label={title}>
+      <ol class="lw-ranked-list" aria-label={title} onKeyDown={onKeyDown}>
         {items.map((item) => {
           const share = hi > 0 ? Math.max(-1, Math.min(1, item.value / hi)) : 0;
           const row = (
@@ -71,6 +90,8 @@ export function RankedList(props: {
                   type="button"
                   {...common}
                   aria-pressed={item.selected ?? false}
+                  tabIndex={item === entry ? 0 : -1}
+                  onFocus={() => flush(() => setFocused(item.id))}
                   onClick={() => flush(() => onPick(item))}
                 >
                   {row}
