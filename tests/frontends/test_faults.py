@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.frontends.conftest import EXPLORER, MODEL, SESSION, Dashboard, Show
+from tests.frontends.conftest import EXPLORER, MODEL, PROMPTS, SESSION, Dashboard, Show
 from tests.frontends.jupyterlab import Lab, Notebook
 from tests.frontends.kernel import wait_until
 from tests.frontends.records import fault
@@ -41,12 +41,17 @@ def alone(lab: Lab) -> Iterator[Callable[[], Dashboard]]:
         notebook.close()
 
 
+LOCKS = "__import__('lens_widgets.engine.locks', fromlist=['violations'])"
+
+
 def assert_true(screen: Dashboard, *ablations: str) -> None:
-    """The screen is at rest with torch's numbers, and the model carries nothing of ours."""
+    """The screen is at rest with torch's numbers, the model carries nothing of ours, and no lock
+    was taken out of order (the kernel watches them)."""
     screen.wait_idle()
     expected = screen.kernel.value(f"Truth(model, prompts, answers, {list(ablations)}).metric()")
     assert screen.metric()["current"] == pytest.approx(expected, abs=1e-4)
     assert screen.kernel.value("traces(model) == pristine"), "hooks of ours are left"
+    assert screen.kernel.value(f"[{LOCKS}.WATCHED, {LOCKS}.violations]") == [True, []]
     assert screen.alert().count() == 0
 
 
@@ -207,6 +212,39 @@ def test_closed_comms(show: Show) -> None:
             screen.wait_idle()
     assert_nothing_left(screen)
     fault("comm closed", "a view closed in the kernel while others go on", times)
+
+
+READ_WHAT_A_WIDGET_WAITS_FOR = """
+import threading
+
+waits, given = threading.Event(), []
+asked = session.frozen()
+session.submit(
+    ("test",),
+    lambda: asked.run(()).activation("blocks.1.attn.hook_q"),
+    lambda value: given.append(list(value.shape)),
+    given.append,
+    lambda _: waits.set(),
+)
+assert waits.wait(60), "the widget's work was not kept waiting"
+effects = lw.analysis.attribution(session)
+"""
+
+
+def test_a_cell_that_reads_the_run_a_widget_waits_for(dashboard: Dashboard) -> None:
+    """The widget waits for the cell to end: the cell must not wait for the widget."""
+    times = 3
+    for _ in range(times):
+        dashboard.kernel.run(READ_WHAT_A_WIDGET_WAITS_FOR, timeout_s=90)
+        dashboard.kernel.wait_until("given")
+        n_pos = dashboard.kernel.value("session.tokens.shape[1]")
+        assert dashboard.kernel.value("given") == [[len(PROMPTS), n_pos, 8, 16]]
+        # Let go, or the next time there is nothing to wait for.
+        dashboard.kernel.run("session.set_prompts(prompts, answers=answers)")
+    dashboard.wait_idle()
+    assert_true(dashboard)
+    assert_nothing_left(dashboard)
+    fault("run read by both", "a cell reads the run that a widget's work waits for", times)
 
 
 def test_a_dropped_websocket(dashboard: Dashboard) -> None:
