@@ -15,6 +15,7 @@ const BELOW = {
   "core/state": ["wire", "generated"],
   "core/export": ["wire", "generated", "core/state", "core/draw"],
   "core/parts": ["wire", "generated", "core/state", "core/draw", "core/export"],
+  public: ["wire", "generated", "core/state", "core/draw", "core/export", "core/parts"],
   views: ["wire", "generated", "core/state", "core/draw", "core/export", "core/parts"],
 };
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 
@@ -20,3 +21,11 @@ def bundle(name: str) -> str:
         raise FileNotFoundError(f"{path} is missing: build the front end with `make js`.")
     # A text of one line could be taken for a path.
     return f"{path.read_text(encoding='utf-8').rstrip()}\n"
+
+
+def built(path: Path) -> str:
+    """The bundle of a view outside of the package; until it is built, one that says so."""
+    if path.is_file():
+        return f"{path.read_text(encoding='utf-8').rstrip()}\n"
+    missing = json.dumps(f"{path.name} is not built: node scripts/build_view.mjs makes it.")
+    return f"export default {{ render({{ el }}) {{ el.textContent = {missing}; }} }};\n"

@@ -1,13 +1,15 @@
 """Writes ``js/src/generated/<view>.ts`` from the views; ``--check`` only compares.
 
 ``python -m lens_widgets.views.generate [--check]`` does it for the views of the package.
-``typescript_of(MyView)`` is the text for a view of one's own.
+``python -m lens_widgets.views.generate my_module:MyView my_view_types.ts`` does it for a view that
+lives outside of the package.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -31,22 +33,26 @@ TARGET = Path(__file__).parents[2] / "js" / "src" / "generated"
 _HEAD = "// Written by `python -m lens_widgets.views.generate`.\n"
 
 
-def typescript_of(view: type, *, state: str = "../wire") -> str:
-    """The questions and options of a view, as its front end imports them."""
+def typescript_of(view: type, *, types: str = "../wire/question") -> str:
+    """The questions and options of a view, as its front end imports them.
+
+    ``types``: where ``Question`` and ``OptionSpec`` come from; ``"lens-widgets"`` for a view that
+    lives outside of the package.
+    """
     name = vars(view)["view"]
     own = {n: q for n, q in vars(view).items() if isinstance(q, Question)}
     options = {n: o for n, o in options_of(view).items() if n in vars(view)}
-    return _module(name, own, options, state)
+    return _module(name, own, options, types)
 
 
 def _module(
-    view: str, questions: dict[str, Question], options: dict[str, Option], state: str
+    view: str, questions: dict[str, Question], options: dict[str, Option], types: str
 ) -> str:
     kinds = sorted(
         {"Question" if q.answer_type else "Command" for q in questions.values()}
         | ({"OptionSpec"} if options else set())
     )
-    parts = [_HEAD, f'import type {{ {", ".join(kinds)} }} from "{state}/question";\n']
+    parts = [_HEAD, f'import type {{ {", ".join(kinds)} }} from "{types}";\n']
     answers = list(dict.fromkeys(q.answer_type for q in questions.values() if q.answer_type))
     hints: list[Any] = [h for q in questions.values() for h in _fields(q).values()]
     for answer in answers:
@@ -97,7 +103,7 @@ def modules() -> dict[str, str]:
     """The text of every generated file by its name."""
     from lens_widgets.views.session_data import SessionData
 
-    made = {"session.ts": _module("session", questions_of(SessionData), {}, "../wire")}
+    made = {"session.ts": _module("session", questions_of(SessionData), {}, "../wire/question")}
     for name, view in VIEWS.items():
         made[f"{name}.ts"] = typescript_of(view)
     return made
@@ -105,6 +111,11 @@ def modules() -> dict[str, str]:
 
 def main(argv: list[str]) -> int:
     """Writes the files, or with ``--check`` returns 1 when one differs."""
+    if len(argv) == 2 and ":" in argv[0]:
+        module, _, name = argv[0].partition(":")
+        view = getattr(import_module(module), name)
+        Path(argv[1]).write_text(typescript_of(view, types="lens-widgets"), encoding="utf-8")
+        return 0
     import lens_widgets.widgets  # noqa: F401  (their class statements register them)
 
     stale = [
