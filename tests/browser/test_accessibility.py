@@ -99,3 +99,15 @@ def test_a_long_prompt_is_one_stop_for_the_tab_key(mount: Mount, view: str) -> N
     assert lab.js("return kernel.selection.query_pos") == 1
     lab.page.keyboard.press("Escape")
     assert lab.js("return kernel.selection.query_pos") is None
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_view_fills_the_tab_order(mount: Mount, view: str) -> None:
+    """144 heads, 156 parts and 256 tokens are reached by arrows; Tab goes from part to part."""
+    lab = mount(view, n_tokens=256, n_prompts=1, n_layers=12, n_heads=12)
+    stops = lab.js(
+        """return [...root.querySelectorAll('*')]
+             .filter((el) => el.tabIndex >= 0 && !el.disabled && el.offsetParent)
+             .map((el) => `${el.tagName} ${el.className} ${el.getAttribute('aria-label')}`)"""
+    )
+    assert 1 < len(stops) <= 40, "\n".join(stops)

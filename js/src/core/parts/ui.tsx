@@ -60,13 +60,16 @@ export function Switch(props: {
   onToggle: (checked: boolean) => void;
   disabled?: boolean;
   title?: string;
+  /** False in a row of many that takes the space key for it. Default true. */
+  inTabOrder?: boolean;
 }): JSX.Element {
-  const { label, checked, onToggle, disabled, title } = props;
+  const { label, checked, onToggle, disabled, title, inTabOrder = true } = props;
   return (
     <button
       type="button"
       class="lw-switch"
       role="switch"
+      tabIndex={inTabOrder ? 0 : -1}
       aria-checked={checked}
       aria-label={label}
       title={title ?? label}

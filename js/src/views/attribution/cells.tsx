@@ -63,6 +63,7 @@ export function attributionColumns(props: {
           <Switch
             label={`ablate ${component}`}
             checked={ablated}
+            inTabOrder={false}
             onToggle={() => onToggle(component)}
           />
         ),
