@@ -1,9 +1,9 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo, useState } from "preact/hooks";
+import { useCachedMarkup } from "../../core/parts/cached_markup";
 import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
 import { MapLegend } from "../../core/parts/heatmap/legend";
 import { useRamp } from "../../core/parts/heatmap/ramp";
-import { useStill } from "../../core/parts/still";
 import { Button } from "../../core/parts/ui";
 import type { ActivationResult } from "../../generated/protocol";
 import { isPart, labels, type Side, sidesOf, span, spoken, titleOf } from "./axes";
@@ -52,7 +52,7 @@ export function Plane(props: {
     () => ({ rows: titleOf(row.dim), cols: titleOf(column.dim) }),
     [row, column],
   );
-  const map = useStill(
+  const map = useCachedMarkup(
     () => (
       <HeatMap
         label={`${result.activation}, ${row.dim || "value"} by ${column.dim || "value"}`}

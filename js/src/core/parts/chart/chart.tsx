@@ -4,7 +4,7 @@ import type uPlot from "uplot";
 import { usePixelRatio, useSize } from "../../draw/canvas";
 import { type Look, type Theme, useLook, useTheme } from "../../draw/theme";
 import { flush } from "../../state/flush";
-import { useStill } from "../still";
+import { useCachedMarkup } from "../cached_markup";
 import { lineColor, makePlot } from "./plot";
 import type { LineChartProps } from "./types";
 import { inWords, moveCursor, nearestSeries, valueAt } from "./words";
@@ -124,7 +124,7 @@ function Keys(props: LineChartProps & { theme: Theme; look: Look }): JSX.Element
 
 function Table(props: LineChartProps): JSX.Element {
   const { label, points, series, units, axes, pointName } = props;
-  return useStill(() => {
+  return useCachedMarkup(() => {
     const rows = points.slice(0, TABLE_POINTS);
     const more = points.length > rows.length ? `, first ${rows.length} of ${points.length}` : "";
     return (

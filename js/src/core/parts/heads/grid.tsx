@@ -3,7 +3,7 @@ import { useRef, useState } from "preact/hooks";
 import { flush } from "../../state/flush";
 import { isHeadAblated } from "../../state/interventions";
 import type { HeadRef } from "../../state/session";
-import { useStill } from "../still";
+import { useCachedMarkup } from "../cached_markup";
 import { componentAt, type HeadPlace, headAt, moveInHeads, namesEvery } from "./places";
 
 /** Sizes in CSS pixels. */
@@ -204,7 +204,7 @@ interface HeadRowProps {
 function HeadRow(props: HeadRowProps): JSX.Element {
   const { layer, heads, hasMlp, named, cells, look, off } = props;
   const { selected, selectedNote, previewed, compared, entry } = props;
-  return useStill(() => {
+  return useCachedMarkup(() => {
     const isOff = new Set(off.split(" "));
     const isSwitch = cells === "switch";
     const columns = Array.from({ length: heads + (hasMlp ? 1 : 0) }, (_, column) => {
@@ -271,7 +271,7 @@ function HeadRow(props: HeadRowProps): JSX.Element {
 
 function Names(props: { heads: number; every: number; mlp: boolean }): JSX.Element {
   const { heads, every, mlp } = props;
-  return useStill(
+  return useCachedMarkup(
     () => (
       <div class="lw-heads-row lw-heads-names" aria-hidden="true">
         <span class="lw-heads-corner" />

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
-import { useStill } from "../still";
+import { useCachedMarkup } from "../cached_markup";
 import { cellRect, type MapLayout } from "./layout";
 import type { CellInfo, CellState, MapCell } from "./types";
 
@@ -26,7 +26,7 @@ interface RowProps {
 
 /** One row of a map's elements, transparent over the picture. Unchanged rows are skipped by Preact. */
 function CellRow({ row, cols, layout, look, selected, cursor }: RowProps): JSX.Element {
-  return useStill(() => {
+  return useCachedMarkup(() => {
     const { y, height } = cellRect({ row, col: 0 }, layout);
     return (
       <div

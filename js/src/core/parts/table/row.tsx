@@ -1,5 +1,5 @@
 import type { ComponentChildren, JSX } from "preact";
-import { useStill } from "../still";
+import { useCachedMarkup } from "../cached_markup";
 
 export interface Cell {
   content: ComponentChildren;
@@ -98,7 +98,7 @@ export interface RowAttributes {
 export function TableRow<R>(props: TableRowProps<R>): JSX.Element {
   const { name, row, columns, deps, index, selected, previewed, inTabOrder, open, button } = props;
   const { level } = props;
-  return useStill(
+  return useCachedMarkup(
     () => (
       <div
         class="lw-table-row"

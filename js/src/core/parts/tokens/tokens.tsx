@@ -2,7 +2,7 @@ import type { JSX, TargetedKeyboardEvent } from "preact";
 import { useRef, useState } from "preact/hooks";
 import type { TokenInfo } from "../../../generated/protocol";
 import { flush } from "../../state/flush";
-import { useStill } from "../still";
+import { useCachedMarkup } from "../cached_markup";
 import { TokenText } from "../ui";
 import { isMoveKey, moveAmong } from "./layout";
 
@@ -140,7 +140,7 @@ interface RunProps {
 
 /** Some tokens in a row; the same props give the same elements. */
 function Run({ tokens, first, look, numbered, picked, entry, marks }: RunProps): JSX.Element {
-  return useStill(() => {
+  return useCachedMarkup(() => {
     const marked = marks.split(",").map((mark) => mark.split(" "));
     return (
       <>
