@@ -16,9 +16,12 @@ _LAYER = re.compile(r"L(\d+)\.(mlp|attn)")
 
 @dataclass(frozen=True, order=True)
 class Component:
-    """One part that writes into the residual stream.
+    """One part that writes into the residual stream; ``str`` of it is its name, as in ``"L9H6"``.
 
-    ``layer`` is None for the embeddings; ``head`` is None for all but heads.
+    Args:
+        kind: ``"head"``, ``"mlp"``, ``"attn"``, ``"embed"`` or ``"pos_embed"``.
+        layer: its layer, from 0; None for the embeddings.
+        head: its index in the layer, from 0; None for all but heads.
     """
 
     kind: ComponentKind
@@ -27,9 +30,18 @@ class Component:
 
     @classmethod
     def parse(cls, name: str | Component) -> Component:
-        """The component that ``name`` names, e.g. ``"L9H6"``, ``"L9.mlp"``, ``"embed"``.
+        """The component that ``name`` names. This is the only reader of component names.
 
-        Raises InputError for anything else. This is the only reader of component names.
+        Args:
+            name: ``"L9H6"``, ``"L9.mlp"``, ``"L9.attn"``, ``"embed"`` or ``"pos_embed"``; a
+                component stays as it is.
+
+        Raises:
+            InputError: anything else.
+
+        Examples:
+            >>> lw.Component.parse("L9H6").layer
+            9
         """
         if isinstance(name, Component):
             return name

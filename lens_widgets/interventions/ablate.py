@@ -30,9 +30,21 @@ KINDS = ("zero", "mean", "resample")
 class Ablate(Intervention):
     """Removes what a component writes.
 
-    ``"zero"`` writes zeros, ``"mean"`` the clean run's mean over the session's prompts and
-    positions, ``"resample"`` what the corrupted prompts have at the same position. ``positions``
-    limits it; negative ones count from each prompt's end.
+    Args:
+        component: a head ``"L1H4"``, an MLP ``"L1.mlp"``, an attention layer ``"L1.attn"``, or
+            ``"embed"`` or ``"pos_embed"``.
+        kind: what takes its place: ``"zero"``; ``"mean"``, the clean run's mean over the session's
+            prompts and positions; ``"resample"``, what the corrupted prompts have at the same
+            position.
+        positions: where; all by default. Negative ones count from each prompt's end.
+
+    Raises:
+        InputError: what names no component, an unknown ``kind``; once added, a part that the model
+            does not have, or ``"resample"`` without corrupted prompts.
+
+    Examples:
+        >>> bool(session.run([lw.Ablate("L1H4")]).metric.mean() < 0)
+        True
     """
 
     component: Component | str

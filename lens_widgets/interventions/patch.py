@@ -27,11 +27,23 @@ SOURCES = ("corrupted", "clean")
 
 @dataclass(frozen=True)
 class Patch(Intervention):
-    """Replaces an activation by the one of another run: the ``"corrupted"`` prompts', or the
-    ``"clean"`` one's, which undoes what other interventions did to it.
+    """Replaces an activation by the one of another run.
 
-    ``head`` chooses one head of a hook that holds several, such as ``blocks.1.attn.hook_q``; of
-    keys and values under grouped-query attention it counts their groups.
+    Args:
+        target: a component as in ``"L2.mlp"``, or a hook as in ``"blocks.1.attn.hook_q"``.
+        positions: where; all by default. Negative ones count from each prompt's end.
+        source: ``"corrupted"``, the corrupted prompts' run, or ``"clean"``, which undoes what other
+            interventions did to it.
+        head: one head of a hook that holds several; of keys and values under grouped-query
+            attention it counts their groups.
+
+    Raises:
+        InputError: what names no activation of the model; no corrupted prompts.
+
+    Examples:
+        >>> patched = session.run([lw.Patch("L1H4")])
+        >>> bool(patched.metric.mean() < 0)
+        True
     """
 
     target: Component | str

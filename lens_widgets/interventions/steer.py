@@ -28,8 +28,21 @@ from lens_widgets.prompts.prompt_set import PromptSet
 
 @dataclass(frozen=True)
 class Steer(Intervention):
-    """Adds ``scale * vector`` to a hook's activation. ``vector`` has its last dimension's
-    length."""
+    """Adds ``scale * vector`` to an activation.
+
+    Args:
+        hook: a hook as in ``"blocks.2.hook_resid_pre"``, or a component.
+        vector: a direction, [d] with the length of the activation's last dimension.
+        scale: how much of it.
+        positions: where; all by default. Negative ones count from each prompt's end.
+
+    Raises:
+        InputError: a vector of another length, or that is not finite; what names no activation.
+
+    Examples:
+        >>> direction = model.W_U[:, 300]
+        >>> steered = session.run([lw.Steer("blocks.3.hook_resid_post", direction, scale=4.0)])
+    """
 
     hook: Component | str
     vector: Tensor | Sequence[float] = field(repr=False)

@@ -45,8 +45,8 @@ def load_checkpoint(
 
     Args:
         path: a ``.safetensors`` file, or one written by ``torch.save``, read with
-            ``weights_only=True``: pickled code is never run. Or a folder with
-            ``model.safetensors`` or ``pytorch_model.bin``.
+            ``weights_only=True``: pickled code is never run. Or a folder with ``model.safetensors``
+            or ``pytorch_model.bin``.
         config: what the model is. Of Hugging Face: a configuration object, a dict with
             ``"model_type"``, or a folder with ``config.json``. Of TransformerLens: a dict for
             ``TransformerBridge.boot_native``, or a ``TransformerBridgeConfig``.
@@ -55,8 +55,12 @@ def load_checkpoint(
         device: where the model is put; the CPU if left out.
         name: what the model is called on screen; the file's name if left out.
 
-    Raises InputError, and loads nothing, when the file cannot be read or any key is unexpected,
-    missing or of another shape; all of them are listed at once.
+    Returns:
+        A ``TransformerBridge``, ready for a session.
+
+    Raises:
+        InputError: the file cannot be read, or any key is unexpected, missing or of another shape;
+            all of them are listed at once, and nothing is loaded.
     """
     file = _find(Path(path))
     weights = _stripped(_unwrapped(_read(file), file))

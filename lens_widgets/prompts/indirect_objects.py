@@ -73,7 +73,7 @@ def held_out_pairs() -> frozenset[frozenset[str]]:
 
 
 def ioi_prompts(n: int, seed: int = 0, held_out: bool = True) -> tuple[list[str], list[Answer]]:
-    """Random indirect-object prompts from :data:`IOI_TEMPLATES`, half of them ABBA.
+    """Random indirect-object prompts, half of them with the giver named first.
 
     Args:
         n: how many.
@@ -82,6 +82,9 @@ def ioi_prompts(n: int, seed: int = 0, held_out: bool = True) -> tuple[list[str]
 
     Returns:
         ``n`` prompts and their ``(correct, wrong)`` answers.
+
+    Source:
+        Wang et al., Interpretability in the Wild (2022): the templates ABBA and BABA.
     """
     rng = random.Random(seed)
     hidden = held_out_pairs()
@@ -122,7 +125,6 @@ def ioi(n: int = 8, seed: int = 0, *, model: TransformerModel | None = None) -> 
     Each prompt's corrupted partner has the other name as giver, and so the other answer: the names
     of seeds such as "When John and Mary went to the shops, John gave the bag to" swap roles. All
     prompts have the same words at the same places, one token each, so positions can be compared.
-    Source: Wang et al., Interpretability in the Wild (2022).
 
     Args:
         n: how many prompts; partners follow each other.
@@ -130,9 +132,20 @@ def ioi(n: int = 8, seed: int = 0, *, model: TransformerModel | None = None) -> 
         model: names, places and objects are those that are one token in this model's tokenizer.
             Without it, those of the demo models, which are single tokens of GPT-2 as well.
 
+    Returns:
+        Prompts with their answers and corrupted partners, for ``lw.Session(model, pairs)``.
+
     Raises:
         InputError: ``n`` is not a positive whole number or more than there are, the model has no
             tokenizer, or fewer than two names are one token in it.
+
+    Source:
+        Wang et al., Interpretability in the Wild (2022).
+
+    Examples:
+        >>> pairs = lw.prompts.ioi(4, seed=1, model=model)
+        >>> len(pairs), pairs.answers[0][0] == pairs.answers[1][1]
+        (4, True)
     """
     check_count("n", n, 1)
     names, places, objects = _words(model)

@@ -29,8 +29,8 @@ def repeated_tokens(
     """``<bos>`` and two halves of random tokens, told by letters: "AA" repeats the first.
 
     A, B and C are three sequences drawn from the seed, the same whichever halves are asked for.
-    ``metric`` of what is returned is :class:`SecondHalfLogProb` of A, as in TransformerLens's
-    activation patching demo: how well the second half of A is predicted, higher is better.
+    ``metric`` of what is returned is the mean log probability of A's tokens in the second half, in
+    nats: higher is better and 0 is perfect.
 
     Args:
         model: gives the vocabulary, BOS and device; special tokens are not drawn.
@@ -45,6 +45,14 @@ def repeated_tokens(
 
     Raises:
         InputError: halves of other letters, too few or too many tokens, or no tokenizer.
+
+    Source:
+        TransformerLens's activation patching demo.
+
+    Examples:
+        >>> induction = lw.load_demo("induction")
+        >>> lw.prompts.repeated_tokens(induction, seq_len=20, batch=4).prompts.shape
+        torch.Size([4, 41])
     """
     import torch
 

@@ -129,6 +129,22 @@ class MeasuredModel(Observed):
         """The model under the session's interventions, or under ``interventions`` instead.
 
         Runs are kept: asking again for the same one costs nothing.
+
+        Args:
+            interventions: a list of them, empty for the clean run; None for the session's own.
+
+        Returns:
+            The run: ``logits`` [prompt, pos, d_vocab], ``metric`` [prompt], ``pattern(layer)``,
+            ``activation(name)``, ``top_predictions(k)``.
+
+        Raises:
+            InputError: what is no intervention, or cannot act on these prompts or this model.
+            ClosedError: the session was closed.
+
+        Examples:
+            >>> off = session.run([lw.Ablate("L1H4")])
+            >>> bool(off.metric.mean() < session.baseline.mean())
+            True
         """
         self.check_open()
         if interventions is None:
@@ -136,11 +152,25 @@ class MeasuredModel(Observed):
         return self._runs.run(checked_interventions(interventions))
 
     def known_metric(self, interventions: Iterable[Intervention]) -> Float[Tensor, "prompt"] | None:
-        """The metric under ``interventions`` if that run is at hand; computes nothing."""
+        """The metric under ``interventions`` if that run is at hand; computes nothing.
+
+        Args:
+            interventions: instead of the session's own.
+
+        Returns:
+            [prompt], in the metric's units, or None.
+        """
         return self._runs.known_metric(tuple(interventions))
 
     def metric_with(self, interventions: Iterable[Intervention]) -> Float[Tensor, "prompt"]:
-        """The metric under ``interventions``, keeping nothing else of the run: for sweeps."""
+        """The metric under ``interventions``, keeping nothing else of the run.
+
+        Args:
+            interventions: instead of the session's own.
+
+        Returns:
+            [prompt], in the metric's units.
+        """
         self.check_open()
         return self._runs.metric_with(tuple(interventions))
 
@@ -151,15 +181,30 @@ class MeasuredModel(Observed):
         *,
         corrupted: bool = False,
     ) -> Iterator[tuple[int, Float[Tensor, "prompt"]]]:
-        """The metric with the session's interventions and one variant each, as they finish."""
+        """The metric with the session's interventions and one variant each, as they finish.
+
+        Args:
+            variants: what is changed, one at a time.
+            max_memory_gb: what may be used on top of the model; by default a share of what is free.
+            corrupted: on the corrupted prompts.
+
+        Yields:
+            A variant's index and its metric [prompt], in an order that suits the engine.
+        """
         self.check_open()
         active = self.interventions.active
         return self._runs.sweep(active, variants, max_memory_gb, corrupted=corrupted)
 
     def corrupted_run(self) -> Run:
-        """The corrupted prompts under the session's interventions; InputError when there are none.
+        """The corrupted prompts under the session's interventions.
 
         Its metric is the prompts' own: the same function of the logits, with the same targets.
+
+        Returns:
+            The run, as of ``run``.
+
+        Raises:
+            InputError: the session has no corrupted prompts.
         """
         self.check_open()
         return self._runs.run(self.interventions.active, corrupted=True)
@@ -167,16 +212,42 @@ class MeasuredModel(Observed):
     def gradients(
         self, names: Sequence[str], *, corrupted: bool = False
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Activations under the interventions, and the gradients of the metric by them."""
+        """Activations under the interventions, and the gradients of the metric by them.
+
+        Args:
+            names: hooks.
+            corrupted: on the corrupted prompts.
+
+        Returns:
+            Two dicts by name: activations [prompt, pos, ...], and the derivatives of the metric
+            summed over prompts, of the same shapes.
+        """
         self.check_open()
         return self._runs.gradients(self.interventions.active, names, corrupted=corrupted)
 
     def clean_activation(self, name: str) -> Tensor:
-        """An activation of the run without interventions: [prompt, pos, ...]."""
+        """An activation of the run without interventions.
+
+        Args:
+            name: a hook, as in ``"blocks.0.hook_resid_post"``.
+
+        Returns:
+            [prompt, pos, ...], as TransformerLens has it.
+        """
         return self._runs.clean_activation(name)
 
     def corrupted_activation(self, name: str) -> Tensor:
-        """The same on the corrupted prompts."""
+        """An activation of the corrupted prompts without interventions.
+
+        Args:
+            name: a hook, as in ``"blocks.0.hook_resid_post"``.
+
+        Returns:
+            [prompt, pos, ...], as TransformerLens has it.
+
+        Raises:
+            InputError: the session has no corrupted prompts.
+        """
         return self._runs.corrupted_activation(name)
 
 

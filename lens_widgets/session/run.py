@@ -35,7 +35,8 @@ class Predicted:
 class Run:
     """The model under one set of interventions. Activations are fetched when first asked for.
 
-    ``metric``: [prompt]. Positions past a prompt's end hold no meaning anywhere.
+    ``metric`` is [prompt], in the metric's units. Positions past a prompt's end hold no meaning
+    anywhere.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Run:
         return self.activations([name])[name]
 
     def activations(self, names: Sequence[str]) -> dict[str, Tensor]:
-        """Several activations, with at most one more forward for those not at hand."""
+        """Several activations [prompt, pos, ...], with at most one more forward for the missing."""
         for name in names:
             self.check_name(name)
         # Several names can stand for one hook point, as hook_resid_pre and hook_in do.
@@ -81,7 +82,7 @@ class Run:
         return {name: found[point] for name, point in points.items()}
 
     def uncached_activation(self, name: str) -> Tensor:
-        """The same as ``activation``, not kept: of many that are looked at once, none stays."""
+        """The same [prompt, pos, ...] as ``activation``, not kept: of many, none stays."""
         self.check_name(name)
         point = self._points[name]
         found = self.trace.uncached([point])

@@ -40,6 +40,8 @@ _OPTIONS = ("answers", "corrupted", "metric", "prepend_bos")
 class Session(MeasuredModel):
     """A model under study. Every view of it shows the same prompts, interventions and selection.
 
+    Observe ``revision`` to be told of every change that can move a number.
+
     Args:
         model: a TransformerLens ``TransformerBridge``, in eval mode.
         prompts: a string, a list of strings, token ids [prompt, pos], or a set from ``lw.prompts``,
@@ -47,14 +49,21 @@ class Session(MeasuredModel):
         answers: one ``(correct, wrong)`` pair per prompt, or one for all; strings that are one
             token, or token ids.
         corrupted: prompts of the same token lengths, for resampling and patching.
-        metric: ``"logit_diff"`` (default with answers), ``"loss"`` (default without), ``"prob"``,
-            ``"kl"``, or a function from logits [prompt, pos, d_vocab] to one value per prompt; its
-            name and its ``units``, where it has them, are shown, and its ``code()``, the body of
-            the function as text, is written into scripts.
+        metric: ``"logit_diff"`` (logits; the default with answers), ``"loss"`` (nats; the default
+            without), ``"prob"``, ``"kl"`` (nats, from the clean run), or a function from logits
+            [prompt, pos, d_vocab] to one value per prompt; its name and its ``units``, where it has
+            them, are shown.
         prepend_bos: whether text gets a BOS token; None leaves it to the model.
 
-    Raises InputError (a ValueError) for anything it cannot use. Observe ``revision`` to be told of
-    every change that can move a number.
+    Raises:
+        InputError: a ValueError, for anything it cannot use: a model in training mode, answers of
+            several tokens, corrupted prompts of other lengths, an unknown metric.
+
+    Examples:
+        >>> prompt = "When John and Mary went to the shops, John gave the bag to"
+        >>> session = lw.Session(model, [prompt], answers=[(" Mary", " John")])
+        >>> session.baseline.shape
+        torch.Size([1])
     """
 
     revision = traitlets.Int(0, read_only=True)
@@ -132,8 +141,13 @@ class Session(MeasuredModel):
     ) -> None:
         """Replaces the prompts, and with them answers and corrupted prompts.
 
-        Everything is checked and run first; on an error the session stays as it was.
-        ``metric=None`` keeps the metric the session was made with.
+        Everything is checked and run first; on an error the session stays as it was. ``prompts``,
+        ``answers`` and ``corrupted`` are as of ``Session``; ``metric=None`` keeps the metric that
+        the session was made with.
+
+        Raises:
+            InputError: as ``Session``; an intervention in the list that cannot act on the new
+                prompts.
         """
         self.check_open()
         prompt_set = make_prompt_set(
@@ -150,7 +164,11 @@ class Session(MeasuredModel):
     ) -> None:
         """Replaces one prompt; the others keep their very tokens. All or nothing, as above.
 
-        ``answers`` are those of all prompts. ``corrupted=None`` keeps the corrupted prompt.
+        Args:
+            index: which prompt, from 0.
+            text: the new one.
+            answers: those of all prompts.
+            corrupted: its new partner; None keeps the old one.
         """
         self.check_open()
         prompt_set = edited_prompt_set(
@@ -165,10 +183,10 @@ class Session(MeasuredModel):
         self._take(prompt_set, self._requested_metric)
 
     def refresh(self) -> None:
-        """Computes everything anew with the model as it is now.
+        """Computes everything anew with the model as it is now; on an error nothing changes.
 
         For a model whose weights, dtype or device were changed on purpose: until then the session
-        refuses to mix its numbers. On an error the session stays as it was.
+        refuses to mix its numbers.
         """
         self.check_open()
         _check_model(self.model)
@@ -191,7 +209,22 @@ class Session(MeasuredModel):
             self.count_change()
 
     def with_interventions(self, interventions: Iterable[Intervention]) -> Session:
-        """A session of its own on the same model, prompts and metric, with other interventions."""
+        """A session of its own on the same model, prompts and metric, with other interventions.
+
+        Args:
+            interventions: a list of them.
+
+        Returns:
+            A new session; views of this one do not follow it.
+
+        Raises:
+            InputError: what is no intervention, or cannot act on these prompts or this model.
+
+        Examples:
+            >>> without = session.with_interventions([lw.Ablate("L1H4")])
+            >>> len(session.interventions), len(without.interventions)
+            (0, 1)
+        """
         self.check_open()
         derived = self._derived(())
         for item in checked_interventions(interventions):
@@ -201,7 +234,7 @@ class Session(MeasuredModel):
     def with_prompt_set(
         self, prompts: PromptSet, interventions: Iterable[Intervention], metric: Any = None
     ) -> Session:
-        """A session of its own on the same model, with other prompts, interventions and metric."""
+        """A session of its own with other ``prompts``, ``interventions`` and ``metric``."""
         self.check_open()
         chosen = resolve_metric(metric, prompts)
         access, facts = self._runs.access, self.facts
@@ -240,8 +273,8 @@ class Session(MeasuredModel):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes prompts, metric, interventions with their history, selection and ``results``.
 
-        One file without pickles; the model is not in it. An existing file is replaced at the end,
-        or stays as it was on an error. Of a metric of your own only the name is kept.
+        One file at ``path`` without pickles; the model is not in it. An existing file is replaced
+        at the end, or stays as it was on an error. Of a metric of your own only the name is kept.
         """
         self.check_open()
         requested = self._requested_metric
@@ -275,9 +308,21 @@ class Session(MeasuredModel):
         """The session that was saved to ``path``, on the model it was saved with.
 
         Args:
+            path: the file.
+            model: the model; its weights must be those of then.
             metric: the function it measured, if that was one of your own.
 
-        InputError for a damaged file, another model, or numbers that differ from the saved ones.
+        Returns:
+            A session with all that ``save`` writes.
+
+        Raises:
+            InputError: a damaged file, another model, or numbers that differ from the saved ones.
+
+        Examples:
+            >>> session.save("ioi.lens")
+            >>> again = lw.Session.open("ioi.lens", model)
+            >>> bool((again.baseline == session.baseline).all())
+            True
         """
         saved = file.read(path, model)
         requested = file.metric_to_use(path, saved.metric, metric)
@@ -294,7 +339,7 @@ class Session(MeasuredModel):
     # --- life -------------------------------------------------------------------------------
 
     def explore(self, **options: Any) -> lens_widgets.Explorer:
-        """The linked dashboard of this session."""
+        """The linked dashboard of this session; ``options`` are those of the views in it."""
         # The views know the session, not the other way round: this is the name that users have.
         import lens_widgets
 
@@ -317,12 +362,16 @@ class Session(MeasuredModel):
         failed: Callable[[BaseException], None],
         on_wait: Callable[[bool], None] | None = None,
     ) -> None:
-        """Queues widget-triggered work on the model's worker; the newest of each key wins."""
+        """Queues ``work`` of views on the model's worker; the newest of each ``key`` wins.
+
+        ``done`` is told its result, ``failed`` its exception, ``on_wait`` whether it waits for the
+        running cell.
+        """
         job = Job((id(self), *key), work, done, failed, on_wait)
         self._runs.access.worker.submit(job)
 
     def cancel(self, key: tuple[Any, ...]) -> None:
-        """Stops the queued or running work whose key begins with ``key``."""
+        """Stops the queued or running work of views whose key begins with ``key``."""
         wanted = (id(self), *key)
         self._runs.access.worker.cancel(
             lambda other: isinstance(other, tuple) and other[: len(wanted)] == wanted

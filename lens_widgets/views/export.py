@@ -41,16 +41,20 @@ def export_html(
 ) -> None:
     """Writes views to one HTML file that works offline, without Jupyter and without a kernel.
 
-    Each view shows the session's present numbers, marked as a snapshot; hovering and selecting
-    work on what is saved, and views of one session stay linked. Views that were on screen are
-    saved as they were shown there. An existing file is replaced at the end.
+    Each view shows the session's present numbers, marked as a snapshot; hovering and selecting work
+    on what is saved, and views of one session stay linked. Views that were on screen are saved as
+    they were shown there. An existing file is replaced at the end.
 
     Args:
         widgets: a view, or a list of views in the order of the page.
         path: the file to write.
         title: the page's title.
 
-    Raises InputError for anything that is not a view.
+    Raises:
+        InputError: anything that is not a view.
+
+    Examples:
+        >>> lw.export_html([lw.TokenView(session), lw.AttentionView(session)], "page.html")
     """
     views = [widgets] if isinstance(widgets, View) else widgets
     if not isinstance(views, (list, tuple)) or not views:

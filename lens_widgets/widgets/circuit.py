@@ -9,7 +9,7 @@ import xarray as xr
 from plotly.graph_objects import Figure
 
 from lens_widgets.analysis.circuits.circuit_choice import choose_circuit
-from lens_widgets.analysis.circuits.circuits import FactoredCircuit
+from lens_widgets.analysis.circuits.factored import FactoredCircuit
 from lens_widgets.widgets import figures, options
 from lens_widgets.widgets.base import View, bundle
 

@@ -86,11 +86,37 @@ def ablation_sweep(
     per_prompt: bool = False,
     max_memory_gb: float | None = None,
 ) -> xr.DataArray:
-    """Metric after ablating each component minus before, exactly; dims layer, head (or layer).
+    """What the metric becomes when each part is ablated by itself: after minus before, exact.
 
-    On top of the session's interventions. ``kind``: zero, mean or resample. ``over``: heads, MLPs
-    or attention layers; layers without an MLP are NaN. Mean over prompts unless ``per_prompt``.
-    ``max_memory_gb`` bounds what is used on top of the model; by default a share of what is free.
+    Each value equals one hooked forward; variants are computed together. On top of the session's
+    interventions.
+
+    Args:
+        session: whose prompts, metric and interventions.
+        kind: what takes the output's place: ``"zero"``; ``"mean"``, its mean over the session's
+            prompts and positions in the clean run; ``"resample"``, what it is on the corrupted
+            prompts.
+        over: ``"head"``, ``"mlp"`` or ``"attn"`` (whole attention layers).
+        per_prompt: keep the prompts apart instead of their mean.
+        max_memory_gb: what may be used on top of the model; by default a share of what is free.
+
+    Returns:
+        Dims layer, head (or layer), in the metric's units, with ``sem``, the standard error over
+        the prompts; a leading dim prompt with ``per_prompt``. NaN where a layer has no such part.
+        ``attrs["before"]`` is the metric before.
+
+    Raises:
+        InputError: an unknown ``kind`` or ``over``; no corrupted prompts for ``"resample"``; memory
+            for not even one variant.
+
+    Source:
+        Knockouts as in Wang et al., Interpretability in the Wild (2022); in TransformerLens one
+        ``run_with_hooks`` for each part.
+
+    Examples:
+        >>> effect = lw.analysis.ablation_sweep(session)
+        >>> effect.stack(part=("layer", "head")).idxmin().item()
+        (1, 4)
     """
     check_choice("kind", kind, KINDS)
     check_choice("over", over, ("head", "mlp", "attn"))

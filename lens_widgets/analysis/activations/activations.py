@@ -52,14 +52,32 @@ class Part:
 def activation(
     session: Session, name: str, which: Which = "current", prompt: int = 0
 ) -> xr.DataArray:
-    """The activation at a hook, of one prompt without padding; dims as in ``list_activations``.
+    """The activation at a hook, of one prompt without padding.
 
-    ``name`` is any name of a hook point, as ``"blocks.0.hook_resid_pre"``. ``which="difference"``
-    is current minus baseline. The prompt's axis is left out, and so are axes of length one; where
-    an axis counts heads and another features, both are kept. Masked attention scores are NaN. It
-    costs one run of the model where the activation is not at hand, and is not kept.
+    Costs one run of the model where the activation is not at hand, and is not kept.
 
-    InputError for a name that is no hook of the model, or of one that never fires.
+    Args:
+        session: whose prompts and interventions.
+        name: any hook point's name, as in ``"blocks.0.hook_resid_pre"``.
+        which: ``"current"``, under the interventions; ``"baseline"``, without them;
+            ``"difference"``, current minus baseline.
+        prompt: which prompt, from 0.
+
+    Returns:
+        Dims as the activation has them: pos, and head, d_head, d_model, d_mlp, query_pos or
+        key_pos. The prompt's axis is left out, and so are axes of length one. In the activation's
+        own units; masked attention scores are NaN. ``attrs["activation"]`` is its name.
+
+    Raises:
+        InputError: a name that is no hook of the model, or of one that never fires; a prompt out of
+            range.
+
+    Source:
+        TransformerLens's ``run_with_cache``.
+
+    Examples:
+        >>> lw.analysis.activation(session, "blocks.0.attn.hook_q").dims
+        ('pos', 'head', 'd_head')
     """
     check_choice("which", which, WHICH)
     n_prompts = session.prompt_set.n_prompts

@@ -47,16 +47,35 @@ _OFFSET = (
 def head_scores(
     session: Session, kind: ScoreKind = "induction", *, per_prompt: bool = False
 ) -> xr.DataArray:
-    """Mean attention of every head on the stripe of ``kind``, from 0 to 1; dims layer, head.
+    """Mean attention of every head on a stripe of the pattern that has a name.
 
-    Under the session's interventions; the mean over prompts carries its standard error as ``sem``,
-    ``per_prompt`` keeps a prompt dim. ``"previous"``, ``"current"`` and ``"first"`` average over
-    all queries that have such a key. ``"induction"``: for a prompt that is one token and then n
-    tokens twice, the mean of the diagonal at offset n - 1 (as in the induction-head detectors of
-    TransformerLens's demos, its two queries before the second half included); else the mean over
-    the queries whose token occurred before, on the key after its latest occurrence.
-    ``"duplicate"``: the mean over these queries on that occurrence itself. A prompt without such a
-    query is NaN, and left out of the mean; InputError when no prompt has one.
+    Under the session's interventions.
+
+    Args:
+        session: whose prompts and interventions.
+        kind: ``"previous"``, ``"current"`` or ``"first"``: that key, over all queries that have it.
+            ``"induction"``: for a prompt that is one token and then n tokens twice, the diagonal at
+            offset n - 1 (its two queries before the second half included); else, over the queries
+            whose token occurred before, the key after its latest occurrence. ``"duplicate"``: over
+            these queries, that occurrence itself.
+        per_prompt: keep the prompts apart instead of their mean.
+
+    Returns:
+        Dims layer, head: attention weight from 0 to 1, with ``sem``, the standard error over the
+        prompts; a leading dim prompt with ``per_prompt``. A prompt without such a query is NaN, and
+        left out of the mean.
+
+    Raises:
+        InputError: an unknown ``kind``; no prompt that has such a query.
+
+    Source:
+        Olsson et al., In-context Learning and Induction Heads (2022); the detectors of
+        TransformerLens's ``head_detector`` and demos.
+
+    Examples:
+        >>> scores = lw.analysis.head_scores(session, "duplicate")
+        >>> scores.dims
+        ('layer', 'head')
     """
     check_choice("kind", kind, SCORE_KINDS)
     if reason := why_missing(session, kind):

@@ -53,15 +53,35 @@ def attention_patterns(
     mode: Mode = "pattern",
     average: Average = "none",
 ) -> xr.DataArray:
-    """Every head's pattern on one prompt; dims layer, head, query_pos, key_pos.
+    """Every head's attention pattern on one prompt.
 
-    ``which="difference"`` is current minus baseline. ``mode``: the attention weights from 0 to 1;
-    ``"value"``, each weight times the norm of the value vector that it carries (value-weighted
-    attention); ``"scores"``, what the softmax is taken of, NaN where it is masked. ``average``
-    over a ``"layer"``'s heads leaves out the dim head, over ``"all"`` heads layer as well.
+    Args:
+        session: whose prompts and interventions.
+        which: ``"current"``, under the interventions; ``"baseline"``, without them;
+            ``"difference"``, current minus baseline.
+        prompt: which prompt, from 0.
+        mode: ``"pattern"``, the weights after the softmax; ``"value"``, each weight times the norm
+            of the value vector that it carries; ``"scores"``, what the softmax is taken of.
+        average: ``"none"``; over a ``"layer"``'s heads, which leaves out the dim head; over
+            ``"all"`` heads, which leaves out layer as well.
 
-    InputError for the scores of models that report only patterns and whose scores are not plainly
-    query times key.
+    Returns:
+        Dims layer, head, query_pos, key_pos. Weights are from 0 to 1 and each query's row sums to
+        1; values are weights times norms; scores are unitless, NaN where masked. Token texts are
+        the coordinates ``query_token`` and ``key_token``.
+
+    Raises:
+        InputError: a prompt out of range; scores of models that report only patterns and whose
+            scores are not plainly query times key.
+
+    Source:
+        TransformerLens's ``cache["pattern", layer]``; value-weighted attention as in Kobayashi et
+        al., Attention is Not Only a Weight (2020).
+
+    Examples:
+        >>> patterns = lw.analysis.attention_patterns(session, prompt=2)
+        >>> int(patterns.sel(layer=1, head=4, query_pos=14).argmax("key_pos"))
+        10
     """
     check_choice("which", which, WHICH)
     check_choice("mode", mode, MODES)

@@ -79,14 +79,36 @@ class ScoreParts:
 def decompose_scores(
     session: Session, head: Component | str, *, prompt: int = 0, by: By = "head"
 ) -> xr.DataArray:
-    """Scaled attention scores of ``head`` on one prompt, by who wrote its query and its key.
+    """A head's attention scores on one prompt, by who wrote its query and who wrote its key.
 
-    Dims query_source, key_source, query_pos, key_pos; NaN where masked; the sum over both sources
-    is the score before the softmax (before the cap, where the model caps scores). Sources: embed,
-    pos_embed, earlier heads and MLPs, ``bias`` (all biases, of the norm and of queries and keys
-    too), ``interventions`` where those edit the stream. ``by="layer"`` joins the heads of a layer.
-    Under the session's interventions. InputError when the scores of the model are no such sum
-    (norms of queries and keys, ALiBi), or when the array would pass 256 MB.
+    A score is a product of two sums, over what wrote the stream at the query and at the key. Under
+    the session's interventions.
+
+    Args:
+        session: whose prompts and interventions.
+        head: as in ``"L1H5"``.
+        prompt: which prompt, from 0.
+        by: earlier heads by themselves (``"head"``), or a layer's together (``"layer"``).
+
+    Returns:
+        Dims query_source, key_source, query_pos, key_pos, in units of the score; NaN where masked.
+        The sum over both sources is the score before the softmax (before the cap, where the model
+        caps scores). Sources: embed, pos_embed, earlier heads and MLPs, ``bias`` (all biases, of
+        the norm and of queries and keys too), ``interventions`` where those edit the stream.
+
+    Raises:
+        InputError: what is no head of the model; a prompt out of range; scores that are no such sum
+            (norms of queries and keys, ALiBi); an array that would pass 256 MB.
+
+    Source:
+        Q- and K-composition on text, Elhage et al., A Mathematical Framework for Transformer
+        Circuits (2021).
+
+    Examples:
+        >>> parts = lw.analysis.decompose_scores(session, "L2H6")
+        >>> scores = parts.sum(["query_source", "key_source"], skipna=False)
+        >>> scores.dims
+        ('query_pos', 'key_pos')
     """
     parts = score_parts(session, session.run(), head, prompt, by)
     n, length = len(parts.sources), parts.queries.shape[1]

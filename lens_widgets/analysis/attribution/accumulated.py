@@ -27,12 +27,29 @@ if TYPE_CHECKING:
 def accumulated_attribution(
     session: Session, incl_mid: bool = True, per_prompt: bool = False
 ) -> xr.DataArray:
-    """The metric's logits read from the residual stream at each stage, in logits; dim stage.
+    """The metric's logits read from the residual stream at each stage.
 
     The final norm's scale is held at the value the run had at its end, so that stages differ by
-    exactly what the layers between them add (``attribution(by="component")``), and the last stage
-    is the metric's logit difference. Under the session's interventions. Mean over prompts, with its
-    standard error as the coordinate ``sem``, or with ``per_prompt`` a leading prompt dim.
+    exactly what the layers between them add (``attribution(by="component")``). Under the session's
+    interventions.
+
+    Args:
+        session: whose prompts, answers and interventions.
+        incl_mid: also between attention and MLP, in layers where one follows the other.
+        per_prompt: keep the prompts apart instead of their mean.
+
+    Returns:
+        Dim stage (``"0_pre"``, ``"0_mid"``, ..., ``"final_post"``), in logits, with ``sem``, the
+        standard error over the prompts; a leading dim prompt with ``per_prompt``. The last stage is
+        ``attrs["total"]``, the metric's logit difference.
+
+    Source:
+        TransformerLens's ``ActivationCache.accumulated_resid`` with ``logit_attrs``.
+
+    Examples:
+        >>> stages = lw.analysis.accumulated_attribution(session)
+        >>> float(stages[-1]) == stages.attrs["total"]
+        True
     """
     values = accumulated(session, session.run(), incl_mid)
     readout = decompose(session).readout

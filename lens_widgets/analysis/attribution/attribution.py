@@ -37,23 +37,41 @@ def attribution(
     layer: int | None = None,
     pos: int | None = None,
 ) -> xr.DataArray:
-    """Direct effects on the metric's logits under the session's interventions, in logits.
+    """Each part's direct effect: what it adds to the metric's logits through the final norm.
 
-    ``by="head"``: dims layer, head; ``attrs["rest"]`` is what all else adds. ``by="layer"``: dim
-    ``layer``, attention and MLP together, ``attrs["rest"]`` again. ``by="component"``: dim
-    ``component`` (embed, pos_embed, L0.attn, L0.mlp, ..., bias), which sums to ``attrs["total"]``:
-    the metric's logit difference. ``by="neuron"``: dims layer, neuron, or with ``layer`` neuron
-    alone: activation times output direction; ``attrs["rest"]`` has what the MLPs add besides (their
-    output biases) and all other parts.
+    The norm's scale is held at the value it had in the run, so effects add up. What later parts do
+    with an output is left out. Under the session's interventions.
 
-    Read where the metric reads, or at ``pos``; ``per_position`` reads every position with its own
-    final norm (TransformerLens's ``decompose_resid`` with ``pos_slice=None``) and adds a last dim
-    ``pos``, NaN past a prompt's end. What is summed to is then the logit difference of the answers
-    at each position (without answers: the next token's logit minus the mean logit), kept in the
-    coordinates ``total`` and ``rest``.
+    Args:
+        session: whose prompts, answers and interventions.
+        by: ``"head"``; ``"layer"``, attention and MLP together; ``"component"``, embeddings,
+            attention layers, MLPs and ``bias``; ``"neuron"``, activation times output direction.
+        per_position: read every position with its own final norm, not only where the metric reads.
+        per_prompt: keep the prompts apart instead of their mean.
+        layer: for neurons, only this layer's.
+        pos: read there instead of where the metric reads.
 
-    Means over prompts with their standard error in the coordinate ``sem``, or with ``per_prompt`` a
-    leading prompt dim. InputError for neurons of models whose MLPs cannot be split into them.
+    Returns:
+        Dims layer, head; layer; component; or layer, neuron, in logits, with ``sem``, the standard
+        error over the prompts; a leading dim prompt with ``per_prompt``, a last dim pos with
+        ``per_position`` (NaN past a prompt's end). Components sum to ``attrs["total"]``, the
+        metric's logit difference; the others together with ``attrs["rest"]``, what all else adds.
+        With ``per_position`` these are coordinates, and without answers the total is the next
+        token's logit minus the mean logit.
+
+    Raises:
+        InputError: an unknown ``by``; a position or a layer out of range; ``pos`` together with
+            ``per_position``; models whose MLPs cannot be split into neurons.
+
+    Source:
+        Direct logit attribution, Elhage et al., A Mathematical Framework for Transformer Circuits
+        (2021); TransformerLens's ``ActivationCache.decompose_resid``, ``stack_head_results`` and
+        ``logit_attrs``.
+
+    Examples:
+        >>> parts = lw.analysis.attribution(session, by="component")
+        >>> abs(float(parts.sum()) - parts.attrs["total"]) < 1e-3
+        True
     """
     check_choice("by", by, BY)
     if per_position and pos is not None:

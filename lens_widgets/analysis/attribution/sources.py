@@ -35,13 +35,36 @@ if TYPE_CHECKING:
 def attribution_by_source(
     session: Session, head: str | Component, *, pos: int | None = None, per_prompt: bool = True
 ) -> xr.DataArray:
-    """A head's direct effect by the token whose value carried it; dims prompt, key_pos, in logits.
+    """A head's direct effect by the token whose value carried it.
 
-    Read where the metric reads, or at ``pos``. Each prompt's values sum to the head's entry of
-    ``attribution(session, by="head", per_prompt=True)``, its key positions past the end being NaN;
-    ``attrs["rest"]`` (0 without interventions on the head's output) is what no token carried.
-    ``token`` names the tokens. Positions mean the same in all prompts only if the prompts are built
-    alike: then ``per_prompt=False`` gives means and their standard error, ``sem``.
+    A head's output at a position is a sum over the tokens that it attends to; so is its effect on
+    the metric's logits. Under the session's interventions.
+
+    Args:
+        session: whose prompts, answers and interventions.
+        head: as in ``"L1H4"``.
+        pos: read there instead of where the metric reads.
+        per_prompt: False for means over prompts, which only make sense where positions mean the
+            same in all of them.
+
+    Returns:
+        Dims prompt, key_pos, in logits, NaN past a prompt's end; without prompt, and with ``sem``,
+        the standard error, for means. Each prompt's values sum to the head's entry of
+        ``attribution(session, by="head", per_prompt=True)``; ``attrs["rest"]`` (0 without
+        interventions on the head's output) is what no token carried. ``token`` names the tokens.
+
+    Raises:
+        InputError: what is no head of the model; ``pos`` out of range; heads that do not put out
+            their pattern times their values.
+
+    Source:
+        The split of a head's output into values by source position, Elhage et al., A Mathematical
+        Framework for Transformer Circuits (2021).
+
+    Examples:
+        >>> by_token = lw.analysis.attribution_by_source(session, "L1H4")
+        >>> int(by_token.sel(prompt=0).argmax("key_pos"))
+        10
     """
     part = Component.parse(head)
     facts = session.facts

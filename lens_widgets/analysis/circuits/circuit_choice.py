@@ -12,7 +12,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lens_widgets.analysis.circuits.circuits import (
-    FactoredCircuit,
     k_composition_circuit,
     ov_circuit,
     pos_circuit,
@@ -20,6 +19,7 @@ from lens_widgets.analysis.circuits.circuits import (
     qk_circuit,
     v_composition_circuit,
 )
+from lens_widgets.analysis.circuits.factored import FactoredCircuit
 from lens_widgets.analysis.circuits.head_weights import weights_version
 from lens_widgets.engine.locks import lock
 from lens_widgets.engine.model import TransformerModel

@@ -7,16 +7,12 @@ demos: embeddings and unembeddings as they are in the model, norms and biases le
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
 import torch
-import xarray as xr
-from jaxtyping import Float, Int
-from torch import Tensor
 
+from lens_widgets.analysis.circuits.factored import FactoredCircuit
 from lens_widgets.analysis.circuits.head_weights import (
     embedding,
     head_weights,
@@ -26,133 +22,36 @@ from lens_widgets.analysis.circuits.head_weights import (
 )
 from lens_widgets.components import Component
 from lens_widgets.engine.current import check_cancelled
-from lens_widgets.engine.model import TransformerModel
-from lens_widgets.engine.probe import weight_processing
 from lens_widgets.errors import InputError
-from lens_widgets.prompts.token_text import token_text
 
-Axis = Literal["token", "position"]
 ACCURACY_ROWS = 256
 """Rows that are multiplied out at once for accuracies: 50 MB at 50,257 tokens."""
 
 
-@dataclass(frozen=True, eq=False)
-class FactoredCircuit:
-    """``left @ right``, read in tiles and rows: the whole would have a vocabulary squared.
-
-    ``rows`` and ``columns`` say what the axes count: tokens of the vocabulary, or positions.
-    ``causal``: entries are scores of positions, masked, scaled and turned into attention weights.
-    """
-
-    name: str
-    definition: str
-    units: str
-    left: Float[Tensor, "row rank"]
-    right: Float[Tensor, "rank column"]
-    rows: Axis
-    columns: Axis
-    model: TransformerModel
-    causal: bool = False
-    scale: float = 1.0
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return int(self.left.shape[0]), int(self.right.shape[1])
-
-    @property
-    def attrs(self) -> dict[str, Any]:
-        return {
-            "units": self.units,
-            "definition": self.definition,
-            "circuit": self.name,
-            "weights": weight_processing(self.model),
-        }
-
-    def values(self, rows: Int[Tensor, "r"], columns: Int[Tensor, "c"]) -> Float[Tensor, "r c"]:
-        """Chosen rows and columns, on the model's device."""
-        if not self.causal:
-            return self.left[rows] @ self.right[:, columns]
-        scores = self.left[rows] @ self.right * self.scale
-        keys = torch.arange(self.shape[1], device=scores.device)
-        masked = scores.masked_fill(keys[None] > rows[:, None], -torch.inf)
-        return masked.softmax(dim=-1)[:, columns]
-
-    def tile(self, rows: Sequence[int] | slice, columns: Sequence[int] | slice) -> xr.DataArray:
-        """A labelled part: dims row, column, with token texts as second coordinates."""
-        r, c = self.indices(rows, 0), self.indices(columns, 1)
-        return xr.DataArray(
-            self.values(r, c).cpu().numpy(),
-            dims=("row", "column"),
-            coords={
-                "row": r.tolist(),
-                "column": c.tolist(),
-                "row_label": ("row", self.labels(r.tolist(), "rows")),
-                "column_label": ("column", self.labels(c.tolist(), "columns")),
-            },
-            attrs=self.attrs,
-        )
-
-    def get_corner(self, n: int = 3) -> Float[Tensor, "n n"]:
-        """The first rows and columns, as TransformerLens's FactoredMatrix has it."""
-        return self.values(self.indices(slice(0, n), 0), self.indices(slice(0, n), 1))
-
-    def top_k(
-        self, row: int, k: int = 10, largest: bool = True
-    ) -> tuple[Float[Tensor, "k"], Int[Tensor, "k"]]:
-        """The largest (or smallest) entries of a row and their columns."""
-        values = self.values(self.indices([row], 0), self.indices(slice(None), 1))[0]
-        found = values.topk(min(k, len(values)), largest=largest)
-        return found.values, found.indices
-
-    def labels(self, indices: Sequence[int], axis: Literal["rows", "columns"]) -> list[str]:
-        """Token texts as shown, or positions."""
-        if getattr(self, axis) == "position":
-            return [str(i) for i in indices]
-        return [token_text(self.model.tokenizer, i) for i in indices]
-
-    def find(self, text: str, limit: int = 20) -> list[int]:
-        """Tokens whose text as shown contains ``text`` (spaces are middle dots), shortest first."""
-        wanted = text.replace(" ", "·")
-        found = [i for i, label in enumerate(self._vocabulary) if wanted in label]
-        return sorted(found, key=lambda i: (len(self._vocabulary[i]), i))[:limit]
-
-    @cached_property
-    def _vocabulary(self) -> list[str]:
-        size = self.shape[0] if self.rows == "token" else self.shape[1]
-        return [token_text(self.model.tokenizer, i) for i in range(size)]
-
-    @cached_property
-    def svd(self) -> tuple[Tensor, Tensor, Tensor]:
-        """U [row, rank], singular values [rank], V [column, rank] of the product.
-
-        From the QR decompositions of the factors, so that nothing larger than they are is made.
-        """
-        if self.causal:
-            raise InputError(
-                "svd: attention weights of positions are no product of two factors.",
-                "Look at its tiles instead.",
-            )
-        q_left, r_left = torch.linalg.qr(self.left)
-        q_right, r_right = torch.linalg.qr(self.right.T)
-        u, s, vh = torch.linalg.svd(r_left @ r_right.T, full_matrices=False)
-        return q_left @ u, s, q_right @ vh.T
-
-    def indices(self, chosen: Sequence[int] | slice, axis: int) -> Int[Tensor, "n"]:
-        """Rows (``axis`` 0) or columns (1) as numbers; InputError for one that is not there."""
-        size, name = self.shape[axis], ("rows", "columns")[axis]
-        if isinstance(chosen, slice):
-            return torch.arange(size, device=self.left.device)[chosen]
-        bad = [i for i in chosen if not 0 <= i < size]
-        if bad:
-            raise InputError(
-                f"{name}={bad[0]} is out of range; the circuit has {size}.",
-                f"They run from 0 to {size - 1}.",
-            )
-        return torch.tensor(list(chosen), dtype=torch.long, device=self.left.device)
-
-
 def ov_circuit(source: Any, head: Component | str) -> FactoredCircuit:
-    """Full OV circuit W_E W_V W_O W_U: how attending to a row's token moves a column's logit."""
+    """Full OV circuit W_E W_V W_O W_U: how attending to a row's token moves a column's logit.
+
+    Weights as they are in the model, norms and biases left out; never multiplied out.
+
+    Args:
+        source: a session or a model.
+        head: as in ``"L1H4"``.
+
+    Returns:
+        A product of factors [d_vocab, d_vocab] in logits, read in tiles and rows: rows are the
+        tokens attended to, columns the tokens predicted.
+
+    Raises:
+        InputError: what is neither session nor model; what is no head of it.
+
+    Source:
+        Elhage et al., A Mathematical Framework for Transformer Circuits (2021); TransformerLens's
+        ``FactoredMatrix``.
+
+    Examples:
+        >>> circuit = lw.analysis.ov_circuit(model, "L1H4")
+        >>> logits, tokens = circuit.top_k(row=300, k=3)
+    """
     model = model_of(source)
     h = head_weights(model, head)
     return FactoredCircuit(
@@ -168,7 +67,30 @@ def ov_circuit(source: Any, head: Component | str) -> FactoredCircuit:
 
 
 def qk_circuit(source: Any, head: Component | str) -> FactoredCircuit:
-    """Full QK circuit W_E W_Q W_Kᵀ W_Eᵀ: score of the row's token as query, the column's as key."""
+    """Full QK circuit W_E W_Q W_Kᵀ W_Eᵀ: score of the row's token as query, the column's as key.
+
+    Weights as they are in the model, norms and biases left out; never multiplied out.
+
+    Args:
+        source: a session or a model.
+        head: as in ``"L1H4"``.
+
+    Returns:
+        A product of factors [d_vocab, d_vocab], read in tiles and rows, in units of the attention
+        score, unscaled.
+
+    Raises:
+        InputError: what is neither session nor model; what is no head of it.
+
+    Source:
+        Elhage et al., A Mathematical Framework for Transformer Circuits (2021); TransformerLens's
+        ``FactoredMatrix``.
+
+    Examples:
+        >>> u, singular_values, v = lw.analysis.qk_circuit(model, "L1H4").svd
+        >>> bool((singular_values.diff() <= 0).all())
+        True
+    """
     model = model_of(source)
     h, tokens = head_weights(model, head), embedding(model_of(source))
     return FactoredCircuit(
@@ -184,9 +106,27 @@ def qk_circuit(source: Any, head: Component | str) -> FactoredCircuit:
 
 
 def pos_circuit(source: Any, head: Component | str) -> FactoredCircuit:
-    """Positional pattern softmax(mask(W_pos W_Q W_Kᵀ W_posᵀ / √d_head)) of a head.
+    """A head's pattern by position alone: softmax(mask(W_pos W_Q W_Kᵀ W_posᵀ / √d_head)).
 
-    InputError when the model has no learned positions.
+    Args:
+        source: a session or a model.
+        head: as in ``"L0H4"``.
+
+    Returns:
+        A product of factors [n_ctx, n_ctx], read in tiles and rows: attention weight from 0 to 1,
+        rows are query and columns key positions.
+
+    Raises:
+        InputError: what is no head of the model; a model without learned absolute positions.
+
+    Source:
+        Elhage et al., A Mathematical Framework for Transformer Circuits (2021); previous-token
+        heads in TransformerLens's demos.
+
+    Examples:
+        >>> weights = lw.analysis.pos_circuit(model, "L0H3").tile(range(8), range(8))
+        >>> weights.shape
+        (8, 8)
     """
     model = model_of(source)
     h, pos = head_weights(model, head), positions(model_of(source))
@@ -209,7 +149,27 @@ def k_composition_circuit(
 ) -> FactoredCircuit:
     """W_E W_Q (W_E W_V W_O W_K)ᵀ: ``reader``'s score on keys that ``writer`` wrote.
 
-    Rows are query tokens; a column is the token that ``writer`` attended to from the key.
+    Args:
+        source: a session or a model.
+        writer: the earlier head, as in ``"L0H4"``.
+        reader: the later head, as in ``"L1H5"``.
+
+    Returns:
+        A product of factors [d_vocab, d_vocab], read in tiles and rows: rows are query tokens, a
+        column is the token that ``writer`` attended to from the key; in units of the attention
+        score, unscaled.
+
+    Raises:
+        InputError: what is no head of the model; a writer that does not come before its reader.
+
+    Source:
+        K-composition, Elhage et al., A Mathematical Framework for Transformer Circuits (2021);
+        TransformerLens's ``FactoredMatrix``.
+
+    Examples:
+        >>> circuit = lw.analysis.k_composition_circuit(model, "L0H3", "L2H6")
+        >>> circuit.tile(range(4), range(4)).shape
+        (4, 4)
     """
     model, w, r = _pair(source, writer, reader)
     tokens = embedding(model)
@@ -229,7 +189,30 @@ def k_composition_circuit(
 def q_composition_circuit(
     source: Any, writer: Component | str, reader: Component | str
 ) -> FactoredCircuit:
-    """W_E W_V W_O W_Q (W_E W_K)ᵀ: ``reader``'s score of queries that ``writer`` wrote."""
+    """W_E W_V W_O W_Q (W_E W_K)ᵀ: ``reader``'s score of queries that ``writer`` wrote.
+
+    Args:
+        source: a session or a model.
+        writer: the earlier head, as in ``"L1H4"``.
+        reader: the later head, as in ``"L2H6"``.
+
+    Returns:
+        A product of factors [d_vocab, d_vocab], read in tiles and rows: a row is the token that
+        ``writer`` attended to from the query, columns are key tokens; in units of the attention
+        score, unscaled.
+
+    Raises:
+        InputError: what is no head of the model; a writer that does not come before its reader.
+
+    Source:
+        Q-composition, Elhage et al., A Mathematical Framework for Transformer Circuits (2021);
+        TransformerLens's ``FactoredMatrix``.
+
+    Examples:
+        >>> circuit = lw.analysis.q_composition_circuit(model, "L1H4", "L2H6")
+        >>> circuit.shape == (model.cfg.d_vocab, model.cfg.d_vocab)
+        True
+    """
     model, w, r = _pair(source, writer, reader)
     tokens = embedding(model)
     return FactoredCircuit(
@@ -248,7 +231,30 @@ def q_composition_circuit(
 def v_composition_circuit(
     source: Any, writer: Component | str, reader: Component | str
 ) -> FactoredCircuit:
-    """W_E W_V W_O W_V' W_O' W_U: the full OV circuit of the virtual head writer → reader."""
+    """W_E W_V W_O W_V' W_O' W_U: the full OV circuit of the virtual head writer → reader.
+
+    Args:
+        source: a session or a model.
+        writer: the earlier head, as in ``"L1H4"``.
+        reader: the later head, as in ``"L2H6"``.
+
+    Returns:
+        A product of factors [d_vocab, d_vocab] in logits, read in tiles and rows: a row is the
+        token that ``writer`` attended to from where ``reader`` attends, a column the token
+        predicted.
+
+    Raises:
+        InputError: what is no head of the model; a writer that does not come before its reader.
+
+    Source:
+        Virtual attention heads, Elhage et al., A Mathematical Framework for Transformer Circuits
+        (2021); TransformerLens's ``FactoredMatrix``.
+
+    Examples:
+        >>> circuit = lw.analysis.v_composition_circuit(model, "L1H4", "L2H6")
+        >>> circuit.get_corner(2).shape
+        torch.Size([2, 2])
+    """
     model, w, r = _pair(source, writer, reader)
     return FactoredCircuit(
         f"OV {w.name} → {r.name}",
@@ -286,7 +292,27 @@ def copy_counts(
 
 
 def copy_accuracy(source: Any, head: Component | str, k: int = 1) -> float:
-    """Share of tokens whose own logit is among the k largest of their row of the OV circuit."""
+    """Share of tokens that a head raises most when it attends to them: does it copy?
+
+    Args:
+        source: a session or a model.
+        head: as in ``"L1H5"``.
+        k: how many of the largest logits of a token's row count; 1 asks for the largest alone.
+
+    Returns:
+        A share from 0 to 1: of all tokens of the vocabulary, those whose own logit is among the
+        ``k`` largest of their row of the OV circuit.
+
+    Raises:
+        InputError: what is no head of the model; ``k`` below 1.
+
+    Source:
+        Copying heads, Elhage et al., A Mathematical Framework for Transformer Circuits (2021).
+
+    Examples:
+        >>> lw.analysis.copy_accuracy(lw.load_demo("induction"), "L1H5")
+        1.0
+    """
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise InputError(f"k={k!r} must be a positive integer.", "For example k=5.")
     *_, (done, counts) = copy_counts(ov_circuit(source, head), (k,))

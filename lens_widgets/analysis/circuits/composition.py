@@ -34,13 +34,32 @@ _READERS = {"Q": "W_Q W_Kᵀ", "K": "W_K W_Qᵀ", "V": "W_V W_O"}
 
 
 def composition_scores(source: Any, kind: Kind = "K", baseline: bool = True) -> xr.DataArray:
-    """‖W_A W_B‖ / (‖W_A‖ ‖W_B‖), Frobenius norms, for every pair of heads of different layers.
+    """How much of what each head reads is what each earlier head writes, by the weights alone.
 
-    W_A is what the source head writes, W_V W_O; W_B what the destination reads: W_Q W_Kᵀ for Q-,
-    its transpose for K-, W_V W_O for V-composition (Elhage et al. 2021). Dims src_layer, src_head,
-    dst_layer, dst_head; NaN where the destination does not come later. ``baseline`` subtracts the
-    mean score of random Gaussian matrices of the same shapes; its mean and spread are in ``attrs``.
-    Weights as they are in the model, norms left out. A session or a model.
+    ‖W_A W_B‖ / (‖W_A‖ ‖W_B‖) in Frobenius norms, for every pair of heads of different layers. W_A
+    is what the source head writes, W_V W_O; W_B what the destination reads: W_Q W_Kᵀ for Q-, its
+    transpose for K-, W_V W_O for V-composition. Weights as they are in the model, norms left out.
+
+    Args:
+        source: a session or a model.
+        kind: ``"K"``, ``"Q"`` or ``"V"``.
+        baseline: subtract the mean score of random Gaussian matrices of the same shapes; its mean
+            and spread are in ``attrs``.
+
+    Returns:
+        Dims src_layer, src_head, dst_layer, dst_head: a ratio of norms, above random with
+        ``baseline``. NaN where the destination does not come later.
+
+    Raises:
+        InputError: what is neither session nor model; an unknown ``kind``.
+
+    Source:
+        Elhage et al., A Mathematical Framework for Transformer Circuits (2021); TransformerLens's
+        ``all_composition_scores``.
+
+    Examples:
+        >>> lw.analysis.composition_scores(model, "K").dims
+        ('src_layer', 'src_head', 'dst_layer', 'dst_head')
     """
     model = model_of(source)
     check_choice("kind", kind, KINDS)

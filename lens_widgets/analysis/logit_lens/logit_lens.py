@@ -41,27 +41,40 @@ def logit_lens(
     prompt: int | None = None,
     positions: Sequence[int] | None = None,
 ) -> xr.Dataset:
-    """What each stage of the residual stream would predict, under the session's interventions.
+    """What each stage of the residual stream would predict if the model ended there.
 
-    Dims prompt, stage, pos, k. ``tokens`` (ids, likeliest first) and their ``text``; ``probs``;
-    ``rank`` (0 is first) and ``target_prob`` of the target; ``kl`` from the final distribution to
-    the stage's, in nats. The last stage is the model's own prediction. Positions past a prompt's
-    end hold -1 or NaN, as do targets that do not exist. For ``which="difference"`` all but the
-    tokens are current minus baseline, with the tokens that are likeliest now; a rank that does not
-    exist has not changed.
+    Under the session's interventions; each stage is given to the final norm and the unembedding.
+    For ``which="difference"`` all but the tokens are current minus baseline, with the tokens that
+    are likeliest now; a rank that does not exist has not changed.
 
     Args:
         session: whose prompts and interventions.
         k: how many of the likeliest tokens.
-        which: "current", under the interventions; "baseline", without them; or "difference".
+        which: ``"current"``, under the interventions; ``"baseline"``, without them; or
+            ``"difference"``.
         incl_mid: also between attention and MLP, in layers where one follows the other.
-        target: whose rank: "answer" (the default with answers) at every position, or "next", the
-            true next token of each.
+        target: whose rank: ``"answer"`` (the default with answers) at every position, or
+            ``"next"``, the true next token of each.
         prompt: only this one; all by default.
         positions: only these; all by default.
 
+    Returns:
+        Dims prompt, stage, pos, k: ``tokens`` (ids, likeliest first), their ``text`` and ``probs``;
+        ``rank`` (0 is first) and ``target_prob`` of the target; ``kl`` from the final distribution
+        to the stage's, in nats. The last stage is the model's own prediction. Positions past a
+        prompt's end hold -1 or NaN, as do targets that do not exist.
+
     Raises:
-        InputError: ``k``, ``prompt`` or ``positions`` out of range; no answers for "answer".
+        InputError: ``k``, ``prompt`` or ``positions`` out of range; no answers for ``"answer"``.
+
+    Source:
+        nostalgebraist, interpreting GPT: the logit lens (2020); TransformerLens's
+        ``ActivationCache.accumulated_resid``.
+
+    Examples:
+        >>> lens = lw.analysis.logit_lens(session, k=1, positions=[14])
+        >>> str(lens["text"].sel(prompt=0, stage="final_post").item())
+        '·Mary'
     """
     check_choice("which", which, WHICH)
     if target is not None:
@@ -89,10 +102,32 @@ def lens_path(
     pos: int | None = None,
     incl_mid: bool = True,
 ) -> xr.Dataset:
-    """Chosen tokens from stage to stage at one position, under the session's interventions.
+    """Chosen tokens from stage to stage of the residual stream, at one position.
 
-    Dims stage, token: ``prob``, ``rank`` (0 is first) and ``logit``. ``pos`` is the prompt's last
-    position by default. InputError for what is not a single token, or out of range.
+    Under the session's interventions; each stage is given to the final norm and the unembedding.
+
+    Args:
+        session: whose prompts and interventions.
+        tokens: single tokens, as text or ids.
+        prompt: which prompt, from 0.
+        pos: the position; the prompt's last one by default.
+        incl_mid: also between attention and MLP, in layers where one follows the other.
+
+    Returns:
+        Dims stage, token: ``prob`` (probability), ``rank`` (0 is first) and ``logit`` (logits);
+        ``text`` names the tokens.
+
+    Raises:
+        InputError: what is not a single token; ``prompt`` or ``pos`` out of range.
+
+    Source:
+        nostalgebraist, interpreting GPT: the logit lens (2020); TransformerLens's
+        ``ActivationCache.accumulated_resid``.
+
+    Examples:
+        >>> path = lw.analysis.lens_path(session, [" Mary", " John"])
+        >>> int(path["rank"].sel(stage="final_post")[0])
+        0
     """
     _check_range("prompt", prompt, 0, session.prompt_set.n_prompts - 1)
     last = int(session.positions[prompt])

@@ -120,10 +120,26 @@ def parameters(source: Any) -> Parameters:
 
 
 def parameter_counts(source: Any) -> xr.Dataset:
-    """``count``, ``megabytes``, ``shape`` and ``layers`` of each matrix; dim matrix.
+    """How many parameters each matrix of a model has, and the memory that they take.
 
-    ``source``: a session or a TransformerLens model. ``count`` is over all layers and sums to the
-    model's parameters; ``megabytes`` are millions of bytes.
+    Args:
+        source: a session or a model.
+
+    Returns:
+        Dim matrix: ``count`` (parameters, over all layers; they sum to ``attrs["total"]``, the
+        model's), ``megabytes`` (millions of bytes), ``shape`` of one layer's, and ``layers``, how
+        many have it. Tied matrices are counted once.
+
+    Raises:
+        InputError: what is neither session nor model.
+
+    Source:
+        Names as in TransformerLens: W_E, W_Q, W_K, W_V, W_O, W_in, W_out, W_U and their biases.
+
+    Examples:
+        >>> counts = lw.analysis.parameter_counts(model)
+        >>> int(counts["count"].sum()) == counts.attrs["total"]
+        True
     """
     found = parameters(source)
     rows = found.matrices

@@ -28,11 +28,30 @@ def neuron_activations(
     *,
     prompt: int = 0,
 ) -> xr.DataArray:
-    """Activations of one prompt under the session's interventions; dims pos, layer, neuron.
+    """Activations of MLP neurons on one prompt.
 
-    TransformerLens's ``hook_post``: what enters the MLP's output map, so a gated MLP's neurons are
-    the products with their gates. ``layer`` and ``neuron`` choose one, else all. InputError for
-    models whose MLPs have no such neurons (mixtures of experts, attention-only).
+    What enters the MLP's output map, so a gated MLP's neurons are the products with their gates.
+    Under the session's interventions.
+
+    Args:
+        session: whose prompts and interventions.
+        layer: one layer, or all of them.
+        neuron: one neuron, or all of a layer.
+        prompt: which prompt, from 0.
+
+    Returns:
+        Dims pos, layer, neuron, in the activation's own units; ``token`` names the positions.
+
+    Raises:
+        InputError: what is out of range; layers with different numbers of neurons, all asked for at
+            once; models whose MLPs have no such neurons (mixtures of experts, attention-only).
+
+    Source:
+        TransformerLens's ``hook_post``.
+
+    Examples:
+        >>> lw.analysis.neuron_activations(session, layer=2, neuron=7).sizes["pos"]
+        15
     """
     layers = list(range(session.facts.n_layers)) if layer is None else [layer]
     _check_prompt(session, prompt)
@@ -66,10 +85,32 @@ def neuron_activations(
 
 
 def top_tokens(session: Session, layer: int, neuron: int, k: int = 5) -> xr.DataArray:
-    """The k places of all prompts where a neuron is highest, and the k where it is lowest.
+    """Where a neuron is highest, and where it is lowest, over all prompts.
 
-    Dims end (``"highest"``, ``"lowest"``), rank; coordinates ``token``, ``prompt`` and ``pos`` of
-    each place. NaN, and an empty token, past the number of places.
+    Under the session's interventions.
+
+    Args:
+        session: whose prompts and interventions.
+        layer: the neuron's layer.
+        neuron: its index in the layer.
+        k: how many at each end.
+
+    Returns:
+        Dims end (``"highest"``, ``"lowest"``), rank, in the activation's own units; coordinates
+        ``token``, ``prompt`` and ``pos`` of each. NaN, and an empty token, past the number of
+        tokens there are.
+
+    Raises:
+        InputError: what is out of range; models whose MLPs have no such neurons.
+
+    Source:
+        Dataset examples of a neuron, as in Neuroscope (Nanda 2022); TransformerLens's
+        ``hook_post``.
+
+    Examples:
+        >>> top = lw.analysis.top_tokens(session, layer=2, neuron=7, k=3)
+        >>> top.shape
+        (2, 3)
     """
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise InputError(f"k={k!r} must be a positive integer.", "For example k=5.")

@@ -44,15 +44,41 @@ def patch_sweep(
     normalize: bool = False,
     max_memory_gb: float | None = None,
 ) -> xr.DataArray:
-    """The metric of the corrupted run after patching one cell from the clean run, exactly.
+    """The metric of one run after putting a single activation of the other run in its place, exact.
 
-    ``"resid_pre"``, ``"attn_out"``, ``"mlp_out"``: dims layer, pos. ``"z"``, ``"q"``, ``"k"``,
-    ``"v"``, ``"pattern"``: dims layer, head, and pos with ``by_pos`` (the query position for
-    patterns). ``into="clean"`` patches the clean run from the corrupted one instead. The session's
-    interventions are in force in both runs. ``normalize`` maps the corrupted metric to 0 and the
-    clean one to 1; both are in ``attrs``. The mean over prompts carries its standard error as
-    ``sem``. NaN where a prompt has no such position or a layer no such activation. Cells that are
-    known are not computed again. Needs ``corrupted`` prompts.
+    Each value equals one hooked forward; variants are computed together, and cells that are known
+    are not computed again. The session's interventions are in force in both runs.
+
+    Args:
+        session: whose prompts, corrupted prompts, metric and interventions.
+        node: ``"resid_pre"``, ``"attn_out"`` or ``"mlp_out"`` by position; ``"z"``, ``"q"``,
+            ``"k"``, ``"v"`` or ``"pattern"`` of heads.
+        by_pos: heads position by position (the query position for patterns).
+        into: ``"corrupted"`` patches clean activations into the corrupted run, ``"clean"`` the
+            reverse.
+        per_prompt: keep the prompts apart instead of their mean.
+        normalize: 0 for the corrupted metric and 1 for the clean one.
+        max_memory_gb: what may be used on top of the model; by default a share of what is free.
+
+    Returns:
+        Dims layer, pos for the stream and the outputs of layers; layer, head, and pos with
+        ``by_pos``, for heads; a leading dim prompt with ``per_prompt``. In the metric's units, or a
+        share with ``normalize``; ``sem`` is the standard error over the prompts. NaN where a prompt
+        has no such position or a layer no such activation. ``attrs["clean"]`` and
+        ``attrs["corrupted"]`` are the metrics of the two runs.
+
+    Raises:
+        InputError: no corrupted prompts; an unknown ``node``, or one that this model does not have
+            or whose edits it ignores; ``normalize`` where both runs have the same metric.
+
+    Source:
+        Meng et al., Locating and Editing Factual Associations in GPT (2022); Wang et al.,
+        Interpretability in the Wild (2022); TransformerLens's ``patching.get_act_patch_*``.
+
+    Examples:
+        >>> heads = lw.analysis.patch_sweep(session, "z", normalize=True)
+        >>> heads.stack(part=("layer", "head")).idxmax().item()
+        (1, 4)
     """
     check_choice("into", into, INTO)
     grid = make_grid(session, node, by_pos)
@@ -136,10 +162,32 @@ def estimate_sweep(
 ) -> xr.DataArray:
     """``patch_sweep`` estimated to first order: two forwards and one backward for the whole map.
 
-    The gradient of the metric of the run that is patched times the difference of the activations,
-    added to that run's metric. ``attrs["estimate"]`` is True: curvature and saturation are ignored.
-    ``attrs["rank_correlation"]`` compares it with the exact values known so far (Spearman; NaN
-    before there are two).
+    The gradient of the metric of the run that is patched, times the difference of the activations,
+    added to that run's metric. Curvature and saturation are ignored.
+
+    Args:
+        session: whose prompts, corrupted prompts, metric and interventions.
+        node: as in ``patch_sweep``.
+        by_pos: heads position by position.
+        into: which run is patched, ``"corrupted"`` or ``"clean"``.
+        per_prompt: keep the prompts apart instead of their mean.
+        normalize: 0 for the corrupted metric and 1 for the clean one.
+
+    Returns:
+        Dims, coordinates and units of ``patch_sweep``. ``attrs["estimate"]`` is True, and
+        ``attrs["rank_correlation"]`` compares it with the exact values known so far (Spearman; NaN
+        before there are two).
+
+    Raises:
+        InputError: as ``patch_sweep``.
+
+    Source:
+        Attribution patching, Nanda (2023); TransformerLens's attribution patching demo.
+
+    Examples:
+        >>> exact = lw.analysis.patch_sweep(session, "z")
+        >>> lw.analysis.estimate_sweep(session, "z").attrs["rank_correlation"] > 0.5
+        True
     """
     check_choice("into", into, INTO)
     grid = make_grid(session, node, by_pos)
@@ -189,7 +237,24 @@ def rank_agreement(
 
 
 def rank_correlation(estimate: xr.DataArray, exact: xr.DataArray) -> float:
-    """Spearman's rank correlation over the cells both know; NaN for fewer than two."""
+    """How well an estimate orders what is exactly known.
+
+    Args:
+        estimate: a map of ``estimate_sweep``.
+        exact: the same map of ``patch_sweep``, or a part of it, the rest NaN.
+
+    Returns:
+        Spearman's rank correlation over the cells that both know, from -1 to 1; NaN for fewer than
+        two.
+
+    Source:
+        Spearman (1904); ``scipy.stats.spearmanr``.
+
+    Examples:
+        >>> estimate = lw.analysis.estimate_sweep(session, "v")
+        >>> lw.analysis.rank_correlation(estimate, lw.analysis.patch_sweep(session, "v")) > 0.5
+        True
+    """
     first, second = (torch.as_tensor(m.values.ravel()) for m in (estimate, exact))
     return _spearman(first, second)
 

@@ -23,14 +23,32 @@ BOS = ("with", "without")
 
 
 def compare_bos(session: Session, prompt: int = 0) -> xr.Dataset:
-    """Next-token loss and rank of one prompt with and without BOS; dims bos, pos.
+    """Next-token loss and rank of one prompt, with and without BOS in front.
 
-    ``pos`` counts tokens of the text with BOS, which is at 0, so that the same token has the same
-    ``pos`` in both. ``token_id`` is -1, ``loss`` (nats) NaN and ``rank`` -1 where there is nothing:
-    without BOS at 0, and at the last token. The session's interventions act in both, on the same
-    tokens. ``attrs["session"]`` says which of the two the session has.
+    The session's interventions act in both, on the same tokens.
 
-    InputError when the tokenizer has no BOS, or when a prompt becomes empty or too long.
+    Args:
+        session: whose model, prompts and interventions.
+        prompt: which prompt, from 0.
+
+    Returns:
+        Dims bos (``"with"``, ``"without"``), pos: ``loss`` in nats, ``rank`` of the true next token
+        (0 is first) and ``token_id``. ``pos`` counts tokens of the text with BOS, which is at 0, so
+        that the same token has the same ``pos`` in both. ``loss`` is NaN, and the others -1, where
+        there is nothing: without BOS at 0, and at the last token. ``attrs["session"]`` says which
+        of the two the session has.
+
+    Raises:
+        InputError: a tokenizer without BOS; a prompt that becomes empty or too long; ``prompt`` out
+            of range.
+
+    Source:
+        The ``prepend_bos`` of TransformerLens, and why it matters, in its documentation.
+
+    Examples:
+        >>> both = lw.analysis.compare_bos(session)
+        >>> [str(name) for name in both["bos"].values]
+        ['with', 'without']
     """
     n_prompts = session.prompt_set.n_prompts
     if not 0 <= prompt < n_prompts:

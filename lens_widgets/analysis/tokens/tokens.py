@@ -19,20 +19,48 @@ if TYPE_CHECKING:
 
 
 def token_loss(session: Session) -> xr.DataArray:
-    """Nats for predicting token pos + 1, under the session's interventions; dims prompt, pos.
+    """The loss of predicting each next token.
 
-    NaN at each prompt's last position and beyond.
+    Under the session's interventions.
+
+    Args:
+        session: whose prompts and interventions.
+
+    Returns:
+        Dims prompt, pos, in nats: minus the log probability of the token at pos + 1. NaN at each
+        prompt's last position and beyond.
+
+    Source:
+        TransformerLens's ``loss_fn(..., per_token=True)``.
+
+    Examples:
+        >>> loss = lw.analysis.token_loss(session)
+        >>> loss.dims, loss.attrs["units"]
+        (('prompt', 'pos'), 'nats')
     """
     attrs = {"units": "nats", "metric": session.metric.name, "definition": "next-token loss"}
     return labelled(session.run().loss_per_token, ("pos",), {}, attrs)
 
 
 def token_accuracy(session: Session) -> xr.DataArray:
-    """The share of each prompt's next tokens that rank first; dim prompt, 0 to 1.
+    """The share of each prompt's next tokens that the model puts first.
 
-    Under the session's interventions. As TransformerLens's ``utilities.lm_accuracy``, of the real
-    tokens only. Coordinates ``hits`` and ``tokens`` count for each prompt, ``attrs`` for all
-    together; a prompt of one token has none to predict and is NaN.
+    Under the session's interventions; of the real tokens only, without padding.
+
+    Args:
+        session: whose prompts and interventions.
+
+    Returns:
+        Dim prompt, a share from 0 to 1; NaN for a prompt of one token. Coordinates ``hits`` and
+        ``tokens`` count for each prompt, ``attrs`` for all together.
+
+    Source:
+        TransformerLens's ``utilities.lm_accuracy``.
+
+    Examples:
+        >>> accuracy = lw.analysis.token_accuracy(session)
+        >>> accuracy.dims, accuracy.attrs["tokens"]
+        (('prompt',), 112)
     """
     first = first_ranked(session, session.run())
     hits, tokens = first.sum(dim=1), session.positions

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from lens_widgets.analysis.circuits.circuit_choice import choose_circuit, largest_pool, pooled
-from lens_widgets.analysis.circuits.circuits import FactoredCircuit, copy_counts
+from lens_widgets.analysis.circuits.circuits import copy_counts
+from lens_widgets.analysis.circuits.factored import FactoredCircuit
 from lens_widgets.errors import InputError
 from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import check_head, check_prompt, number, summary
