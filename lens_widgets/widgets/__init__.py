@@ -3,6 +3,7 @@
 from lens_widgets.views import session_data as _session_data  # noqa: F401
 from lens_widgets.views.head_scores import HeadScoresView
 from lens_widgets.views.model_card import ModelCard
+from lens_widgets.views.token import TokenView
 from lens_widgets.widgets import replies as _replies  # noqa: F401
 from lens_widgets.widgets.ablation import AblationPanel
 from lens_widgets.widgets.activation_browser import ActivationBrowser
@@ -16,7 +17,6 @@ from lens_widgets.widgets.loss import LossView
 from lens_widgets.widgets.neuron import NeuronView
 from lens_widgets.widgets.patching import PatchingView
 from lens_widgets.widgets.scores import ScoreDecompositionView
-from lens_widgets.widgets.token import TokenView
 
 __all__ = [
     "AblationPanel",

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import xarray as xr
 from plotly.graph_objects import Figure
 
+from lens_widgets.views.token import TokenView
 from lens_widgets.widgets import figures, options
 from lens_widgets.widgets.ablation import AblationPanel
 from lens_widgets.widgets.attention import AttentionView
 from lens_widgets.widgets.attribution import AttributionTable, effects_shown
 from lens_widgets.widgets.base import View, bundle
-from lens_widgets.widgets.token import TokenView
 
 
-class Explorer(View):
+class Explorer(TokenView, View):
     """Tokens, attention, attribution and ablations of one session as one instrument.
 
     Takes the options of all four views.
@@ -24,7 +23,6 @@ class Explorer(View):
     _esm = bundle("explorer.js")
     _css = bundle("style.css")
     opening_slots: ClassVar[dict[str, str]] = {
-        **TokenView.opening_slots,
         **AttentionView.opening_slots,
         **AttributionTable.opening_slots,
         **AblationPanel.opening_slots,
@@ -35,14 +33,13 @@ class Explorer(View):
     attention_mode = options.attention_mode()
     head_average = options.head_average()
     skip_bos = options.skip_bos()
-    color = options.color()
     by = options.by()
     scope = options.scope()
     read_at = options.read_at()
     kind = options.kind()
     values = options.values()
 
-    def data(self) -> xr.DataArray:
+    def data(self) -> Any:
         """The direct effects by ``by``, over ``scope``."""
         return effects_shown(self._session, self.by, self.scope, self.read_at)
 

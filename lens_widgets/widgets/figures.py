@@ -118,14 +118,6 @@ def parameter_tree(counts: xr.Dataset) -> go.Figure:
     return figure
 
 
-def token_bars(table: xr.Dataset) -> go.Figure:
-    """Loss at each token."""
-    loss = table["loss"]
-    figure = go.Figure(go.Bar(x=table["token"].values, y=loss.values, marker_color="#e8813a"))
-    figure.update_layout(title=loss.attrs["definition"], yaxis_title=loss.attrs["units"])
-    return figure
-
-
 def composition_map(scores: xr.DataArray) -> go.Figure:
     """All pairs of [src_layer, src_head, dst_layer, dst_head], the sources down."""
     layers, heads = scores.sizes["src_layer"], scores.sizes["src_head"]

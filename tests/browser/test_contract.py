@@ -26,7 +26,7 @@ VIEWS = [
     "activation_browser",
 ]
 METHOD = {
-    "token": "token_stats",
+    "token": "token/stats",
     "attention": "patterns",
     "attribution": "attribution",
     "ablation": "ablation_grid",

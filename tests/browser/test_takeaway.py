@@ -20,6 +20,18 @@ def save(lab: Lab, entry: str) -> bytes:
     return Path(waiting.value.path()).read_bytes()
 
 
+def copied(lab: Lab, entry: str) -> str:
+    lab.js(
+        """window.copied = [];
+           navigator.clipboard.writeText = async (text) => void window.copied.push(text);"""
+    )
+    lab.find('button[aria-label="take away"]').first.click()
+    lab.find(f'[role="menuitem"]:text-is("{entry}")').click()
+    lab.wait("window.copied.length === 1")
+    text: str = lab.js("return window.copied[0]")
+    return text
+
+
 def size(png: bytes) -> tuple[int, int]:
     assert png.startswith(b"\x89PNG")
     return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from .conftest import Lab
+from .test_takeaway import copied, save
 
 Mount = Callable[..., Lab]
 
 
 def test_next_tokens_ranked_first_are_counted_and_marked(mount: Mount) -> None:
     lab = mount("token", interventions=["L1H4"])
-    stats = lab.truth("token_stats", prompt=0)
-    hits = [rank == 0 for rank in stats["rank"][:-1]]
+    stats = lab.answer("token/stats", prompt=0)
+    ranks = stats["rank"].values[:-1]
+    hits = [bool(rank == 0) for rank in ranks]
     line = lab.find(".lw-token-hits")
     assert int(line.get_attribute("data-hits") or -1) == sum(hits)
     assert int(line.get_attribute("data-of") or -1) == len(hits)
-    assert f"{sum(hits)} of {len(hits)} next tokens ranked first" in line.inner_text()
-    assert "in all prompts 33 → 32 of 111 next tokens ranked first" in line.inner_text()
+    before = int((stats["baseline_rank"].values[:-1] == 0).sum())
+    assert said(before, sum(hits), len(hits)) in line.inner_text()
+    attrs = stats.attrs
+    everywhere = said(attrs["baseline_hits"], attrs["hits"], attrs["n_predicted"])
+    assert f"in all prompts {everywhere}" in line.inner_text()
     guessed = lab.js(
         """return [...root.querySelectorAll('.lw-tokens [data-pos]')]
              .map((chip) => chip.dataset.guessed === 'true')"""
@@ -29,15 +37,58 @@ def test_next_tokens_ranked_first_are_counted_and_marked(mount: Mount) -> None:
     assert (label or "").endswith("guessed right")
 
 
+def said(before: int, now: int, of: int) -> str:
+    moved = str(now) if before == now else f"{before} → {now}"
+    return f"{moved} of {of} next tokens ranked first"
+
+
+def test_chips_card_and_table_say_what_the_kernel_answered(mount: Mount) -> None:
+    lab = mount("token", interventions=["L1H4"])
+    stats = lab.answer("token/stats", prompt=0)
+    shown = lab.js(
+        """return [...root.querySelectorAll('.lw-tokens [data-pos]')]
+             .map(({ dataset }) => dataset.value)"""
+    )
+    assert shown[-1] == ""
+    assert [float(value) for value in shown[:-1]] == stats["loss"].values[:-1].tolist()
+    lab.find('.lw-tokens [data-pos="3"]').hover()
+    card = lab.find('[data-lw-card="3"]')
+    for column, name in (("prob", "prob"), ("rank", "rank"), ("baseline", "baseline_loss")):
+        value = card.locator(f'[data-column="{column}"]').get_attribute("data-value")
+        assert float(value or "nan") == float(stats[name][3])
+    rows = card.locator("[data-top-token]").all()
+    assert [int(row.get_attribute("data-top-token") or -1) for row in rows] == (
+        stats["top_token_id"].values[3].tolist()
+    )
+    assert [float(row.get_attribute("data-value") or "nan") for row in rows] == (
+        stats["top_prob"].values[3].tolist()
+    )
+    table = list(csv.DictReader(io.StringIO(save(lab, "save CSV").decode())))
+    texts = lab.js("return kernel.prompts[0].tokens.map(({ text }) => text)")
+    assert [row["token"] for row in table] == texts
+    for name in ("loss", "baseline_loss", "prob", "rank", "baseline_rank"):
+        column = [float(row[name] or "nan") for row in table]
+        np.testing.assert_array_equal(column, stats[name].values)
+
+
+def test_the_code_is_the_scripts_for_the_shown_prompt(mount: Mount) -> None:
+    lab = mount("token", selection={"prompt": 1})
+    code = lab.answer("token/code", prompt=1).attrs["code"]
+    assert copied(lab, "copy code") == code
+
+
 @pytest.mark.parametrize("bos", [True, False])
 def test_both_tokenizations_stand_over_each_other(mount: Mount, bos: bool) -> None:
-    lab = mount("token", bos=bos)
+    texts = ["<bos>", "When", "·John", "·and", "·Mary", "·went", "·to"]
+    lab = mount("token", tokens=texts if bos else texts[1:], bos=bos)
     button = lab.page.get_by_role("button", name="compare BOS")
     button.click()
     lab.wait("root.querySelector('.lw-token-bos') !== null")
     lab.idle()
-    truth = lab.truth("compare_bos", prompt=0)
-    n = len(truth["tokens"])
+    found = lab.answer("token/compare_bos", prompt=0)
+    losses = found["loss"].values
+    n = found.sizes["pos"]
+    assert found["token"].values.tolist() == texts
     for row, name in enumerate(("with", "without")):
         shown = lab.js(
             """return [...root.querySelectorAll(`.lw-token-bos [data-bos=${arg}]`)]
@@ -47,9 +98,9 @@ def test_both_tokenizations_stand_over_each_other(mount: Mount, bos: bool) -> No
         )
         start = row
         assert [pos for pos, _, _ in shown] == list(range(start, n))
-        assert [token for _, token, _ in shown] == [t["id"] for t in truth["tokens"][start:]]
+        assert [token for _, token, _ in shown] == found["token_id"].values[start:].tolist()
         for pos, _, loss in shown[:-1]:
-            assert loss == pytest.approx(truth["loss"][row * n + pos], abs=1e-6)
+            assert loss == float(losses[row, pos])
         assert shown[-1][2] is None, "nothing follows the last"
     boxes = lab.js(
         """return ['with', 'without'].map((bos) => {
@@ -62,7 +113,7 @@ def test_both_tokenizations_stand_over_each_other(mount: Mount, bos: bool) -> No
     assert y2 > y1
     own = "with" if bos else "without"
     assert f"prompts {own} BOS" in lab.find(".lw-token-bos").inner_text()
-    shared = [truth["loss"][pos] for pos in range(1, n - 1)]
+    shared = losses[0, 1 : n - 1].tolist()
     told = float(lab.find("[data-loss-with]").get_attribute("data-loss-with") or "nan")
     assert told == pytest.approx(sum(shared) / len(shared), abs=1e-6)
     button.click()
@@ -70,7 +121,7 @@ def test_both_tokenizations_stand_over_each_other(mount: Mount, bos: bool) -> No
 
 
 def test_a_tokenizer_without_bos_is_told_in_the_view(mount: Mount) -> None:
-    lab = mount("token", failures={"compare_bos": "This model's tokenizer has no BOS token."})
+    lab = mount("token", failures={"token/compare_bos": "This model's tokenizer has no BOS token."})
     lab.page.get_by_role("button", name="compare BOS").click()
     lab.wait_status("error")
     assert "no BOS token" in lab.find('[role="alert"]').inner_text()

@@ -14,7 +14,7 @@ from lens_widgets.analysis.attention.patterns import (
     head_pattern,
     stacked_patterns,
 )
-from lens_widgets.analysis.tokens.tokens import token_stats, token_table
+from lens_widgets.analysis.tokens.tokens import token_stats
 from lens_widgets.errors import InputError
 from tests.models import ARCHITECTURES, tiny
 from tests.unit import reference
@@ -86,27 +86,6 @@ def test_token_loss_is_the_loss_of_the_unpadded_prompt(name: str) -> None:
         expected = reference.losses(reference.logits(session.model, tokens, [EDIT]), tokens)
         np.testing.assert_allclose(loss[row, : len(expected)], expected, atol=2e-5)
         assert np.isnan(loss[row, len(expected) :]).all()
-
-
-def test_a_token_table_has_probability_and_rank_of_the_true_next_token(
-    session: lw.Session,
-) -> None:
-    session.interventions.add(lw.Ablate("L0H1"))
-    for row, tokens in enumerate(rows(session)):
-        table = token_table(session, row)
-        logits = reference.logits(session.model, tokens, [EDIT])
-        true = tokens[0, 1:].tolist()
-        probs = [float(logits[i].softmax(-1)[t]) for i, t in enumerate(true)]
-        ranks = [logits[i].argsort(descending=True).tolist().index(t) for i, t in enumerate(true)]
-        assert table["prob"].values[:-1] == pytest.approx(probs, abs=1e-5)
-        assert table["rank"].values.tolist() == [*ranks, -1]
-        assert np.isnan(table["prob"].values[-1])
-        assert np.isnan(table["loss"].values[-1])
-        np.testing.assert_allclose(table["loss"][:-1], -np.log(probs), atol=1e-4)
-        assert table["token"].values.tolist() == [
-            f"{text} {pos}" for pos, text in enumerate(session.str_tokens[row])
-        ]
-        assert table["loss"].attrs["units"] == "nats"
 
 
 def test_top_predictions_at_every_token_are_the_likeliest(session: lw.Session) -> None:

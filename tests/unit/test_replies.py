@@ -9,7 +9,6 @@ import pytest
 
 import lens_widgets as lw
 from lens_widgets.analysis.attention.patterns import attention_patterns
-from lens_widgets.analysis.tokens.tokens import token_table
 from lens_widgets.widgets.replies import METHODS
 from lens_widgets.wire import protocol
 from tests.models import ARCHITECTURES, D_MODEL, tiny
@@ -229,23 +228,6 @@ def test_tokens_are_told_with_what_the_editor_starts_from(session: lw.Session) -
     assert (result["correct"], result["wrong"]) == ANSWERS[1]
     assert result["answer"]["correct"] == {"id": 32, "text": "w32"}
     assert result["n_prompts"] == 2
-
-
-def test_token_statistics_are_those_of_the_token_table(session: lw.Session) -> None:
-    baseline = token_table(session, 0)
-    session.interventions.toggle("L0H1")
-    page, table = Page(session), token_table(session, 0)
-    result = page.ask("token_stats", prompt=0)
-    for field, column in (("loss", "loss"), ("prob", "prob"), ("rank", "rank")):
-        np.testing.assert_allclose(page.array(result, field), table[column].values, atol=1e-6)
-    np.testing.assert_allclose(
-        page.array(result, "baseline_loss"), baseline["loss"].values, atol=1e-6
-    )
-    last = session.run().top_predictions(5)[0]
-    assert [t["id"] for t in result["top_tokens"][-1]] == [p.token_id for p in last]
-    np.testing.assert_allclose(
-        page.array(result, "top_probs")[-1], [p.prob for p in last], atol=1e-6
-    )
 
 
 @pytest.mark.parametrize("which", ["baseline", "current", "difference"])

@@ -11,7 +11,7 @@ import lens_widgets as lw
 from lens_widgets.analysis.attention.patterns import attention_patterns
 from lens_widgets.wire.protocol import MAX_REPLY_BYTES
 from tests.models import tiny
-from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
+from tests.unit.cases import ANSWERS, PROMPTS
 from tests.unit.page import Page
 
 
@@ -183,28 +183,3 @@ def test_pooled_scores_are_absent_only_where_every_cell_is(wide: lw.Session) -> 
             # The block's lower left corner is the last to be masked.
             last = min((query + 1) * pool, 64) - 1
             assert bool(absent[0, 0, query, key]) is (key * pool > last)
-
-
-def test_accuracy_counts_all_prompts_before_and_after(changed: lw.Session) -> None:
-    result = Page(changed).ask("token_stats", prompt=0)
-    now = lw.analysis.token_accuracy(changed).attrs
-    before = lw.analysis.token_accuracy(changed.with_interventions([])).attrs
-    assert result["accuracy"] == {
-        "hits": now["hits"],
-        "baseline_hits": before["hits"],
-        "tokens": now["tokens"],
-    }
-
-
-def test_both_tokenizations_are_those_of_the_analysis(changed: lw.Session) -> None:
-    page = Page(changed)
-    table = lw.analysis.compare_bos(changed, 1)
-    result = page.ask("compare_bos", prompt=1)
-    np.testing.assert_allclose(page.array(result, "loss"), table["loss"], atol=1e-6)
-    np.testing.assert_array_equal(page.array(result, "rank"), table["rank"])
-    assert [t["text"] for t in result["tokens"]] == ["<bos>", "w11", "w12", "w13", "w14"]
-    assert result["own"] == "with"
-    assert page.ask("tokens", prompt=1)["bos"] is True
-    without = lw.Session(tiny("gpt2"), PROMPTS, corrupted=CORRUPTED, prepend_bos=False)
-    assert Page(without).ask("tokens", prompt=1)["bos"] is False
-    assert Page(without).ask("compare_bos", prompt=1)["own"] == "without"

@@ -10,7 +10,6 @@ import pytest
 import lens_widgets as lw
 from lens_widgets.analysis.attention.attention_script import attention_script
 from lens_widgets.analysis.tokens.token_script import token_script
-from lens_widgets.analysis.tokens.tokens import token_table
 from lens_widgets.errors import InputError
 from tests.models import tiny
 from tests.unit.cases import PROMPTS
@@ -27,14 +26,18 @@ def test_losses_probabilities_and_ranks_are_those_of_the_token_view(name: str) -
     np.testing.assert_allclose(left["loss"], lw.analysis.token_loss(session), atol=1e-4)
     plain = session.with_interventions([])
     np.testing.assert_allclose(left["baseline_loss"], lw.analysis.token_loss(plain), atol=1e-4)
+    view = lw.TokenView(session)
     for prompt, length in enumerate(session.prompt_set.lengths.tolist()):
-        table = token_table(session, prompt)
-        before = token_table(plain, prompt)
-        one = execute(session, token_script(session, prompt))
+        table = view.ask("stats", prompt=prompt)
+        one = execute(session, view.ask("code", prompt=prompt).attrs["code"])
         for column, atol in (("loss", 1e-4), ("prob", 1e-5), ("rank", 0)):
             np.testing.assert_allclose(left[column][prompt, :length], table[column], atol=atol)
             np.testing.assert_allclose(one[column], table[column], atol=atol)
-            np.testing.assert_allclose(one[f"baseline_{column}"], before[column], atol=atol)
+            if column == "prob":
+                baseline = np.exp(-table["baseline_loss"])
+            else:
+                baseline = table[f"baseline_{column}"]
+            np.testing.assert_allclose(one[f"baseline_{column}"], baseline, atol=atol)
 
 
 def test_without_interventions_there_is_no_baseline_beside() -> None:

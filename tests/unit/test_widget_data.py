@@ -11,7 +11,6 @@ import xarray as xr
 
 import lens_widgets as lw
 from lens_widgets.analysis.attention.patterns import attention_patterns
-from lens_widgets.analysis.tokens.tokens import token_table
 from lens_widgets.errors import InputError
 
 
@@ -131,15 +130,6 @@ def test_ablation(changed: lw.Session, values: str, scope: str) -> None:
     np.testing.assert_allclose(trace.z, expected, atol=1e-6)
     assert trace.colorbar.title.text == "logits"
     assert view.figure().layout.title.text == view.data().attrs["definition"]
-
-
-def test_tokens(changed: lw.Session) -> None:
-    view = lw.TokenView(changed)
-    xr.testing.assert_identical(view.data(), token_table(changed, 1))
-    (trace,) = view.figure().data
-    np.testing.assert_array_equal(trace.y, view.data()["loss"])
-    assert list(trace.x) == ["<bos> 0", "w11 1", "w12 2", "w13 3", "w14 4"]
-    assert view.figure().layout.yaxis.title.text == "nats"
 
 
 def test_data_follows_the_session(session: lw.Session) -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import traitlets
 
@@ -15,6 +16,7 @@ from lens_widgets.errors import ClosedError, InputError, KeywordError
 from lens_widgets.wire import protocol
 from lens_widgets.wire.schema import check
 from tests.unit.cases import ANSWERS, PROMPTS
+from tests.unit.page import decoded
 from tests.unit.waiting import Outcome
 
 VIEWS = (
@@ -253,13 +255,13 @@ def test_a_message_of_the_page_is_answered_through_the_widget(session: lw.Sessio
     shown, outcome = lw.TokenView(session), Outcome()
     shown.send = lambda content, buffers=None: outcome.done((content, buffers))  # type: ignore[method-assign]
     request = {
-        "kind": "request", "id": "a", "slot": "s", "seq": 1, "method": "token_stats"
+        "kind": "request", "id": "a", "slot": "s", "seq": 1, "method": "token/stats"
     }  # fmt: skip
     shown._handle_custom_msg({**request, "args": {"prompt": 1}}, [])
     content, buffers = outcome.value()
     check(protocol.Reply, content)
-    check(protocol.TokenStatsResult, content["result"])
-    assert len(buffers) == 6
+    table = decoded(content["result"], buffers)
+    np.testing.assert_allclose(table["loss"], session.run().loss_per_token[1, :5], atol=1e-6)
 
 
 @each_view

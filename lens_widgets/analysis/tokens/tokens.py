@@ -10,7 +10,6 @@ import xarray as xr
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lens_widgets.analysis.attention.patterns import token_texts
 from lens_widgets.analysis.labels import labelled
 from lens_widgets.session.run import Run
 
@@ -83,29 +82,6 @@ def first_ranked(session: Session, run: Run) -> Bool[Tensor, "prompt pos-1"]:
     first = (run.logits[:, :-1] > true).sum(dim=-1) == 0
     positions = torch.arange(following.shape[1], device=following.device)
     return first & (positions[None] < session.positions[:, None])
-
-
-def token_table(session: Session, prompt: int) -> xr.Dataset:
-    """Loss, probability and rank of the true next token of one prompt; dim pos."""
-    run = session.run()
-    stats = token_stats(session, run, prompt)
-    texts = token_texts(session, prompt)
-    columns = {
-        "loss": (run.loss_per_token[prompt, : len(texts)], "nats", "next-token loss"),
-        "prob": (stats.prob, "probability", "probability of the true next token"),
-        "rank": (stats.rank, "rank, 0 is first", "rank of the true next token, -1 at the end"),
-    }
-    return xr.Dataset(
-        {
-            name: ("pos", values.cpu().numpy(), {"units": units, "definition": definition})
-            for name, (values, units, definition) in columns.items()
-        },
-        coords={
-            "pos": range(len(texts)),
-            "token": ("pos", [f"{text} {pos}" for pos, text in enumerate(texts)]),
-        },
-        attrs={"metric": session.metric.name, "prompt": prompt},
-    )
 
 
 @dataclass(frozen=True)

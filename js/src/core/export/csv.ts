@@ -29,26 +29,40 @@ export function gridCsv(
   return csv(["", ...cols], lines);
 }
 
+/** How a dataset becomes a table. */
+export interface TableOptions {
+  /** The dimensions that have a line for each cell; without it those of the largest variables. */
+  along?: readonly string[];
+  /** What the places along a dimension are called: tokens. They get a column of their own. */
+  names?: Readonly<Record<string, readonly string[]>>;
+}
+
 /**
  * A dataset as one table: a line for each cell along the dimensions of its largest variables, a column for
  * each of these dimensions and for every variable that lies along some of them.
  */
-export function datasetCsv(data: Dataset): string {
+export function datasetCsv(data: Dataset, { along, names = {} }: TableOptions = {}): string {
   const sizeOf = (dims: readonly string[]) =>
     dims.reduce((size, dim) => size * (data.dims[dim] ?? 1), 1);
   const variables = data.names.map((name) => ({ name, dims: data.dimsOf(name) }));
-  const main = variables.reduce<readonly string[]>(
+  const largest = variables.reduce<readonly string[]>(
     (best, { dims }) => (sizeOf(dims) > sizeOf(best) ? dims : best),
     [],
   );
+  const main = along ?? largest;
   const shown = variables.filter(({ dims }) => dims.every((dim) => main.includes(dim)));
   const named = new Set(shown.map(({ name }) => name));
-  const columns = [
+  const columns: Column[] = [
     ...main.filter((dim) => !named.has(dim)).map((dim) => ({ name: dim, dims: [dim] })),
     ...main.flatMap((dim) => shown.filter(({ name }) => name === dim)),
+    ...main.flatMap((dim) => {
+      const values = names[dim];
+      return values ? [{ name: dim.replace("pos", "token"), dims: [dim], values }] : [];
+    }),
     ...shown.filter(({ name }) => !main.includes(name)),
   ];
-  const read = columns.map(({ name }) => {
+  const read = columns.map(({ name, values }) => {
+    if (values) return values;
     if (!named.has(name)) return null;
     return data.isText(name) ? data.texts(name) : data.whole(name);
   });
@@ -69,4 +83,11 @@ export function datasetCsv(data: Dataset): string {
     columns.map(({ name }) => name),
     rows,
   );
+}
+
+interface Column {
+  name: string;
+  dims: readonly string[];
+  /** Where it is no variable of the dataset. */
+  values?: readonly string[];
 }

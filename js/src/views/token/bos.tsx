@@ -1,11 +1,10 @@
 import type { JSX } from "preact";
-import { useMemo } from "preact/hooks";
 import { fixed } from "../../core/draw/format";
 import { useTheme } from "../../core/draw/theme";
-import { decode } from "../../core/state/arrays";
 import type { ViewHandle } from "../../core/state/handle";
-import { useResource } from "../../core/state/resource";
-import type { TokenInfo } from "../../generated/protocol";
+import { useAnswer } from "../../core/state/resource";
+import type { TokenInfo } from "../../generated/session";
+import * as ask from "../../generated/token";
 import { chipTone, lossTop, sharedPredictions, type TokenColor } from "./format";
 import { chipStyle } from "./strip";
 
@@ -18,35 +17,30 @@ export function BosComparison(props: {
   color: TokenColor;
 }): JSX.Element | null {
   const { view, prompt, color } = props;
-  const { result, buffers } = useResource(view, "bos", "compare_bos", { prompt });
-  const numbers = useMemo(
-    () =>
-      result && {
-        loss: decode(result.loss, buffers).data,
-        rank: decode(result.rank, buffers).data,
-      },
-    [result, buffers],
-  );
-  if (!result || !numbers) return null;
-  const { loss, rank } = numbers;
-  const length = result.tokens.length;
+  const { data } = useAnswer(view, ask.compareBos, { prompt });
+  if (!data) return null;
+  const loss = data.numbers("loss");
+  const rank = data.numbers("rank");
+  const ids = data.numbers("token_id");
+  const texts = data.texts("token");
+  const length = texts.length;
   const top = lossTop(loss);
   const shared = sharedPredictions(loss, rank, length);
   return (
     <section class="lw-token-bos" aria-label="with and without BOS">
       <p class="lw-muted">
         Above with BOS, {length} tokens; below without, {length - 1}. This session has its prompts{" "}
-        {result.own} BOS.
+        {data.attrs.own} BOS.
       </p>
       <div class="lw-token-pairs">
-        {result.tokens.map((token, pos) => (
+        {texts.map((text, pos) => (
           <span key={pos} class="lw-token-pair">
             {ROWS.map((bos, row) => (
               <BosChip
                 key={bos}
                 bos={bos}
                 pos={pos}
-                token={bos === "without" && pos === 0 ? null : token}
+                token={bos === "without" && pos === 0 ? null : { id: ids[pos] ?? -1, text }}
                 color={color}
                 loss={loss[row * length + pos] ?? Number.NaN}
                 rank={rank[row * length + pos] ?? -1}

@@ -1,13 +1,16 @@
 import type { JSX, TargetedKeyboardEvent } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Button } from "../../core/parts/ui";
-import type { EditPromptArgs, ErrorInfo, TokensResult } from "../../generated/protocol";
+import type { ErrorInfo } from "../../generated/protocol";
+import type { editPrompt, Tokens } from "../../generated/session";
+
+export type EditedPrompt = NonNullable<(typeof editPrompt)["args"]>;
 
 /** What the editor sends; unchanged fields go along, so that the kernel sees the whole prompt. */
 export function editArgs(
-  from: TokensResult,
+  from: Tokens["attrs"],
   fields: { text: string; correct: string; wrong: string; corrupted: string },
-): EditPromptArgs {
+): EditedPrompt {
   const { text, correct, wrong, corrupted } = fields;
   const hasCorrupted = from.corrupted !== null;
   return { prompt: from.prompt, text, correct, wrong, corrupted: hasCorrupted ? corrupted : null };
@@ -15,10 +18,10 @@ export function editArgs(
 
 /** Edits one prompt and its answers. Stays open, with its text, until the kernel has taken it. */
 export function PromptEditor(props: {
-  from: TokensResult;
+  from: Tokens["attrs"];
   error: ErrorInfo | null;
   running: boolean;
-  onRun: (args: EditPromptArgs) => void;
+  onRun: (args: EditedPrompt) => void;
   onClose: () => void;
 }): JSX.Element {
   const { from, error, running, onRun, onClose } = props;

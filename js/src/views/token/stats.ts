@@ -1,7 +1,8 @@
-// The numbers of one prompt, decoded once for each reply.
+// The numbers of one prompt, beside its tokens.
 
-import { decode } from "../../core/state/arrays";
-import type { Accuracy, TokenInfo, TokenStatsResult } from "../../generated/protocol";
+import type { Dataset } from "../../core/state/dataset";
+import type { TokenInfo } from "../../generated/session";
+import type { Stats } from "../../generated/token";
 
 export interface Prediction {
   token: TokenInfo;
@@ -16,25 +17,29 @@ export interface TokenStats {
   rank: Float32Array;
   baselineRank: Float32Array;
   /** Of all prompts together. */
-  accuracy: Accuracy;
+  all: Pick<Stats["attrs"], "hits" | "baseline_hits" | "n_predicted">;
   /** The most probable next tokens at a position, best first. */
   top(pos: number): Prediction[];
 }
 
-export function readStats(result: TokenStatsResult, buffers: readonly DataView[]): TokenStats {
-  const probs = decode(result.top_probs, buffers);
-  const k = probs.shape[1] ?? 0;
+export function readStats(data: Dataset<Stats>, tokens: readonly TokenInfo[]): TokenStats {
+  const probs = data.numbers("top_prob");
+  const ids = data.numbers("top_token_id");
+  const texts = data.texts("top_token");
+  const k = data.dims.top ?? 0;
   return {
-    tokens: result.tokens.tokens,
-    loss: decode(result.loss, buffers).data,
-    baselineLoss: decode(result.baseline_loss, buffers).data,
-    prob: decode(result.prob, buffers).data,
-    rank: decode(result.rank, buffers).data,
-    baselineRank: decode(result.baseline_rank, buffers).data,
-    accuracy: result.accuracy,
+    tokens,
+    loss: data.numbers("loss"),
+    baselineLoss: data.numbers("baseline_loss"),
+    prob: data.numbers("prob"),
+    rank: data.numbers("rank"),
+    baselineRank: data.numbers("baseline_rank"),
+    all: data.attrs,
     top(pos) {
-      const texts = result.top_tokens[pos] ?? [];
-      return texts.map((token, i) => ({ token, prob: probs.data[pos * k + i] ?? Number.NaN }));
+      return texts.slice(pos * k, (pos + 1) * k).map((text, i) => ({
+        token: { id: ids[pos * k + i] ?? -1, text },
+        prob: probs[pos * k + i] ?? Number.NaN,
+      }));
     },
   };
 }

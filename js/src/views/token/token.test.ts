@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { TokenStatsResult, TokensResult } from "../../generated/protocol";
+import { datasetCsv } from "../../core/export/csv";
+import { Dataset } from "../../core/state/dataset";
+import type { Tokens } from "../../generated/session";
+import type { Stats } from "../../generated/token";
 import { editArgs } from "./editor";
 import { chipTone, hitCount, hitText, lossTop, probText, sharedPredictions } from "./format";
 import { placeCard } from "./place";
@@ -70,27 +73,15 @@ it("never rounds a small probability to nothing", () => {
   expect(probText(Number.NaN)).toBe("–");
 });
 
-const summary = {
-  metric: "logit difference",
-  units: "logits",
-  n_prompts: 1,
-  baseline: 1,
-  current: 1,
-  revision: 1,
-};
-const tokens: TokensResult = {
-  summary,
+const prompt: Tokens["attrs"] = {
   prompt: 3,
   n_prompts: 8,
   text: "a b",
   correct: " x",
   wrong: " y",
   corrupted: null,
-  tokens: [
-    { id: 0, text: "<bos>" },
-    { id: 1, text: "a" },
-  ],
-  answer: null,
+  correct_token: { id: 5, text: "·x" },
+  wrong_token: { id: 6, text: "·y" },
   bos: true,
 };
 
@@ -98,7 +89,7 @@ describe("the editor", () => {
   const fields = { text: "c", correct: "", wrong: "", corrupted: "d" };
 
   it("sends its own prompt, whichever is selected by then", () => {
-    expect(editArgs(tokens, fields)).toEqual({
+    expect(editArgs(prompt, fields)).toEqual({
       prompt: 3,
       text: "c",
       correct: "",
@@ -108,7 +99,7 @@ describe("the editor", () => {
   });
 
   it("sends a corrupted prompt only where there is one", () => {
-    expect(editArgs({ ...tokens, corrupted: "a z" }, fields).corrupted).toBe("d");
+    expect(editArgs({ ...prompt, corrupted: "a z" }, fields).corrupted).toBe("d");
   });
 });
 
@@ -116,28 +107,49 @@ it("reads the numbers of each position from the reply", () => {
   const buffers: DataView[] = [];
   const array = (values: number[], shape = [values.length]) => {
     buffers.push(new DataView(Float32Array.from(values).buffer));
-    return { buffer: buffers.length - 1, dtype: "float32" as const, shape, scale: 1, offset: 0 };
+    const ref = { buffer: buffers.length - 1, dtype: "float32", shape, scale: 1, offset: 0 };
+    return { dims: ["pos", "top"].slice(0, shape.length), values: ref };
   };
-  const texts = tokens.tokens;
-  const result: TokenStatsResult = {
-    summary,
-    prompt: 3,
-    tokens,
-    loss: array([0.5, Number.NaN]),
-    baseline_loss: array([0.25, Number.NaN]),
-    prob: array([0.5, Number.NaN]),
-    rank: array([0, 0]),
-    baseline_rank: array([0, 0]),
-    accuracy: { hits: 1, baseline_hits: 1, tokens: 1 },
-    top_probs: array([0.75, 0.125, 0.5, 0.25], [2, 2]),
-    top_tokens: [texts, texts],
-  };
-  const stats = readStats(result, buffers);
+  const data = Dataset.read<Stats>(
+    {
+      dims: { pos: 2, top: 2 },
+      variables: {
+        loss: array([0.5, Number.NaN]),
+        baseline_loss: array([0.25, Number.NaN]),
+        prob: array([0.5, Number.NaN]),
+        rank: array([0, -1]),
+        baseline_rank: array([0, -1]),
+        top_prob: array([0.75, 0.125, 0.5, 0.25], [2, 2]),
+        top_token: {
+          dims: ["pos", "top"],
+          values: [
+            ["a", "b"],
+            ["c", "d"],
+          ],
+        },
+        top_token_id: array([1, 2, 3, 4], [2, 2]),
+      },
+      attrs: { hits: 1, baseline_hits: 1, n_predicted: 1 },
+    },
+    buffers,
+  );
+  const stats = readStats(data, [
+    { id: 0, text: "<bos>" },
+    { id: 1, text: "a" },
+  ]);
   expect(stats.loss[0]).toBe(0.5);
   expect(stats.baselineLoss[0]).toBe(0.25);
   expect(stats.top(1)).toEqual([
-    { token: texts[0], prob: 0.5 },
-    { token: texts[1], prob: 0.25 },
+    { token: { id: 3, text: "c" }, prob: 0.5 },
+    { token: { id: 4, text: "d" }, prob: 0.25 },
   ]);
   expect(stats.top(7)).toEqual([]);
+
+  const table = datasetCsv(data, { along: ["pos"], names: { pos: ["<bos>", "a"] } });
+  expect(table.split("\n")).toEqual([
+    "pos,token,loss,baseline_loss,prob,rank,baseline_rank",
+    "0,<bos>,0.5,0.25,0.5,0,0",
+    "1,a,,,,-1,-1",
+    "",
+  ]);
 });

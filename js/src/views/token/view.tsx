@@ -2,20 +2,25 @@ import type { JSX } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { palette } from "../../core/draw/color";
 import { useTheme } from "../../core/draw/theme";
+import { askCode } from "../../core/export/code";
+import { datasetCsv } from "../../core/export/csv";
 import type { PanelProps } from "../../core/parts/mount";
 import { OptionButtons } from "../../core/parts/options";
 import { PromptPager } from "../../core/parts/pager";
 import { Button, ColorBar } from "../../core/parts/ui";
 import { useView, ViewFrame } from "../../core/parts/view";
 import { flush } from "../../core/state/flush";
-import { useResource } from "../../core/state/resource";
+import { useAnswer } from "../../core/state/resource";
 import { RpcError } from "../../core/state/rpc";
 import type { ViewSession } from "../../core/state/session";
+import { areTokensOf, useLastKnown, usePromptTokens } from "../../core/state/tokens";
 import type { ChangesSession } from "../../core/state/view_state";
-import type { EditPromptArgs, ErrorInfo, TokensResult } from "../../generated/protocol";
+import type { ErrorInfo } from "../../generated/protocol";
+import type { Tokens } from "../../generated/session";
+import * as ask from "../../generated/token";
 import { BosComparison } from "./bos";
 import { TokenCard } from "./card";
-import { PromptEditor } from "./editor";
+import { type EditedPrompt, PromptEditor } from "./editor";
 import { hitCount, hitText, lossTop, type TokenColor } from "./format";
 import { placeCard } from "./place";
 import { readStats, type TokenStats } from "./stats";
@@ -35,10 +40,15 @@ interface Hover {
 export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const handle = useView("token", { session, rpc });
   const selection = session.selection.value;
-  const color = session.option("color");
-  const loaded = useResource(handle, "stats", "token_stats", { prompt: selection.prompt });
-  const { result, buffers } = loaded;
-  const stats = useMemo(() => (result ? readStats(result, buffers) : null), [result, buffers]);
+  const { prompt } = selection;
+  const color = session.option(ask.OPTIONS.color);
+  const tokens = usePromptTokens(handle, prompt);
+  const loaded = useAnswer(handle, ask.stats, { prompt });
+  const { data } = loaded;
+  const known = tokens !== null && areTokensOf(tokens, loaded, "pos");
+  const stats = useLastKnown(
+    useMemo(() => (known && data ? readStats(data, tokens.list) : null), [known, data, tokens]),
+  );
   const top = useMemo(() => (stats ? lossTop(stats.loss, stats.baselineLoss) : FIRST_TOP), [stats]);
   const [hover, setHover] = useState<Hover | null>(null);
   const body = useRef<HTMLDivElement>(null);
@@ -46,10 +56,12 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const [comparing, setComparing] = useState(false);
   const changed = session.state.value.interventions.some((item) => item.enabled);
 
-  const count = result?.tokens.n_prompts ?? 1;
+  const count = session.state.value.n_prompts;
   const lock = (pos: number | null) =>
     session.select(pos === null ? { query_pos: null, key_pos: null } : { query_pos: pos });
 
+  const csv = () =>
+    known && data ? datasetCsv(data, { along: ["pos"], names: { pos: tokens.texts } }) : null;
   const controls = (
     <>
       <OptionButtons label="colour by" of={color} choices={COLORS} />
@@ -67,8 +79,8 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
         </button>
         <Button
           label="edit prompt"
-          disabled={result === null}
-          onClick={() => (editor.from ? editor.close() : result && editor.open(result.tokens))}
+          disabled={tokens === null}
+          onClick={() => (editor.from ? editor.close() : tokens && editor.open(tokens.attrs))}
         >
           edit ✎
         </Button>
@@ -77,7 +89,14 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   );
 
   return (
-    <ViewFrame handle={handle} title="Tokens" controls={controls} compact={compact} pager={false}>
+    <ViewFrame
+      handle={handle}
+      title="Tokens"
+      controls={controls}
+      compact={compact}
+      pager={false}
+      takeaway={{ csv, code: () => askCode(handle, ask.code, { prompt }) }}
+    >
       <div ref={body} class="lw-token-body">
         {stats && (
           <Strip
@@ -90,7 +109,7 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
           />
         )}
         {stats && <Hits stats={stats} prompts={count} />}
-        {comparing && <BosComparison view={handle} prompt={selection.prompt} color={color.value} />}
+        {comparing && <BosComparison view={handle} prompt={prompt} color={color.value} />}
         {editor.from && (
           <PromptEditor
             key={editor.from.prompt}
@@ -118,7 +137,7 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
 
 /** How many next tokens are ranked first: in this prompt, and in all when there are several. */
 function Hits({ stats, prompts }: { stats: TokenStats; prompts: number }): JSX.Element {
-  const { hits: all, baseline_hits: before, tokens } = stats.accuracy;
+  const { hits: all, baseline_hits: before, n_predicted } = stats.all;
   const { hits, of } = hitCount(stats.rank, stats.tokens.length);
   const baseline = hitCount(stats.baselineRank, stats.tokens.length).hits;
   return (
@@ -127,11 +146,11 @@ function Hits({ stats, prompts }: { stats: TokenStats; prompts: number }): JSX.E
       data-hits={hits}
       data-of={of}
       data-all-hits={all}
-      data-all-of={tokens}
+      data-all-of={n_predicted}
     >
       <span class="lw-token-guessed" aria-hidden="true" />
       {hitText(hits, baseline, of)}
-      {prompts > 1 && <span> · in all prompts {hitText(all, before, tokens)}</span>}
+      {prompts > 1 && <span> · in all prompts {hitText(all, before, n_predicted)}</span>}
     </p>
   );
 }
@@ -202,17 +221,17 @@ function Legend(props: { color: TokenColor; stats: TokenStats | null; top: numbe
 
 interface Editor {
   /** The prompt being edited; null while the editor is closed. */
-  from: TokensResult | null;
+  from: Tokens["attrs"] | null;
   error: ErrorInfo | null;
   running: boolean;
-  open: (from: TokensResult) => void;
+  open: (from: Tokens["attrs"]) => void;
   close: () => void;
-  run: (args: EditPromptArgs) => void;
+  run: (args: EditedPrompt) => void;
 }
 
 /** The editor's state. Its errors stay beside it: the view's own alert is for everything else. */
 function useEditor(session: ViewSession): Editor {
-  const [from, setFrom] = useState<TokensResult | null>(null);
+  const [from, setFrom] = useState<Tokens["attrs"] | null>(null);
   const [error, setError] = useState<ErrorInfo | null>(null);
   const [running, setRunning] = useState(false);
   const mounted = useRef(true);
@@ -231,9 +250,9 @@ function useEditor(session: ViewSession): Editor {
     error,
     running,
     close,
-    open(result) {
+    open(prompt) {
       setError(null);
-      setFrom(result);
+      setFrom(prompt);
     },
     run(args) {
       setRunning(true);

@@ -1,0 +1,66 @@
+// Written by `python -m lens_widgets.views.generate`.
+
+import type { OptionSpec, Question } from "../wire/question";
+
+/**
+ * What is predicted at each token of one prompt, under the interventions and (``baseline_*``)
+ * without: NaN, and -1 as a rank, at the last token, which nothing follows.
+ *
+ * ``top_*``: the likeliest next tokens, likeliest first. Of ``n_predicted`` next tokens of all
+ * prompts ``hits`` rank first. ``units`` and ``definition`` are by variable.
+ */
+export interface Stats {
+  numbers: "loss" | "baseline_loss" | "prob" | "rank" | "baseline_rank" | "top_prob" | "top_token_id" | "pos";
+  texts: "top_token";
+  attrs: {
+    hits: number;
+    baseline_hits: number;
+    n_predicted: number;
+    units: Record<string, string>;
+    definition: Record<string, string>;
+  };
+}
+
+/**
+ * One text with and without BOS, the tokens counted as with it, so that the same token has the
+ * same position in both; NaN, and -1 as a rank, where there is nothing to predict.
+ *
+ * ``own``: which of the two the session has.
+ */
+export interface BosComparison {
+  numbers: "token_id" | "loss" | "rank" | "pos";
+  texts: "bos" | "token";
+  attrs: {
+    own: "with" | "without";
+    units: Record<string, string>;
+  };
+}
+
+/** TransformerLens code that gives the shown numbers without lens_widgets. */
+export interface Code {
+  numbers: never;
+  texts: never;
+  attrs: {
+    code: string;
+  };
+}
+
+/** Loss, probability, rank and top predictions at every token of one prompt. */
+export const stats: Question<{ prompt: number }, Stats> = { method: "token/stats" };
+
+/** One prompt tokenized with and without BOS, and what is predicted in each. */
+export const compareBos: Question<{ prompt: number }, BosComparison> = { method: "token/compare_bos" };
+
+/** Code for the losses, probabilities and ranks of one prompt. */
+export const code: Question<{ prompt: number }, Code> = { method: "token/code" };
+
+export const OPTIONS: {
+  color: OptionSpec<"loss" | "hit">;
+} = {
+  /** What colours the tokens: the loss of the next token, or whether it ranks first. */
+  color: {
+    name: "color",
+    initial: "loss",
+    is: (value: unknown): value is "loss" | "hit" => value === "loss" || value === "hit",
+  },
+};

@@ -1,0 +1,155 @@
+"""TokenView: the prompt, its tokens, what is predicted at each, and the prompt's editor."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import plotly.graph_objects as go
+import xarray as xr
+from jaxtyping import Float, Int, Shaped
+
+from lens_widgets.analysis.tokens import bos
+from lens_widgets.analysis.tokens.token_script import token_script
+from lens_widgets.analysis.tokens.tokens import first_ranked, token_stats
+from lens_widgets.session.session import Session
+from lens_widgets.views.base import View
+from lens_widgets.views.bundle import bundle
+from lens_widgets.views.checks import check_prompt
+from lens_widgets.views.options import option
+from lens_widgets.views.plot import with_tokens
+from lens_widgets.views.question import question
+from lens_widgets.views.session_data import Code, token_texts
+from lens_widgets.wire.dataset import Answer, Numbers, Texts
+
+UNITS = {
+    "loss": "nats",
+    "baseline_loss": "nats",
+    "prob": "probability",
+    "rank": "rank, 0 is first",
+    "baseline_rank": "rank, 0 is first",
+    "top_prob": "probability",
+}
+DEFINITIONS = {
+    "loss": "next-token loss",
+    "baseline_loss": "next-token loss without interventions",
+    "prob": "probability of the true next token",
+    "rank": "rank of the true next token, -1 at the end",
+    "baseline_rank": "rank of the true next token without interventions, -1 at the end",
+    "top_prob": "probabilities of the likeliest next tokens",
+}
+
+
+class Stats(Answer):
+    """What is predicted at each token of one prompt, under the interventions and (``baseline_*``)
+    without: NaN, and -1 as a rank, at the last token, which nothing follows.
+
+    ``top_*``: the likeliest next tokens, likeliest first. Of ``n_predicted`` next tokens of all
+    prompts ``hits`` rank first. ``units`` and ``definition`` are by variable.
+    """
+
+    coords = ("top_token", "top_token_id")
+    loss: Float[Numbers, "pos"]
+    baseline_loss: Float[Numbers, "pos"]
+    prob: Float[Numbers, "pos"]
+    rank: Int[Numbers, "pos"]
+    baseline_rank: Int[Numbers, "pos"]
+    top_prob: Float[Numbers, "pos top"]
+    top_token: Shaped[Texts, "pos top"]
+    top_token_id: Int[Numbers, "pos top"]
+    hits: int
+    baseline_hits: int
+    n_predicted: int
+    units: dict[str, str]
+    definition: dict[str, str]
+
+
+class BosComparison(Answer):
+    """One text with and without BOS, the tokens counted as with it, so that the same token has the
+    same position in both; NaN, and -1 as a rank, where there is nothing to predict.
+
+    ``own``: which of the two the session has.
+    """
+
+    coords = ("token_id",)
+    bos: Shaped[Texts, "bos"]
+    token: Shaped[Texts, "pos"]
+    token_id: Int[Numbers, "pos"]
+    loss: Float[Numbers, "bos pos"]
+    rank: Int[Numbers, "bos pos"]
+    own: Literal["with", "without"]
+    units: dict[str, str]
+
+
+class TokenView(View):
+    """Tokens of the selected prompt, coloured by loss or hit; the prompt can be edited."""
+
+    view = "token"
+    shown = "stats"
+    of_session = ("metric", "tokens")
+    _esm = bundle("token.js")
+    _css = bundle("style.css")
+
+    color = option(
+        Literal["loss", "hit"],
+        "loss",
+        "What colours the tokens: the loss of the next token, or whether it ranks first.",
+    )
+
+    @question(Stats, first=True)
+    @staticmethod
+    def stats(session: Session, prompt: int) -> xr.Dataset:
+        """Loss, probability, rank and top predictions at every token of one prompt."""
+        length = int(session.prompt_set.lengths[check_prompt(session, prompt)])
+        run, clean = session.run(), session.run(())
+        found = token_stats(session, run, prompt)
+        return Stats.dataset(
+            loss=run.loss_per_token[prompt, :length],
+            baseline_loss=clean.loss_per_token[prompt, :length],
+            prob=found.prob,
+            rank=found.rank,
+            baseline_rank=token_stats(session, clean, prompt).rank,
+            top_prob=found.top_probs,
+            top_token=[token_texts(session, row) for row in found.top_tokens.tolist()],
+            top_token_id=found.top_tokens,
+            hits=int(first_ranked(session, run).sum()),
+            baseline_hits=int(first_ranked(session, clean).sum()),
+            n_predicted=int(session.positions.sum()),
+            units=UNITS,
+            definition=DEFINITIONS,
+        )
+
+    @question(BosComparison)
+    @staticmethod
+    def compare_bos(session: Session, prompt: int) -> xr.Dataset:
+        """One prompt tokenized with and without BOS, and what is predicted in each."""
+        table = bos.compare_bos(session, check_prompt(session, prompt))
+        ids = table["token_id"].values[0].tolist()
+        return BosComparison.dataset(
+            bos=list(bos.BOS),
+            token=token_texts(session, ids),
+            token_id=ids,
+            loss=table["loss"],
+            rank=table["rank"],
+            own=table.attrs["session"],
+            units={"loss": "nats", "rank": "rank, 0 is first"},
+        )
+
+    @question(Code)
+    @staticmethod
+    def code(session: Session, prompt: int) -> xr.Dataset:
+        """Code for the losses, probabilities and ranks of one prompt."""
+        return Code.dataset(code=token_script(session, check_prompt(session, prompt)))
+
+    def data(self) -> xr.Dataset:
+        """``stats``, with the tokens as a coordinate."""
+        return with_tokens(self._session, super().data(), pos=self._session.selection.prompt)
+
+    def figure(self) -> go.Figure:
+        """Loss per token as bars."""
+        table = self.data()
+        bars = go.Bar(x=table["token"].values, y=table["loss"].values, marker_color="#e8813a")
+        figure = go.Figure(bars)
+        figure.update_layout(
+            title=table.attrs["definition"]["loss"], yaxis_title=table.attrs["units"]["loss"]
+        )
+        return figure
