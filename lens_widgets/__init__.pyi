@@ -10,12 +10,12 @@ from lens_widgets.interventions.steer import Steer as Steer
 from lens_widgets.models.checkpoint import load_checkpoint as load_checkpoint
 from lens_widgets.models.demo import load_demo as load_demo
 from lens_widgets.session.session import Session as Session
+from lens_widgets.views.activation_browser import ActivationBrowser as ActivationBrowser
 from lens_widgets.views.export import export_html as export_html
 from lens_widgets.views.head_scores import HeadScoresView as HeadScoresView
 from lens_widgets.views.model_card import ModelCard as ModelCard
 from lens_widgets.views.token import TokenView as TokenView
 from lens_widgets.widgets import AblationPanel as AblationPanel
-from lens_widgets.widgets import ActivationBrowser as ActivationBrowser
 from lens_widgets.widgets import AttentionView as AttentionView
 from lens_widgets.widgets import AttributionTable as AttributionTable
 from lens_widgets.widgets import CompositionView as CompositionView

@@ -1,12 +1,12 @@
 """The widgets. Each validates, dispatches and replies; the numbers come from ``analysis``."""
 
 from lens_widgets.views import session_data as _session_data  # noqa: F401
+from lens_widgets.views.activation_browser import ActivationBrowser
 from lens_widgets.views.head_scores import HeadScoresView
 from lens_widgets.views.model_card import ModelCard
 from lens_widgets.views.token import TokenView
 from lens_widgets.widgets import replies as _replies  # noqa: F401
 from lens_widgets.widgets.ablation import AblationPanel
-from lens_widgets.widgets.activation_browser import ActivationBrowser
 from lens_widgets.widgets.attention import AttentionView
 from lens_widgets.widgets.attribution import AttributionTable
 from lens_widgets.widgets.circuit import WeightCircuitView

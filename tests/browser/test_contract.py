@@ -40,7 +40,7 @@ METHOD = {
     "head_scores": "head_scores/scores",
     "loss": "losses",
     "model_card": "model_card/card",
-    "activation_browser": "activation",
+    "activation_browser": "activation_browser/plane",
 }
 HOSTILE = [
     "<bos>",

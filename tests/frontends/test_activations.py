@@ -107,4 +107,4 @@ def test_an_activation_is_found_measured_and_followed(show: Show) -> None:
     )
     kept = "[k for k, _ in [session.run(()).derived['activation looked at']]]"
     assert kernel.value(kept) == [[PATTERN, 0]]
-    assert kernel.value("list(browser.data().dims)") == ["head", "query_pos", "key_pos"]
+    assert kernel.value("list(browser.data().attrs['dims'])") == ["head", "query_pos", "key_pos"]

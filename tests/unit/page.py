@@ -121,7 +121,8 @@ class Page:
         message = self.answer(self.send(method, slot, **args))
         assert message["kind"] == "reply", message
         found = decoded(message["result"], self.buffers[message["id"]])
-        return found.assign_attrs(_revision=message["revision"])
+        sizes = map(len, self.buffers[message["id"]])
+        return found.assign_attrs(_revision=message["revision"], _bytes=sum(sizes))
 
     def error(self, method: str, slot: str | None = None, /, **args: Any) -> dict[str, Any]:
         """The error a request is answered with; fails on a reply."""

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import xarray as xr
 
 import lens_widgets as lw
 from lens_widgets.analysis.activations.activation_list import list_activations
@@ -27,7 +26,7 @@ def test_the_code_gives_the_same_tensor(name: str, which: Any) -> None:
     session.interventions.toggle("L1H0", "mean")
     page = Page(session)
     for hook in (Z, RESID, "hook_embed", "blocks.0.attn.hook_pattern", "hook_unembed"):
-        text = page.ask("activation_code", activation=hook, which=which)["code"]
+        text = page.dataset("activation_browser/code", activation=hook, show=which).attrs["code"]
         scope: dict[str, Any] = {"model": session.model, "tokens": session.tokens}
         exec(compile(text, "code", "exec"), scope)
         assert "lens_widgets" not in text
@@ -42,7 +41,11 @@ def test_the_code_gives_the_same_tensor(name: str, which: Any) -> None:
 
 
 def test_without_interventions_the_code_needs_no_hooks(session: lw.Session) -> None:
-    text = Page(session).ask("activation_code", activation=RESID, which="current")["code"]
+    text = (
+        Page(session)
+        .dataset("activation_browser/code", activation=RESID, show="current")
+        .attrs["code"]
+    )
     assert "hooks" not in text
     assert f"names_filter=['{RESID}']" in text
 
@@ -51,10 +54,10 @@ def test_a_name_that_is_no_hook_is_refused_with_a_near_one(session: lw.Session) 
     page = Page(session)
     typo = "blocks.0.hook_resid_pst"
     for method, more in (
-        ("activation", {"prompt": 0, "slice_rows": "pos"}),
-        ("activation_code", {}),
+        ("activation_browser/plane", {"prompt": 0, "slice_rows": "pos"}),
+        ("activation_browser/code", {}),
     ):
-        error = page.error(method, activation=typo, which="current", **more)
+        error = page.error(method, activation=typo, show="current", **more)
         assert typo in error["message"]
         assert "blocks.0.hook_resid_post" in error["hint"]
     view = lw.ActivationBrowser(session, activation=RESID)
@@ -81,7 +84,12 @@ def test_a_view_without_a_choice_and_a_closed_session_say_so(session: lw.Session
     with pytest.raises(InputError, match="activation='' chooses none"):
         view.data()
     view.activation = RESID
-    xr.testing.assert_identical(view.data(), activation(session, RESID))
+    np.testing.assert_array_equal(view.data()["values"], activation(session, RESID))
+    np.testing.assert_array_equal(view.figure().data[0].z, activation(session, RESID))
+    reply = Page(session).dataset(
+        "activation_browser/plane", activation=RESID, prompt=0, show="current"
+    )
+    np.testing.assert_array_equal(reply["values"], activation(session, RESID))
     session.close()
     with pytest.raises(ClosedError):
         view.data()
@@ -94,7 +102,7 @@ def test_a_prompt_that_is_not_there_is_refused(session: lw.Session, bad: Any) ->
 
 
 def test_the_list_of_a_page_is_told_once_for_all_layers(session: lw.Session) -> None:
-    result = Page(session).ask("activations")
+    result = Page(session).dataset("activation_browser/listing").attrs
     group = next(g for g in result["groups"] if g["name"] == "blocks.{layer}.hook_resid_pre")
     assert group["layers"] == list(range(N_LAYERS))
     assert group["aliases"] == ["blocks.{layer}.hook_in"]
@@ -109,5 +117,5 @@ def test_an_exported_view_shows_the_chosen_activation(session: lw.Session) -> No
     session.selection.update(prompt=1)
     view = lw.ActivationBrowser(session, activation=RESID, show="baseline")
     slots = snapshot_of(view)["slots"]
-    result = slots["activation_browser/activation"]["result"]
-    assert (result["activation"], result["prompt"], result["which"]) == (RESID, 1, "baseline")
+    shown = slots["activation_browser/plane"]["result"]["attrs"]
+    assert (shown["activation"], shown["prompt"], shown["show"]) == (RESID, 1, "baseline")

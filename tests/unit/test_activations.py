@@ -108,7 +108,8 @@ def test_the_array_of_the_view_is_labelled(name: str, which: str) -> None:
     session.interventions.toggle("L0H1")
     session.selection.update(prompt=1, head=2, query_pos=3)
     view = lw.ActivationBrowser(session, activation=Z, show=which)
-    array = view.data()
+    array = activation(session, Z, which, 1)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(view.data()["values"], array.sel(head=2))
     assert array.dims == ("pos", "head", "d_head")
     assert array.shape == (5, N_HEADS, D_HEAD)
     assert array["token"].values.tolist()[:2] == ["<bos> 0", "w11 1"]
@@ -130,9 +131,11 @@ def test_the_array_of_the_view_is_labelled(name: str, which: str) -> None:
 
 def test_an_activation_of_one_axis_is_drawn_as_a_column(session: lw.Session) -> None:
     view = lw.ActivationBrowser(session, activation="ln_final.hook_scale")
-    assert view.data().dims == ("pos",)
+    scale = activation(session, "ln_final.hook_scale")
+    assert scale.dims == ("pos",)
     (trace,) = view.figure().data
-    np.testing.assert_array_equal(np.array(trace.z)[:, 0], view.data())
+    np.testing.assert_array_equal(np.array(trace.z)[:, 0], scale)
+    np.testing.assert_array_equal(view.data()["values"].values[:, 0], scale)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -141,21 +144,25 @@ def test_statistics_are_torchs(name: str) -> None:
     session.interventions.toggle("L0H1")
     session.selection.update(prompt=1)
     page = Page(session)
-    ask = {"prompt": 1, "which": "current", "slice_rows": "pos", "head": 0}
+    ask = {"prompt": 1, "show": "current", "slice_rows": "pos", "head": 0}
     for hook in (Z, RESID, "blocks.0.attn.hook_z", "blocks.1.attn.hook_pattern"):
-        result = page.ask("activation", activation=hook, **ask)
+        result = page.dataset("activation_browser/plane", activation=hook, **ask)
         before = plain(session, hook, 1)
         now = plain(session, hook, 1, (drop_head(1),))
         for which, x in (("baseline", before), ("current", now), ("difference", now - before)):
-            told = result[which]
+            told = result.sel(run=which)
             assert told["n"] == x.numel()
             for key, value in (
                 ("mean", x.mean()), ("std", x.std()), ("min", x.min()), ("max", x.max()),
                 ("norm", x.norm()), ("zeros", (x == 0).float().mean()),
             ):  # fmt: skip
                 tolerance = 1e-4 if key == "norm" else 3e-5
-                assert told[key] == pytest.approx(float(value), abs=tolerance), (hook, which, key)
-            assert (told["n_nan"], told["n_inf"], told["n_masked"]) == (0, 0, 0)
+                assert float(told[key]) == pytest.approx(float(value), abs=tolerance), (
+                    hook,
+                    which,
+                    key,
+                )
+            assert [int(told[k]) for k in ("n_nan", "n_inf", "n_masked")] == [0, 0, 0]
 
 
 def test_masked_scores_are_counted_apart_and_leave_the_statistics_alone(
@@ -196,44 +203,58 @@ def test_a_slice_is_that_of_the_array(name: str, which: Any) -> None:
         (RESID, "pos", {}, {}, ("pos", "d_model")),
         ("embed.hook_in", "pos", {}, {}, ("pos", "")),
     ):
-        result = page.ask(
-            "activation", activation=hook, prompt=1, which=which, slice_rows=rows_, **at
+        result = page.dataset(
+            "activation_browser/plane",
+            activation=hook,
+            prompt=1,
+            show=which,
+            slice_rows=rows_,
+            **at,
         )
-        assert (result["row_dim"], result["column_dim"]) == dims
-        assert {c["dim"]: c["index"] for c in result["cuts"]} == place
-        assert (result["row_pool"], result["column_pool"]) == (1, 1)
+        assert (result.attrs["row_dim"], result.attrs["column_dim"]) == dims
+        assert {c["dim"]: c["index"] for c in result.attrs["cuts"]} == place
+        assert (result.attrs["row_pool"], result.attrs["column_pool"]) == (1, 1)
         expected = activation(session, hook, which, 1).sel(place)
         expected = expected.transpose(*filter(None, dims)).values.reshape(
-            result["n_rows"], result["n_columns"]
+            result.attrs["n_rows"], result.attrs["n_columns"]
         )
-        np.testing.assert_array_equal(page.array(result, "values"), expected)
+        np.testing.assert_array_equal(result["values"].values, expected)
 
 
 def test_heads_that_share_keys_are_found_under_either_number() -> None:
     session = lw.Session(tiny("llama"), PROMPTS)
     page = Page(session)
     for head, group in ((0, 0), (1, 0), (2, 1), (3, 1)):
-        result = page.ask(
-            "activation", activation="blocks.1.attn.hook_k", prompt=0, which="current",
-            slice_rows="pos", head=head,
-        )  # fmt: skip
-        assert result["cuts"] == [{"dim": "key_value_head", "index": group, "size": 2}]
+        result = page.dataset(
+            "activation_browser/plane",
+            activation="blocks.1.attn.hook_k",
+            prompt=0,
+            show="current",
+            slice_rows="pos",
+            head=head,
+        )
+        assert result.attrs["cuts"] == [{"dim": "key_value_head", "index": group, "size": 2}]
 
 
 def test_a_long_slice_is_pooled_by_the_largest_magnitude() -> None:
     session = attention_only(1, 2, 600)
     page = Page(session)
     hook = "blocks.0.attn.hook_pattern"
-    result = page.ask(
-        "activation", activation=hook, prompt=0, which="current", slice_rows="pos", head=1
+    result = page.dataset(
+        "activation_browser/plane",
+        activation=hook,
+        prompt=0,
+        show="current",
+        slice_rows="pos",
+        head=1,
     )
-    assert page.size(result) <= MAX_REPLY_BYTES
-    assert (result["row"], result["column"]) == (0, 0)
-    row_pool, column_pool = result["row_pool"], result["column_pool"]
+    assert result.attrs["_bytes"] <= MAX_REPLY_BYTES
+    assert (result.attrs["first_row"], result.attrs["first_column"]) == (0, 0)
+    row_pool, column_pool = result.attrs["row_pool"], result.attrs["column_pool"]
     assert row_pool * column_pool > 1
-    assert (result["n_rows"], result["n_columns"]) == (600, 600)
+    assert (result.attrs["n_rows"], result.attrs["n_columns"]) == (600, 600)
     exact = plain(session, hook, 0)[0, 1]
-    got = page.array(result, "values")
+    got = result["values"].values
     for row in (0, 7, len(got) - 1):
         for column in (0, 5, got.shape[1] - 1):
             block = exact[
@@ -242,24 +263,46 @@ def test_a_long_slice_is_pooled_by_the_largest_magnitude() -> None:
             ]
             largest = block.flatten()[block.abs().argmax()]
             assert got[row, column] == pytest.approx(float(largest), abs=1e-6)
-    part = page.ask(
-        "activation", activation=hook, prompt=0, which="current", slice_rows="pos", head=1,
-        row_from=580, column_from=100,
-    )  # fmt: skip
-    assert (part["row"], part["column"], part["row_pool"], part["column_pool"]) == (580, 100, 1, 1)
-    np.testing.assert_allclose(page.array(part, "values"), exact[580:, 100:], atol=1e-6)
-    top = page.ask(
-        "activation", activation=hook, prompt=0, which="current", slice_rows="pos", head=1,
-        row_from=0, column_from=0,
-    )  # fmt: skip
-    assert page.size(top) <= MAX_REPLY_BYTES
-    window = page.array(top, "values")
+    part = page.dataset(
+        "activation_browser/plane",
+        activation=hook,
+        prompt=0,
+        show="current",
+        slice_rows="pos",
+        head=1,
+        row_from=580,
+        column_from=100,
+    )
+    assert (
+        part.attrs["first_row"],
+        part.attrs["first_column"],
+        part.attrs["row_pool"],
+        part.attrs["column_pool"],
+    ) == (580, 100, 1, 1)
+    np.testing.assert_allclose(part["values"].values, exact[580:, 100:], atol=1e-6)
+    top = page.dataset(
+        "activation_browser/plane",
+        activation=hook,
+        prompt=0,
+        show="current",
+        slice_rows="pos",
+        head=1,
+        row_from=0,
+        column_from=0,
+    )
+    assert top.attrs["_bytes"] <= MAX_REPLY_BYTES
+    window = top["values"].values
     np.testing.assert_allclose(window, exact[: len(window), : window.shape[1]], atol=1e-6)
     assert min(window.shape) >= 400
     error = page.error(
-        "activation", activation=hook, prompt=0, which="current", slice_rows="pos", head=1,
+        "activation_browser/plane",
+        activation=hook,
+        prompt=0,
+        show="current",
+        slice_rows="pos",
+        head=1,
         row_from=600,
-    )  # fmt: skip
+    )
     assert "row_from=600 is out of range" in error["message"]
 
 
@@ -273,12 +316,12 @@ def test_looking_keeps_one_activation_and_no_more(
     before = held(session)
     captured = set(session.run().trace.captured)
     lw.ActivationBrowser(session)
-    page.ask("activations")
+    page.dataset("activation_browser/listing")
     derived = session.run(()).derived
     assert "activation looked at" not in derived
     ask = {"prompt": 0, "slice_rows": "pos", "head": 1}
     for hook in session.facts.hooks:
-        page.ask("activation", activation=hook, which="difference", **ask)
+        page.dataset("activation_browser/plane", activation=hook, show="difference", **ask)
         (point, prompt), parts = derived["activation looked at"]
         assert (point, prompt) == (session.facts.points[hook], 0)
         assert len(parts) <= 2
@@ -289,7 +332,7 @@ def test_looking_keeps_one_activation_and_no_more(
     assert held(session) == before
     assert set(session.run().trace.captured) == captured
     session.interventions.toggle("L1H3")
-    page.ask("activation", activation=hook, which="current", **ask)
+    page.dataset("activation_browser/plane", activation=hook, show="current", **ask)
     assert len(derived["activation looked at"][1]) <= 2
 
 
@@ -299,11 +342,11 @@ def test_the_same_activation_is_not_computed_twice(
     session.interventions.toggle("L0H1")
     page = Page(session)
     ask = {"activation": "blocks.1.mlp.hook_pre", "prompt": 0, "slice_rows": "pos"}
-    page.ask("activation", which="current", **ask)
+    page.dataset("activation_browser/plane", show="current", **ask)
 
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("the model was run")
 
     monkeypatch.setitem(vars(session.model.blocks[-1]), "forward", refuse)
     for which in ("baseline", "difference", "current"):
-        page.ask("activation", which=which, **ask)
+        page.dataset("activation_browser/plane", show=which, **ask)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { indices, isPart, labels, type Side, span, spoken } from "./axes";
 
-const tokens = ["<bos>", "When", "John"].map((text) => ({ text }));
+const tokens = ["<bos>", "When", "John"];
 const side = (more: Partial<Side>): Side => ({
   dim: "pos",
   start: 0,

@@ -1,6 +1,7 @@
 /** What the rows and columns of a slice are called. Pure. */
 
-import type { ActivationResult } from "../../generated/protocol";
+import type { Dataset } from "../../core/state/dataset";
+import type { Slice } from "../../generated/activation_browser";
 import { HEAD_DIMS, POS_DIMS } from "./list";
 
 /** One side of a slice: cell i is the numbers from `start + i * pool` on, `pool` of them. */
@@ -13,14 +14,15 @@ export interface Side {
   size: number;
 }
 
-export function sidesOf(result: ActivationResult): { row: Side; column: Side } {
-  const [rows = 0, columns = 0] = result.values.shape;
-  const { row_dim, row, row_pool, n_rows, column_dim, column, column_pool, n_columns } = result;
+export function sidesOf(plane: Dataset<Slice>): { row: Side; column: Side } {
+  const [rows = 0, columns = 0] = plane.array("values").shape;
+  const { row_dim, first_row, row_pool, n_rows } = plane.attrs;
+  const { column_dim, first_column, column_pool, n_columns } = plane.attrs;
   return {
-    row: { dim: row_dim, start: row, pool: row_pool, cells: rows, size: n_rows },
+    row: { dim: row_dim, start: first_row, pool: row_pool, cells: rows, size: n_rows },
     column: {
       dim: column_dim,
-      start: column,
+      start: first_column,
       pool: column_pool,
       cells: columns,
       size: n_columns,
@@ -34,10 +36,10 @@ export function indices({ start, pool, cells }: Side): number[] {
 }
 
 /** Short names beside the map: tokens at positions, H3, or the index. */
-export function labels(side: Side, tokens: readonly { text: string }[]): string[] {
+export function labels(side: Side, tokens: readonly string[]): string[] {
   return indices(side).map((index) => {
     if (side.dim === "") return "";
-    if (POS_DIMS.includes(side.dim) && side.pool === 1) return tokens[index]?.text ?? `${index}`;
+    if (POS_DIMS.includes(side.dim) && side.pool === 1) return tokens[index] ?? `${index}`;
     return HEAD_DIMS.includes(side.dim) ? `H${index}` : `${index}`;
   });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ActivationGroup } from "../../generated/protocol";
+import type { ActivationGroup } from "../../generated/activation_browser";
 import { colorEnd, digits, expand, megabytes, rowOf, search, sections } from "./list";
 
 function group(name: string, layers: number[], more: Partial<ActivationGroup> = {}) {

@@ -1,6 +1,6 @@
 /** Activations as rows: expanded from their groups, searched, and put into sections. Pure. */
 
-import type { ActivationGroup, Options } from "../../generated/protocol";
+import type { ActivationGroup } from "../../generated/activation_browser";
 
 export interface ActivationRow {
   name: string;
@@ -67,7 +67,7 @@ export function search(rows: readonly ActivationRow[], text: string): readonly A
 }
 
 /** The rows of each layer, what lies before the blocks and after them; or of each hook. */
-export function sections(rows: readonly ActivationRow[], by: Options["group_by"]): Section[] {
+export function sections(rows: readonly ActivationRow[], by: "layer" | "hook"): Section[] {
   const found = new Map<string, { title: string; order: number; rows: ActivationRow[] }>();
   let inBlocks = false;
   for (const row of rows) {

@@ -5,7 +5,8 @@ import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
 import { MapLegend } from "../../core/parts/heatmap/legend";
 import { useRamp } from "../../core/parts/heatmap/ramp";
 import { Button } from "../../core/parts/ui";
-import type { ActivationResult } from "../../generated/protocol";
+import type { Dataset } from "../../core/state/dataset";
+import type { Slice } from "../../generated/activation_browser";
 import { isPart, labels, type Side, sidesOf, span, spoken, titleOf } from "./axes";
 import { colorEnd, digits } from "./list";
 
@@ -17,23 +18,25 @@ export interface Corner {
 
 /** Two axes of the activation as a map. */
 export function Plane(props: {
-  result: ActivationResult;
+  plane: Dataset<Slice>;
+  tokens: readonly string[];
   values: Float32Array;
   stale: boolean;
   onPick: (dim: string, index: number) => void;
   onCorner: (corner: Corner | null) => void;
 }): JSX.Element {
-  const { result, values, stale, onPick, onCorner } = props;
-  const { row, column } = useMemo(() => sidesOf(result), [result]);
-  const rows = useMemo(() => labels(row, result.tokens.tokens), [row, result]);
-  const cols = useMemo(() => labels(column, result.tokens.tokens), [column, result]);
-  const low = result[result.which].min ?? 0;
-  const kind = low >= 0 && result.which !== "difference" ? "sequential" : "diverging";
+  const { plane, tokens, values, stale, onPick, onCorner } = props;
+  const { activation, prompt, show, units } = plane.attrs;
+  const { row, column } = useMemo(() => sidesOf(plane), [plane]);
+  const rows = useMemo(() => labels(row, tokens), [row, tokens]);
+  const cols = useMemo(() => labels(column, tokens), [column, tokens]);
+  const low = plane.numbers("min")[plane.texts("run").indexOf(show)] ?? 0;
+  const kind = !(low < 0) && show !== "difference" ? "sequential" : "diverging";
   const { end, clipped } = useMemo(() => colorEnd(values), [values]);
   const ends = useMemo(() => Float32Array.of(end), [end]);
-  const ramp = useRamp([ends], { scale: kind, of: `${result.activation} ${result.which}` });
+  const ramp = useRamp([ends], { scale: kind, of: `${activation} ${show}` });
   const [picked, setPicked] = useState<{ of: string; cells: readonly MapCell[] } | null>(null);
-  const place = JSON.stringify([result.activation, result.prompt, row, column]);
+  const place = JSON.stringify([activation, prompt, row, column]);
   const selected = picked?.of === place ? picked.cells : NONE;
   const cell = useCallback(
     (down: number, across: number) => ({
@@ -55,7 +58,7 @@ export function Plane(props: {
   const map = useCachedMarkup(
     () => (
       <HeatMap
-        label={`${result.activation}, ${row.dim || "value"} by ${column.dim || "value"}`}
+        label={`${activation}, ${row.dim || "value"} by ${column.dim || "value"}`}
         rows={rows}
         cols={cols}
         axes={axes}
@@ -86,8 +89,8 @@ export function Plane(props: {
     [rows, cols, values, ramp, cell, stale, selected, place, pooled, onPick, onCorner],
   );
   return (
-    <div data-plane={result.activation} data-pool={`${row.pool} ${column.pool}`}>
-      <MapLegend ramp={ramp} kind={kind} units={result.units} />
+    <div data-plane={activation} data-pool={`${row.pool} ${column.pool}`}>
+      <MapLegend ramp={ramp} kind={kind} units={units} />
       <Said row={row} column={column} clipped={clipped} onWhole={() => onCorner(null)} />
       {map}
     </div>

@@ -2,7 +2,6 @@ import type { JSX } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
 import { type Column, DataTable } from "../../core/parts/table/table";
 import { flush } from "../../core/state/flush";
-import type { Options } from "../../generated/protocol";
 import { type ActivationRow, megabytes, type Section, search, sections, shapeText } from "./list";
 
 /** From so many sections on, all start closed. */
@@ -52,7 +51,7 @@ const COLUMNS: readonly Column<Item>[] = [
 /** The names, shapes and sizes, searchable, in sections that open and close. */
 export function ActivationList(props: {
   rows: readonly ActivationRow[];
-  groupBy: Options["group_by"];
+  groupBy: "layer" | "hook";
   chosen: ActivationRow | null;
   onPick: (row: ActivationRow) => void;
 }): JSX.Element {

@@ -1,8 +1,9 @@
 import type { JSX } from "preact";
-import type { ActivationResult, ActivationStats, Options } from "../../generated/protocol";
+import type { Dataset } from "../../core/state/dataset";
+import type { Slice } from "../../generated/activation_browser";
 import { digits } from "./list";
 
-const COLUMNS: readonly [keyof ActivationStats, string][] = [
+const COLUMNS: readonly [Slice["numbers"], string][] = [
   ["mean", "mean"],
   ["std", "std"],
   ["min", "min"],
@@ -14,19 +15,22 @@ const COLUMNS: readonly [keyof ActivationStats, string][] = [
 ];
 
 /** What is in the whole activation of the prompt: one line, or three when something was changed. */
-export function Stats(props: { result: ActivationResult; changed: boolean }): JSX.Element {
-  const { result, changed } = props;
-  const lines: readonly Options["show"][] = changed
+export function Stats(props: { plane: Dataset<Slice>; changed: boolean }): JSX.Element {
+  const { plane, changed } = props;
+  const runs = plane.texts("run");
+  const lines = changed
     ? ["baseline", "current", "difference"]
-    : [result.which === "baseline" ? "baseline" : "current"];
-  const masked = result.current.n_masked > 0;
+    : [plane.attrs.show === "baseline" ? "baseline" : "current"];
+  const masked = (plane.numbers("n_masked")[runs.indexOf("current")] ?? 0) > 0;
   const columns = masked ? [...COLUMNS, ["n_masked", "masked"] as const] : COLUMNS;
   return (
     <div class="lw-act-stats" title="of the whole activation of this prompt, padding left out">
       <table aria-label="statistics">
         <thead>
           <tr>
-            <th scope="col">{result.current.n.toLocaleString("en")} numbers</th>
+            <th scope="col">
+              {plane.whole("n")[runs.indexOf("current")]?.toLocaleString("en")} numbers
+            </th>
             {columns.map(([key, title]) => (
               <th key={key} scope="col">
                 {title}
@@ -39,7 +43,8 @@ export function Stats(props: { result: ActivationResult; changed: boolean }): JS
             <tr key={which} data-which={which}>
               <th scope="row">{which}</th>
               {columns.map(([key]) => {
-                const value = result[which][key];
+                const found = plane.whole(key)[runs.indexOf(which)] ?? Number.NaN;
+                const value = Number.isNaN(found) ? null : found;
                 return (
                   <td
                     key={key}

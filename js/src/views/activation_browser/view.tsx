@@ -1,14 +1,15 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo, useRef, useState } from "preact/hooks";
+import { askCode } from "../../core/export/code";
 import { gridCsv } from "../../core/export/csv";
 import { CopyButton } from "../../core/parts/copy_button";
 import type { PanelProps } from "../../core/parts/mount";
 import { OptionButtons, RUNS } from "../../core/parts/options";
 import { Button } from "../../core/parts/ui";
 import { useView, ViewFrame } from "../../core/parts/view";
-import { decode } from "../../core/state/arrays";
-import { useResource } from "../../core/state/resource";
-import type { ActivationArgs, AxisCut } from "../../generated/protocol";
+import { useAnswer } from "../../core/state/resource";
+import * as ask from "../../generated/activation_browser";
+import { tokens as askTokens } from "../../generated/session";
 import { indices, sidesOf } from "./axes";
 import { type ActivationRow, expand, HEAD_DIMS, megabytes, POS_DIMS, rowOf } from "./list";
 import { type Corner, Plane } from "./plane";
@@ -28,12 +29,12 @@ const ROWS = [
 export function ActivationBrowserPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const handle = useView("activation_browser", { session, rpc });
   const { prompt, head, query_pos } = session.selection.value;
-  const chosen = session.option("activation");
-  const show = session.option("show");
-  const sliceRows = session.option("slice_rows");
-  const groupBy = session.option("group_by");
-  const listed = useResource(handle, "list", "activations", {});
-  const groups = listed.result?.groups ?? NO_GROUPS;
+  const chosen = session.option(ask.OPTIONS.activation);
+  const show = session.option(ask.OPTIONS.show);
+  const sliceRows = session.option(ask.OPTIONS.slice_rows);
+  const groupBy = session.option(ask.OPTIONS.group_by);
+  const listed = useAnswer(handle, ask.listing, {}, { on: "prompts" });
+  const groups = listed.data?.attrs.groups ?? NO_GROUPS;
   const rows = useMemo(() => expand(groups), [groups]);
   const row = rowOf(rows, chosen.value);
   const twoWays = row !== null && has(row, HEAD_DIMS) && has(row, POS_DIMS);
@@ -42,28 +43,23 @@ export function ActivationBrowserPanel({ session, rpc, compact }: PanelProps): J
   const of = `${chosen.value} ${prompt} ${slice_rows}`;
   const from = corner.of === of ? corner.at : null;
   // What an answer does not depend on is always asked in the same way.
-  const args: ActivationArgs | null = row && {
+  const args = row && {
     activation: chosen.value,
     prompt,
-    which: show.value,
+    show: show.value,
     slice_rows,
     ...(twoWays && (slice_rows === "head" ? { query_pos } : { head })),
     ...(from && { row_from: from.row, column_from: from.column }),
   };
-  const loaded = useResource(handle, "activation", "activation", args);
-  const result = chosen.value === loaded.result?.activation ? loaded.result : null;
-  const values = useMemo(
-    () => (result ? decode(result.values, loaded.buffers).data : null),
-    [result, loaded.buffers],
-  );
+  const loaded = useAnswer(handle, ask.plane, args);
+  const plane = chosen.value === loaded.data?.attrs.activation ? loaded.data : null;
+  const values = plane?.numbers("values") ?? null;
+  const shownPrompt = plane?.attrs.prompt ?? prompt;
+  const tokens = useAnswer(handle, askTokens, { prompt: shownPrompt }, { on: "prompts" });
+  const texts = useMemo(() => tokens.data?.texts("token") ?? [], [tokens.data]);
   const changed = session.changes.interventions.value.some(({ enabled }) => enabled);
   const body = useRef<HTMLDivElement>(null);
-  const code = async () => {
-    const asked = { activation: chosen.value, which: show.value };
-    const name = `${handle.name}/code`;
-    const answer = await rpc.request(name, handle.nextSeq(), "activation_code", asked);
-    return answer.result.code;
-  };
+  const code = () => askCode(handle, ask.code, { activation: chosen.value, show: show.value });
   const layer = row?.layer ?? session.selection.value.layer;
   const heads = session.info.value.n_heads;
   const goTo = useCallback(
@@ -77,8 +73,8 @@ export function ActivationBrowserPanel({ session, rpc, compact }: PanelProps): J
   );
   const lookFrom = useCallback((at: Corner | null) => setCorner({ of, at }), [of]);
   const csv = () => {
-    if (!result) return null;
-    const { row: down, column: across } = sidesOf(result);
+    if (!plane) return null;
+    const { row: down, column: across } = sidesOf(plane);
     return gridCsv(indices(down).map(String), indices(across).map(String), values);
   };
   const controls = (
@@ -98,10 +94,10 @@ export function ActivationBrowserPanel({ session, rpc, compact }: PanelProps): J
     >
       <div ref={body} class="lw-act">
         <div class="lw-act-left">
-          {listed.result && (
-            <p class="lw-said lw-num" data-total-bytes={listed.result.n_bytes}>
-              {listed.result.n_activations} activations, {megabytes(listed.result.n_bytes)} MB
-              together; none is computed before you choose it
+          {listed.data && (
+            <p class="lw-said lw-num" data-total-bytes={listed.data.attrs.n_bytes}>
+              {listed.data.attrs.n_activations} activations, {megabytes(listed.data.attrs.n_bytes)}{" "}
+              MB together; none is computed before you choose it
             </p>
           )}
           <ActivationList
@@ -124,17 +120,19 @@ export function ActivationBrowserPanel({ session, rpc, compact }: PanelProps): J
             </div>
           )}
           {row && <Names row={row} shown={chosen.value} />}
-          {result && values && (
+          {plane && values && (
             <>
-              <Stats result={result} changed={changed} />
+              <Stats plane={plane} changed={changed} />
               <p class="lw-act-cuts lw-num">
-                {result.which}, {result.dims.map((d, i) => `${d} ${result.shape[i]}`).join(" × ")}
-                {result.cuts.map((cut) => (
+                {plane.attrs.show},{" "}
+                {plane.attrs.dims.map((d, i) => `${d} ${plane.attrs.shape[i]}`).join(" × ")}
+                {plane.attrs.cuts.map((cut) => (
                   <Stepper key={cut.dim} cut={cut} onChange={(index) => goTo(cut.dim, index)} />
                 ))}
               </p>
               <Plane
-                result={result}
+                plane={plane}
+                tokens={texts}
                 values={values}
                 stale={loaded.stale}
                 onPick={goTo}
@@ -169,7 +167,7 @@ function Names({ row, shown }: { row: ActivationRow; shown: string }): JSX.Eleme
   );
 }
 
-function Stepper(props: { cut: AxisCut; onChange: (index: number) => void }): JSX.Element {
+function Stepper(props: { cut: ask.AxisCut; onChange: (index: number) => void }): JSX.Element {
   const { cut, onChange } = props;
   const { dim, index, size } = cut;
   const name = dim.replaceAll("_", " ");
