@@ -1,7 +1,14 @@
 import os
 
+from jaxtyping import install_import_hook
+
+import tests.shapes  # noqa: F401  the hook finds the checker by its name
+
 # The shipped models need no network; a test that asked the Hub for something would hide that.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Locks that are taken in a wrong order fail a test even where they happen to end well. Set before
 # the package is imported, and handed on to the kernels that tests start.
 os.environ.setdefault("LENS_WIDGETS_WATCH_LOCKS", "1")
+# Also before the package is imported: shapes in its annotations are checked at every call.
+LAYERS = ("engine", "prompts", "interventions", "session", "analysis")
+install_import_hook([f"lens_widgets.{layer}" for layer in LAYERS], "tests.shapes.checked")

@@ -246,7 +246,8 @@ def _captures(
 
     def keeper(name: str, pool: int) -> HookFn:
         def keep(activation: Tensor, hook: Any) -> None:
-            captured[name] = pooled(activation.detach(), pool)
+            whole = activation.detach()
+            captured[name] = whole if pool == 1 else pooled(whole, pool)
             if stop and all(wanted in captured for wanted in names):
                 raise _Enough
 

@@ -39,7 +39,7 @@ class Site:
         """What is known of the hook's activation."""
         return hook_kind(self.hook)
 
-    def part(self, activation: Float[Tensor, "prompt *axes"]) -> Float[Tensor, "prompt *axes"]:
+    def part(self, activation: Float[Tensor, "prompt *axes"]) -> Float[Tensor, "prompt *part"]:
         """A view of what is acted on: one head of [prompt, pos, head, d_head] or of a pattern, or
         all of the activation."""
         return activation if self.head is None else activation[self.hook_kind.index(self.head)]

@@ -14,7 +14,7 @@ from lens_widgets.engine.trace import Trace
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.prompts.prompt_set import PromptSet
 
-Logits = Float[Tensor, "prompt *pos d_vocab"]
+Logits = Float[Tensor, "prompt *read"]
 NAMES = ("logit_diff", "loss", "prob", "kl")
 
 

@@ -61,7 +61,7 @@ class Readout:
     n_prompts: int
     n_pos: int | None = None
 
-    def at(self, activation: Tensor) -> Float[Tensor, "n d"]:
+    def at(self, activation: Tensor) -> Float[Tensor, "n *rest"]:
         """The activation [prompt, pos, ...] at the places read, in float32."""
         return activation[self.rows, self.positions].float()
 
@@ -74,7 +74,7 @@ class Readout:
         read[self.rows] = True
         return torch.where(read.view(-1, *[1] * (total.dim() - 1)), total, float("nan"))
 
-    def collect(self, effects: Float[Tensor, "n *rest"]) -> Float[Tensor, "prompt *rest"]:
+    def collect(self, effects: Float[Tensor, "n *rest"]) -> Float[Tensor, "prompt *results"]:
         """``per_prompt``, or with ``n_pos`` the places as [prompt, pos, *rest], NaN elsewhere."""
         if self.n_pos is None:
             return self.per_prompt(effects)

@@ -75,7 +75,7 @@ def token_accuracy(session: Session) -> xr.DataArray:
     return labelled(share, (), counts, attrs)
 
 
-def first_ranked(session: Session, run: Run) -> Bool[Tensor, "prompt pos-1"]:
+def first_ranked(session: Session, run: Run) -> Bool[Tensor, "prompt next"]:
     """Where the true next token ranks first; false past a prompt's last."""
     following = session.tokens[:, 1:]
     true = run.logits[:, :-1].gather(-1, following[..., None])
