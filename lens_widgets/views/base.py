@@ -13,7 +13,6 @@ import traitlets
 import xarray as xr
 from plotly.graph_objects import Figure
 
-from lens_widgets.analysis.patching.patch_cells import kept_cell
 from lens_widgets.errors import InputError, check_choice, check_keywords, near
 from lens_widgets.interventions.observed import Observed
 from lens_widgets.session.session import Session
@@ -21,6 +20,7 @@ from lens_widgets.views.options import documented, options_of, signature_of
 from lens_widgets.views.picture import picture, text
 from lens_widgets.views.question import Question, questions_of
 from lens_widgets.views.registry import METHODS, VIEWS, register
+from lens_widgets.views.state import session_info, session_state
 from lens_widgets.wire.dispatch import Dispatcher
 from lens_widgets.wire.messages import checked
 
@@ -81,8 +81,8 @@ class View(anywidget.AnyWidget, Observed):
         self._session, self._lock = session, session.lock
         self._dispatcher = Dispatcher(uuid.uuid4().hex, session, METHODS, self._send_message)
         super().__init__(
-            info=_info(session),
-            state=_state(session),
+            info=session_info(session),
+            state=session_state(session),
             selection=session.selection.as_dict(),
             settings=session.settings.as_dict(),
             **options,
@@ -257,44 +257,5 @@ class View(anywidget.AnyWidget, Observed):
 
     def _follow_state(self, _change: Any) -> None:
         with self._session.lock:
-            self.info = _info(self._session)
-            self.state = _state(self._session)
-
-
-def _info(session: Session) -> dict[str, Any]:
-    facts = session.facts
-    return {
-        "model_name": facts.name,
-        "n_layers": facts.n_layers,
-        "n_heads": facts.n_heads,
-        "n_ctx": facts.n_ctx,
-        "mlp_layers": list(facts.mlp_layers),
-        "device": facts.device,
-        "dtype": facts.dtype,
-        "weights": facts.weights,
-        "notes": session.notes,
-    }
-
-
-def _state(session: Session) -> dict[str, Any]:
-    interventions = session.interventions
-    return {
-        "revision": session.revision,
-        "prompts_revision": session.prompts_revision,
-        "n_prompts": session.prompt_set.n_prompts,
-        "interventions": [
-            {
-                "key": entry.key,
-                "label": entry.intervention.label,
-                "component": entry.intervention.label,
-                "kind": entry.intervention.kind,
-                "detail": entry.intervention.detail,
-                "enabled": entry.enabled,
-                "cell": kept_cell(entry.intervention),
-            }
-            for entry in interventions.entries
-        ],
-        "can_undo": interventions.can_undo,
-        "can_redo": interventions.can_redo,
-        "closed": session.closed,
-    }
+            self.info = session_info(self._session)
+            self.state = session_state(self._session)

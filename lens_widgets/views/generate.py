@@ -99,11 +99,25 @@ def _options(options: dict[str, Option]) -> str:
     return f"export const OPTIONS: {{\n{types}}} = {{\n{lines}}};\n"
 
 
+def _messages() -> str:
+    """The synced state, and the parts of messages that the page reads."""
+    from lens_widgets.views import state
+    from lens_widgets.wire import messages
+
+    synced = (state.SessionInfo, state.SessionState, state.Selection, state.Settings)
+    sent = (messages.ArrayRef, messages.Progress, messages.ErrorInfo)
+    limit = f"export const MAX_REQUEST_BYTES = {messages.MAX_REQUEST_BYTES};\n"
+    return "\n".join([_HEAD, limit, *(interface(typed) for typed in typed_dicts(*synced, *sent))])
+
+
 def modules() -> dict[str, str]:
     """The text of every generated file by its name."""
     from lens_widgets.views.session_data import SessionData
 
-    made = {"session.ts": _module("session", questions_of(SessionData), {}, "../wire/question")}
+    made = {
+        "messages.ts": _messages(),
+        "session.ts": _module("session", questions_of(SessionData), {}, "../wire/question"),
+    }
     for name, view in VIEWS.items():
         made[f"{name}.ts"] = typescript_of(view)
     return made

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lens_widgets.engine.pooling import pooled
-from lens_widgets.wire.protocol import ArrayRef
+from lens_widgets.wire.messages import ArrayRef
 
 WireForm = Literal["exact", "unit", "positive", "signed"]
 """How numbers travel: as they are; or one byte each: weights in [0, 1], from 0, or around 0."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 import msgspec
+from typing_extensions import NotRequired, TypedDict
 
 from lens_widgets.errors import InputError, shown
 
@@ -52,6 +53,60 @@ class Cancel(msgspec.Struct, tag="cancel", tag_field="kind", forbid_unknown_fiel
     """Stops the running request of a slot; its answer is an error of type ``Cancelled``."""
 
     slot: str
+
+
+class ArrayRef(TypedDict):
+    """A buffer's meaning: value = raw * scale + offset, row-major; int8 -128 is no value (NaN).
+    ``pool``: each is the largest of a block of so many rows and columns of the last two axes."""
+
+    buffer: int
+    dtype: Literal["uint8", "int8", "int32", "float32"]
+    shape: list[int]
+    scale: float
+    offset: float
+    pool: NotRequired[list[int]]
+
+
+class Reply(TypedDict):
+    """``revision``: that of the session whose numbers these are."""
+
+    kind: Literal["reply"]
+    id: str
+    slot: str
+    seq: int
+    revision: int
+    result: dict[str, Any]
+
+
+class Progress(TypedDict):
+    """``waiting``: a cell is running. ``partial`` is the answer as far as it is known."""
+
+    kind: Literal["progress"]
+    id: str
+    slot: str
+    seq: int
+    state: Literal["computing", "waiting"]
+    done: int
+    total: int
+    label: str
+    partial: NotRequired[dict[str, Any]]
+
+
+class ErrorInfo(TypedDict):
+    """``type`` is ``Superseded`` (a newer request won) or ``Cancelled``, or the exception's
+    name."""
+
+    type: str
+    message: str
+    hint: str
+
+
+class ErrorMessage(TypedDict):
+    kind: Literal["error"]
+    id: str
+    slot: str
+    seq: int
+    error: ErrorInfo
 
 
 @dataclass(frozen=True)

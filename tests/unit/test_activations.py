@@ -12,7 +12,7 @@ from torch import Tensor
 import lens_widgets as lw
 from lens_widgets.analysis.activations.activation_list import list_activations
 from lens_widgets.analysis.activations.activations import activation, read, statistics
-from lens_widgets.wire.protocol import MAX_REPLY_BYTES
+from lens_widgets.wire.messages import MAX_REPLY_BYTES
 from tests.models import ARCHITECTURES, D_HEAD, N_HEADS, tiny
 from tests.unit.cases import PROMPTS, attention_only, rows
 from tests.unit.page import Page

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lens_widgets.wire.arrays import Packed, exact, integers, pack, signed, weights
-from lens_widgets.wire.protocol import ArrayRef
+from lens_widgets.wire.messages import ArrayRef
 from lens_widgets.wire.schema import check
 
 

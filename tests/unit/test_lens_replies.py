@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import lens_widgets as lw
-from lens_widgets.wire.protocol import MAX_REPLY_BYTES
+from lens_widgets.wire.messages import MAX_REPLY_BYTES
 from tests.models import ARCHITECTURES, D_MODEL, D_VOCAB, tiny
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
 from tests.unit.page import Page

@@ -9,7 +9,7 @@ import pytest
 
 import lens_widgets as lw
 from lens_widgets.analysis.attention.patterns import attention_patterns
-from lens_widgets.wire.protocol import MAX_REPLY_BYTES
+from lens_widgets.wire.messages import MAX_REPLY_BYTES
 from tests.models import tiny
 from tests.unit.cases import ANSWERS, PROMPTS
 from tests.unit.page import Page

@@ -14,7 +14,7 @@ import lens_widgets as lw
 from lens_widgets.errors import InputError
 from lens_widgets.widgets.replies import METHODS
 from lens_widgets.wire.arrays import Packed, pack
-from lens_widgets.wire.protocol import MAX_REPLY_BYTES
+from lens_widgets.wire.messages import MAX_REPLY_BYTES
 from lens_widgets.wire.protocol import METHODS as SCHEMAS
 from lens_widgets.wire.schema import check
 from tests.handmade import INDUCTION, PREVIOUS, handmade, repeated

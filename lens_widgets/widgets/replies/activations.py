@@ -17,7 +17,7 @@ from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import check_prompt, number, summary
 from lens_widgets.widgets.replies.tokens import tokens
 from lens_widgets.wire.arrays import exact
-from lens_widgets.wire.protocol import MAX_REPLY_BYTES
+from lens_widgets.wire.messages import MAX_REPLY_BYTES
 
 # Room for the prompt's tokens beside the numbers.
 MAX_CELLS = (MAX_REPLY_BYTES - 200_000) // 4

@@ -19,7 +19,7 @@ from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import check_head, check_prompt, summary
 from lens_widgets.widgets.replies.tokens import tokens
 from lens_widgets.wire.arrays import Packed, exact, positive, signed, weights
-from lens_widgets.wire.protocol import MAX_REPLY_BYTES
+from lens_widgets.wire.messages import MAX_REPLY_BYTES
 
 
 def patterns(session: Session, args: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import check_head, number, summary
 from lens_widgets.widgets.replies.tokens import tokens
 from lens_widgets.wire.arrays import exact
-from lens_widgets.wire.protocol import MAX_REPLY_BYTES
+from lens_widgets.wire.messages import MAX_REPLY_BYTES
 
 
 def score_sources(session: Session, args: dict[str, Any]) -> dict[str, Any]:

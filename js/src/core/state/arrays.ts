@@ -1,4 +1,4 @@
-import type { ArrayRef } from "../../generated/protocol";
+import type { ArrayRef } from "../../generated/messages";
 
 /** A decoded array: row-major, as float32 (exact for float32 and for integers below 2^24). */
 export interface NumArray {

@@ -3,7 +3,7 @@
 // goes through here, so that quick ones of different kinds neither forget nor undo each other.
 
 import { computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import type { SessionState } from "../../generated/protocol";
+import type { SessionState } from "../../generated/messages";
 import { flush } from "./flush";
 import {
   ablatedComponents,

@@ -1,5 +1,5 @@
 import { type ReadonlySignal, signal } from "@preact/signals";
-import type { ErrorInfo } from "../../generated/protocol";
+import type { ErrorInfo } from "../../generated/messages";
 import { flush } from "./flush";
 import { isRecord, listen, type WidgetModel } from "./model";
 

@@ -1,6 +1,6 @@
 // A labelled dataset as the kernel sends it: dimensions, variables along them, attributes.
 
-import type { ArrayRef } from "../../generated/protocol";
+import type { ArrayRef } from "../../generated/messages";
 import type { AnswerType } from "../../wire/question";
 import { decode, type NumArray } from "./arrays";
 import { isRecord } from "./model";

@@ -1,4 +1,4 @@
-import type { Selection, SessionInfo, SessionState } from "../../generated/protocol";
+import type { Selection, SessionInfo, SessionState, Settings } from "../../generated/messages";
 import { isRecord } from "./model";
 import { stripeKind } from "./stripes";
 
@@ -36,14 +36,6 @@ export const NO_SELECTION: Selection = {
   writer_head: null,
   stripe: null,
 };
-
-/** What all views of a session agree on. */
-export interface Settings {
-  ablation_kind: "zero" | "mean" | "resample";
-  prompt_scope: "mean" | "selected";
-  /** The first token is left out of the colours of attention patterns. */
-  skip_bos: boolean;
-}
 
 export const NO_SETTINGS: Settings = {
   ablation_kind: "zero",

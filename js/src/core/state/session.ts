@@ -1,4 +1,5 @@
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import type { Settings } from "../../generated/messages";
 import {
   type Methods,
   OPTIONS,
@@ -25,7 +26,6 @@ import {
   parseSelection,
   parseSettings,
   parseState,
-  type Settings,
 } from "./parse";
 import type { Answer, Asked, RequestOptions, Rpc } from "./rpc";
 import { SnapshotStore } from "./snapshot";

@@ -1,4 +1,4 @@
-import type { ArrayRef } from "../../generated/protocol";
+import type { ArrayRef } from "../../generated/messages";
 import { decode, maxAbs } from "./arrays";
 import { isRecord } from "./model";
 

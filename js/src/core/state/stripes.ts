@@ -1,4 +1,4 @@
-import type { Selection } from "../../generated/protocol";
+import type { Selection } from "../../generated/messages";
 
 /** A stripe of an attention pattern that has a name. */
 export type StripeKind = NonNullable<Selection["stripe"]>;

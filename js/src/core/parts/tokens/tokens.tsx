@@ -1,6 +1,6 @@
 import type { JSX, TargetedKeyboardEvent } from "preact";
 import { useRef, useState } from "preact/hooks";
-import type { TokenInfo } from "../../../generated/protocol";
+import type { TokenInfo } from "../../../generated/session";
 import { flush } from "../../state/flush";
 import { useCachedMarkup } from "../cached_markup";
 import { TokenText } from "../ui";
