@@ -75,7 +75,7 @@ export function attributionColumns(props: {
       title: "sort by the place in the model",
       names: true,
       cell: ({ component }) => ({ content: component, class: "lw-mono", title: component }),
-      total: { content: `all ${count}`, class: "lw-num" },
+      total: () => ({ content: `all ${count}`, class: "lw-num" }),
     },
     {
       id: "baseline",
@@ -83,7 +83,7 @@ export function attributionColumns(props: {
       title: "sort by size",
       numeric: true,
       cell: (row) => value(row.baseline, row.baseline_sem, "baseline"),
-      total: value(total.baseline, total.baseline_sem, "baseline"),
+      total: () => value(total.baseline, total.baseline_sem, "baseline"),
     },
     {
       id: "bar",
@@ -95,11 +95,11 @@ export function attributionColumns(props: {
         class: "lw-attr-bar",
         drawn: true,
       }),
-      total: {
+      total: () => ({
         content: shown === count ? "" : `${shown} shown`,
         class: "lw-attr-shown lw-num",
         live: true,
-      },
+      }),
     },
     {
       id: "current",
@@ -107,7 +107,7 @@ export function attributionColumns(props: {
       title: "sort by size",
       numeric: true,
       cell: (row) => value(row.current, row.current_sem, "current"),
-      total: value(total.current, total.current_sem, "current"),
+      total: () => value(total.current, total.current_sem, "current"),
     },
     {
       id: "change",
@@ -116,7 +116,7 @@ export function attributionColumns(props: {
       title: "sort by the size of the change",
       numeric: true,
       cell: change,
-      total: change(total),
+      total: () => change(total),
     },
   ];
 }

@@ -32,7 +32,7 @@ export function MatrixTable(props: {
             </>
           ),
         }),
-        total: { content: "total" },
+        total: () => ({ content: "total" }),
       },
       {
         id: "shape",
@@ -71,14 +71,14 @@ export function MatrixTable(props: {
             </>
           ),
         }),
-        total: { content: COUNT.format(total), value: total },
+        total: () => ({ content: COUNT.format(total), value: total }),
       },
       {
         id: "mb",
         head: "MB",
         numeric: true,
         cell: (row) => size(row.megabytes),
-        total: size(megabytes),
+        total: () => size(megabytes),
       },
       {
         id: "code",

@@ -25,8 +25,8 @@ export interface Column<R, Id extends string = string> {
   /** Whether its cells name their rows. */
   names?: boolean;
   cell: (row: R) => Cell;
-  /** Its cell in the last row. */
-  total?: Cell;
+  /** Its cell in the last row; made for each rendering, as markup must not be kept with the columns. */
+  total?: () => Cell;
 }
 
 /** Rows that open: to a detail below them, or to the rows that follow, which are the caller's. */

@@ -241,7 +241,7 @@ export function DataTable<R, Id extends string>(props: DataTableProps<R, Id>): J
           {...props.total}
         >
           {columns.map(({ id, numeric, names, total }) => (
-            <DataCell key={id} {...{ id, numeric, names }} cell={total ?? NOTHING} />
+            <DataCell key={id} {...{ id, numeric, names }} cell={total?.() ?? NOTHING} />
           ))}
         </div>
       )}
