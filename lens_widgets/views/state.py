@@ -1,6 +1,6 @@
 """The small synced state of every view: what its page knows of the session without asking."""
 
-from __future__ import annotations
+# Annotations must be real here: of strings, TypedDict cannot tell what is NotRequired.
 
 from typing import Any
 

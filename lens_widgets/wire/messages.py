@@ -4,7 +4,7 @@ A page sends a ``Request`` and gets any number of ``progress`` messages, then ex
 or ``error``; ``Cancel`` stops the running request of a slot.
 """
 
-from __future__ import annotations
+# Annotations must be real here: of strings, TypedDict cannot tell what is NotRequired.
 
 import math
 import re

@@ -62,9 +62,9 @@ export interface Selection {
   query_pos: number | null;
   key_pos: number | null;
   prompt: number;
-  writer_layer: number | null;
-  writer_head: number | null;
-  stripe: "previous" | "current" | "first" | "induction" | "duplicate" | null;
+  writer_layer?: number | null;
+  writer_head?: number | null;
+  stripe?: "previous" | "current" | "first" | "induction" | "duplicate" | null;
 }
 
 /**
@@ -87,7 +87,7 @@ export interface ArrayRef {
   shape: number[];
   scale: number;
   offset: number;
-  pool: number[];
+  pool?: number[];
 }
 
 /** ``waiting``: a cell is running. ``partial`` is the answer as far as it is known. */
@@ -100,7 +100,7 @@ export interface Progress {
   done: number;
   total: number;
   label: string;
-  partial: Record<string, unknown>;
+  partial?: Record<string, unknown>;
 }
 
 /**

@@ -18,8 +18,7 @@ from lens_widgets.errors import InputError
 from lens_widgets.session.session import Session
 from lens_widgets.widgets.replies.common import summary
 from lens_widgets.wire.arrays import exact
-from lens_widgets.wire.messages import Step
-from lens_widgets.wire.messages import MAX_REPLY_BYTES
+from lens_widgets.wire.messages import MAX_REPLY_BYTES, Step
 
 
 def composition(session: Session, args: dict[str, Any]) -> Generator[Step, None, dict[str, Any]]:
