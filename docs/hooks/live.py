@@ -6,6 +6,8 @@ import inspect
 import tempfile
 from pathlib import Path
 
+from described import described
+
 import lens_widgets as lw
 
 # These say more about a sequence that is repeated than about a sentence.
@@ -24,10 +26,7 @@ PAGE = """\
 {code}
 ```
 
-::: lens_widgets.{name}
-    options:
-      heading: "{name}"
-      inherited_members: [data, figure, close]
+{reference}
 """
 
 IOI = """\
@@ -66,6 +65,7 @@ def pages() -> dict[str, str | bytes]:
             summary=summary(name),
             frame=frame(f"../live/{name}.html", f"{name} on a demo model"),
             model=ABOUT,
+            reference=described(getattr(lw, name)),
             code=(REPEATED if repeated else IOI).format(name=name),
         )
     return made

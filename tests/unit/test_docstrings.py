@@ -52,7 +52,9 @@ METHODS = dict(_methods())
 def _sections(documented: Any) -> dict[str, Any]:
     """A docstring's sections by their name: text, args, returns, raises, examples, Source."""
     found: dict[str, Any] = {}
-    for section in Docstring(inspect.getdoc(documented) or "", parser="google").parse():
+    for section in Docstring(inspect.getdoc(documented) or "", parser="google").parse(
+        warnings=False
+    ):
         if section.kind is DocstringSectionKind.admonition:
             found[section.title or ""] = section.value.contents
         else:
@@ -124,12 +126,12 @@ def test_every_argument_of_a_sessions_method_is_named(name: str) -> None:
     assert {p for p in _parameters(function) - {"cls"} if not re.search(rf"\b{p}\b", text)} == set()
 
 
-@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("name", sorted(VIEWS.keys() - {"Explorer"}))
 def test_every_option_of_a_view_is_explained(name: str) -> None:
-    view, text = VIEWS[name], inspect.getdoc(VIEWS[name]) or ""
-    options = getattr(view, "_view_options", None) or _parameters(view) - {"session", "options"}
-    if name != "Explorer":
-        assert [option for option in options if option not in text] == []
+    said = _sections(VIEWS[name])
+    explained = {item.name for item in said.get("parameters", ()) if item.description}
+    explained |= set(re.findall(r"``(\w+)``", said["text"]))
+    assert _parameters(VIEWS[name]) - {"session"} <= explained
 
 
 def test_docstrings_are_long_enough_to_help() -> None:
