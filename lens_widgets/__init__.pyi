@@ -13,6 +13,7 @@ from lens_widgets.session.session import Session as Session
 from lens_widgets.views.activation_browser import ActivationBrowser as ActivationBrowser
 from lens_widgets.views.export import export_html as export_html
 from lens_widgets.views.head_scores import HeadScoresView as HeadScoresView
+from lens_widgets.views.loss import LossView as LossView
 from lens_widgets.views.model_card import ModelCard as ModelCard
 from lens_widgets.views.token import TokenView as TokenView
 from lens_widgets.widgets import AblationPanel as AblationPanel
@@ -21,7 +22,6 @@ from lens_widgets.widgets import AttributionTable as AttributionTable
 from lens_widgets.widgets import CompositionView as CompositionView
 from lens_widgets.widgets import Explorer as Explorer
 from lens_widgets.widgets import LogitLensView as LogitLensView
-from lens_widgets.widgets import LossView as LossView
 from lens_widgets.widgets import NeuronView as NeuronView
 from lens_widgets.widgets import PatchingView as PatchingView
 from lens_widgets.widgets import ScoreDecompositionView as ScoreDecompositionView

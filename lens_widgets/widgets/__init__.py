@@ -3,6 +3,7 @@
 from lens_widgets.views import session_data as _session_data  # noqa: F401
 from lens_widgets.views.activation_browser import ActivationBrowser
 from lens_widgets.views.head_scores import HeadScoresView
+from lens_widgets.views.loss import LossView
 from lens_widgets.views.model_card import ModelCard
 from lens_widgets.views.token import TokenView
 from lens_widgets.widgets import replies as _replies  # noqa: F401
@@ -13,7 +14,6 @@ from lens_widgets.widgets.circuit import WeightCircuitView
 from lens_widgets.widgets.composition import CompositionView
 from lens_widgets.widgets.explorer import Explorer
 from lens_widgets.widgets.logit_lens import LogitLensView
-from lens_widgets.widgets.loss import LossView
 from lens_widgets.widgets.neuron import NeuronView
 from lens_widgets.widgets.patching import PatchingView
 from lens_widgets.widgets.scores import ScoreDecompositionView

@@ -1,11 +1,10 @@
-"""Plotly figures of detectors: head scores, their stripes over a pattern, losses by position."""
+"""The stripe of a head score over the figure of a pattern."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 import plotly.graph_objects as go
-import xarray as xr
 
 
 def outline(figure: go.Figure, cells: Iterable[tuple[int, int]], name: str) -> None:
@@ -24,20 +23,3 @@ def outline(figure: go.Figure, cells: Iterable[tuple[int, int]], name: str) -> N
         )
     )
     figure.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})
-
-
-def loss_lines(table: xr.Dataset) -> go.Figure:
-    """Baseline and current loss by position, with standard errors where they are known."""
-    figure = go.Figure()
-    for which, color in (("baseline", "#98a1ac"), ("current", "#e8813a")):
-        figure.add_trace(
-            go.Scatter(
-                x=table["pos"].values,
-                y=table[which].values,
-                error_y={"type": "data", "array": table[f"{which}_sem"].values},
-                name=which,
-                line={"color": color},
-            )
-        )
-    figure.update_layout(xaxis_title="position", yaxis_title="next-token loss, nats")
-    return figure

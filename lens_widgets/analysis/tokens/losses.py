@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
@@ -50,21 +49,3 @@ def position_losses(session: Session, run: Run, prompt: int | None = None) -> Lo
     return Losses(
         loss.nanmean(dim=0), standard_error(loss), halves.mean(dim=0), standard_error(halves)
     )
-
-
-def loss_table(session: Session, prompt: int | None = None) -> xr.Dataset:
-    """``baseline`` and ``current`` loss [pos] in nats with standard errors ``*_sem``, and the means
-    over the halves of a repeated sequence, ``*_halves`` [half]."""
-    columns = {}
-    for which, run in (("baseline", session.run(())), ("current", session.run())):
-        found = position_losses(session, run, prompt)
-        for name, dim, values in (
-            (which, "pos", found.mean),
-            (f"{which}_sem", "pos", found.sem),
-            (f"{which}_halves", "half", found.halves),
-            (f"{which}_halves_sem", "half", found.halves_sem),
-        ):
-            attrs = {"units": "nats", "definition": "next-token loss"}
-            columns[name] = (dim, values.float().cpu().numpy(), attrs)
-    n_pos = len(columns["current"][1])
-    return xr.Dataset(columns, {"pos": range(n_pos), "half": ["first", "second"]})

@@ -1,57 +1,43 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { fixed, signed } from "../../core/draw/format";
-import { requestCode } from "../../core/export/code";
-import { csv as toCsv } from "../../core/export/csv";
+import { askCode } from "../../core/export/code";
+import { datasetCsv } from "../../core/export/csv";
 import { LineChart } from "../../core/parts/chart/chart";
 import type { PanelProps } from "../../core/parts/mount";
 import { OptionButtons, SCOPES } from "../../core/parts/options";
 import { useView, ViewFrame } from "../../core/parts/view";
-import { decode } from "../../core/state/arrays";
-import { useResource } from "../../core/state/resource";
+import { useAnswer } from "../../core/state/resource";
+import * as ask from "../../generated/loss";
+import { tokens } from "../../generated/session";
 
 const AXES = { x: "position", y: "next-token loss, nats" };
-const HALVES = ["first", "second"] as const;
 
 /** The loss at each position, and over the two halves of a repeated sequence. */
 export function LossPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const handle = useView("loss", { session, rpc });
-  const scope = session.option("scope");
+  const scope = session.setting("prompt_scope");
   const { prompt, query_pos } = session.selection.value;
-  const args = { scope: scope.value, prompt: scope.value === "mean" ? 0 : prompt };
-  const { result, buffers } = useResource(handle, "losses", "losses", args);
-  const found = useMemo(() => {
-    if (!result) return null;
-    const of = (array: typeof result.current) => decode(array, buffers).data;
-    return {
-      now: of(result.current),
-      before: of(result.baseline),
-      nowSem: of(result.current_sem),
-      beforeSem: of(result.baseline_sem),
-      halves: of(result.current_halves),
-      halvesSem: of(result.current_halves_sem),
-      halvesBefore: of(result.baseline_halves),
-    };
-  }, [result, buffers]);
+  const args = { prompt: scope.value === "mean" ? null : prompt };
+  const { data } = useAnswer(handle, ask.losses, args);
+  const several = args.prompt === null && session.state.value.n_prompts > 1;
+  const prompts = useAnswer(handle, tokens, several ? null : { prompt }, { on: "prompts" }).data;
   const changed = session.state.value.interventions.some(({ enabled }) => enabled);
   const series = useMemo(() => {
-    if (!found) return [];
+    if (!data) return [];
     const color = "#f58a3c";
     const band = (sem: Float32Array) => (sem.some((value) => value >= 0) ? { band: sem } : {});
-    const now = { name: "current", values: found.now, color, ...band(found.nowSem) };
-    const before = { values: found.before, baseline: true, ...band(found.beforeSem) };
-    return changed ? [now, { name: "baseline", ...before }] : [now];
-  }, [found, changed]);
-  const several = scope.value === "mean" && (result?.tokens.n_prompts ?? 1) > 1;
-  const length = found?.now.length ?? 0;
-  const points = useMemo(
-    () =>
-      Array.from({ length }, (_, i) =>
-        several ? String(i) : (result?.tokens.tokens[i]?.text ?? String(i)),
-      ),
-    [length, several, result],
-  );
-  const half = result?.half ?? null;
+    const now = { values: data.numbers("current"), color, ...band(data.numbers("current_sem")) };
+    const before = { values: data.numbers("baseline"), ...band(data.numbers("baseline_sem")) };
+    const current = { name: "current", ...now };
+    return changed ? [current, { name: "baseline", baseline: true, ...before }] : [current];
+  }, [data, changed]);
+  const length = data?.dims.pos ?? 0;
+  const points = useMemo(() => {
+    const texts = several ? [] : (prompts?.texts("token") ?? []);
+    return Array.from({ length }, (_, i) => texts[i] ?? String(i));
+  }, [length, several, prompts]);
+  const half = data?.attrs.half_length ?? null;
   const ranges = useMemo(
     () =>
       half === null
@@ -62,16 +48,8 @@ export function LossPanel({ session, rpc, compact }: PanelProps): JSX.Element {
           ],
     [half],
   );
-  const csv = () =>
-    found &&
-    toCsv(
-      ["pos", "token", "baseline", "baseline_sem", "current", "current_sem"],
-      Array.from(found.now, (value, i) => [
-        ...[i, several ? null : points[i], found.before[i], found.beforeSem[i]],
-        ...[value, found.nowSem[i]],
-      ]),
-    );
-  const code = () => requestCode(handle, "losses_code", args);
+  const csv = () => data && datasetCsv(data);
+  const code = () => askCode(handle, ask.code, args);
   return (
     <ViewFrame
       handle={handle}
@@ -80,12 +58,12 @@ export function LossPanel({ session, rpc, compact }: PanelProps): JSX.Element {
       compact={compact}
       takeaway={{ csv, code }}
     >
-      {found && half !== null && (
+      {data && half !== null && (
         <p class="lw-num">
-          {HALVES.map((name, i) => {
-            const value = found.halves[i] ?? Number.NaN;
-            const sem = found.halvesSem[i] ?? Number.NaN;
-            const before = found.halvesBefore[i] ?? Number.NaN;
+          {data.texts("half").map((name, i) => {
+            const value = data.numbers("current_halves")[i] ?? Number.NaN;
+            const sem = data.numbers("current_halves_sem")[i] ?? Number.NaN;
+            const before = data.numbers("baseline_halves")[i] ?? Number.NaN;
             return (
               <span key={name}>
                 {i > 0 && " · "}
@@ -100,13 +78,13 @@ export function LossPanel({ session, rpc, compact }: PanelProps): JSX.Element {
           })}
         </p>
       )}
-      {found && half === null && (
+      {data && half === null && (
         <p class="lw-said">
           No halves to compare: {several ? "not every prompt is" : "the prompt is not"} one token
           and then the same tokens twice.
         </p>
       )}
-      {found && (
+      {data && (
         <LineChart
           label="loss by position"
           points={points}
