@@ -38,7 +38,7 @@ METHOD = {
     "explorer": "attribution",
     "logit_lens": "lens",
     "head_scores": "head_scores/scores",
-    "loss": "losses",
+    "loss": "loss/losses",
     "model_card": "model_card/card",
     "activation_browser": "activation_browser/plane",
 }

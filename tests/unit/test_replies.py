@@ -137,15 +137,10 @@ ARGS: dict[str, list[dict[str, Any]]] = {
             "which": "difference",
         }
     ],
-    "head_scores": [{"scope": "mean", "prompt": 0}, {"scope": "selected", "prompt": 1}],
     "stripe": [{"prompt": 0, "stripe": kind} for kind in ("previous", "induction")],
-    **{
-        method: [{"scope": s, "prompt": 1, **more} for s in ("mean", "selected")]
-        for method, more in (("head_scores_code", {"loss_kind": "resample"}), ("losses_code", {}))
-    },
+    "losses_code": [{"scope": s, "prompt": 1} for s in ("mean", "selected")],
     "losses": [{"scope": "mean", "prompt": 0}, {"scope": "selected", "prompt": 1}],
     "model_card": [{}],
-    "loss_effects": [{"kind": kind} for kind in ("zero", "mean", "resample")],
     "activations": [{}],
     "activation": [
         {"activation": name, "prompt": 1, "which": which, "slice_rows": rows, **at}

@@ -66,12 +66,9 @@ def test_where_there_is_no_stripe_the_reason_is_said() -> None:
     )
     assert page.array(here, "cells").shape == (0, 2)
     assert np.isnan(page.array(here, "current")).all()
-    one = page.ask("head_scores", scope="selected", prompt=2)
-    assert [kind for kind, why in zip(one["kinds"], one["missing"], strict=True) if why] == [
-        "induction",
-        "duplicate",
-    ]
-    assert not any(page.ask("head_scores", scope="mean", prompt=0)["missing"])
+    one = page.dataset("head_scores/scores", prompt=2)
+    assert one["kind"].values[one["missing"].values != ""].tolist() == ["induction", "duplicate"]
+    assert not any(page.dataset("head_scores/scores", prompt=None)["missing"].values)
     page = Page(lw.Session(tiny("gpt2"), TEXTS[2]))
     none = page.ask("stripe", prompt=0, stripe="duplicate")
     assert none["missing"].startswith("No prompt has a duplicate stripe")
@@ -85,18 +82,15 @@ def test_the_code_gives_the_scores_and_losses_without_lens_widgets(name: str) ->
     session.interventions.add(lw.Ablate("L0H1", "mean"))
     session.interventions.add(lw.Ablate("L1H2", "resample"))
     page, scope = Page(session), {"model": session.model, "tokens": session.tokens}
-    for args, prompt in (
-        ({"scope": "mean", "prompt": 0}, None),
-        ({"scope": "selected", "prompt": 1}, 1),
-    ):
-        code = page.ask("head_scores_code", **args, loss_kind=None)["code"]
+    for prompt in (None, 1):
+        code = page.dataset("head_scores/code", prompt=prompt).attrs["code"]
         assert "lens_widgets" not in code
         exec(code, scope)
         for kind in CELLS:
             each = lw.analysis.head_scores(session, kind, per_prompt=True)  # type: ignore[arg-type]
             expected = each.mean("prompt") if prompt is None else each.sel(prompt=prompt)
             np.testing.assert_allclose(scope["scores"][kind], expected, atol=1e-5)
-        code = page.ask("losses_code", **args)["code"]
+        code = page.dataset("loss/code", prompt=prompt).attrs["code"]
         assert "lens_widgets" not in code
         exec(code, scope)
         nats = lw.analysis.token_loss(session)
@@ -112,8 +106,7 @@ def test_the_code_of_the_loss_map_ablates_head_by_head(kind: Any, texts: list[st
     session = lw.Session(tiny("llama"), texts, corrupted=corrupted, metric="loss")
     session.interventions.toggle("L0H1")
     scope: dict[str, Any] = {"model": session.model, "tokens": session.tokens}
-    args = {"scope": "mean", "prompt": 0, "loss_kind": kind}
-    exec(Page(session).ask("head_scores_code", **args)["code"], scope)
+    exec(lw.HeadScoresView(session).code(loss_kind=kind).attrs["code"], scope)
     expected = lw.analysis.ablation_sweep(session, kind)
     np.testing.assert_allclose(scope["loss_change"], expected, atol=1e-5)
     assert np.abs(expected).max() > 1e-3
@@ -121,12 +114,11 @@ def test_the_code_of_the_loss_map_ablates_head_by_head(kind: Any, texts: list[st
 
 def test_the_code_gives_the_halves_of_a_repeated_sequence() -> None:
     session = lw.Session(made.handmade(), torch.cat([made.repeated(8, seed) for seed in range(3)]))
-    page = Page(session)
     scope: dict[str, Any] = {"model": session.model, "tokens": session.tokens}
-    exec(page.ask("losses_code", scope="mean", prompt=0)["code"], scope)
-    told = page.ask("losses", scope="mean", prompt=0)
-    np.testing.assert_allclose(scope["halves"], page.array(told, "current_halves"), atol=1e-5)
-    exec(page.ask("head_scores_code", scope="mean", prompt=0, loss_kind=None)["code"], scope)
+    losses, scores = lw.LossView(session), lw.HeadScoresView(session)
+    exec(losses.code().attrs["code"], scope)
+    np.testing.assert_allclose(scope["halves"], losses.data()["current_halves"], atol=1e-5)
+    exec(scores.code().attrs["code"], scope)
     expected = lw.analysis.head_scores(session, "induction")
     np.testing.assert_allclose(scope["scores"]["induction"], expected, atol=1e-5)
 

@@ -39,7 +39,7 @@ OPTIONS = {
     },
     lw.PatchingView: {"patch_maps", "by_pos", "patch_into", "normalize", "scope"},
     lw.HeadScoresView: {"threshold"},
-    lw.LossView: {"scope"},
+    lw.LossView: set(),
     lw.ModelCard: set(),
     lw.CompositionView: {"composition", "subtract_random"},
     lw.WeightCircuitView: {"circuit", "circuit_tokens", "top_k"},
