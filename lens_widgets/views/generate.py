@@ -15,6 +15,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
+from lens_widgets.views import bundle
 from lens_widgets.views.options import Option, options_of
 from lens_widgets.views.question import Question, questions_of
 from lens_widgets.views.registry import VIEWS
@@ -130,6 +131,7 @@ def main(argv: list[str]) -> int:
         view = getattr(import_module(module), name)
         Path(argv[1]).write_text(typescript_of(view, types="lens-widgets"), encoding="utf-8")
         return 0
+    bundle.unbuilt_is_fine = True
     import lens_widgets.widgets  # noqa: F401  (their class statements register them)
 
     stale = [

@@ -5,6 +5,7 @@ from lens_widgets.views.activation_browser import ActivationBrowser
 from lens_widgets.views.head_scores import HeadScoresView
 from lens_widgets.views.loss import LossView
 from lens_widgets.views.model_card import ModelCard
+from lens_widgets.views.score_decomposition import ScoreDecompositionView
 from lens_widgets.views.token import TokenView
 from lens_widgets.widgets import replies as _replies  # noqa: F401
 from lens_widgets.widgets.ablation import AblationPanel
@@ -16,7 +17,6 @@ from lens_widgets.widgets.explorer import Explorer
 from lens_widgets.widgets.logit_lens import LogitLensView
 from lens_widgets.widgets.neuron import NeuronView
 from lens_widgets.widgets.patching import PatchingView
-from lens_widgets.widgets.scores import ScoreDecompositionView
 
 __all__ = [
     "AblationPanel",

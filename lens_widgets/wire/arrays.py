@@ -56,11 +56,14 @@ def pooled_to_fit(values: Values, room: int) -> Packed:
     sides = [1, 1]
     counts = list(floats.shape[-2:])
     while lead * counts[0] * counts[1] > room:
-        longer = 0 if counts[0] >= counts[1] else 1
-        if counts[longer] == 1:
+        # A square stays one, as patterns of queries by keys are.
+        square = floats.shape[-1] == floats.shape[-2]
+        grown = (0, 1) if square else ((0,) if counts[0] >= counts[1] else (1,))
+        if counts[grown[0]] == 1:
             raise RuntimeError(f"an array of {floats.numel()} numbers does not fit a message")
-        sides[longer] += 1
-        counts[longer] = math.ceil(floats.shape[longer - 2] / sides[longer])
+        for axis in grown:
+            sides[axis] += 1
+            counts[axis] = math.ceil(floats.shape[axis - 2] / sides[axis])
     whole = positive if not bool((floats < 0).any() or floats.isnan().any()) else signed
     side = (sides[0], sides[1])
     return replace(whole(pooled(floats, side, signed=whole is signed)), pool=side)

@@ -1145,8 +1145,6 @@ METHODS: dict[str, tuple[type, type]] = {
     "circuit_copy": (CircuitArgs, CircuitCopyResult),
     "neuron": (NeuronArgs, NeuronResult),
     "top_neurons": (TopNeuronsArgs, TopNeuronsResult),
-    "score_sources": (ScoreSourcesArgs, ScoreSourcesResult),
-    "score_map": (ScoreMapArgs, ScoreMapResult),
     "stripe": (StripeArgs, StripeResult),
     "losses": (LossesArgs, LossesResult),
     "losses_code": (LossesArgs, CodeResult),

@@ -49,7 +49,7 @@ def test_screen(mount: Mount, view: str, case: str, theme: str) -> None:
         "composition",
         "circuit",
         "neuron",
-        "scores",
+        "score_decomposition",
         "head_scores",
         "loss",
         "model_card",

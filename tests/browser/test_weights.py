@@ -75,12 +75,12 @@ def test_a_neuron_is_searched_and_its_places_are_gone_to(mount: Mount) -> None:
 
 
 def test_score_parts_add_up_and_a_pair_shows_its_map(mount: Mount) -> None:
-    lab = mount("scores", selection={"layer": 1, "head": 2})
+    lab = mount("score_decomposition", selection={"layer": 1, "head": 2})
     args = {"layer": 1, "head": 2, "prompt": 0, "sources_by": "head"}
-    truth = lab.truth("score_sources", **args, query_pos=None, key_pos=None)
+    truth = lab.answer("score_decomposition/sources", **args)
     total = lab.find('[data-query-source="total"][data-key-source="total"]')
     assert float(total.get_attribute("data-value") or "nan") == pytest.approx(
-        truth["score"], abs=1e-5
+        truth.attrs["score"], abs=1e-5
     )
     lab.find('[role="gridcell"][data-query-source="L0H3"][data-key-source="embed"]').click()
     lab.find(

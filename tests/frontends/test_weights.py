@@ -103,16 +103,16 @@ def test_a_pair_of_heads_is_found_opened_and_taken_apart(show: Show) -> None:
         kernel.value("float(torch.linalg.matrix_norm(whole, 2))"), rel=1e-4
     )
 
-    sums = screen.view("scores").locator("[data-sum]")
+    sums = screen.view("score_decomposition").locator("[data-sum]")
     mean = kernel.value(f"float(scores({dst})[torch.ones(25, 25).tril().bool()].mean())")
     for name in ("data-sum", "data-score"):
         assert float(sums.get_attribute(name) or "nan") == pytest.approx(mean, abs=1e-3)
-    screen.view("scores").locator(
+    screen.view("score_decomposition").locator(
         f'[data-query-source="total"][data-key-source="{writer}"]'
     ).click()
     screen.wait_idle()
     found = (
-        screen.view("scores")
+        screen.view("score_decomposition")
         .locator("[data-query-pos][data-key-pos]")
         .evaluate_all(
             "cells => cells.map(c => ['queryPos', 'keyPos', 'value'].map(n => c.dataset[n]))"

@@ -122,21 +122,6 @@ ARGS: dict[str, list[dict[str, Any]]] = {
     "circuit_copy": [{"circuit": "OV", **HEADS}],
     "neuron": [{"neuron": "L1N3", "prompt": 1, "top_k": 5}],
     "top_neurons": [{"prompt": 0, "query_pos": 2, "top_k": 4, "which": "current"}],
-    "score_sources": [
-        {"layer": 1, "head": 2, "prompt": 0, "sources_by": by, "query_pos": q, "key_pos": k}
-        for by, q, k in (("head", 3, 1), ("layer", None, None))
-    ],
-    "score_map": [
-        {
-            "layer": 1,
-            "head": 2,
-            "prompt": 0,
-            "sources_by": "head",
-            "query_source": "embed",
-            "key_source": "",
-            "which": "difference",
-        }
-    ],
     "stripe": [{"prompt": 0, "stripe": kind} for kind in ("previous", "induction")],
     "losses_code": [{"scope": s, "prompt": 1} for s in ("mean", "selected")],
     "losses": [{"scope": "mean", "prompt": 0}, {"scope": "selected", "prompt": 1}],
@@ -185,10 +170,8 @@ def test_replies_fit_the_protocol_with_answers(
 
 def _cannot(name: str, method: str, args: dict[str, Any]) -> bool:
     """Quantities that a model does not have; that they are refused is tested with each."""
-    return (
-        (name == "attn_only" and method in ("mlp_neurons", "neuron", "top_neurons"))
-        or (name != "attn_only" and args.get("circuit") == "positions")
-        or (name == "bloom" and method in ("score_sources", "score_map"))
+    return (name == "attn_only" and method in ("mlp_neurons", "neuron", "top_neurons")) or (
+        name != "attn_only" and args.get("circuit") == "positions"
     )
 
 

@@ -251,37 +251,3 @@ def test_a_neuron_that_is_not_there_is_named(name: str, neuron: str, words: list
     with pytest.raises(InputError) as caught:
         ask(on(name), "neuron", neuron=neuron, prompt=0, top_k=3)
     assert all(word in str(caught.value) for word in words), str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["gpt2", "llama", "phi", "gemma2", "attn_only"])
-@pytest.mark.parametrize("at", [None, (4, 2)])
-def test_score_parts_add_up_to_the_score_and_to_the_map(name: str, at: Any) -> None:
-    session = on(name)
-    session.interventions.add(lw.Ablate("L0H2"))
-    query, key = at or (None, None)
-    head = {"layer": 1, "head": 3, "prompt": 0, "sources_by": "head"}
-    found = ask(session, "score_sources", **head, query_pos=query, key_pos=key)
-    for parts, score in (("parts", "score"), ("baseline_parts", "baseline_score")):
-        assert found[parts].sum() == pytest.approx(found[score], abs=2e-3)
-    assert found["score"] != pytest.approx(found["baseline_score"], abs=1e-5)
-    off = found["sources"].index("L0H2")
-    assert np.abs(found["parts"][off]).max() == 0 < np.abs(found["baseline_parts"][off]).max()
-
-    i, j = found["sources"].index("embed"), found["sources"].index("L0H1")
-    part = ask(session, "score_map", **head, query_source="embed", key_source="L0H1",
-               which="current")  # fmt: skip
-    value = np.nanmean(part["values"]) if at is None else part["values"][at]
-    assert value == pytest.approx(float(found["parts"][i, j]), abs=1e-4)
-    whole = ask(session, "score_map", **head, query_source="", key_source="", which="difference")
-    change = np.nanmean(whole["values"]) if at is None else whole["values"][at]
-    assert change == pytest.approx(
-        float(found["parts"].sum() - found["baseline_parts"].sum()), abs=1e-3
-    )
-    assert np.isnan(whole["values"][1, 3])
-
-
-def test_scores_that_are_no_sum_of_parts_are_refused_by_name() -> None:
-    for name in ("bloom", "qwen3"):
-        with pytest.raises(InputError, match="L1H3"):
-            ask(on(name), "score_sources", layer=1, head=3, prompt=0, sources_by="layer",
-                query_pos=None, key_pos=None)  # fmt: skip

@@ -1378,8 +1378,6 @@ export interface Methods {
   circuit_copy: { args: CircuitArgs; result: CircuitCopyResult };
   neuron: { args: NeuronArgs; result: NeuronResult };
   top_neurons: { args: TopNeuronsArgs; result: TopNeuronsResult };
-  score_sources: { args: ScoreSourcesArgs; result: ScoreSourcesResult };
-  score_map: { args: ScoreMapArgs; result: ScoreMapResult };
   stripe: { args: StripeArgs; result: StripeResult };
   losses: { args: LossesArgs; result: LossesResult };
   losses_code: { args: LossesArgs; result: CodeResult };

@@ -19,7 +19,6 @@ from lens_widgets.widgets.replies import (
     neurons,
     patching,
     patterns,
-    score_sources,
     tokens,
 )
 from lens_widgets.wire.dispatch import Method
@@ -53,8 +52,6 @@ _HANDLERS: dict[str, Method] = {
     "circuit_copy": Method(circuits.circuit_copy),
     "neuron": Method(neurons.neuron),
     "top_neurons": Method(neurons.top_neurons),
-    "score_sources": Method(score_sources.score_sources),
-    "score_map": Method(score_sources.score_map),
     "patching": Method(patching.patching),
     "patching_code": Method(patching.code),
     "toggle_patches": Method(patching.toggle, quick=True),

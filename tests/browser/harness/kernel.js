@@ -101,10 +101,11 @@ export class MockKernel {
     if (this.silent) return;
     // As the kernel does: a change is made as it comes in, numbers are worked out when their turn is.
     const made = CHANGES.has(message.method) ? this.outcome(message) : null;
-    const send = async () => {
+    const send = () => {
       // Worked out when its turn is; the page is told when the real question has been answered.
       const known = made ?? this.outcome(message);
-      this.respond(model, message, known instanceof Promise ? await known : known);
+      if (known instanceof Promise) void known.then((answer) => this.respond(model, message, answer));
+      else this.respond(model, message, known);
     };
     if (this.manual && !CHANGES.has(message.method)) this.held.push({ message, send });
     else this.later(model, message, send);

@@ -3,27 +3,26 @@ import { useCallback, useMemo } from "preact/hooks";
 import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
 import { MapLegend } from "../../core/parts/heatmap/legend";
 import { useRamp } from "../../core/parts/heatmap/ramp";
-import { decode } from "../../core/state/arrays";
-import type { ScoreMapResult, TokenInfo } from "../../generated/protocol";
+import type { Dataset } from "../../core/state/dataset";
+import type { Positions } from "../../generated/score_decomposition";
 
 const AXES = { rows: "query", cols: "key" } as const;
 
 /** What one pair of sources adds to the score of every query and key. */
 export function PositionMap(props: {
-  map: ScoreMapResult;
-  buffers: DataView[];
-  tokens: readonly TokenInfo[];
+  map: Dataset<Positions>;
+  tokens: readonly string[];
   stale: boolean;
   query: number | null;
   keyPos: number | null;
   onSelect: (query: number | null, key: number | null) => void;
 }): JSX.Element {
-  const { map, buffers, tokens, stale, query, keyPos, onSelect } = props;
-  const { pool } = map;
-  const array = useMemo(() => decode(map.values, buffers), [map, buffers]);
+  const { map, tokens, stale, query, keyPos, onSelect } = props;
+  const [pool] = map.poolOf("score");
+  const array = map.array("score");
   const side = array.shape[0] ?? 0;
   const names = useMemo(
-    () => Array.from({ length: side }, (_, i) => `${tokens[i * pool]?.text ?? ""} ${i * pool}`),
+    () => Array.from({ length: side }, (_, i) => `${tokens[i * pool] ?? ""} ${i * pool}`),
     [side, tokens, pool],
   );
   const ramp = useRamp([array.data], { scale: "diverging" });
@@ -41,9 +40,9 @@ export function PositionMap(props: {
     }),
     [names, pool],
   );
-  const parts = `query by ${map.query_source || "all"}, key by ${map.key_source || "all"}`;
+  const parts = `query by ${map.attrs.query_source || "all"}, key by ${map.attrs.key_source || "all"}`;
   return (
-    <div data-query-source={map.query_source} data-key-source={map.key_source}>
+    <div data-query-source={map.attrs.query_source} data-key-source={map.attrs.key_source}>
       <MapLegend ramp={ramp} kind="diverging" units={`score, ${parts}`} />
       <HeatMap
         label={`score by position, ${parts}`}

@@ -1,7 +1,8 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo } from "preact/hooks";
 import { change, headLabel, parseHead, signed } from "../../core/draw/format";
-import { gridCsv } from "../../core/export/csv";
+import { askCode } from "../../core/export/code";
+import { datasetCsv } from "../../core/export/csv";
 import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
 import { MapLegend } from "../../core/parts/heatmap/legend";
 import { useRamp } from "../../core/parts/heatmap/ramp";
@@ -9,8 +10,9 @@ import type { PanelProps } from "../../core/parts/mount";
 import { OptionButtons, RUNS } from "../../core/parts/options";
 import { Button } from "../../core/parts/ui";
 import { useView, ViewFrame } from "../../core/parts/view";
-import { decode } from "../../core/state/arrays";
-import { useResource } from "../../core/state/resource";
+import { useAnswer } from "../../core/state/resource";
+import * as ask from "../../generated/score_decomposition";
+import { tokens as askTokens } from "../../generated/session";
 import { PositionMap } from "./positions";
 import { ofRun, withTotals } from "./totals";
 
@@ -22,32 +24,27 @@ const TOTAL = "total";
 
 /** Why the selected head attends: its scores by who wrote its query and its key. */
 export function ScoresPanel({ session, rpc, compact }: PanelProps): JSX.Element {
-  const handle = useView("scores", { session, rpc });
+  const handle = useView("score_decomposition", { session, rpc });
   const { layer, head, prompt, query_pos, key_pos } = session.selection.value;
-  const by = session.option("sources_by");
-  const show = session.option("show");
-  const querySource = session.option("query_source");
-  const keySource = session.option("key_source");
+  const by = session.option(ask.OPTIONS.sources_by);
+  const show = session.option(ask.OPTIONS.show);
+  const querySource = session.option(ask.OPTIONS.query_source);
+  const keySource = session.option(ask.OPTIONS.key_source);
   const both = query_pos !== null && key_pos !== null;
-  const loaded = useResource(handle, "sources", "score_sources", {
-    layer,
-    head,
-    prompt,
-    sources_by: by.value,
-    query_pos,
-    key_pos,
-  });
-  const { result } = loaded;
-  const sources = result?.sources ?? NO_SOURCES;
+  const asked = { layer, head, prompt, sources_by: by.value, query_pos, key_pos };
+  const loaded = useAnswer(handle, ask.sources, asked);
+  const { data } = loaded;
+  const tokens = useAnswer(handle, askTokens, { prompt }, { on: "prompts" });
+  const texts = useMemo(() => tokens.data?.texts("token") ?? NO_SOURCES, [tokens.data]);
+  const sources = useMemo(() => data?.texts("query_source") ?? NO_SOURCES, [data]);
   // A source of another head is none of this one.
   const known = (name: string) => (sources.includes(name) ? name : "");
   const query = known(querySource.value);
   const key = known(keySource.value);
-  const map = useResource(
+  const map = useAnswer(
     handle,
-    "map",
-    "score_map",
-    result && loaded.args?.layer === layer && loaded.args.head === head
+    ask.positions,
+    data && loaded.args?.layer === layer && loaded.args.head === head
       ? {
           layer,
           head,
@@ -55,17 +52,15 @@ export function ScoresPanel({ session, rpc, compact }: PanelProps): JSX.Element 
           sources_by: by.value,
           query_source: query,
           key_source: key,
-          which: show.value,
+          show: show.value,
         }
       : null,
   );
 
   const parts = useMemo(() => {
-    if (!result) return null;
-    const current = decode(result.parts, loaded.buffers).data;
-    const baseline = decode(result.baseline_parts, loaded.buffers).data;
-    return ofRun(show.value, current, baseline);
-  }, [result, loaded.buffers, show.value]);
+    if (!data) return null;
+    return ofRun(show.value, data.numbers("current"), data.numbers("baseline"));
+  }, [data, show.value]);
   const values = useMemo(() => parts && withTotals(parts, sources.length), [parts, sources]);
   const ramp = useRamp([parts], { scale: "diverging" });
   const names = useMemo(() => [...sources, TOTAL], [sources]);
@@ -87,11 +82,11 @@ export function ScoresPanel({ session, rpc, compact }: PanelProps): JSX.Element 
   );
   const sum = values?.[values.length - 1] ?? null;
   const score =
-    result &&
+    data &&
     {
-      current: result.score,
-      baseline: result.baseline_score,
-      difference: change(result.baseline_score, result.score),
+      current: data.attrs.score,
+      baseline: data.attrs.baseline_score,
+      difference: change(data.attrs.baseline_score, data.attrs.score),
     }[show.value];
   const set = (row: number, col: number) => {
     querySource.value = sources[row] ?? "";
@@ -120,11 +115,14 @@ export function ScoresPanel({ session, rpc, compact }: PanelProps): JSX.Element 
       title="Score decomposition"
       controls={controls}
       compact={compact}
-      takeaway={{ csv: () => gridCsv(names, names, values) }}
+      takeaway={{
+        csv: () => data && datasetCsv(data),
+        code: () => askCode(handle, ask.code, { ...asked, show: show.value }),
+      }}
     >
-      {result && (
+      {data && (
         <>
-          <p class="lw-said">{result.definition}</p>
+          <p class="lw-said">{data.attrs.definition}</p>
           <p
             class="lw-num lw-scores-sum"
             data-sum={sum === null ? "" : String(sum)}
@@ -136,7 +134,7 @@ export function ScoresPanel({ session, rpc, compact }: PanelProps): JSX.Element 
       )}
       <div class="lw-scores-parts">
         <div>
-          <MapLegend ramp={ramp} kind="diverging" units={result?.units ?? "score"} />
+          <MapLegend ramp={ramp} kind="diverging" units={data?.attrs.units ?? "score"} />
           <HeatMap
             label="score by query source and key source"
             rows={names}
@@ -144,7 +142,7 @@ export function ScoresPanel({ session, rpc, compact }: PanelProps): JSX.Element 
             axes={AXES}
             values={values}
             ramp={ramp}
-            units={result?.units ?? "score"}
+            units={data?.attrs.units ?? "score"}
             cell={cell}
             stale={loaded.stale}
             maxHeight={520}
@@ -155,11 +153,10 @@ export function ScoresPanel({ session, rpc, compact }: PanelProps): JSX.Element 
             }}
           />
         </div>
-        {map.result && result && (
+        {map.data && (
           <PositionMap
-            map={map.result}
-            buffers={map.buffers}
-            tokens={result.tokens.tokens}
+            map={map.data}
+            tokens={texts}
             stale={map.stale}
             query={query_pos}
             keyPos={key_pos}
