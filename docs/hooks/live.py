@@ -26,6 +26,8 @@ PAGE = """\
 {code}
 ```
 
+## Options and methods
+
 {reference}
 """
 
