@@ -13,12 +13,8 @@ from griffe import Docstring, DocstringSectionKind
 
 
 def described(view: type) -> str:
-    """Signature, docstring with a table of the options, and the methods that a user calls.
-
-    Without the docstring's first paragraph, with which the page begins.
-    """
-    _, _, rest = (inspect.getdoc(view) or "").partition("\n\n")
-    parts = [f"```python\n{_call(view)}\n```", _text(view, rest)]
+    """Signature, docstring with a table of the options, and the methods that a user calls."""
+    parts = [f"```python\n{_call(view)}\n```", _text(view, inspect.getdoc(view) or "")]
     for name in ("data", "figure", "close"):
         text = inspect.getdoc(getattr(view, name)) or ""
         parts.append(f"### {name}()\n\n{_text(None, text)}")

@@ -26,8 +26,6 @@ PAGE = """\
 {code}
 ```
 
-## Options and methods
-
 {reference}
 """
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from live import view_names
 
 import lens_widgets as lw
-from lens_widgets.analysis.circuits.factored import FactoredCircuit
-from lens_widgets.interventions.list import Interventions
-from lens_widgets.session.run import Run
-from lens_widgets.session.selection import Selection
-from lens_widgets.session.settings import Settings
 
 PUBLIC = """\
 # {title}
@@ -36,18 +30,6 @@ ROOMS = {
     "views": "files",
     "widgets": "files",
 }
-PARTS_OF_A_SESSION = {
-    "session.run()": Run,
-    "session.interventions": Interventions,
-    "session.selection": Selection,
-    "session.settings": Settings,
-}
-# Public between the parts of the package, but nothing that a user needs.
-INNER = (
-    "acts_at as_dict cancel check_name check_open compute count_change derived edits_stream "
-    "entries frozen history known_metric lock measuring_code metric_with n_bytes notify_change "
-    "pooled_patterns restore revalidate set_lengths submit sweep trace with_prompt_set"
-).split()
 SUBJECTS = {
     "ablation": "Ablation",
     "activations": "Activations",
@@ -71,7 +53,6 @@ def pages() -> dict[str, str | bytes]:
         value = getattr(lw, name)
         entries[ROOMS[_rooms(value)[1]]].append(entry(f"lw.{name}", value))
     entries["prompts"] += _module("lw.prompts", lw.prompts)
-    entries["session"] += [entry(name, value) for name, value in PARTS_OF_A_SESSION.items()]
     made: dict[str, str | bytes] = {"reference/index.md": _index()}
     for page, (title, about) in SECTIONS.items():
         made[f"reference/{page}.md"] = PUBLIC.format(title=title, about=about) + "\n".join(
@@ -87,11 +68,7 @@ def entry(name: str, value: Any) -> str:
         # A value, such as a set of prompts, is documented where it is given its name.
         return f"::: lens_widgets.{name.removeprefix('lw.')}\n    options:\n      heading: {name}\n"
     path = f"{value.__module__}.{value.__qualname__}"
-    lines = [f"::: {path}", "    options:", f"      heading: {name}", f"      toc_label: {name}"]
-    if inspect.isclass(value):
-        inner = "|".join(INNER)
-        lines += ["      inherited_members: true", f'      filters: ["!^_", "!^({inner})$"]']
-    return "\n".join(lines) + "\n"
+    return f"::: {path}\n    options:\n      heading: {name}\n      toc_label: {name}\n"
 
 
 def _analysis() -> str:
@@ -100,7 +77,6 @@ def _analysis() -> str:
     for name in lw.analysis.__all__:
         value = getattr(lw.analysis, name)
         by_subject.setdefault(_rooms(value)[2], []).append(entry(f"lw.analysis.{name}", value))
-    by_subject["circuits"].append(entry("FactoredCircuit", FactoredCircuit))
     about = (
         "Pure functions from a session to labelled arrays: `xarray` objects with named dims, "
         "coordinates, and `attrs` that say units and metric. Means over prompts carry their "

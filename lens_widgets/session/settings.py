@@ -23,7 +23,7 @@ FIELDS = (*CHOICES, "skip_bos")
 class Settings(Observed):
     """``session.settings``: set a field and every view of the session follows.
 
-    Attributes:
+    Args:
         ablation_kind: what a switch in any view puts in the place of a part's output: ``"zero"``,
             its ``"mean"`` over the session's prompts and positions, or (``"resample"``) its value
             on the corrupted prompts.

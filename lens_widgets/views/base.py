@@ -157,6 +157,8 @@ class View(anywidget.AnyWidget, Observed):
         for base in type(self).__mro__:
             name = vars(base).get("view")
             for session_question in getattr(base, "of_session", ()) if name else ():
+                if session_question == "metric" and name != self.view:
+                    continue  # The header has it, which parts of an explorer do not.
                 found = METHODS[f"session/{session_question}"]
                 if isinstance(found, Question):
                     asked[f"{name}/{session_question}"] = (

@@ -120,7 +120,9 @@ def modules() -> dict[str, str]:
         "session.ts": _module("session", questions_of(SessionData), {}, "../wire/question"),
     }
     for name, view in VIEWS.items():
-        made[f"{name}.ts"] = typescript_of(view)
+        # One that only puts others together declares nothing of its own.
+        if any(isinstance(value, Question) for value in vars(view).values()):
+            made[f"{name}.ts"] = typescript_of(view)
     return made
 
 

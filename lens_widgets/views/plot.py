@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import plotly.graph_objects as go
 import xarray as xr
 
 from lens_widgets.analysis.attention.patterns import token_texts
@@ -11,6 +14,7 @@ from lens_widgets.session.session import Session
 
 SIGNED: dict[str, Any] = {"colorscale": "RdBu", "zmid": 0}
 SEQUENTIAL: dict[str, Any] = {"colorscale": "Blues", "zmin": 0}
+POSITIVE, NEGATIVE = "#2166ac", "#b2182b"
 
 
 def with_tokens(session: Session, table: xr.Dataset, **prompts: int) -> xr.Dataset:
@@ -24,3 +28,37 @@ def with_tokens(session: Session, table: xr.Dataset, **prompts: int) -> xr.Datas
         labels = [f"{text} {pos}" for pos, text in enumerate(token_texts(session, prompt))]
         coords[dim.replace("pos", "token")] = (dim, labels)
     return table.assign_coords(coords)
+
+
+def signed_map(
+    values: np.ndarray[Any, np.dtype[Any]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    units: str,
+    title: str,
+) -> go.Figure:
+    """Values [row, column] around zero, the first row on top; blue is positive."""
+    figure = go.Figure(
+        go.Heatmap(
+            z=values,
+            x=columns,
+            y=rows,
+            colorbar={"title": units},
+            hovertemplate="%{y}%{x}: %{z:.4f}<extra></extra>",
+            **SIGNED,
+        )
+    )
+    figure.update_layout(title=title)
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+def signed_bars(
+    values: np.ndarray[Any, np.dtype[Any]], names: Sequence[str], units: str, title: str
+) -> go.Figure:
+    """One bar a name, coloured by sign."""
+    colors = [POSITIVE if value >= 0 else NEGATIVE for value in values]
+    figure = go.Figure(go.Bar(x=names, y=values, marker_color=colors))
+    figure.update_layout(title=title)
+    figure.update_yaxes(title=units)
+    return figure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import plotly.graph_objects as go
 import xarray as xr
@@ -85,7 +85,7 @@ class TokenView(View):
 
     view = "token"
     shown = "stats"
-    of_session = ("metric", "tokens")
+    of_session: ClassVar[tuple[str, ...]] = ("metric", "tokens")
     _esm = bundle("token.js")
     _css = bundle("style.css")
 

@@ -29,7 +29,7 @@ METHOD = {
     "token": "token/stats",
     "attention": "patterns",
     "attribution": "attribution",
-    "ablation": "ablation_grid",
+    "ablation": "ablation/grid",
     "composition": "composition",
     "circuit": "circuit_tile",
     "neuron": "neuron",

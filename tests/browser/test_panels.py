@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from .conftest import Lab
+from .test_takeaway import save
 
 Mount = Callable[..., Lab]
 AT_REST = "root.dataset.lwRevision === arg && root.dataset.lwStatus === 'idle'"
@@ -115,20 +117,79 @@ def test_the_list_of_interventions_switches_and_removes(mount: Mount) -> None:
 
 def test_predictions_before_and_after(mount: Mount) -> None:
     lab = mount("ablation", interventions=["L2H5"])
-    for prediction in lab.truth("effects", prompt=0)["predictions"]:
-        token = prediction["token"]["id"]
+    told = lab.answer("ablation/predictions", prompt=0)
+    assert lab.find("[data-prediction]").count() == told.sizes["token"] >= 5
+    for token, baseline, current in zip(
+        *(told[name].values.tolist() for name in ("token_id", "baseline", "current")), strict=True
+    ):
         cells = f'[data-prediction][data-token-id="{token}"] [data-column'
-        assert number(lab, f'{cells}="baseline"]') == prediction["baseline"]
-        assert number(lab, f'{cells}="current"]') == prediction["current"]
+        assert number(lab, f'{cells}="baseline"]') == baseline
+        assert number(lab, f'{cells}="current"]') == current
+    metric = '.lw-abl-metric [data-scope="selected"] [data-column'
+    assert number(lab, f'{metric}="baseline"]') == told.attrs["metric_baseline"]
+    assert number(lab, f'{metric}="current"]') == told.attrs["metric_current"]
+
+
+def test_the_list_tells_each_interventions_effect(mount: Mount) -> None:
+    lab = mount("ablation", interventions=["L2H5", "L3.mlp"])
+    told = lab.answer("ablation/intervention_effects")
+    # The page's list has keys of its own; in a notebook list and answer come from one session.
+    lab.js(
+        """kernel.interventions.forEach((item, i) => { item.key = arg[i]; });
+           const { state } = kernel;
+           kernel.state = kernel.describe(state.revision, state.prompts_revision);
+           for (const model of kernel.models) model.push("state", kernel.state);""",
+        [str(key) for key in told["key"].values],
+    )
+    for part, effect in zip(("L2H5", "L3.mlp"), told["effect"].values.tolist(), strict=True):
+        shown = number(lab, f'[data-component="{part}"] [data-column="effect"]')
+        assert shown == pytest.approx(effect, abs=1e-9)
+
+
+@pytest.mark.parametrize("values", ["attribution", "effect"])
+def test_cells_and_csv_are_the_grid(mount: Mount, values: str) -> None:
+    lab = mount("ablation", options={"values": values}, interventions=["L0H1"])
+    kind = "zero" if values == "effect" else None
+    told = lab.answer("ablation/grid", ablation_kind=kind, prompt=None)
+    for layer, head in ((0, 1), (1, 4), (3, 7)):
+        cell = f'[role="switch"][data-head="L{layer}H{head}"]'
+        assert number(lab, cell) == float(told["heads"][layer, head])
+    mlp = lab.find('[role="switch"][aria-label="ablate L2.mlp"]').get_attribute("data-value")
+    assert float(mlp or "nan") == float(told["mlps"][2])
+    header, *lines = save(lab, "save CSV").decode().strip().splitlines()
+    assert header == "layer,head,heads,mlps"
+    shown = np.array([[float(field) for field in line.split(",")] for line in lines])
+    np.testing.assert_array_equal(shown[:, 2], told["heads"].values.ravel())
+    np.testing.assert_array_equal(shown[:, 3], told["mlps"].values.repeat(8))
+
+
+def test_the_kind_chosen_in_the_panel_is_that_of_a_switch_anywhere(mount: Mount) -> None:
+    lab = mount("ablation", "attribution")
+    lab.find('[role="radiogroup"][aria-label="kind of ablation"] [data-option="mean"]').click()
+    lab.page.locator(
+        '[data-lw-view="attribution"] [role="switch"][aria-label="ablate L1H4"]'
+    ).click()
+    lab.wait(AT_REST, "2")
+    assert lab.js("return kernel.interventions.map(({ kind }) => kind)") == ["mean"]
+    assert lab.js("return kernel.settings.ablation_kind") == "mean"
 
 
 def test_twenty_quick_toggles_all_count(mount: Mount) -> None:
     lab = mount("ablation", delay_ms=[0, 30])
     labels = [f"L{i // 8}H{i % 8}" for i in range(20)]
+    # As in the kernel, only the newest of the questions that these changes lead to is answered.
     lab.js(
-        """for (const label of arg)
+        """kernel.manual = true;
+           for (const label of arg)
              root.querySelector(`[role=switch][aria-label="ablate ${label}"]`).click();""",
         labels,
+    )
+    lab.wait("window.lab.kernel.ablated.length === 20")
+    lab.js(
+        """const newest = ({ message: { slot, id } }) => kernel.newest.get(slot) === id;
+           kernel.manual = false;
+           kernel.held = kernel.held.filter(newest);
+           while (kernel.held.length > 0) kernel.release();"""
     )
     lab.wait(AT_REST, "21")
     assert sorted(lab.js("return kernel.ablated")) == sorted(labels)

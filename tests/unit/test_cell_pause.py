@@ -201,7 +201,7 @@ def test_a_cells_own_forwards_are_bit_identical_while_toggles_are_clicked(
             component = f"L{number % 2}H{number % 4}"
             sent.append(page.send("toggle", component=component, kind="zero"))
             sent.append(page.send("attribution", by="head", scope="mean", prompt=0))
-            sent.append(page.send("effects", prompt=0))
+            sent.append(page.send("ablation/predictions", prompt=0))
             if number == 10:
                 enough.set()
 
@@ -220,5 +220,5 @@ def test_a_cells_own_forwards_are_bit_identical_while_toggles_are_clicked(
     answered = [len(page.answers(i)) for i in sent if page.answer(i)]
     assert answered == [1] * len(sent)
     assert any(told["state"] == "waiting" for i in sent for told in page.progress(i))
-    result = page.ask("effects", prompt=0)
-    assert result["summary"]["current"] == pytest.approx(float(session.current.mean()), abs=1e-6)
+    metric = page.dataset("session/metric")
+    assert metric.attrs["current"] == pytest.approx(float(session.current.mean()), abs=1e-6)

@@ -107,8 +107,8 @@ def test_an_edit_runs_everything_again_with_the_interventions(session: lw.Sessio
     session.interventions.toggle("L1H2")
     page = Page(session)
     page.ask("edit_prompt", prompt=0, text="w9 w8", correct="w30", wrong="w31", corrupted="w7 w8")
-    result = page.ask("effects", prompt=0)
+    result = page.dataset("ablation/predictions", prompt=0).attrs
     fresh = lw.Session(tiny("gpt2"), "w9 w8", answers=ANSWERS[0])
-    assert result["baseline"] == pytest.approx(float(fresh.baseline[0]), abs=1e-5)
+    assert result["metric_baseline"] == pytest.approx(float(fresh.baseline[0]), abs=1e-5)
     fresh.interventions.toggle("L1H2")
-    assert result["current"] == pytest.approx(float(fresh.current[0]), abs=1e-5)
+    assert result["metric_current"] == pytest.approx(float(fresh.current[0]), abs=1e-5)

@@ -17,7 +17,7 @@ from tests.unit.cases import ANSWERS, PROMPTS, state
 from tests.unit.page import Page
 from tests.unit.waiting import wait_for
 
-GRID = {"kind": "zero", "scope": "mean", "prompt": 0}
+GRID = {"ablation_kind": "zero", "prompt": None}
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_an_answer_carries_the_requests_id_slot_and_seq(page: Page) -> None:
     [
         ("tokens", {"prompt": 2}, ["prompt=2", "out of range"]),
         ("tokens", {"prompt": -1}, ["prompt=-1"]),
-        ("effects", {"prompt": 9}, ["prompt=9"]),
+        ("ablation/predictions", {"prompt": 9}, ["prompt=9"]),
         ("pattern", {"prompt": 0, "which": "current", "layer": 2, "head": 0}, ["L2H0"]),
         ("pattern", {"prompt": 0, "which": "current", "layer": 0, "head": -1}, ["L0H-1"]),
         ("toggle", {"component": "L9H9", "kind": "zero"}, ["component='L9H9'", "2 layers"]),
@@ -132,8 +132,6 @@ def test_what_an_ablation_lacks_is_said_in_the_view() -> None:
     error = page.error("toggle", component="L0H0", kind="resample")
     assert "needs corrupted prompts" in error["message"]
     assert "corrupted=[...]" in error["hint"]
-    error = page.error("ablation_grid", values="effect", **{**GRID, "kind": "resample"})
-    assert "needs corrupted prompts" in error["message"]
 
 
 def test_a_closed_session_answers_with_an_error(session: lw.Session, page: Page) -> None:
@@ -198,7 +196,7 @@ def test_a_slot_can_be_stopped(session: lw.Session) -> None:
 
 
 def test_long_work_tells_how_far_it_is(page: Page) -> None:
-    identity = page.send("ablation_grid", values="effect", **GRID)
+    identity = page.send("ablation/grid", **GRID)
     assert page.answer(identity)["kind"] == "reply"
     told = page.progress(identity)
     assert told

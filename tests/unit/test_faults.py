@@ -237,7 +237,7 @@ def test_closed_views_and_sessions_leave_the_memory_that_the_model_takes() -> No
     page.ask("attribution", by="head", scope="mean", prompt=0)
     lw.analysis.ablation_sweep(session)
     page.ask("toggle", component="L0H1", kind="zero")
-    page.ask("effects", prompt=0)
+    page.ask("ablation/predictions", prompt=0)
     assert tensor_bytes() > before + 0.05 * own
     page.dispatcher.close()
     session.close()

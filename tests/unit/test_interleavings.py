@@ -37,7 +37,7 @@ SEED = int(os.environ.get("LENS_WIDGETS_SEED", "0"))
 HOOKS = ("blocks.1.attn.hook_q", "blocks.0.attn.hook_v", "blocks.1.hook_resid_mid")
 PARTS = [f"L{layer}H{head}" for layer in range(2) for head in range(4)]
 
-GRID = {"kind": "zero", "scope": "mean", "prompt": 0}
+GRID = {"ablation_kind": "zero", "prompt": None}
 
 Act = Callable[[random.Random, "Stage"], Any]
 
@@ -95,10 +95,10 @@ CHANGE: list[Act] = [
 ASK: list[Act] = [
     lambda draw, stage: stage.ask("toggle", component=draw.choice(PARTS), kind="zero"),
     lambda draw, stage: stage.ask("attribution", by="head", scope="mean", prompt=0),
-    lambda draw, stage: stage.ask("effects", prompt=draw.randrange(2)),
-    lambda draw, stage: stage.ask("ablation_grid", values="effect", **GRID),
+    lambda draw, stage: stage.ask("ablation/predictions", prompt=draw.randrange(2)),
+    lambda draw, stage: stage.ask("ablation/grid", **GRID),
     lambda draw, stage: stage.ask("patterns", prompt=0, which="current"),
-    lambda draw, stage: stage.page.cancel(draw.choice(["attribution", "effects"])),
+    lambda draw, stage: stage.page.cancel(draw.choice(["attribution", "ablation/predictions"])),
     _select,
 ]
 

@@ -190,7 +190,7 @@ def test_replies_fit_the_protocol_on_other_models_without_answers(name: str) -> 
 def test_a_summary_tells_the_metric_before_and_after(session: lw.Session) -> None:
     session.interventions.toggle("L0H1")
     page = Page(session)
-    for method in ("tokens", "effects"):
+    for method in ("tokens", "token_stats"):
         summary = page.ask(method, prompt=0)["summary"]
         assert summary["baseline"] == pytest.approx(float(session.baseline.mean()), abs=1e-6)
         assert summary["current"] == pytest.approx(float(session.current.mean()), abs=1e-6)
@@ -264,50 +264,3 @@ def test_attribution_rows_are_those_of_the_analysis(session: lw.Session) -> None
     heads = page.ask("attribution", by="head", scope="mean", prompt=0)["rows"]
     assert [r["component"] for r in heads[:5]] == ["L0H0", "L0H1", "L0H2", "L0H3", "L0.mlp"]
     assert {r["component"] for r in heads if not r["ablatable"]} == {"bias"}
-
-
-@pytest.mark.parametrize("kind", ["zero", "mean", "resample"])
-def test_the_grid_of_effects_is_the_sweep(session: lw.Session, kind: Any) -> None:
-    session.interventions.toggle("L0H1")
-    page = Page(session)
-    args = {"kind": kind, "values": "effect", "prompt": 1}
-    heads = lw.analysis.ablation_sweep(session, kind, per_prompt=True)
-    mlps = lw.analysis.ablation_sweep(session, kind, "mlp", per_prompt=True)
-    for scope, pick in (("mean", lambda a: a.mean("prompt")), ("selected", lambda a: a[1])):
-        result = page.ask("ablation_grid", scope=scope, **args)
-        np.testing.assert_allclose(page.array(result, "heads"), pick(heads), atol=1e-5)
-        np.testing.assert_allclose(page.array(result, "mlps"), pick(mlps), atol=1e-5)
-        assert result["units"] == "logits"
-
-
-def test_the_grid_of_attributions_has_no_value_where_there_is_no_mlp() -> None:
-    session = lw.Session(tiny("attn_only"), PROMPTS, answers=ANSWERS)
-    page = Page(session)
-    args = {"kind": "zero", "scope": "mean", "prompt": 0}
-    result = page.ask("ablation_grid", values="attribution", **args)
-    heads = lw.analysis.attribution(session)
-    np.testing.assert_allclose(page.array(result, "heads"), heads, atol=1e-6)
-    assert np.isnan(page.array(result, "mlps")).all()
-    assert np.isnan(page.array(page.ask("ablation_grid", values="effect", **args), "mlps")).all()
-
-
-def test_effects_compare_the_next_token_before_and_after(session: lw.Session) -> None:
-    session.interventions.toggle("L0H1")
-    session.interventions.toggle("L1.mlp")
-    result = Page(session).ask("effects", prompt=1)
-    before, now = (run.last_logits[1].softmax(-1) for run in (session.run(()), session.run()))
-    shown = {p["token"]["id"]: p for p in result["predictions"]}
-    assert set(shown) == set(before.topk(5).indices.tolist()) | set(now.topk(5).indices.tolist())
-    for token, told in shown.items():
-        assert told["baseline"] == pytest.approx(float(before[token]), abs=1e-6)
-        assert told["current"] == pytest.approx(float(now[token]), abs=1e-6)
-    values = [p["baseline"] for p in result["predictions"]]
-    assert values == sorted(values, reverse=True)
-    assert result["baseline"] == pytest.approx(float(session.baseline[1]), abs=1e-6)
-    assert result["current"] == pytest.approx(float(session.current[1]), abs=1e-6)
-    keys = [entry.key for entry in session.interventions.entries]
-    without = session.run([lw.Ablate("L1.mlp")]).metric.mean()
-    assert [w["key"] for w in result["worths"]] == keys
-    assert result["worths"][0]["worth"] == pytest.approx(
-        float(session.current.mean() - without), abs=1e-5
-    )

@@ -73,12 +73,9 @@ def test_all_other_replies_of_a_large_session_fit(wide: lw.Session, long: lw.Ses
         page = Page(session)
         for method, args in (
             ("token_stats", {"prompt": 0}),
-            ("effects", {"prompt": 0}),
+            ("ablation/predictions", {"prompt": 0}),
             ("attribution", {"by": "head", "scope": "mean", "prompt": 0}),
-            (
-                "ablation_grid",
-                {"kind": "zero", "values": "attribution", "scope": "mean", "prompt": 0},
-            ),
+            ("ablation/grid", {"ablation_kind": None, "prompt": None}),
         ):
             result = page.ask(method, **args)
             assert page.size(result) + len(repr(result)) <= MAX_REPLY_BYTES

@@ -115,23 +115,6 @@ def test_the_explorer_shows_the_same_attribution_as_the_table(
     np.testing.assert_array_equal(explorer.figure().data[0].y, table.data())
 
 
-@pytest.mark.parametrize("values", ["attribution", "effect"])
-@pytest.mark.parametrize("scope", ["mean", "selected"])
-def test_ablation(changed: lw.Session, values: str, scope: str) -> None:
-    view = lw.AblationPanel(changed, values=values, scope=scope, kind="mean")
-    if values == "effect":
-        expected = lw.analysis.ablation_sweep(changed, "mean", per_prompt=True)
-    else:
-        expected = lw.analysis.attribution(changed, per_prompt=True)
-    expected = expected.mean("prompt") if scope == "mean" else expected.sel(prompt=1)
-    np.testing.assert_allclose(view.data(), expected, atol=1e-6)
-    assert view.data().dims == ("layer", "head")
-    (trace,) = view.figure().data
-    np.testing.assert_allclose(trace.z, expected, atol=1e-6)
-    assert trace.colorbar.title.text == "logits"
-    assert view.figure().layout.title.text == view.data().attrs["definition"]
-
-
 def test_data_follows_the_session(session: lw.Session) -> None:
     view = lw.AttributionTable(session)
     before = view.data()

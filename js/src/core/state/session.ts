@@ -203,7 +203,7 @@ export class ViewSession {
 
   /** Ablates a component, or ends its ablation, from any view: shown everywhere in this frame. */
   toggleAblation(view: ChangesSession, component: string): void {
-    const kind = this.option("kind").peek();
+    const kind = this.setting("ablation_kind").peek();
     const on = !this.changes.ablated.peek().has(component);
     void this.changes.make(view, { what: "ablate", component, kind, on });
   }

@@ -1,33 +1,39 @@
 import type { JSX } from "preact";
+import { useMemo } from "preact/hooks";
 import { fixed, signed } from "../../core/draw/format";
 import { Button, Switch } from "../../core/parts/ui";
+import type { Dataset } from "../../core/state/dataset";
 import { isPending } from "../../core/state/interventions";
-import type { EffectsResult, InterventionInfo } from "../../generated/protocol";
+import type { InterventionEffects } from "../../generated/ablation";
+import type { InterventionInfo } from "../../generated/protocol";
 import { interventionText } from "./format";
 
-/** What is switched off or changed now, with what each intervention is worth on its own. */
+/** What is switched off or changed now, with the effect of each intervention by itself. */
 export function ActiveList(props: {
   interventions: readonly InterventionInfo[];
-  effects: EffectsResult | null;
-  metric: string;
+  /** Null before the first answer. */
+  effects: Dataset<InterventionEffects> | null;
   onEnable: (item: InterventionInfo, enabled: boolean) => void;
   onRemove: (item: InterventionInfo) => void;
 }): JSX.Element {
-  const { interventions, effects, metric, onEnable, onRemove } = props;
-  const worths = new Map(effects?.worths.map(({ key, worth }) => [key, worth]));
+  const { interventions, effects, onEnable, onRemove } = props;
+  const known = useMemo(() => {
+    const values = effects?.numbers("effect") ?? [];
+    return new Map(effects?.texts("key").map((key, i) => [key, values[i] ?? Number.NaN]));
+  }, [effects]);
   if (interventions.length === 0) {
     return (
       <p class="lw-abl-empty">
         Nothing is switched off. Click a cell here, or a switch in the table, to ablate a part:
         every number is computed again and shown beside its baseline. The list then says what each
-        ablation is worth, and keeps those that are turned off.
+        ablation does to the metric, and keeps those that are turned off.
       </p>
     );
   }
   return (
     <ul class="lw-abl-list" aria-label="active interventions">
       {interventions.map((item) => {
-        const worth = worths.get(item.key) ?? null;
+        const effect = known.get(item.key);
         const text = interventionText(item.kind, item.detail);
         return (
           <li
@@ -51,11 +57,11 @@ export function ActiveList(props: {
             </span>
             <span
               class="lw-num"
-              data-column="worth"
-              data-value={item.enabled && worth !== null ? String(worth) : ""}
-              title={`${metric} with everything active, minus the same without this: ${fixed(worth, 4)}`}
+              data-column="effect"
+              data-value={item.enabled && effect !== undefined ? String(effect) : ""}
+              title={`${effects?.attrs.definition ?? ""} ${fixed(effect, 4)}`}
             >
-              {!item.enabled ? "off" : worths.has(item.key) ? signed(worth) : "…"}
+              {!item.enabled ? "off" : effect === undefined ? "…" : signed(effect)}
             </span>
             <Button
               label={`remove ${item.label}`}

@@ -1,33 +1,52 @@
 import type { JSX } from "preact";
 import { change, fixed, signed } from "../../core/draw/format";
-import type { EffectsResult, Prediction } from "../../generated/protocol";
+import type { Dataset } from "../../core/state/dataset";
+import type { Predictions } from "../../generated/ablation";
+import type { Summary } from "../../generated/protocol";
 
 /** The metric and the next token, before and after the interventions. */
-export function BeforeAfter({ effects }: { effects: EffectsResult }): JSX.Element {
-  const { summary } = effects;
+export function BeforeAfter(props: {
+  predictions: Dataset<Predictions>;
+  /** The metric's mean over prompts; null before it is known. */
+  mean: Summary | null;
+}): JSX.Element {
+  const { predictions, mean } = props;
+  const { prompt, metric, metric_baseline, metric_current } = predictions.attrs;
+  const texts = predictions.texts("token");
+  const [ids, baseline, current] = (["token_id", "baseline", "current"] as const).map((name) =>
+    predictions.numbers(name),
+  );
   return (
     <>
-      <h4 class="lw-abl-heading">{summary.metric}, baseline → current</h4>
-      <div class="lw-abl-metric" role="table" aria-label={`${summary.metric} before and after`}>
+      <h4 class="lw-abl-heading">{metric}, baseline → current</h4>
+      <div class="lw-abl-metric" role="table" aria-label={`${metric} before and after`}>
         <MetricRow
-          name={`prompt ${effects.prompt + 1}`}
+          name={`prompt ${prompt + 1}`}
           scope="selected"
-          title={`${summary.metric} of the selected prompt`}
-          baseline={effects.baseline}
-          current={effects.current}
+          title={`${metric} of the selected prompt`}
+          baseline={metric_baseline}
+          current={metric_current}
         />
-        <MetricRow
-          name={`mean of ${summary.n_prompts}`}
-          scope="mean"
-          title={`${summary.metric}, mean over ${summary.n_prompts} prompts`}
-          baseline={summary.baseline}
-          current={summary.current}
-        />
+        {mean && (
+          <MetricRow
+            name={`mean of ${mean.n_prompts}`}
+            scope="mean"
+            title={`${metric}, mean over ${mean.n_prompts} prompts`}
+            baseline={mean.baseline}
+            current={mean.current}
+          />
+        )}
       </div>
       <h4 class="lw-abl-heading">next token, baseline and current</h4>
       <div class="lw-abl-predictions" role="table" aria-label="next token, baseline and current">
-        {effects.predictions.map((prediction) => (
-          <PredictionRow key={prediction.token.id} {...prediction} />
+        {texts.map((text, i) => (
+          <PredictionRow
+            key={ids?.[i]}
+            id={ids?.[i] ?? -1}
+            text={text}
+            baseline={baseline?.[i] ?? Number.NaN}
+            current={current?.[i] ?? Number.NaN}
+          />
         ))}
       </div>
     </>
@@ -68,7 +87,13 @@ function MetricRow(props: {
   );
 }
 
-function PredictionRow({ token, baseline, current }: Prediction): JSX.Element {
+function PredictionRow(props: {
+  id: number;
+  text: string;
+  baseline: number;
+  current: number;
+}): JSX.Element {
+  const { id, text, baseline, current } = props;
   const cell = (column: "baseline" | "current", value: number) => (
     <span role="cell" class="lw-num" data-column={column} data-value={String(value)}>
       <span class="lw-abl-track" aria-hidden="true">
@@ -82,15 +107,9 @@ function PredictionRow({ token, baseline, current }: Prediction): JSX.Element {
     </span>
   );
   return (
-    <div
-      class="lw-abl-prediction"
-      role="row"
-      tabIndex={-1}
-      data-prediction
-      data-token-id={token.id}
-    >
-      <span role="rowheader" class="lw-mono" tabIndex={-1} title={token.text}>
-        {token.text}
+    <div class="lw-abl-prediction" role="row" tabIndex={-1} data-prediction data-token-id={id}>
+      <span role="rowheader" class="lw-mono" tabIndex={-1} title={text}>
+        {text}
       </span>
       {cell("baseline", baseline)}
       {cell("current", current)}

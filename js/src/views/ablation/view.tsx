@@ -1,16 +1,18 @@
 import type { JSX } from "preact";
 import { useMemo, useRef } from "preact/hooks";
 import { niceCeil } from "../../core/draw/format";
-import { requestCode } from "../../core/export/code";
+import { askCode } from "../../core/export/code";
+import { datasetCsv } from "../../core/export/csv";
 import { CopyButton } from "../../core/parts/copy_button";
 import type { PanelProps } from "../../core/parts/mount";
-import { ABLATION_KINDS, OptionButtons } from "../../core/parts/options";
+import { ABLATION_KINDS, OptionButtons, SCOPES } from "../../core/parts/options";
 import { Button, ColorBar } from "../../core/parts/ui";
 import { useView, ViewFrame } from "../../core/parts/view";
-import { decode, maxAbs } from "../../core/state/arrays";
+import { maxAbs } from "../../core/state/arrays";
 import type { Change } from "../../core/state/interventions";
-import { type Resource, useResource } from "../../core/state/resource";
-import type { Methods } from "../../generated/protocol";
+import { type Answered, useAnswer } from "../../core/state/resource";
+import * as ask from "../../generated/ablation";
+import { code as interventionCode } from "../../generated/session";
 import { ActiveList } from "./active";
 import { BeforeAfter } from "./after";
 import { Grid } from "./grid";
@@ -24,34 +26,35 @@ const VALUES = [
   },
 ] as const;
 
-/** Switches for every head and MLP, what is active and what it is worth, and what comes of it. */
+/** Switches for every head and MLP, what is active and what each of it does, and what comes of it. */
 export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.Element {
   const handle = useView("ablation", { session, rpc });
-  const kind = session.option("kind");
-  const values = session.option("values");
-  const scope = session.option("scope");
+  const kind = session.setting("ablation_kind");
+  const values = session.option(ask.OPTIONS.values);
+  const scope = session.setting("prompt_scope");
   const info = session.info.value;
   const selection = session.selection.value;
   const body = useRef<HTMLDivElement>(null);
   const { changes } = session;
 
-  const grid = useResource(handle, "grid", "ablation_grid", {
-    // Attribution knows no kind, and the mean no prompt: neither may cause the same to be asked again.
-    kind: values.value === "effect" ? kind.value : "zero",
-    values: values.value,
-    scope: scope.value,
-    prompt: scope.value === "mean" ? 0 : selection.prompt,
-  });
+  const args = {
+    ablation_kind: values.value === "effect" ? kind.value : null,
+    prompt: scope.value === "mean" ? null : selection.prompt,
+  };
+  const grid = useAnswer(handle, ask.grid, args);
   const shown = useGridValues(grid);
-  const effects = useResource(handle, "effects", "effects", { prompt: selection.prompt });
+  const predictions = useAnswer(handle, ask.predictions, { prompt: selection.prompt });
+  const effects = useAnswer(handle, ask.interventionEffects, {});
 
   const toggle = (component: string) => session.toggleAblation(handle, component);
   const make = (change: Change) => void changes.make(handle, change);
-  const code = () => requestCode(handle, "code", {});
+  const csv = () => grid.data && datasetCsv(grid.data);
+  const code = () => askCode(handle, ask.code, args);
 
   const controls = (
     <>
       <OptionButtons label="kind of ablation" of={kind} choices={ABLATION_KINDS} />
+      {!compact && <OptionButtons label="prompts" of={scope} choices={SCOPES} />}
       <span class="lw-abl-actions">
         <Button
           label="undo"
@@ -72,7 +75,11 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
           disabled={changes.interventions.value.length === 0}
           onClick={() => make({ what: "clear" })}
         />
-        <CopyButton label="copy code" within={body} text={code} />
+        <CopyButton
+          label="copy code"
+          within={body}
+          text={() => askCode(handle, interventionCode, {})}
+        />
       </span>
     </>
   );
@@ -83,7 +90,7 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
       title="Ablations"
       controls={controls}
       compact={compact}
-      takeaway={{ code }}
+      takeaway={{ csv, code }}
     >
       <div ref={body} class="lw-abl">
         <div class="lw-abl-columns">
@@ -119,14 +126,15 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
             <h4 class="lw-abl-heading">Active</h4>
             <ActiveList
               interventions={changes.interventions.value}
-              effects={effects.result}
-              metric={effects.result?.summary.metric ?? "metric"}
+              effects={effects.data}
               onEnable={({ key }, on) => make({ what: "enable", key, on })}
               onRemove={({ key }) => make({ what: "remove", key })}
             />
           </section>
           <section class="lw-abl-column lw-abl-after" aria-label="before and after">
-            {effects.result && <BeforeAfter effects={effects.result} />}
+            {predictions.data && (
+              <BeforeAfter predictions={predictions.data} mean={session.summary.value} />
+            )}
           </section>
         </div>
       </div>
@@ -135,18 +143,21 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
 }
 
 /** The grid's numbers. While a sweep fills in, the scale of the last complete one is kept. */
-function useGridValues(grid: Resource<Methods["ablation_grid"]>) {
-  const { result, buffers, partial } = grid;
+function useGridValues({
+  data,
+  args,
+  partial,
+}: Answered<{ ablation_kind: string | null }, ask.Grid>) {
   const last = useRef({ values: "", scale: 0 });
+  const values = args?.ablation_kind ? "effect" : "attribution";
   return useMemo(() => {
-    if (!result) return null;
-    const heads = decode(result.heads, buffers);
-    const mlps = decode(result.mlps, buffers);
-    const values = grid.args?.values ?? "";
+    if (!data) return null;
+    const heads = data.array("heads");
+    const mlps = data.array("mlps");
     const known = niceCeil(Math.max(maxAbs(heads.data), maxAbs(mlps.data)));
     const before = last.current.values === values ? last.current.scale : 0;
     const scale = partial ? Math.max(known, before) : known;
     last.current = { values, scale };
-    return { heads, mlps, scale, units: result.units, definition: result.definition };
-  }, [result, buffers, partial, grid.args?.values]);
+    return { heads, mlps, scale, ...data.attrs };
+  }, [data, partial, values]);
 }

@@ -10,7 +10,7 @@ import { TokenPanel } from "../token/view";
 /** The four views of one session under one header; they share its selection, its changes and one comm. */
 export function ExplorerPanel({ session, rpc }: PanelProps): JSX.Element {
   const group = useMemo(() => new ViewGroup("explorer", session), [session]);
-  const head = useView("session", { session, rpc });
+  const head = useView("explorer", { session, rpc });
   const panel = { session, rpc, compact: true };
   return (
     <ViewRoot handle={group}>
