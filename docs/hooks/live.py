@@ -106,7 +106,7 @@ def _index(names: list[str]) -> str:
 # Views
 
 Each view takes a session first, is linked through it with every other view of that session, and
-has `.data()` (what it shows, as a labelled array) and `.figure()` (the same as a Plotly figure).
+has `.data()` (what it shows, as a labelled dataset) and `.figure()` (the same as a Plotly figure).
 `session.explore()` shows several under one header.
 
 | View | Shows |

@@ -240,7 +240,7 @@ def _single_runs(setting: Setting) -> list[tuple[str, ...]]:
 
     toggle = seconds(toggle_each, 3) / len(heads)
     access = access_for(model)
-    opening = seconds(lambda: Tracer(access, session.tokens, None, ()), 15)
+    opening = seconds(lambda: Tracer(access, session.tokens, None, (), resumable=True), 15)
 
     def line(name: str, without: float, ours: float) -> tuple[str, ...]:
         return (name, f"{without:.3f}", f"{ours:.3f}", f"{without / ours:.2f}", "", "")
