@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import plotly.graph_objects as go
 
 from lens_widgets.views.ablation import AblationPanel
+from lens_widgets.views.attention import AttentionView
 from lens_widgets.views.bundle import bundle
 from lens_widgets.views.token import TokenView
-from lens_widgets.widgets.attention import AttentionView
 from lens_widgets.widgets.attribution import AttributionTable
 
 
@@ -24,7 +24,6 @@ class Explorer(TokenView, AttentionView, AttributionTable, AblationPanel):
     _esm = bundle("explorer.js")
     _css = bundle("style.css")
     opening_slots: ClassVar[dict[str, str]] = {
-        **AttentionView.opening_slots,
         **AttributionTable.opening_slots,
     }
 

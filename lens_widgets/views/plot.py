@@ -62,3 +62,23 @@ def signed_bars(
     figure.update_layout(title=title)
     figure.update_yaxes(title=units)
     return figure
+
+
+def outline(figure: go.Figure, cells: Sequence[tuple[int, int]], name: str) -> None:
+    """Draws squares around the (row, column) cells of the figure's heatmap, named in a legend;
+    nothing where there are none."""
+    if not cells:
+        return
+    heatmap = figure.data[0]
+    rows, columns = zip(*cells, strict=True)
+    squares = go.Scatter(
+        x=[heatmap.x[column] for column in columns],
+        y=[heatmap.y[row] for row in rows],
+        mode="markers",
+        marker={"symbol": "square-open", "color": "#1f6feb", "size": 11},
+        hoverinfo="skip",
+        name=name,
+        showlegend=True,
+    )
+    figure.add_trace(squares)
+    figure.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})

@@ -13,27 +13,6 @@ _SIGNED = {"colorscale": "RdBu", "zmid": 0}
 _SEQUENTIAL = {"colorscale": "Blues", "zmin": 0}
 
 
-def pattern_heatmap(patterns: xr.DataArray, layer: int, head: int) -> go.Figure:
-    """One head of [layer, head, query_pos, key_pos], or a mean over heads, with token axes."""
-    place = {dim: at for dim, at in (("layer", layer), ("head", head)) if dim in patterns.dims}
-    one = patterns.sel(place)
-    name = {2: f"L{layer}H{head}", 1: f"L{layer}", 0: "all heads"}[len(place)]
-    title = f"{name}: {patterns.attrs['definition']}"
-    figure = go.Figure(
-        go.Heatmap(
-            z=one.values,
-            x=one["key_token"].values,
-            y=one["query_token"].values,
-            colorbar={"title": patterns.attrs["units"]},
-            hovertemplate="query %{y}<br>key %{x}<br>%{z:.4f}<extra></extra>",
-            **(_SIGNED if patterns.attrs["signed"] else _SEQUENTIAL),
-        )
-    )
-    figure.update_layout(title=title, xaxis_title="key", yaxis_title="query")
-    figure.update_yaxes(autorange="reversed")
-    return figure
-
-
 def effects(values: xr.DataArray) -> go.Figure:
     """Signed effects: a heatmap for [layer, head], bars for one dim."""
     units, title = values.attrs.get("units", ""), values.attrs.get("definition", "")

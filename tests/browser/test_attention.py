@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,15 @@ PICTURE = """
 
 def pattern_label(lab: Lab) -> str | None:
     return lab.find("[data-lw-pattern]").first.get_attribute("data-lw-pattern")
+
+
+def weights(lab: Lab, **args: Any) -> list[float]:
+    """What the kernel answers of one head's pattern, query by query."""
+    asked = {"prompt": 0, "show": "current", "attention_mode": "pattern", "head_average": "none"}
+    values: list[float] = (
+        lab.answer("attention/pattern", **{**asked, **args})["pattern"].values.ravel().tolist()
+    )
+    return values
 
 
 def cell_point(lab: Lab, q: int, k: int, n: int) -> tuple[float, float]:
@@ -145,8 +155,8 @@ def test_random_delays_end_on_the_last(mount: Mount) -> None:
 def test_hovering_a_cell_says_its_exact_weight(mount: Mount) -> None:
     lab = mount("attention", selection={"layer": 1, "head": 2})
     n = 15
-    truth = lab.truth("pattern", prompt=0, which="current", layer=1, head=2)["pattern"]
-    tokens = [token["text"] for token in lab.truth("tokens", prompt=0)["tokens"]]
+    truth = weights(lab, layer=1, head=2)
+    tokens = lab.js("return kernel.prompts[0].tokens.map(({ text }) => text)")
     for q, k in [(14, 0), (14, 4), (9, 9), (0, 14)]:
         lab.page.mouse.move(*cell_point(lab, q, k, n))
         readout = lab.find("[data-lw-readout]").first
@@ -275,7 +285,7 @@ def test_the_cursor_moves_by_keys_in_the_pattern(mount: Mount) -> None:
 def test_token_mode_shows_both_directions(mount: Mount) -> None:
     lab = mount("attention", selection={"layer": 1, "head": 5})
     n = 15
-    truth = lab.truth("pattern", prompt=0, which="current", layer=1, head=5)["pattern"]
+    truth = weights(lab, layer=1, head=5)
     chips = """return [...root.querySelectorAll('.lw-strip .lw-token')]
       .map((chip) => Number(chip.dataset.value))"""
     lab.find('.lw-strip .lw-token[data-pos="12"]').click()
@@ -296,7 +306,7 @@ def test_baseline_current_and_difference(mount: Mount) -> None:
     for which in ["baseline", "current", "difference"]:
         lab.find(f'[data-option="{which}"]').click()
         lab.idle()
-        truth = lab.truth("pattern", prompt=0, which=which, layer=3, head=3)["pattern"]
+        truth = weights(lab, layer=3, head=3, show=which)
         lab.page.mouse.move(*cell_point(lab, q, k, n))
         shown = lab.find("[data-lw-readout]").first.get_attribute("data-value")
         assert float(shown or "nan") == truth[q * n + k]
@@ -312,54 +322,6 @@ def test_follows_the_selection_of_other_views(mount: Mount) -> None:
     lab.idle()
     assert pattern_label(lab) == "L3H6"
     assert lab.find("[data-lw-readout]").first.get_attribute("data-query-pos") == "10"
-
-
-def test_long_prompts_zoom_and_pan(mount: Mount) -> None:
-    lab = mount("attention", n_tokens=512, n_prompts=1, n_layers=2, n_heads=2)
-    assert lab.find("[data-lw-pattern]").first.get_attribute("data-exact") == "false"
-    x, y = cell_point(lab, 400, 100, 512)
-    before = lab.js(PICTURE)
-    lab.page.mouse.move(x, y)
-    for _ in range(6):
-        lab.page.mouse.wheel(0, -300)
-    lab.wait("!root.querySelector('button[aria-label=\"whole pattern\"]').disabled")
-    assert lab.js(PICTURE) != before
-
-    # The exact weight comes from the lines through the cell, not from the rounded pattern.
-    lab.wait("root.querySelector('[data-lw-readout]').dataset.value !== undefined")
-    readout = lab.find("[data-lw-readout]").first
-    q = int(readout.get_attribute("data-query-pos") or -1)
-    k = int(readout.get_attribute("data-key-pos") or -1)
-    assert (q, k) == (400, 100)
-    truth = lab.truth("pattern", prompt=0, which="current", layer=0, head=0)["pattern"]
-    assert float(readout.get_attribute("data-value") or "nan") == truth[q * 512 + k]
-
-    zoomed = lab.js(PICTURE)
-    lab.page.mouse.down()
-    lab.page.mouse.move(x - 60, y - 40, steps=4)
-    lab.page.mouse.up()
-    assert lab.js(PICTURE) != zoomed
-    assert lab.js("return kernel.selection.query_pos") is None
-    lab.find('button[aria-label="whole pattern"]').click()
-    lab.page.mouse.move(5, 5)
-    assert lab.js(PICTURE) == before
-
-
-def test_token_mode_of_a_long_prompt_shows_exact_weights(mount: Mount) -> None:
-    n = 512
-    lab = mount("attention", n_tokens=n, n_prompts=1, n_layers=2, n_heads=2)
-    truth = lab.truth("pattern", prompt=0, which="current", layer=0, head=0)["pattern"]
-    known = "root.querySelector('.lw-strip .lw-token[data-pos=\"3\"]').dataset.value !== undefined"
-    chips = """return [...root.querySelectorAll('.lw-strip .lw-token')]
-      .map((chip) => Number(chip.dataset.value))"""
-    lab.find('.lw-strip .lw-token[data-pos="12"]').click()
-    lab.page.mouse.move(5, 5)
-    lab.wait(known)
-    assert lab.js(chips) == truth[12 * n : 13 * n]
-    lab.find('[data-option="to"]').click()
-    lab.page.mouse.move(5, 5)
-    lab.wait(f"{known} && root.querySelector('[data-picked]').dataset.pos === '12'")
-    assert lab.js(chips) == truth[12::n]
 
 
 def test_a_thousand_heads_stay_quick(mount: Mount) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from .conftest import Lab
-from .test_attention import PICTURE, cell_point
+from .test_attention import PICTURE, cell_point, weights
+from .test_takeaway import copied, save
 
 Mount = Callable[..., Lab]
 
@@ -44,8 +47,7 @@ def read_cell(lab: Lab, q: int, k: int) -> float:
 
 
 def truth(lab: Lab, q: int, k: int, **args: Any) -> float:
-    question = {"prompt": 0, "which": "current", "layer": 2, "head": 5, **args}
-    return float(lab.truth("pattern", **question)["pattern"][q * 15 + k])
+    return weights(lab, **{"layer": 2, "head": 5, **args})[q * 15 + k]
 
 
 @pytest.mark.parametrize(
@@ -110,24 +112,26 @@ def test_averages_over_heads_are_shown_large(mount: Mount, label: str, average: 
 
 
 def test_bos_can_be_left_out_of_the_colours_and_keeps_its_number(mount: Mount) -> None:
-    lab = mount("attention", selection={"layer": 2, "head": 5})
+    # Times the values, since the first query's weight of 1 on BOS then is the largest of all.
+    mode = {"attention_mode": "value"}
+    lab = mount("attention", selection={"layer": 2, "head": 5}, options=mode)
     bar = lab.find(".lw-pattern-foot .lw-colorbar")
-    assert bar.inner_text() == "0 – 1 attention"
+    scale = bar.inner_text()
     before = lab.js(CELL, [9, 0, 15])
     box = lab.find('input[aria-label="leave BOS out of the colours"]')
     box.check()
     lab.idle()
-    assert bar.inner_text() != "0 – 1 attention", "the scale is that of the rest"
+    assert bar.inner_text() != scale, "the scale is that of the rest"
     assert lab.js(CELL, [9, 0, 15]) != before
     assert "BOS has no colour" in lab.find(".lw-pattern-note").inner_text()
-    assert read_cell(lab, 9, 0) == pytest.approx(truth(lab, 9, 0), abs=1e-6)
-    assert lab.js("return mounts[0].model.traits.skip_bos") is True
+    assert read_cell(lab, 9, 0) == pytest.approx(truth(lab, 9, 0, **mode), abs=1e-6)
+    assert lab.js("return mounts[0].model.traits.settings.skip_bos") is True
     box.uncheck()
-    assert bar.inner_text() == "0 – 1 attention"
+    assert bar.inner_text() == scale
 
 
 def test_a_prompt_without_bos_has_nothing_to_leave_out(mount: Mount) -> None:
-    lab = mount("attention", bos=False, options={"skip_bos": True})
+    lab = mount("attention", bos=False, settings={"skip_bos": True})
     assert lab.find('input[aria-label="leave BOS out of the colours"]').is_disabled()
     assert lab.find(".lw-pattern-foot .lw-colorbar").inner_text() == "0 – 1 attention"
 
@@ -135,7 +139,7 @@ def test_a_prompt_without_bos_has_nothing_to_leave_out(mount: Mount) -> None:
 def test_scores_that_cannot_be_had_leave_the_pattern_in_place(mount: Mount) -> None:
     lab = mount("attention")
     before = lab.js(PICTURE)
-    lab.js("kernel.failures = { patterns: 'this model reports its attention pattern only' }")
+    lab.js("kernel.failures = { 'attention/patterns': 'this model reports its pattern only' }")
     lab.find('[role="radio"][data-option="scores"]').click()
     lab.wait_status("error")
     assert "pattern only" in lab.find('[role="alert"]').first.inner_text()
@@ -145,3 +149,17 @@ def test_scores_that_cannot_be_had_leave_the_pattern_in_place(mount: Mount) -> N
     lab.find('[role="radio"][data-option="pattern"]').click()
     lab.idle()
     assert lab.find('[role="alert"]').count() == 0
+
+
+def test_the_large_pattern_is_taken_away_as_table_and_code(mount: Mount) -> None:
+    lab = mount("attention", selection={"layer": 2, "head": 5}, interventions=["L0H1"])
+    args = {"prompt": 0, "show": "current", "layer": 2, "head": 5}
+    args |= {"attention_mode": "pattern", "head_average": "none"}
+    table = list(csv.DictReader(io.StringIO(save(lab, "save CSV").decode())))
+    assert [float(row["pattern"]) for row in table] == weights(lab, layer=2, head=5)
+    texts = lab.js("return kernel.prompts[0].tokens.map(({ text }) => text)")
+    n = len(texts)
+    assert [row["query_token"] for row in table] == [text for text in texts for _ in range(n)]
+    assert [row["key_token"] for row in table] == texts * n
+    lab.wait("root.querySelector('[role=menu]') === null")
+    assert copied(lab, "copy code") == lab.answer("attention/code", **args).attrs["code"]

@@ -27,7 +27,7 @@ VIEWS = [
 ]
 METHOD = {
     "token": "token/stats",
-    "attention": "patterns",
+    "attention": "attention/patterns",
     "attribution": "attribution",
     "ablation": "ablation/grid",
     "composition": "composition",

@@ -14,7 +14,7 @@ from .test_takeaway import save
 
 Mount = Callable[..., Lab]
 REPEATED = ["<bos>", *"abcdef", *"abcdef"]
-CELLS = " ".join(f"{q},{q - 5}" for q in range(7, 13))
+CELLS = " ".join(f"{q},{q - 5}" for q in range(5, 13))
 # Whether the edge of a cell is in the accent's blue, which no weight has.
 OUTLINED = """
   const [q, k, n] = arg;
@@ -47,10 +47,10 @@ def test_a_listed_head_is_selected_everywhere_and_its_stripe_outlined(mount: Mou
     assert lab.find("[data-lw-pattern]").first.get_attribute("data-lw-pattern") == "L2H0"
     assert lab.js(OUTLINED, [9, 4, 13])
     assert not lab.js(OUTLINED, [9, 6, 13])
-    truth = lab.truth("stripe", prompt=0, stripe="induction")
+    stripe = lab.answer("attention/stripe", prompt=0, stripe="induction")
     told = lab.find('[data-lw-stripe="induction"] [data-stripe-of="L2H0"]')
-    assert float(told.get_attribute("data-value") or "nan") == truth["current"][16]
-    assert float(told.get_attribute("data-mean") or "nan") == truth["mean_current"][16]
+    assert float(told.get_attribute("data-value") or "nan") == float(stripe["current"][2, 0])
+    assert float(told.get_attribute("data-mean") or "nan") == float(stripe["mean_current"][2, 0])
     scored = lab.answer("head_scores/scores", prompt=None)["current"].sel(kind="induction")
     assert float(row.get_attribute("data-value") or "nan") == float(scored[2, 0])
 
@@ -84,22 +84,23 @@ def test_a_stripe_follows_previews_means_and_the_run_that_is_shown(mount: Mount)
         interventions=["L0H1"],
         selection={"layer": 2, "head": 0, "stripe": "induction"},
     )
-    truth = lab.truth("stripe", prompt=0, stripe="induction")
+    stripe = lab.answer("attention/stripe", prompt=0, stripe="induction")
+    before, now = stripe["baseline"].values, stripe["current"].values
     told = lab.find("[data-stripe-of]")
 
     def value() -> float:
         return float(told.get_attribute("data-value") or "nan")
 
-    assert value() == truth["current"][16]
+    assert value() == float(now[2, 0])
     choose(lab, "show", "difference")
-    assert value() == pytest.approx(truth["current"][16] - truth["baseline"][16], abs=1e-6)
+    assert value() == pytest.approx(float(now[2, 0] - before[2, 0]), abs=1e-6)
     choose(lab, "show", "baseline")
     choose(lab, "average", "layer mean")
-    assert value() == pytest.approx(sum(truth["baseline"][16:24]) / 8, abs=1e-6)
+    assert value() == pytest.approx(float(before[2].mean()), abs=1e-6)
     choose(lab, "average", "head")
     lab.head("L1H3").hover()
     lab.wait("root.querySelector('[data-stripe-of]').dataset.stripeOf === 'L1H3'")
-    assert value() == truth["baseline"][11]
+    assert value() == float(before[1, 3])
 
 
 def test_where_no_prompt_has_a_kind_the_views_say_so_in_words(mount: Mount) -> None:

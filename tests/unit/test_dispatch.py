@@ -17,6 +17,10 @@ from tests.unit.cases import ANSWERS, PROMPTS, state
 from tests.unit.page import Page
 from tests.unit.waiting import wait_for
 
+PATTERN = {
+    "prompt": 0, "show": "current", "layer": 0, "head": 0,
+    "attention_mode": "pattern", "head_average": "none",
+}  # fmt: skip
 GRID = {"ablation_kind": "zero", "prompt": None}
 
 
@@ -87,8 +91,8 @@ def test_an_answer_carries_the_requests_id_slot_and_seq(page: Page) -> None:
         ("tokens", {"prompt": 2}, ["prompt=2", "out of range"]),
         ("tokens", {"prompt": -1}, ["prompt=-1"]),
         ("ablation/predictions", {"prompt": 9}, ["prompt=9"]),
-        ("pattern", {"prompt": 0, "which": "current", "layer": 2, "head": 0}, ["L2H0"]),
-        ("pattern", {"prompt": 0, "which": "current", "layer": 0, "head": -1}, ["L0H-1"]),
+        ("attention/pattern", {**PATTERN, "layer": 2}, ["L2H0"]),
+        ("attention/pattern", {**PATTERN, "head": -1}, ["L0H-1"]),
         ("toggle", {"component": "L9H9", "kind": "zero"}, ["component='L9H9'", "2 layers"]),
         ("toggle", {"component": "nonsense", "kind": "zero"}, ["component='nonsense'"]),
         ("remove", {"key": "i9"}, ["'i9'"]),

@@ -92,12 +92,13 @@ CHANGE: list[Act] = [
     lambda draw, stage: stage.session.interventions.undo(),
     lambda draw, stage: stage.session.interventions.clear(),
 ]
+PATTERNS = {"prompt": 0, "show": "current", "attention_mode": "pattern"}
 ASK: list[Act] = [
     lambda draw, stage: stage.ask("toggle", component=draw.choice(PARTS), kind="zero"),
     lambda draw, stage: stage.ask("attribution", by="head", scope="mean", prompt=0),
     lambda draw, stage: stage.ask("ablation/predictions", prompt=draw.randrange(2)),
     lambda draw, stage: stage.ask("ablation/grid", **GRID),
-    lambda draw, stage: stage.ask("patterns", prompt=0, which="current"),
+    lambda draw, stage: stage.ask("attention/patterns", **PATTERNS),
     lambda draw, stage: stage.page.cancel(draw.choice(["attribution", "ablation/predictions"])),
     _select,
 ]

@@ -16,13 +16,15 @@ from lens_widgets.analysis.attention.patterns import attention_patterns
 from lens_widgets.engine import probe
 from lens_widgets.engine.probe import CAPTURE_BYTES
 from lens_widgets.engine.trace import FETCHED_BYTES
-from lens_widgets.widgets.replies import patterns as replies
+from lens_widgets.views import attention
 from tests.models import tiny
 from tests.unit import reference
 from tests.unit.cases import PROMPTS, attention_only, rows
 from tests.unit.page import Page
 
 N_POS = 1024
+SHOWN = {"prompt": 0, "show": "current", "attention_mode": "pattern"}
+HEAD = {**SHOWN, "layer": 0, "head": 0, "head_average": "none"}
 
 
 @pytest.fixture(scope="module")
@@ -59,22 +61,24 @@ def test_what_a_page_gets_before_a_head_is_opened_is_small_and_was_made_by_the_r
     session: lw.Session, blocks: list[int]
 ) -> None:
     page = Page(session)
-    result = page.ask("patterns", prompt=0, which="current")
+    result = page.dataset("attention/patterns", **SHOWN)
     assert blocks == [], "the thumbnails were pooled while the model ran"
-    opening = page.ask("pattern", prompt=0, which="current", layer=0, head=0)
-    assert not opening["exact"], "what is opened by itself is rounded to bytes"
-    text = json.dumps([message["result"] for message in page.messages])
-    assert page.size(result) + page.size(opening) + len(text) < 1_500_000
+    page.dataset("attention/pattern", **HEAD)
+    results = [message["result"] for message in page.messages]
+    sent = results[-1]["variables"]["pattern"]["values"]
+    assert sent["dtype"] == "uint8", "what is opened by itself is rounded to bytes"
+    sizes = [len(buffer) for buffers in page.buffers.values() for buffer in buffers]
+    assert sum(sizes) + len(json.dumps(results)) < 1_500_000
     pattern = reference.activation(session.model, session.tokens, "blocks.7.attn.hook_pattern")
-    expected = _blocked(pattern[5].numpy(), result["pool"])
-    np.testing.assert_allclose(page.array(result, "patterns")[7, 5], expected, atol=1 / 510 + 1e-6)
+    expected = _blocked(pattern[5].numpy(), result.attrs["pool"])
+    np.testing.assert_allclose(result["patterns"][7, 5], expected, atol=1 / 510 + 1e-6)
 
 
 def test_opening_a_head_runs_its_block_alone(session: lw.Session, blocks: list[int]) -> None:
     beyond: list[int] = []
     handle = session.model.blocks[9].attn.hook_z.register_forward_hook(lambda *_: beyond.append(1))
     try:
-        Page(session).ask("pattern", prompt=0, which="current", layer=9, head=3)
+        Page(session).dataset("attention/pattern", **{**HEAD, "layer": 9, "head": 3})
     finally:
         handle.remove()
     assert blocks == [9]
@@ -83,8 +87,8 @@ def test_opening_a_head_runs_its_block_alone(session: lw.Session, blocks: list[i
 
 def test_reading_every_pattern_leaves_memory_within_bounds(session: lw.Session) -> None:
     page = Page(session)
-    result = page.ask("pattern", prompt=0, which="current", layer=0, head=0, head_average="all")
-    assert page.array(result, "pattern").shape == (512, 512)
+    result = page.ask("attention/pattern", **{**HEAD, "head_average": "all"})
+    assert result["variables"]["pattern"]["values"]["shape"] == [512, 512]
     assert session.run().n_bytes < CAPTURE_BYTES + FETCHED_BYTES < 4 * 144 * N_POS**2
 
 
@@ -92,7 +96,7 @@ def test_reading_every_pattern_leaves_memory_within_bounds(session: lw.Session) 
 def little(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few words are a long prompt: nothing is kept, and a message holds few cells."""
     monkeypatch.setattr(probe, "CAPTURE_BYTES", 0)
-    monkeypatch.setattr(replies, "MAX_REPLY_BYTES", 120)
+    monkeypatch.setattr(attention, "MAX_REPLY_BYTES", 120)
     monkeypatch.setattr(analysis, "_PART_BYTES", 1)
 
 
@@ -100,21 +104,21 @@ def little(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["gpt2", "llama", "bloom", "native"])
 @pytest.mark.parametrize("mode", ["pattern", "value"])
 @pytest.mark.parametrize("prompts", [PROMPTS, PROMPTS[:1]])
-@pytest.mark.parametrize("which", ["baseline", "current", "difference"])
+@pytest.mark.parametrize("show", ["baseline", "current", "difference"])
 def test_thumbnails_of_any_prompts_are_the_largest_of_each_block(
-    name: str, mode: Any, prompts: list[str], which: Any
+    name: str, mode: Any, prompts: list[str], show: Any
 ) -> None:
     session = lw.Session(tiny(name), prompts)
     session.interventions.add(lw.Ablate("L0H1"))
     page = Page(session)
     for prompt in range(len(prompts)):
-        result = page.ask("patterns", prompt=prompt, which=which, attention_mode=mode)
-        assert result["pool"] > 1
-        found = page.array(result, "patterns")
-        expected = attention_patterns(session, which, prompt, mode=mode).values
+        result = page.dataset("attention/patterns", prompt=prompt, show=show, attention_mode=mode)
+        assert result.attrs["pool"] > 1
+        found = result["patterns"].values
+        expected = attention_patterns(session, show, prompt, mode=mode).values
         tolerance = np.abs(expected).max() / 254 + 1e-5
         for layer, head in np.ndindex(2, 4):
-            blocked = _blocked(expected[layer, head], result["pool"])
+            blocked = _blocked(expected[layer, head], result.attrs["pool"])
             # Magnitudes: a row of a difference sums to 0, so that its ends can be equally far.
             blocked = np.abs(blocked)
             np.testing.assert_allclose(np.abs(found[layer, head]), blocked, atol=tolerance)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 import lens_widgets as lw
-from lens_widgets.analysis.attention.patterns import attention_patterns
 from lens_widgets.widgets.replies import METHODS
 from lens_widgets.wire import protocol
 from tests.models import ARCHITECTURES, D_MODEL, tiny
@@ -206,24 +204,6 @@ def test_tokens_are_told_with_what_the_editor_starts_from(session: lw.Session) -
     assert (result["correct"], result["wrong"]) == ANSWERS[1]
     assert result["answer"]["correct"] == {"id": 32, "text": "w32"}
     assert result["n_prompts"] == 2
-
-
-@pytest.mark.parametrize("which", ["baseline", "current", "difference"])
-def test_patterns_are_those_of_the_analysis(session: lw.Session, which: Any) -> None:
-    session.interventions.toggle("L0H1")
-    page, expected = Page(session), attention_patterns(session, which, 1).values
-    all_heads = page.ask("patterns", prompt=1, which=which)
-    assert all_heads["pool"] == 1
-    tolerance = np.abs(expected).max() / 254 if which == "difference" else 1 / 510
-    np.testing.assert_allclose(page.array(all_heads, "patterns"), expected, atol=tolerance + 1e-6)
-    one = page.ask("pattern", prompt=1, which=which, layer=1, head=3)
-    assert one["exact"]
-    assert one["pool"] == 1
-    np.testing.assert_allclose(page.array(one, "pattern"), expected[1, 3], atol=1e-7)
-    place = {"layer": 1, "head": 3, "query_pos": 3, "key_pos": 1}
-    lines = page.ask("pattern_lines", prompt=1, which=which, **place)
-    np.testing.assert_allclose(page.array(lines, "row"), expected[1, 3, 3], atol=1e-7)
-    np.testing.assert_allclose(page.array(lines, "column"), expected[1, 3, :, 1], atol=1e-7)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 
 import lens_widgets as lw
-from lens_widgets.analysis.attention.patterns import attention_patterns
-from lens_widgets.wire.messages import MAX_REPLY_BYTES
 from tests.models import tiny
 from tests.unit.cases import ANSWERS, PROMPTS
 from tests.unit.page import Page
@@ -118,68 +116,3 @@ def test_questions_about_neurons_that_cannot_be_answered_are_errors() -> None:
     page = Page(lw.Session(tiny("gpt2"), PROMPTS, answers=ANSWERS))
     assert "k=0" in page.error("mlp_neurons", layer=0, **{**args, "k": 0})["message"]
     assert "layer=5" in page.error("mlp_neurons", layer=5, **args)["message"]
-
-
-@pytest.mark.parametrize("mode", ["pattern", "value", "scores"])
-@pytest.mark.parametrize("which", ["current", "difference"])
-def test_modes_of_attention_are_those_of_the_analysis(
-    changed: lw.Session, mode: Any, which: Any
-) -> None:
-    page, prompt = Page(changed), {"prompt": 1, "which": which, "attention_mode": mode}
-    expected = attention_patterns(changed, which, 1, mode=mode).values
-    result = page.ask("patterns", **prompt)
-    got = page.array(result, "patterns")
-    signed = which == "difference" or mode == "scores"
-    if signed:
-        got[got < -127.5 * result["patterns"]["scale"]] = np.nan
-    tolerance = np.nanmax(abs(expected)) / (254 if signed else 510)
-    np.testing.assert_allclose(got, expected, atol=tolerance + 1e-6)
-    assert result["units"]
-    assert result["definition"].startswith("Attention")
-    for average in ("none", "layer", "all"):
-        head = page.ask("pattern", layer=1, head=2, head_average=average, **prompt)
-        values = attention_patterns(changed, which, 1, mode=mode, average=average).values  # type: ignore[arg-type]
-        one = {"none": lambda v: v[1, 2], "layer": lambda v: v[1], "all": lambda v: v}[average]
-        np.testing.assert_allclose(page.array(head, "pattern"), one(values), atol=1e-6)
-        assert (head["attention_mode"], head["head_average"]) == (mode, average)
-        lines = page.ask(
-            "pattern_lines", layer=1, head=2, head_average=average, query_pos=3, key_pos=1, **prompt
-        )
-        np.testing.assert_allclose(page.array(lines, "row"), one(values)[3], atol=1e-6)
-
-
-def test_a_model_without_scores_answers_with_an_error() -> None:
-    page = Page(lw.Session(tiny("native"), PROMPTS))
-    error = page.error("patterns", prompt=0, which="current", attention_mode="scores")
-    assert "pattern only" in error["message"]
-    assert "mode='pattern'" in error["hint"]
-
-
-@pytest.mark.parametrize("mode", ["value", "scores"])
-@pytest.mark.parametrize("which", ["current", "difference"])
-@pytest.mark.parametrize("name", ["wide", "long"])
-def test_all_modes_of_a_large_session_fit(
-    mode: str, which: str, name: str, request: pytest.FixtureRequest
-) -> None:
-    page = Page(request.getfixturevalue(name))
-    sheet = page.ask("patterns", prompt=0, which=which, attention_mode=mode)
-    assert page.size(sheet) <= MAX_REPLY_BYTES
-    for average in ("none", "all"):
-        place = {"layer": 0, "head": 1, "head_average": average}
-        one = page.ask("pattern", prompt=0, which=which, attention_mode=mode, **place)
-        assert page.size(one) <= MAX_REPLY_BYTES
-
-
-def test_pooled_scores_are_absent_only_where_every_cell_is(wide: lw.Session) -> None:
-    page = Page(wide)
-    result = page.ask("patterns", prompt=0, which="current", attention_mode="scores")
-    pool = result["pool"]
-    assert pool > 1
-    values = page.array(result, "patterns")
-    absent = values < -127.5 * result["patterns"]["scale"]
-    side = values.shape[-1]
-    for query in range(side):
-        for key in range(side):
-            # The block's lower left corner is the last to be masked.
-            last = min((query + 1) * pool, 64) - 1
-            assert bool(absent[0, 0, query, key]) is (key * pool > last)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 import lens_widgets as lw
 from lens_widgets.errors import InputError
@@ -27,52 +28,59 @@ CELLS = {
 }
 
 
+def cells(stripe: xr.Dataset) -> list[list[int]]:
+    """[query, key] of each."""
+    pairs = zip(stripe["query_pos"].values, stripe["key_pos"].values, strict=True)
+    return [[int(query), int(key)] for query, key in pairs]
+
+
 @pytest.mark.parametrize("name", ["gpt2", "llama", "native"])
 @pytest.mark.parametrize("kind", CELLS)
 def test_the_cells_are_told_with_every_heads_weight_on_them(name: str, kind: Any) -> None:
     session = lw.Session(tiny(name), TEXTS)
     session.interventions.toggle("L0H1")
     page = Page(session)
-    told = page.ask("stripe", prompt=1, stripe=kind)
-    assert page.array(told, "cells").tolist() == CELLS[kind]
-    assert told["missing"] == ""
+    told = page.dataset("attention/stripe", prompt=1, stripe=kind)
+    assert cells(told) == CELLS[kind]
+    assert told.attrs["missing"] == ""
     off = reference.write("blocks.0.attn.hook_z", 0.0, head=1)
     for field, hooks in (("baseline", []), ("current", [off])):
         for layer in range(2):
             hook = f"blocks.{layer}.attn.hook_pattern"
             pattern = reference.activation(session.model, rows(session)[1], hook, hooks)
             expected = torch.stack([pattern[:, q, k] for q, k in CELLS[kind]]).mean(dim=0)
-            np.testing.assert_allclose(page.array(told, field)[layer], expected, atol=1e-5)
+            np.testing.assert_allclose(told[field][layer], expected, atol=1e-5)
     scores = lw.analysis.head_scores(session, kind)
-    np.testing.assert_allclose(page.array(told, "mean_current"), scores, atol=1e-6)
-    assert told["n_with"] == (2 if kind in ("induction", "duplicate") else 3)
+    np.testing.assert_allclose(told["mean_current"], scores, atol=1e-6)
+    assert told.attrs["n_with"] == (2 if kind in ("induction", "duplicate") else 3)
 
 
 def test_of_a_repeated_sequence_the_whole_diagonal_is_outlined() -> None:
     session = lw.Session(made.handmade(), made.repeated(4))
     page = Page(session)
-    told = page.ask("stripe", prompt=0, stripe="induction")
-    assert page.array(told, "cells").tolist() == [[q, q - 3] for q in range(3, 9)]
-    assert told["definition"].startswith("mean attention along the diagonal")
-    assert page.array(told, "current")[made.INDUCTION] == pytest.approx(5 / 6, abs=1e-6)
+    told = page.dataset("attention/stripe", prompt=0, stripe="induction")
+    assert cells(told) == [[q, q - 3] for q in range(3, 9)]
+    assert told.attrs["definition"].startswith("mean attention along the diagonal")
+    assert float(told["current"][made.INDUCTION]) == pytest.approx(5 / 6, abs=1e-6)
 
 
 def test_where_there_is_no_stripe_the_reason_is_said() -> None:
     session = lw.Session(tiny("gpt2"), TEXTS)
     page = Page(session)
-    here = page.ask("stripe", prompt=2, stripe="induction")
-    assert here["missing"] == (
+    here = page.dataset("attention/stripe", prompt=2, stripe="induction")
+    assert here.attrs["missing"] == (
         "This prompt does not have an induction stripe: it needs a token that occurs twice."
     )
-    assert page.array(here, "cells").shape == (0, 2)
-    assert np.isnan(page.array(here, "current")).all()
+    assert cells(here) == []
+    assert np.isnan(here["current"]).all()
     one = page.dataset("head_scores/scores", prompt=2)
-    assert one["kind"].values[one["missing"].values != ""].tolist() == ["induction", "duplicate"]
+    lacking = one["kind"].values[one["missing"].values != ""]
+    assert lacking.tolist() == ["induction", "duplicate"]
     assert not any(page.dataset("head_scores/scores", prompt=None)["missing"].values)
     page = Page(lw.Session(tiny("gpt2"), TEXTS[2]))
-    none = page.ask("stripe", prompt=0, stripe="duplicate")
-    assert none["missing"].startswith("No prompt has a duplicate stripe")
-    assert page.error("stripe", prompt=0, stripe="inductive")["message"].startswith("args.stripe=")
+    none = page.dataset("attention/stripe", prompt=0, stripe="duplicate")
+    assert none.attrs["missing"].startswith("No prompt has a duplicate stripe")
+    assert "args.stripe" in page.error("attention/stripe", prompt=0, stripe="inductive")["message"]
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama", "native"])

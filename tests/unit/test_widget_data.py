@@ -10,7 +10,6 @@ import pytest
 import xarray as xr
 
 import lens_widgets as lw
-from lens_widgets.analysis.attention.patterns import attention_patterns
 from lens_widgets.errors import InputError
 
 
@@ -28,48 +27,6 @@ def changed(session: lw.Session) -> lw.Session:
     session.interventions.toggle("L0H1")
     session.selection.update(prompt=1, layer=1, head=2)
     return session
-
-
-@pytest.mark.parametrize("show", ["baseline", "current", "difference"])
-def test_attention(changed: lw.Session, show: str) -> None:
-    view = lw.AttentionView(changed, show=show)
-    xr.testing.assert_identical(view.data(), attention_patterns(changed, show, 1))  # type: ignore[arg-type]
-    (trace,) = view.figure().data
-    np.testing.assert_array_equal(trace.z, view.data().sel(layer=1, head=2))
-    assert list(trace.x) == list(trace.y) == ["<bos> 0", "w11 1", "w12 2", "w13 3", "w14 4"]
-    assert trace.colorbar.title.text == "attention weight"
-    assert "L1H2" in view.figure().layout.title.text
-    assert (trace.zmid == 0) is (show == "difference")
-
-
-def test_a_stripe_is_outlined_in_the_figure_too(changed: lw.Session) -> None:
-    view = lw.AttentionView(changed)
-    changed.selection.stripe = "previous"
-    pattern, squares = view.figure().data
-    assert list(squares.y) == list(pattern.y[1:])
-    assert list(squares.x) == list(pattern.x[:-1])
-    changed.selection.stripe = "induction"
-    assert len(view.figure().data) == 1, "this prompt has no such stripe"
-
-
-@pytest.mark.parametrize("mode", ["value", "scores"])
-@pytest.mark.parametrize("average", ["none", "layer", "all"])
-def test_attention_in_other_modes(changed: lw.Session, mode: Any, average: Any) -> None:
-    view = lw.AttentionView(changed, attention_mode=mode, head_average=average)
-    expected = attention_patterns(changed, "current", 1, mode=mode, average=average)
-    xr.testing.assert_identical(view.data(), expected)
-    place = {dim: at for dim, at in (("layer", 1), ("head", 2)) if dim in expected.dims}
-    (trace,) = view.figure().data
-    np.testing.assert_array_equal(trace.z, expected.sel(place))
-    assert trace.colorbar.title.text == expected.attrs["units"]
-    assert (trace.zmid == 0) is (mode == "scores")
-    title = view.figure().layout.title.text
-    assert title.startswith({"none": "L1H2: ", "layer": "L1: ", "all": "all heads: "}[average])
-
-
-def test_a_difference_of_no_change_is_still_drawn_around_zero(session: lw.Session) -> None:
-    (trace,) = lw.AttentionView(session, show="difference").figure().data
-    assert trace.zmid == 0
 
 
 @pytest.mark.parametrize("by", ["head", "layer", "component"])

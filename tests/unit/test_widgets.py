@@ -31,7 +31,7 @@ VIEWS = (
 
 OPTIONS = {
     lw.TokenView: {"color"},
-    lw.AttentionView: {"show", "token_mode", "attention_mode", "head_average", "skip_bos"},
+    lw.AttentionView: {"show", "token_mode", "attention_mode", "head_average"},
     lw.AttributionTable: {"by", "scope", "read_at"},
     lw.AblationPanel: {"kind", "values", "scope"},
     lw.LogitLensView: {
@@ -47,7 +47,7 @@ OPTIONS = {
     lw.NeuronView: {"neuron", "show", "top_k"},
     lw.ActivationBrowser: {"activation", "show", "slice_rows", "group_by"},
     lw.Explorer: {
-        *("show", "token_mode", "attention_mode", "head_average", "skip_bos"),
+        *("show", "token_mode", "attention_mode", "head_average"),
         *("color", "by", "scope", "read_at", "kind", "values"),
     },
 }

@@ -38,6 +38,11 @@ DEFINITIONS: dict[Mode, str] = {
     "value": "attention weight times the norm of the key token's value vector",
     "scores": "attention score before the softmax, masked entries absent",
 }
+_NAMES: dict[Mode, str] = {
+    "pattern": "attention pattern",
+    "value": "value-weighted attention",
+    "scores": "attention scores before the softmax",
+}
 _OF_HEADS: dict[Average, str] = {
     "none": "",
     "layer": ", mean over the layer's heads",
@@ -98,8 +103,6 @@ def attention_patterns(
     dims = ("layer", "head", "query_pos", "key_pos")[-values.dim() :]
     if average == "layer":
         dims = ("layer", "query_pos", "key_pos")
-    kind = {"pattern": "attention pattern", "value": "value-weighted attention"}
-    name = kind.get(mode, "attention scores before the softmax")
     return xr.DataArray(
         values.cpu().numpy(),
         dims=dims,
@@ -111,11 +114,21 @@ def attention_patterns(
         attrs={
             "units": UNITS[mode],
             "metric": session.metric.name,
-            "definition": f"{which} {name}{_OF_HEADS[average]}, prompt {prompt}",
-            "signed": which == "difference" or mode == "scores",
+            "definition": described(which, prompt, mode, average),
+            "signed": is_signed(which, mode),
             "mode": mode,
         },
     )
+
+
+def described(which: Which, prompt: int, mode: Mode, average: Average) -> str:
+    """What the numbers of a pattern are, in a few words."""
+    return f"{which} {_NAMES[mode]}{_OF_HEADS[average]}, prompt {prompt}"
+
+
+def is_signed(which: Which, mode: Mode) -> bool:
+    """Whether values lie on both sides of zero."""
+    return which == "difference" or mode == "scores"
 
 
 def averaged(values: Float[Tensor, "*heads query key"], average: Average) -> Tensor:
@@ -151,7 +164,7 @@ def pooled_patterns(
         run = session.run(()) if which == "baseline" else session.run()
         found = run.pooled_patterns(layers, pool)
         return torch.stack([each[prompt].float() for each in found]), pool
-    signed = which == "difference" or mode == "scores"
+    signed = is_signed(which, mode)
     parts = _few_layers_at_a_time(session, which, prompt, mode)
     return torch.cat([pooled(values, pool, signed=signed) for values in parts]), pool
 

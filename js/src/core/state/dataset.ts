@@ -84,6 +84,12 @@ export class Dataset<A extends AnswerType = AnswerType> {
     return Array.isArray(values) && typeof values.flat(Number.POSITIVE_INFINITY)[0] !== "number";
   }
 
+  /** Whether a numeric variable's values are as computed, not rounded to a byte each. */
+  isExact(name: A["numbers"]): boolean {
+    const { values } = this.#variable(name);
+    return !Array.isArray(values) && (values.dtype === "float32" || values.dtype === "int32");
+  }
+
   /** The sides of the block of which each value of the last two axes is the largest; 1 x 1 where exact. */
   poolOf(name: A["numbers"]): readonly [number, number] {
     const { values } = this.#variable(name);

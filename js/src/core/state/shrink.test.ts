@@ -1,20 +1,37 @@
 import { describe, expect, it } from "vitest";
-import { decode } from "./arrays";
+import { Dataset } from "./dataset";
 import { type Entry, fromBase64, shrunk, toBase64 } from "./shrink";
+
+interface Answered {
+  numbers: "pattern" | "query_pos" | "small";
+  texts: never;
+  attrs: object;
+}
 
 const SIDE = 40;
 const values = Float32Array.from({ length: 2 * SIDE * SIDE }, (_, i) => Math.sin(i) * (i % 7));
 
+const exact = { dtype: "float32", scale: 1, offset: 0 };
 const entry: Entry = {
-  method: "pattern",
+  method: "attention/pattern",
   revision: 1,
   args: { prompt: 0 },
   result: {
-    exact: true,
-    pool: 1,
-    pattern: { buffer: 0, dtype: "float32", shape: [2, SIDE, SIDE], scale: 1, offset: 0 },
+    dims: { head: 2, query_pos: SIDE, key_pos: SIDE, place: 2 },
+    variables: {
+      query_pos: { dims: ["query_pos"], values: { ...exact, buffer: 0, shape: [SIDE] } },
+      pattern: {
+        dims: ["head", "query_pos", "key_pos"],
+        values: { ...exact, buffer: 1, shape: [2, SIDE, SIDE] },
+      },
+      small: { dims: ["place", "place"], values: { ...exact, buffer: 0, shape: [2, 2] } },
+    },
+    attrs: {},
   },
-  buffers: [toBase64(new DataView(values.buffer))],
+  buffers: [
+    toBase64(new DataView(Float32Array.from({ length: SIDE }, (_, i) => i).buffer)),
+    toBase64(new DataView(values.buffer)),
+  ],
 };
 
 describe("shrunk", () => {
@@ -22,24 +39,25 @@ describe("shrunk", () => {
     expect(shrunk(entry, 1e6)).toBe(entry);
   });
 
-  it("pools patterns until they fit, and says so", () => {
-    const small = shrunk(entry, 2_000);
-    expect(JSON.stringify(small).length).toBeLessThan(2_000);
-    const result = small?.result as {
-      exact: boolean;
-      pool: number;
-      pattern: Parameters<typeof decode>[0];
-    };
-    const side = Math.ceil(SIDE / result.pool);
-    expect([result.exact, result.pool > 1]).toEqual([false, true]);
-    expect(result.pattern.shape).toEqual([2, side, side]);
-    const pooled = decode(result.pattern, small?.buffers.map(fromBase64) ?? []).data;
+  it("pools squares of queries by keys until they fit, says so, and leaves the rest alone", () => {
+    const small = shrunk(entry, 2_500);
+    expect(JSON.stringify(small).length).toBeLessThan(2_500);
+    const buffers = small?.buffers.map(fromBase64) ?? [];
+    const data = Dataset.read<Answered>(small?.result, buffers);
+    const [pool, columns] = data.poolOf("pattern");
+    expect(columns).toBe(pool);
+    expect([data.isExact("pattern"), pool > 1]).toEqual([false, true]);
+    expect(data.isExact("query_pos")).toBe(true);
+    expect([...data.numbers("query_pos")]).toEqual(Array.from({ length: SIDE }, (_, i) => i));
+    const side = Math.ceil(SIDE / pool);
+    expect(data.array("pattern").shape).toEqual([2, side, side]);
+    const pooled = data.numbers("pattern");
     for (let square = 0; square < 2; square++) {
       for (let row = 0; row < side; row++) {
         for (let col = 0; col < side; col++) {
           let largest = 0;
-          for (let q = row * result.pool; q < (row + 1) * result.pool; q++) {
-            for (let k = col * result.pool; k < (col + 1) * result.pool; k++) {
+          for (let q = row * pool; q < (row + 1) * pool; q++) {
+            for (let k = col * pool; k < (col + 1) * pool; k++) {
               if (q >= SIDE || k >= SIDE) continue;
               const value = values[(square * SIDE + q) * SIDE + k] ?? 0;
               if (Math.abs(value) > Math.abs(largest)) largest = value;
@@ -55,5 +73,6 @@ describe("shrunk", () => {
 
   it("gives up on what cannot become coarser", () => {
     expect(shrunk({ ...entry, result: { text: "x" } }, 100)).toBeNull();
+    expect(shrunk(entry, 100)).toBeNull();
   });
 });

@@ -12,12 +12,9 @@ export interface Entry {
   buffers: string[];
 }
 
-/** The fields that hold weights by query and key, in results that say how far theirs are pooled. */
-const SQUARES = ["patterns", "pattern"] as const;
-
 /**
- * The entry in at most `room` characters: patterns may become coarser, as the kernel's do that would
- * not fit a message. Null when that is not enough.
+ * The entry in at most `room` characters: squares of queries by keys may become coarser,
+ * as the kernel's do that would not fit a message. Null when that is not enough.
  */
 export function shrunk(entry: Entry, room: number): Entry | null {
   let kept = entry;
@@ -29,15 +26,19 @@ export function shrunk(entry: Entry, room: number): Entry | null {
   return kept;
 }
 
-/** Each 2 x 2 block of cells as its largest magnitude, a byte each. */
+/** Each 2 x 2 block of the largest square's cells as its largest magnitude, a byte each. */
 function halved(entry: Entry): Entry | null {
   const { result } = entry;
-  if (!isRecord(result) || typeof result.pool !== "number") return null;
-  const field = SQUARES.find((name) => isArrayRef(result[name]));
-  const ref = field && result[field];
-  if (!field || !isArrayRef(ref)) return null;
+  if (!isRecord(result) || !isRecord(result.variables)) return null;
+  const { variables } = result;
+  const squares = Object.entries(variables).flatMap(([name, variable]) =>
+    isSquare(variable) ? [{ name, variable, ref: variable.values }] : [],
+  );
+  squares.sort((a, b) => bytesOf(entry, b.ref) - bytesOf(entry, a.ref));
+  const [largest] = squares;
+  if (!largest) return null;
+  const { name, variable, ref } = largest;
   const side = ref.shape.at(-1) ?? 0;
-  if (side < 2 || ref.shape.at(-2) !== side) return null;
 
   const { data } = decode(ref, entry.buffers.map(fromBase64));
   const half = Math.ceil(side / 2);
@@ -50,21 +51,37 @@ function halved(entry: Entry): Entry | null {
     // Not "larger": what is masked is NaN, and any value counts more.
     if (!(Math.abs(value) <= Math.abs(pooled[at] ?? 0)) && !Number.isNaN(value)) pooled[at] = value;
   }
-  const largest = maxAbs(pooled);
-  const scale = largest > 0 ? largest / 127 : 1;
+  const most = maxAbs(pooled);
+  const scale = most > 0 ? most / 127 : 1;
   const byte = (value: number) => (Number.isNaN(value) ? -128 : Math.round(value / scale));
   const bytes = Int8Array.from(pooled, byte);
   const buffers = entry.buffers.map((text, index) =>
     index === ref.buffer ? toBase64(new DataView(bytes.buffer)) : text,
   );
   const shape = [...ref.shape.slice(0, -2), half, half];
-  const array = { ...ref, dtype: "int8", shape, scale, offset: 0 };
-  const exact = "exact" in result ? { exact: false } : {};
+  const [rows = 1, columns = 1] = ref.pool ?? [];
+  const pool = [2 * rows, 2 * columns];
+  const values = { ...ref, dtype: "int8", shape, scale, offset: 0, pool };
   return {
     ...entry,
-    result: { ...result, ...exact, [field]: array, pool: 2 * result.pool },
+    result: { ...result, variables: { ...variables, [name]: { ...variable, values } } },
     buffers,
   };
+}
+
+/** Whether a variable's last two dimensions are queries and keys, as many of the one as of the other. */
+function isSquare(variable: unknown): variable is { dims: string[]; values: ArrayRef } {
+  if (!isRecord(variable) || !Array.isArray(variable.dims) || !isArrayRef(variable.values)) {
+    return false;
+  }
+  const [queries, keys] = variable.dims.slice(-2).map(String);
+  const [rows = 0, columns = 0] = variable.values.shape.slice(-2);
+  const named = queries?.startsWith("query_") === true && keys?.startsWith("key_") === true;
+  return named && rows === columns && rows >= 2;
+}
+
+function bytesOf(entry: Entry, ref: ArrayRef): number {
+  return entry.buffers[ref.buffer]?.length ?? 0;
 }
 
 function isArrayRef(value: unknown): value is ArrayRef {

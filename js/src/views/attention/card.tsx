@@ -4,11 +4,9 @@ import { headLabel } from "../../core/draw/format";
 import { OptionButtons, RUNS } from "../../core/parts/options";
 import { Button, ColorBar } from "../../core/parts/ui";
 import { CardHead } from "../../core/parts/view";
-import { flush } from "../../core/state/flush";
 import type { ViewHandle } from "../../core/state/handle";
 import type { HeadRef, ViewSession } from "../../core/state/session";
-import type { TokenInfo } from "../../generated/protocol";
-import { useTexts } from "./data";
+import { OPTIONS } from "../../generated/attention";
 import { averageWords, isSigned, type Kind, shownName, unitOf } from "./kind";
 import { useExactCell } from "./lines";
 import type { Picture } from "./picture";
@@ -48,7 +46,7 @@ interface PatternCardProps {
   picture: Picture | null;
   compared: HeadRef | null;
   comparedPicture: Picture | null;
-  tokens: readonly TokenInfo[];
+  texts: readonly string[];
   prompt: number;
   stripe: Stripe | null;
 }
@@ -56,10 +54,9 @@ interface PatternCardProps {
 /** One head large, or two beside each other, with the scale and the weight under the cursor. */
 export function PatternCard(props: PatternCardProps): JSX.Element {
   const { view, state, kind, skipBos, ramp, head, isPreview, picture, compared, stripe } = props;
-  const { tokens, prompt } = props;
+  const { texts, prompt } = props;
   const { session } = view;
-  const texts = useTexts(tokens);
-  const option = session.option("show");
+  const option = session.option(OPTIONS.show);
   const { n_layers, n_heads } = session.info.value;
   const solo = state.solo.value;
   const maxSide = solo ? 780 : 620;
@@ -156,6 +153,7 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
             kind={kind}
             heads={compared ? [head, compared] : [head]}
             shape={{ layers: n_layers, heads: n_heads }}
+            several={session.state.value.n_prompts > 1}
           />
         )}
       </div>
@@ -164,9 +162,9 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
 }
 
 function Modes({ session, hasBos }: { session: ViewSession; hasBos: boolean }): JSX.Element {
-  const mode = session.option("attention_mode");
-  const average = session.option("head_average");
-  const skip = session.option("skip_bos");
+  const mode = session.option(OPTIONS.attention_mode);
+  const average = session.option(OPTIONS.head_average);
+  const skip = session.setting("skip_bos");
   return (
     <div class="lw-pattern-modes">
       <OptionButtons label="what is shown of attention" of={mode} choices={MODES} />
@@ -181,10 +179,7 @@ function Modes({ session, hasBos }: { session: ViewSession; hasBos: boolean }): 
           disabled={!hasBos}
           checked={skip.value && hasBos}
           onChange={(event) => {
-            const { checked } = event.currentTarget;
-            flush(() => {
-              skip.value = checked;
-            });
+            skip.value = event.currentTarget.checked;
           }}
         />
         without BOS

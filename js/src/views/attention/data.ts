@@ -1,26 +1,25 @@
 import { useMemo } from "preact/hooks";
-import { decode } from "../../core/state/arrays";
 import type { ViewHandle } from "../../core/state/handle";
-import { useResource } from "../../core/state/resource";
+import { useAnswer } from "../../core/state/resource";
 import type { HeadRef } from "../../core/state/session";
-import type { TokenInfo } from "../../generated/protocol";
+import * as ask from "../../generated/attention";
 import type { Kind } from "./kind";
 import { type Picture, pictureOf, type Sheet } from "./picture";
 
 /** Stands for an exact pattern that nobody asked for. */
-export const NO_REPLY = {
-  resource: {
-    result: null,
-    buffers: [],
-    args: null,
-    seq: 0,
-    revision: -1,
-    stale: false,
-    partial: false,
-    error: null,
-  },
-  values: null,
-};
+export const NO_REPLY = { data: null, args: null };
+
+/** What is asked of one pattern, as it is wanted. */
+export function patternArgs(prompt: number, { which, mode, average }: Kind, head: HeadRef) {
+  return {
+    prompt,
+    show: which,
+    layer: head.layer,
+    head: head.head,
+    attention_mode: mode,
+    head_average: average,
+  };
+}
 
 /** Asks for a head's exact pattern and answers with the best that is known of it meanwhile. */
 export function usePicture(
@@ -32,19 +31,10 @@ export function usePicture(
   shown: Kind,
   sheet: Sheet | null,
 ): Picture | null {
-  const { which, mode, average } = wanted;
-  const question = { prompt, which, attention_mode: mode, head_average: average };
-  const args = head && { ...question, layer: head.layer, head: head.head };
-  const resource = useResource(view, slot, "pattern", args);
-  const { result, buffers } = resource;
-  const values = useMemo(() => result && decode(result.pattern, buffers), [result, buffers]);
-  // `resource` is a new object at every rendering; `result` and `args` stand for what it holds.
+  const question = head && patternArgs(prompt, wanted, head);
+  const { data, args } = useAnswer(view, ask.pattern, question, { slot });
   return useMemo(
-    () => head && pictureOf(head, prompt, shown, sheet, { resource, values }),
-    [head?.layer, head?.head, prompt, shown, sheet, result, values],
+    () => head && pictureOf(head, shown, sheet, { data, args }),
+    [head?.layer, head?.head, shown, sheet, data, args],
   );
-}
-
-export function useTexts(tokens: readonly TokenInfo[]): readonly string[] {
-  return useMemo(() => tokens.map(({ text }) => text), [tokens]);
 }

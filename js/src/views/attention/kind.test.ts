@@ -1,21 +1,33 @@
 import { describe, expect, it } from "vitest";
+import { Dataset } from "../../core/state/dataset";
+import type { PromptTokens } from "../../core/state/tokens";
+import type { Pattern, Patterns } from "../../generated/attention";
 import { averageWords, isSigned, shownName, unitOf, valueText } from "./kind";
 import { poolMax } from "./layout";
-import { type Picture, pictureOf, type Sheet } from "./picture";
+import { type Picture, pictureOf, readSheet, type Sheet } from "./picture";
 import { coloured } from "./scale";
 
-const NONE = {
-  resource: {
-    result: null,
-    buffers: [],
-    args: null,
-    seq: 0,
-    revision: -1,
-    stale: false,
-    partial: false,
-    error: null,
+const NONE = { data: null, args: null };
+
+/** The prompt "a b". */
+const TOKENS: PromptTokens = {
+  prompt: 0,
+  list: [
+    { id: 0, text: "a" },
+    { id: 1, text: "b" },
+  ],
+  texts: ["a", "b"],
+  attrs: {
+    prompt: 0,
+    n_prompts: 1,
+    text: "a b",
+    correct: "",
+    wrong: "",
+    corrupted: null,
+    correct_token: null,
+    wrong_token: null,
+    bos: true,
   },
-  values: null,
 };
 
 /** Two layers of two heads on two tokens; the future is masked. */
@@ -28,6 +40,7 @@ function sheet(pool = 1): Sheet {
   ];
   const data = Float32Array.from(heads.flat());
   return {
+    tokens: TOKENS,
     patterns: { shape: [2, 2, 2, 2], data },
     pool,
     which: "current",
@@ -68,9 +81,9 @@ describe("what the numbers are", () => {
 describe("the mean over heads, until its exact values come", () => {
   it("is over the layer's heads, or over all, of what is there", () => {
     const head = { layer: 1, head: 0 };
-    expect(values(pictureOf(head, 0, kind("none"), sheet(), NONE))).toEqual([3, Number.NaN, 2, 4]);
-    expect(values(pictureOf(head, 0, kind("layer"), sheet(), NONE))).toEqual([2, Number.NaN, 3, 3]);
-    expect(values(pictureOf(head, 0, kind("all"), sheet(), NONE))).toEqual([
+    expect(values(pictureOf(head, kind("none"), sheet(), NONE))).toEqual([3, Number.NaN, 2, 4]);
+    expect(values(pictureOf(head, kind("layer"), sheet(), NONE))).toEqual([2, Number.NaN, 3, 3]);
+    expect(values(pictureOf(head, kind("all"), sheet(), NONE))).toEqual([
       1.5,
       Number.NaN,
       1.625,
@@ -79,7 +92,52 @@ describe("the mean over heads, until its exact values come", () => {
   });
 
   it("is not guessed from blocks of signed values", () => {
-    expect(pictureOf({ layer: 1, head: 0 }, 0, kind("layer"), sheet(2), NONE)).toBeNull();
+    expect(pictureOf({ layer: 1, head: 0 }, kind("layer"), sheet(2), NONE)).toBeNull();
+  });
+});
+
+/** An answer with one square variable, and the positions that each of its cells stands for. */
+function encoded(name: string, dims: string[], shape: number[], pool: number, attrs: object) {
+  const size = shape.reduce((product, length) => product * length, 1);
+  const values = { buffer: 0, dtype: "float32", shape, scale: 1, offset: 0, pool: [pool, pool] };
+  return {
+    raw: { dims: {}, variables: { [name]: { dims, values } }, attrs },
+    buffers: [new DataView(new Float32Array(size).fill(0.5).buffer)],
+  };
+}
+
+describe("answers and tokens that arrive apart", () => {
+  const asked = { prompt: 0, show: "current", attention_mode: "scores" } as const;
+  const one = { ...asked, layer: 1, head: 0, head_average: "none" } as const;
+  const patterns = (side: number, pool: number) => {
+    const dims = ["layer", "head", "query_block", "key_block"];
+    const { raw, buffers } = encoded("patterns", dims, [2, 2, side, side], 1, { pool });
+    return Dataset.read<Patterns>(raw, buffers);
+  };
+  const pattern = (side: number, pool = 1) => {
+    const dims = ["query_pos", "key_pos"];
+    const { raw, buffers } = encoded("pattern", dims, [side, side], pool, {});
+    return Dataset.read<Pattern>(raw, buffers);
+  };
+
+  it("are shown together only when they are of the same prompt", () => {
+    const data = patterns(2, 1);
+    expect(readSheet({ data, args: asked }, TOKENS)?.pool).toBe(1);
+    expect(readSheet({ data: patterns(1, 2), args: asked }, TOKENS)?.pool).toBe(2);
+    expect(readSheet({ data, args: { ...asked, prompt: 1 } }, TOKENS)).toBeNull();
+    expect(readSheet({ data: patterns(3, 1), args: asked }, TOKENS)).toBeNull();
+    expect(readSheet({ data, args: asked }, null)).toBeNull();
+  });
+
+  it("leave the thumbnails' numbers in place of a pattern of other tokens", () => {
+    const head = { layer: 1, head: 0 };
+    const shown = (data: Dataset<Pattern>, args: typeof one | object) =>
+      pictureOf(head, kind("none"), sheet(), { data, args: { ...one, ...args } });
+    expect(shown(pattern(2), {})).toMatchObject({ pool: 1, exact: true });
+    expect(shown(pattern(1, 2), {})).toMatchObject({ pool: 2 });
+    expect(shown(pattern(3), {})?.answer).toBeNull();
+    expect(shown(pattern(2), { prompt: 1 })?.answer).toBeNull();
+    expect(shown(pattern(2), { head: 1 })?.answer).toBeNull();
   });
 });
 

@@ -1,21 +1,25 @@
 import { fixed, signed, weight } from "../../core/draw/format";
 import type { HeadRef } from "../../core/state/session";
-import type { Options } from "../../generated/protocol";
+import type { OPTIONS } from "../../generated/attention";
+import type { OptionSpec } from "../../wire/question";
+
+type ValueOf<Spec> = Spec extends OptionSpec<infer T> ? T : never;
+type Mode = ValueOf<typeof OPTIONS.attention_mode>;
 
 /** What the numbers of the view are: of which run, of what, averaged over which heads. */
 export interface Kind {
-  which: Options["show"];
-  mode: Options["attention_mode"];
-  average: Options["head_average"];
+  which: ValueOf<typeof OPTIONS.show>;
+  mode: Mode;
+  average: ValueOf<typeof OPTIONS.head_average>;
 }
 
-export const NAMES: Record<Options["attention_mode"], string> = {
+export const NAMES: Record<Mode, string> = {
   pattern: "attention pattern",
   value: "value-weighted attention",
   scores: "attention scores",
 };
 
-const UNITS: Record<Options["attention_mode"], string> = {
+const UNITS: Record<Mode, string> = {
   pattern: "attention",
   value: "attention × |value|",
   scores: "score",

@@ -1,8 +1,10 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { decode, type NumArray, at as valueAt } from "../../core/state/arrays";
+import { type NumArray, at as valueAt } from "../../core/state/arrays";
 import type { ViewHandle } from "../../core/state/handle";
-import { useResource } from "../../core/state/resource";
+import { useAnswer } from "../../core/state/resource";
 import type { HeadRef } from "../../core/state/session";
+import * as ask from "../../generated/attention";
+import { patternArgs } from "./data";
 import type { Kind } from "./kind";
 import { type Picture, weightAt } from "./picture";
 import type { Picked } from "./state";
@@ -32,31 +34,21 @@ export function useExactLines(
   const { q, k } = at;
   const needed = head !== null && picture !== null && !picture.exact && !isPreview;
   const here = needed && (q !== null || k !== null) ? `${q},${k}` : "";
-  const ask = useRested(here) === here && here !== "";
-  const lines = useResource(
+  const rests = useRested(here) === here && here !== "";
+  const { data, args, stale } = useAnswer(
     view,
-    slot,
-    "pattern_lines",
-    ask && head
-      ? {
-          prompt,
-          which: kind.which,
-          attention_mode: kind.mode,
-          head_average: kind.average,
-          ...head,
-          query_pos: q ?? 0,
-          key_pos: k ?? 0,
-        }
+    ask.patternLines,
+    rests && head
+      ? { ...patternArgs(prompt, kind, head), query_pos: q ?? 0, key_pos: k ?? 0 }
       : null,
-    { quiet: true },
+    { slot, quiet: true },
   );
-  const { result, buffers, args, stale } = lines;
-  const decoded = useMemo(
-    () => result && { row: decode(result.row, buffers), column: decode(result.column, buffers) },
-    [result, buffers],
+  const lines = useMemo(
+    () => data && { row: data.array("row"), column: data.array("column") },
+    [data],
   );
-  const answers = ask && !stale && args?.query_pos === (q ?? 0) && args.key_pos === (k ?? 0);
-  return answers ? decoded : null;
+  const answers = rests && !stale && args?.query_pos === (q ?? 0) && args.key_pos === (k ?? 0);
+  return answers ? lines : null;
 }
 
 /** The weight under the cursor, and whether it is exact. */

@@ -1,7 +1,9 @@
-import { at, decode, type NumArray, part } from "../../core/state/arrays";
-import type { Resource } from "../../core/state/resource";
+import { at, type NumArray, part } from "../../core/state/arrays";
+import type { Dataset } from "../../core/state/dataset";
+import type { Answered } from "../../core/state/resource";
 import type { HeadRef } from "../../core/state/session";
-import type { Methods } from "../../generated/protocol";
+import type { PromptTokens } from "../../core/state/tokens";
+import type * as ask from "../../generated/attention";
 import { isSigned, type Kind } from "./kind";
 
 /** The best known numbers of one head's pattern. */
@@ -11,10 +13,17 @@ export interface Picture {
   pool: number;
   /** Float32 as the model computed it; otherwise rounded to fit a message. */
   exact: boolean;
+  /** Where the values are from; null while they are the thumbnails'. */
+  answer: Dataset<ask.Pattern> | null;
 }
 
-/** The thumbnails' numbers, decoded, and what they are. */
+type ArgsOf<Q extends { args?: object }> = NonNullable<Q["args"]>;
+export type PatternsReply = Answered<ArgsOf<typeof ask.patterns>, ask.Patterns>;
+export type PatternReply = Answered<ArgsOf<typeof ask.pattern>, ask.Pattern>;
+
+/** The thumbnails' numbers, and what they are. */
 export interface Sheet extends Pick<Kind, "which" | "mode"> {
+  tokens: PromptTokens;
   /** [layer, head, query, key] */
   patterns: NumArray;
   pool: number;
@@ -22,17 +31,29 @@ export interface Sheet extends Pick<Kind, "which" | "mode"> {
   of(layer: number, head: number): NumArray;
 }
 
-export function readSheet({ result, buffers }: Resource<Methods["patterns"]>): Sheet | null {
-  if (!result) return null;
-  const patterns = decode(result.patterns, buffers);
+/** Null while the patterns are of other tokens: one of the two is still on its way. */
+export function readSheet(
+  { data, args }: Pick<PatternsReply, "data" | "args">,
+  tokens: PromptTokens | null,
+): Sheet | null {
+  if (!data || !args || args.prompt !== tokens?.prompt) return null;
+  const patterns = data.array("patterns");
+  const pool = data.attrs.pool * data.poolOf("patterns")[0];
+  if (!covers(patterns.shape.at(-1), pool, tokens)) return null;
   return {
+    tokens,
     patterns,
-    pool: result.pool,
-    which: result.which,
-    mode: result.attention_mode,
-    definition: result.definition,
+    pool,
+    which: args.show,
+    mode: args.attention_mode,
+    definition: data.attrs.definition,
     of: (layer, head) => part(patterns, layer, head),
   };
+}
+
+/** Whether so many blocks of positions are those of a prompt. */
+function covers(blocks: number | undefined, pool: number, tokens: PromptTokens): boolean {
+  return blocks === Math.ceil(tokens.list.length / pool);
 }
 
 /**
@@ -41,26 +62,29 @@ export function readSheet({ result, buffers }: Resource<Methods["patterns"]>): S
  */
 export function pictureOf(
   head: HeadRef,
-  prompt: number,
   kind: Kind,
   sheet: Sheet | null,
-  reply: { resource: Resource<Methods["pattern"]>; values: NumArray | null },
+  { data, args }: Pick<PatternReply, "data" | "args">,
 ): Picture | null {
-  const { args, result } = reply.resource;
+  if (!sheet) return null;
   const answers =
     args?.layer === head.layer &&
     args.head === head.head &&
-    args.prompt === prompt &&
-    args.which === kind.which &&
+    args.prompt === sheet.tokens.prompt &&
+    args.show === kind.which &&
     args.attention_mode === kind.mode &&
     args.head_average === kind.average;
-  if (answers && result && reply.values) {
-    return { values: reply.values, pool: result.pool, exact: result.exact };
+  if (answers && data) {
+    const values = data.array("pattern");
+    const [pool] = data.poolOf("pattern");
+    if (covers(values.shape[0], pool, sheet.tokens)) {
+      return { values, pool, exact: data.isExact("pattern"), answer: data };
+    }
   }
-  if (!sheet || head.layer >= (sheet.patterns.shape[0] ?? 0)) return null;
+  if (head.layer >= (sheet.patterns.shape[0] ?? 0)) return null;
   const values =
     kind.average === "none" ? sheet.of(head.layer, head.head) : mean(sheet, head, kind);
-  return values && { values, pool: sheet.pool, exact: false };
+  return values && { values, pool: sheet.pool, exact: false, answer: null };
 }
 
 /** The mean over a layer's heads or over all, of the thumbnails' numbers. */

@@ -6,7 +6,8 @@ import { Segmented } from "../../core/parts/ui";
 import { flush } from "../../core/state/flush";
 import type { ViewHandle } from "../../core/state/handle";
 import type { HeadRef } from "../../core/state/session";
-import type { Options, TokenInfo } from "../../generated/protocol";
+import * as ask from "../../generated/attention";
+import type { TokenInfo } from "../../generated/session";
 import { averageWords, type Kind, shownName, valueText } from "./kind";
 import { useExactLines } from "./lines";
 import { lineOf, type Picture } from "./picture";
@@ -34,7 +35,7 @@ export interface StripProps {
 export function Strip(props: StripProps): JSX.Element {
   const { view, state, head, kind, skipBos, picture, tokens, ramp, prompt, isPreview } = props;
   const { session } = view;
-  const mode = session.option("token_mode");
+  const mode = session.option(ask.OPTIONS.token_mode);
   const from = mode.value === "from";
   const { query_pos, key_pos } = session.selection.value;
   const hover = state.hover.value;
@@ -45,7 +46,7 @@ export function Strip(props: StripProps): JSX.Element {
 
   const pick = (pos: number | null) =>
     session.select(from ? { query_pos: pos, key_pos: null } : { query_pos: null, key_pos: pos });
-  const switchMode = (value: Options["token_mode"]) => {
+  const switchMode = (value: typeof mode.value) => {
     mode.value = value;
     const single = query_pos === null || key_pos === null;
     if (single) session.select({ query_pos: key_pos, key_pos: query_pos });

@@ -1,13 +1,12 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { headLabel, signed, weight } from "../../core/draw/format";
-import { decode } from "../../core/state/arrays";
 import { flush } from "../../core/state/flush";
 import type { ViewHandle } from "../../core/state/handle";
-import { useResource } from "../../core/state/resource";
+import { useAnswer } from "../../core/state/resource";
 import type { HeadRef, ViewSession } from "../../core/state/session";
 import { STRIPES, type StripeKind, stripeKind } from "../../core/state/stripes";
-import type { StripeResult } from "../../generated/protocol";
+import * as ask from "../../generated/attention";
 import { type Kind, shownName } from "./kind";
 import type { Cell } from "./layout";
 
@@ -15,7 +14,7 @@ import type { Cell } from "./layout";
 export interface Stripe {
   kind: StripeKind;
   cells: readonly Cell[];
-  result: StripeResult;
+  told: ask.Stripe["attrs"];
   /** [layer, head]: of the prompt, and the mean over prompts. */
   here: { baseline: Float32Array; current: Float32Array };
   mean: { baseline: Float32Array; current: Float32Array };
@@ -25,23 +24,19 @@ export interface Stripe {
 export function useStripe(view: ViewHandle, prompt: number): Stripe | null {
   const wanted = view.session.selection.value.stripe ?? null;
   const args = wanted && { prompt, stripe: wanted };
-  const { result, buffers } = useResource(view, "stripe", "stripe", args);
+  const { data, args: answered } = useAnswer(view, ask.stripe, args);
   return useMemo(() => {
     // Another prompt's cells would be drawn over the wrong tokens.
-    if (!result || result.stripe !== wanted || result.prompt !== prompt) return null;
-    const places = decode(result.cells, buffers).data;
-    const of = (array: typeof result.current) => decode(array, buffers).data;
+    if (!data || answered?.stripe !== wanted || answered.prompt !== prompt) return null;
+    const keys = data.numbers("key_pos");
     return {
-      kind: wanted,
-      result,
-      cells: Array.from({ length: places.length / 2 }, (_, i) => ({
-        q: places[2 * i] ?? 0,
-        k: places[2 * i + 1] ?? 0,
-      })),
-      here: { baseline: of(result.baseline), current: of(result.current) },
-      mean: { baseline: of(result.mean_baseline), current: of(result.mean_current) },
+      kind: answered.stripe,
+      told: data.attrs,
+      cells: Array.from(data.numbers("query_pos"), (q, i) => ({ q, k: keys[i] ?? 0 })),
+      here: { baseline: data.numbers("baseline"), current: data.numbers("current") },
+      mean: { baseline: data.numbers("mean_baseline"), current: data.numbers("mean_current") },
     };
-  }, [result, buffers, wanted, prompt]);
+  }, [data, answered, wanted, prompt]);
 }
 
 /** Which stripe is outlined over the pattern, here and in every linked view. */
@@ -74,14 +69,16 @@ export function StripeCaption(props: {
   kind: Kind;
   heads: readonly HeadRef[];
   shape: { layers: number; heads: number };
+  /** Whether the session has several prompts. */
+  several: boolean;
 }): JSX.Element {
-  const { stripe, kind, heads, shape } = props;
-  const { result, cells } = stripe;
-  const several = result.summary.n_prompts > 1;
+  const { stripe, kind, heads, shape, several } = props;
+  const { cells } = stripe;
+  const { n_with, definition } = stripe.told;
   const difference = kind.which === "difference";
   const number = difference ? (x: number) => signed(x, 4) : weight;
-  const over = `over ${result.n_with} ${result.n_with === 1 ? "prompt" : "prompts"}`;
-  const told = result.n_with > 0 ? heads : [];
+  const over = `over ${n_with} ${n_with === 1 ? "prompt" : "prompts"}`;
+  const told = n_with > 0 ? heads : [];
   return (
     <p
       class="lw-pattern-note lw-num"
@@ -89,10 +86,10 @@ export function StripeCaption(props: {
       data-cells={cells.length}
       aria-live="polite"
     >
-      {result.missing ||
+      {stripe.told.missing ||
         (difference
-          ? `Change of the ${result.definition} (outlined):`
-          : `${capitalised(result.definition)} (outlined):`)}
+          ? `Change of the ${definition} (outlined):`
+          : `${capitalised(definition)} (outlined):`)}
       {told.map((head) => {
         const [here, mean] = [stripe.here, stripe.mean].map((values) =>
           onStripe(values, kind, head, shape),

@@ -1,13 +1,24 @@
 import type { JSX } from "preact";
 import { useLayoutEffect, useMemo } from "preact/hooks";
+import { askCode } from "../../core/export/code";
+import { datasetCsv } from "../../core/export/csv";
 import { Takeaway } from "../../core/parts/export_menu";
 import { AlertBox } from "../../core/parts/status";
-import { CardHead, Header, type PanelProps, useView, ViewRoot } from "../../core/parts/view";
+import {
+  CardHead,
+  Header,
+  type PanelProps,
+  SessionMetric,
+  useView,
+  ViewRoot,
+} from "../../core/parts/view";
 import { flush } from "../../core/state/flush";
-import { useResource } from "../../core/state/resource";
-import type { TokenInfo } from "../../generated/protocol";
+import { useAnswer } from "../../core/state/resource";
+import { useLastKnown, usePromptTokens } from "../../core/state/tokens";
+import * as ask from "../../generated/attention";
+import type { TokenInfo } from "../../generated/session";
 import { PatternCard } from "./card";
-import { NO_REPLY, usePicture, useTexts } from "./data";
+import { NO_REPLY, patternArgs, usePicture } from "./data";
 import { Thumbnails } from "./heads";
 import { headsRoom } from "./layout";
 import { pictureOf, readSheet } from "./picture";
@@ -17,6 +28,7 @@ import { Strip } from "./strip";
 import { useStripe } from "./stripe";
 
 const NO_TOKENS: readonly TokenInfo[] = [];
+const NO_TEXTS: readonly string[] = [];
 
 /** All heads as thumbnails and one of them large, for one prompt. */
 export function AttentionPanel(props: PanelProps): JSX.Element {
@@ -31,23 +43,27 @@ export function AttentionPanel(props: PanelProps): JSX.Element {
     const writer = { layer: writer_layer, head: writer_head };
     if (!same(writer, selected)) state.compare.value = writer;
   }, [state, writer_layer, writer_head, selected]);
-  const which = session.option("show").value;
-  const mode = session.option("attention_mode").value;
-  const average = session.option("head_average").value;
+  const which = session.option(ask.OPTIONS.show).value;
+  const mode = session.option(ask.OPTIONS.attention_mode).value;
+  const average = session.option(ask.OPTIONS.head_average).value;
 
-  const question = { prompt, which, attention_mode: mode };
-  const patterns = useResource(view, "patterns", "patterns", question);
-  const sheet = useMemo(() => readSheet(patterns), [patterns.result, patterns.buffers]);
-  const tokens = patterns.result?.tokens.tokens ?? NO_TOKENS;
-  const texts = useTexts(tokens);
+  const known = usePromptTokens(view, prompt);
+  const { data, args } = useAnswer(view, ask.patterns, {
+    prompt,
+    show: which,
+    attention_mode: mode,
+  });
+  const sheet = useLastKnown(useMemo(() => readSheet({ data, args }, known), [data, args, known]));
+  const tokens = sheet?.tokens.list ?? NO_TOKENS;
+  const texts = sheet?.tokens.texts ?? NO_TEXTS;
   const wanted = useMemo(() => ({ which, mode, average }), [which, mode, average]);
   // What is on screen, until the answer to a newly chosen mode is there.
   const kind = useMemo(
     () => (sheet ? { ...wanted, which: sheet.which, mode: sheet.mode } : wanted),
     [wanted, sheet?.which, sheet?.mode],
   );
-  const hasBos = patterns.result?.tokens.bos ?? false;
-  const skipBos = session.option("skip_bos").value && hasBos;
+  const hasBos = sheet?.tokens.attrs.bos ?? false;
+  const skipBos = session.setting("skip_bos").value && hasBos;
   const scales = useScales(kind, sheet, skipBos);
 
   // The average over everything is of no head that could be put beside it.
@@ -55,13 +71,13 @@ export function AttentionPanel(props: PanelProps): JSX.Element {
   const main = usePicture(view, "pattern", selected, prompt, wanted, kind, sheet);
   const second = usePicture(view, "compare", compared, prompt, wanted, kind, sheet);
 
-  const stripe = useStripe(view, prompt);
+  const stripe = useStripe(view, sheet?.tokens.prompt ?? prompt);
   const previewed = state.locked.value ? null : session.preview.value;
   const preview = same(previewed, selected) ? null : previewed;
   const shown = preview ?? selected;
   const previewPicture = useMemo(
-    () => preview && pictureOf(preview, prompt, kind, sheet, NO_REPLY),
-    [preview, prompt, kind, sheet],
+    () => preview && pictureOf(preview, kind, sheet, NO_REPLY),
+    [preview, kind, sheet],
   );
   const picture = preview ? previewPicture : main;
 
@@ -69,6 +85,10 @@ export function AttentionPanel(props: PanelProps): JSX.Element {
     () => scales.plot(picture, compared ? second : null),
     [scales, picture, compared ? second : null],
   );
+  const code = () => askCode(view, ask.code, patternArgs(prompt, wanted, selected));
+  const exact = main?.exact ? main.answer : null;
+  const names = { query_pos: texts, key_pos: texts };
+  const takeaway = exact ? { code, csv: () => datasetCsv(exact, { names }) } : { code };
   const common = { view, state, kind, skipBos };
   return (
     <ViewRoot
@@ -85,7 +105,13 @@ export function AttentionPanel(props: PanelProps): JSX.Element {
     >
       {!compact && (
         <section class="lw-card lw-only-head">
-          <Header handle={view} title="Attention" pager end={<Takeaway handle={view} />} />
+          <SessionMetric view={view} />
+          <Header
+            handle={view}
+            title="Attention"
+            pager
+            end={<Takeaway handle={view} {...takeaway} />}
+          />
         </section>
       )}
       <div class="lw-attention-cards">
@@ -124,7 +150,7 @@ export function AttentionPanel(props: PanelProps): JSX.Element {
           picture={picture}
           compared={compared}
           comparedPicture={second}
-          tokens={tokens}
+          texts={texts}
           prompt={prompt}
           stripe={stripe}
         />
