@@ -19,3 +19,10 @@ def check_head(session: Session, layer: int, head: int) -> None:
     """InputError when the model has no such head."""
     if not (0 <= layer < session.facts.n_layers and 0 <= head < session.facts.n_heads):
         raise InputError(f"The model has no head L{layer}H{head}.", "")
+
+
+def check_between(name: str, value: int, lowest: int, highest: int) -> int:
+    """``value`` when it lies from ``lowest`` to ``highest``; InputError otherwise."""
+    if not lowest <= value <= highest:
+        raise InputError(f"{name}={value} is out of range.", f"{lowest} to {highest}.")
+    return value

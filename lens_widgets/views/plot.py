@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -82,3 +82,31 @@ def outline(figure: go.Figure, cells: Sequence[tuple[int, int]], name: str) -> N
     )
     figure.add_trace(squares)
     figure.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})
+
+
+def labelled_map(
+    values: np.ndarray[Any, np.dtype[Any]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    attrs: Mapping[Any, Any],
+    *,
+    words: tuple[str, str],
+    signed: bool,
+) -> go.Figure:
+    """Values [row, column], the first row on top, titled with their definition.
+
+    ``words`` say what a row and a column are, with ``%{y}`` and ``%{x}`` for their names.
+    """
+    figure = go.Figure(
+        go.Heatmap(
+            z=values,
+            x=columns,
+            y=rows,
+            colorbar={"title": attrs["units"]},
+            hovertemplate=f"{words[0]}<br>{words[1]}<br>%{{z:.4f}}<extra></extra>",
+            **(SIGNED if signed else SEQUENTIAL),
+        )
+    )
+    figure.update_layout(title=attrs["definition"])
+    figure.update_yaxes(autorange="reversed")
+    return figure

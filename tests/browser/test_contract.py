@@ -30,7 +30,7 @@ METHOD = {
     "attention": "attention/patterns",
     "attribution": "attribution",
     "ablation": "ablation/grid",
-    "composition": "composition",
+    "composition": "composition/scores",
     "circuit": "circuit_tile",
     "neuron": "neuron",
     "score_decomposition": "score_decomposition/sources",
@@ -62,7 +62,7 @@ def test_root_says_what_is_painted(mount: Mount, view: str) -> None:
     assert lab.find('[role="alert"]').count() == 0
 
 
-WITHOUT_METRIC = {"model_card"}
+WITHOUT_METRIC = {"composition", "model_card"}
 """No number of theirs depends on the prompts."""
 
 

@@ -14,9 +14,9 @@ Mount = Callable[..., Lab]
 def test_a_clicked_pair_is_selected_everywhere_and_opens_its_circuit(mount: Mount) -> None:
     lab = mount("composition", "circuit", "attention")
     cell = lab.find('[role="gridcell"][data-writer="L0H3"][data-head="L2H5"]')
-    truth = lab.truth("composition", composition="K", subtract_random=True)
+    truth = lab.answer("composition/scores", composition="K", subtract_random=True)
     assert float(cell.get_attribute("data-value") or "nan") == pytest.approx(
-        truth["scores"][3 * 24 + 13], abs=1e-6
+        float(truth["score"].sel(src_layer=0, src_head=3, dst_layer=2, dst_head=5)), abs=1e-6
     )
     cell.click()
     chosen = lab.js("return kernel.selection")

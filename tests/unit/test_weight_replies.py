@@ -17,7 +17,6 @@ from lens_widgets.wire.arrays import Packed, pack
 from lens_widgets.wire.messages import MAX_REPLY_BYTES
 from lens_widgets.wire.protocol import METHODS as SCHEMAS
 from lens_widgets.wire.schema import check
-from tests.handmade import INDUCTION, PREVIOUS, handmade, repeated
 from tests.models import D_VOCAB, N_HEADS, fresh, tiny
 from tests.unit.cases import ANSWERS, PROMPTS, rows
 
@@ -166,27 +165,6 @@ def test_what_a_model_cannot_give_is_said(name: str, args: Any, words: list[str]
     with pytest.raises(InputError) as caught:
         ask(on(name), "circuit_tile", **asked)
     assert all(word in str(caught.value) for word in words), str(caught.value)
-
-
-@pytest.mark.parametrize("kind", ["K", "Q", "V"])
-def test_composition_is_the_ratio_of_norms_above_random(kind: str) -> None:
-    session = on("llama")
-    found = ask(session, "composition", composition=kind, subtract_random=True)
-    expected = lw.analysis.composition_scores(session.model, kind)  # type: ignore[arg-type]
-    np.testing.assert_allclose(found["scores"], expected.values[0, :, 1], atol=1e-6)
-    assert found["random"] == pytest.approx(expected.attrs["baseline"])
-    plain = ask(session, "composition", composition=kind, subtract_random=False)
-    np.testing.assert_allclose(plain["scores"] - found["random"], found["scores"], atol=1e-6)
-
-
-def test_k_composition_singles_out_the_pair_that_is_built_in() -> None:
-    session = lw.Session(handmade(), repeated(6))
-    scores = ask(session, "composition", composition="K", subtract_random=True)["scores"]
-    place = np.unravel_index(np.nanargmax(scores), scores.shape)
-    assert place == (PREVIOUS[1], INDUCTION[1])
-    rest = np.delete(scores.ravel(), np.ravel_multi_index(place, scores.shape))
-    assert scores[place] > 0.01
-    assert np.isnan(rest).all(), "heads of zeros have no score"
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama", "gemma2"])

@@ -122,14 +122,6 @@ def test_the_lens_can_stand_on_its_head_and_leave_out_middles(session: lw.Sessio
     assert view.data()["prompt"].values.tolist() == [1]
 
 
-def test_composition(changed: lw.Session) -> None:
-    view = lw.CompositionView(changed, composition="Q")
-    xr.testing.assert_identical(view.data(), lw.analysis.composition_scores(changed, "Q"))
-    (trace,) = view.figure().data
-    np.testing.assert_array_equal(trace.z[:4, 4:], view.data().values[0, :, 1])
-    assert (trace.y[2], trace.x[7]) == ("L0H2", "L1H3")
-
-
 def test_weight_circuits(changed: lw.Session) -> None:
     view = lw.WeightCircuitView(changed, circuit_tokens="vocabulary")
     expected = lw.analysis.ov_circuit(changed, "L1H2").tile(slice(0, 48), slice(0, 48))

@@ -1,7 +1,8 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo, useState } from "preact/hooks";
 import { fixed, headLabel, parseHead } from "../../core/draw/format";
-import { gridCsv } from "../../core/export/csv";
+import { askCode } from "../../core/export/code";
+import { datasetCsv } from "../../core/export/csv";
 import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
 import { MapLegend } from "../../core/parts/heatmap/legend";
 import { useRamp } from "../../core/parts/heatmap/ramp";
@@ -10,9 +11,9 @@ import { FlagButtons, OptionButtons } from "../../core/parts/options";
 import { RankedList } from "../../core/parts/ranked/ranked";
 import { Button } from "../../core/parts/ui";
 import { useView, ViewFrame } from "../../core/parts/view";
-import { decode } from "../../core/state/arrays";
-import { useResource } from "../../core/state/resource";
+import { useAnswer } from "../../core/state/resource";
 import type { HeadRef } from "../../core/state/session";
+import * as ask from "../../generated/composition";
 import { headNames, pairAt, strongest } from "./pairs";
 
 const KINDS = [
@@ -25,29 +26,30 @@ const SUBTRACT = [
   { value: "plain", label: "ratio", title: "the ratio of norms by itself" },
 ] as const;
 const LISTED = 12;
+/** Bytes of scores that are asked for at once: what a message has room for, not pooled. */
+const ROOM = 900_000;
 
 /** How much of what each head writes each later head can read, by their weights alone. */
 export function CompositionPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const handle = useView("composition", { session, rpc });
-  const kind = session.option("composition");
-  const subtract = session.option("subtract_random");
-  const [fromLayer, setFromLayer] = useState(1);
-  const args = { composition: kind.value, subtract_random: subtract.value };
-  const loaded = useResource(
-    handle,
-    "scores",
-    "composition",
-    fromLayer === 1 ? args : { ...args, from_layer: fromLayer },
-  );
-  const { result, buffers } = loaded;
+  const kind = session.option(ask.OPTIONS.composition);
+  const subtract = session.option(ask.OPTIONS.subtract_random);
   const { n_layers: layers, n_heads: heads } = session.info.value;
-  const scores = useMemo(
-    () => (result ? decode(result.scores, buffers).data : null),
-    [result, buffers],
-  );
-  const dstLayer = result?.dst_layer ?? 1;
-  const nDst = result?.n_dst ?? Math.max(1, layers - 1);
-  const rows = useMemo(() => headNames(0, Math.max(1, layers - 1), heads), [layers, heads]);
+  const [fromLayer, setFromLayer] = useState(1);
+  const sources = Math.max(1, layers - 1);
+  const room = Math.max(1, Math.floor(ROOM / (4 * sources * heads * heads)));
+  const chosen = { composition: kind.value, subtract_random: subtract.value };
+  const loaded = useAnswer(handle, ask.scores, {
+    ...chosen,
+    dst_from: fromLayer,
+    dst_layers: room < sources ? Math.min(room, layers - fromLayer) : null,
+  });
+  // Cells that stand for several pairs cannot be picked: only a large model's snapshot has them.
+  const data = loaded.data?.poolOf("score").every((side) => side === 1) ? loaded.data : null;
+  const scores = data?.numbers("score") ?? null;
+  const dstLayer = data?.numbers("dst_layer")[0] ?? 1;
+  const nDst = data?.dims.dst_layer ?? sources;
+  const rows = useMemo(() => headNames(0, sources, heads), [sources, heads]);
   const cols = useMemo(() => headNames(dstLayer, nDst, heads), [dstLayer, nDst, heads]);
   const above = loaded.args?.subtract_random ?? subtract.value;
   const ramp = useRamp([scores], {
@@ -86,7 +88,7 @@ export function CompositionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
     <>
       <OptionButtons label="composition" of={kind} choices={KINDS} />
       <FlagButtons label="baseline" of={subtract} choices={SUBTRACT} on="above" />
-      {nDst < layers - 1 && (
+      {nDst < sources && (
         <span class="lw-muted">
           into layers {dstLayer} to {dstLayer + nDst - 1}{" "}
           <Button
@@ -110,18 +112,22 @@ export function CompositionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
       controls={controls}
       compact={compact}
       pager={false}
-      takeaway={{ csv: () => gridCsv(rows, cols, scores) }}
+      metric={false}
+      takeaway={{
+        csv: () => data && datasetCsv(data),
+        code: () => askCode(handle, ask.code, chosen),
+      }}
     >
       <p class="lw-said">
-        {result ? `${result.definition}; ${result.weights} weights, norms left out.` : " "}{" "}
-        {result && (
+        {data ? `${data.attrs.definition}; ${data.attrs.weights} weights, norms left out.` : " "}{" "}
+        {data && (
           <span
             class="lw-num"
-            data-random={result.random}
-            data-random-spread={result.random_spread}
-            title={`random Gaussian matrices of the same shapes, ${result.random_seeds} seeds`}
+            data-random={data.attrs.random}
+            data-random-spread={data.attrs.random_spread}
+            title={`random Gaussian matrices of the same shapes, ${data.attrs.random_seeds} seeds`}
           >
-            Random: {fixed(result.random, 4)} ± {fixed(result.random_spread, 4)}
+            Random: {fixed(data.attrs.random, 4)} ± {fixed(data.attrs.random_spread, 4)}
           </span>
         )}
       </p>
@@ -130,7 +136,7 @@ export function CompositionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
           <MapLegend
             ramp={ramp}
             kind={above ? "diverging" : "sequential"}
-            units={result?.units ?? ""}
+            units={data?.attrs.units ?? ""}
             unknown={loaded.partial}
           />
           <HeatMap
@@ -140,7 +146,7 @@ export function CompositionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
             axes={{ rows: "writes", cols: "reads" }}
             values={scores}
             ramp={ramp}
-            units={result?.units ?? ""}
+            units={data?.attrs.units ?? ""}
             cell={cell}
             missing={loaded.partial ? "unknown" : "absent"}
             stale={loaded.stale}

@@ -1,0 +1,152 @@
+"""CompositionView: which heads read what which earlier heads wrote, by their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import plotly.graph_objects as go
+import torch
+import xarray as xr
+from jaxtyping import Float, Int
+
+from lens_widgets.analysis.circuits.circuit_script import composition_script
+from lens_widgets.analysis.circuits.composition import (
+    SEEDS,
+    Kind,
+    composition_blocks,
+    describe,
+    random_baseline,
+)
+from lens_widgets.engine.probe import weight_processing
+from lens_widgets.errors import InputError
+from lens_widgets.session.session import Session
+from lens_widgets.views.base import View
+from lens_widgets.views.bundle import bundle
+from lens_widgets.views.checks import check_between
+from lens_widgets.views.options import option
+from lens_widgets.views.plot import labelled_map
+from lens_widgets.views.question import question
+from lens_widgets.views.session_data import Code
+from lens_widgets.wire.dataset import Answer, Numbers
+from lens_widgets.wire.messages import Step
+
+GROWS_FROM = 4096
+"""Rows by heads from which a map is worth showing while it grows: a small one comes at once."""
+
+
+class Composition(Answer):
+    """Scores of source heads with destination heads, NaN where the destination is not later.
+
+    ``random`` and ``random_spread``: mean and standard deviation of the scores of ``random_seeds``
+    pairs of Gaussian matrices of the same shapes. ``weights``: how the model's were processed.
+    """
+
+    coords = ("src_layer", "src_head", "dst_layer", "dst_head")
+    score: Float[Numbers, "src_layer src_head dst_layer dst_head"]
+    src_layer: Int[Numbers, "src_layer"]
+    src_head: Int[Numbers, "src_head"]
+    dst_layer: Int[Numbers, "dst_layer"]
+    dst_head: Int[Numbers, "dst_head"]
+    random: float
+    random_spread: float
+    random_seeds: int
+    weights: str
+    units: str
+    definition: str
+
+
+class CompositionView(View):
+    """Composition scores of every pair of heads. Click a pair to select both heads everywhere.
+
+    A ``WeightCircuitView`` of the same session shows the circuit of the pair that is clicked. Only
+    weights are read: the model is not run.
+    """
+
+    view = "composition"
+    shown = "scores"
+    of_session = ()
+    _esm = bundle("composition.js")
+    _css = bundle("style.css")
+
+    composition = option(
+        Kind,
+        "K",
+        'Whether the later head\'s keys (``"K"``), queries (``"Q"``) or values (``"V"``) read '
+        "what the earlier one wrote.",
+    )
+    subtract_random = option(bool, True, "Whether the score of random matrices is subtracted.")
+
+    @question(Composition, first=True)
+    @staticmethod
+    def scores(
+        session: Session,
+        composition: Kind,
+        subtract_random: bool,
+        dst_from: int = 1,
+        dst_layers: int | None = None,
+    ) -> Generator[Step, None, xr.Dataset]:
+        """Scores of all pairs, layer by layer; with ``dst_layers`` only into so many layers from
+        ``dst_from`` on, for pages that show a large model part by part."""
+        facts = session.facts
+        if facts.n_layers < 2:
+            raise InputError(
+                "This model has one layer, so no head reads what another wrote.",
+                "Composition needs two layers or more.",
+            )
+        most = facts.n_layers - check_between("dst_from", dst_from, 1, facts.n_layers - 1)
+        count = most if dst_layers is None else check_between("dst_layers", dst_layers, 1, most)
+        sources, heads = facts.n_layers - 1, facts.n_heads
+        layers = range(dst_from, dst_from + count)
+        units, definition = describe(composition, subtract_random)
+        mean, spread = random_baseline(session.model)
+        scores = torch.full((sources, heads, count, heads), float("nan"))
+
+        def known() -> xr.Dataset:
+            return Composition.dataset(
+                score=scores - mean if subtract_random else scores.clone(),
+                src_layer=range(sources),
+                src_head=range(heads),
+                dst_layer=layers,
+                dst_head=range(heads),
+                random=mean,
+                random_spread=spread,
+                random_seeds=SEEDS,
+                weights=weight_processing(session.model),
+                units=units,
+                definition=definition,
+            )
+
+        total, label = sum(layers), f"{composition}-composition"
+        growing = sources * heads * heads > GROWS_FROM
+        yield Step(0, total, label)
+        blocks = composition_blocks(session.model, composition, layers)
+        for done, (src, dst, block) in enumerate(blocks, 1):
+            scores[src, :, dst - dst_from] = block.cpu()
+            yield Step(done, total, label, known() if growing else None)
+        return known()
+
+    @question(Code)
+    @staticmethod
+    def code(session: Session, composition: Kind, subtract_random: bool) -> xr.Dataset:
+        """Code for the scores of all pairs."""
+        return Code.dataset(code=composition_script(composition, subtract_random))
+
+    def figure(self) -> go.Figure:
+        """All pairs as one heatmap, sources down and destinations across."""
+        table = self.data()
+        rows, columns = (
+            [
+                f"L{layer}H{head}"
+                for layer in table[f"{end}_layer"].values
+                for head in table[f"{end}_head"].values
+            ]
+            for end in ("src", "dst")
+        )
+        return labelled_map(
+            table["score"].values.reshape(len(rows), len(columns)),
+            rows,
+            columns,
+            table.attrs,
+            words=("writes: %{y}", "reads: %{x}"),
+            signed=self.subtract_random,
+        )
