@@ -1,4 +1,5 @@
-import { type FunctionComponent, render } from "preact";
+import "@preact/signals";
+import { Component, type FunctionComponent, render } from "preact";
 import { ThemeContext } from "../draw/theme";
 import { watchConnection } from "../state/connection";
 import { flush } from "../state/flush";
@@ -6,6 +7,11 @@ import type { WidgetModel } from "../state/model";
 import { Rpc } from "../state/rpc";
 import { ViewSession } from "../state/session";
 import { watchTheme } from "./watch_theme";
+
+// The signals' bindings skip components whose props are as before. Preact then links what is kept to the
+// tree before it, and that one to the one before: a page would hold every tree it ever drew. What is costly
+// to draw is kept by `useCachedMarkup` instead.
+Component.prototype.shouldComponentUpdate = () => true;
 
 export interface PanelProps {
   session: ViewSession;
