@@ -13,6 +13,7 @@ from lens_widgets.session.session import Session as Session
 from lens_widgets.views.ablation import AblationPanel as AblationPanel
 from lens_widgets.views.activation_browser import ActivationBrowser as ActivationBrowser
 from lens_widgets.views.attention import AttentionView as AttentionView
+from lens_widgets.views.attribution import AttributionTable as AttributionTable
 from lens_widgets.views.composition import CompositionView as CompositionView
 from lens_widgets.views.explorer import Explorer as Explorer
 from lens_widgets.views.export import export_html as export_html
@@ -21,7 +22,6 @@ from lens_widgets.views.loss import LossView as LossView
 from lens_widgets.views.model_card import ModelCard as ModelCard
 from lens_widgets.views.score_decomposition import ScoreDecompositionView as ScoreDecompositionView
 from lens_widgets.views.token import TokenView as TokenView
-from lens_widgets.widgets import AttributionTable as AttributionTable
 from lens_widgets.widgets import LogitLensView as LogitLensView
 from lens_widgets.widgets import NeuronView as NeuronView
 from lens_widgets.widgets import PatchingView as PatchingView

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import plotly.graph_objects as go
 
 from lens_widgets.views.ablation import AblationPanel
 from lens_widgets.views.attention import AttentionView
+from lens_widgets.views.attribution import AttributionTable
 from lens_widgets.views.bundle import bundle
 from lens_widgets.views.token import TokenView
-from lens_widgets.widgets.attribution import AttributionTable
 
 
 class Explorer(TokenView, AttentionView, AttributionTable, AblationPanel):
@@ -23,13 +23,10 @@ class Explorer(TokenView, AttentionView, AttributionTable, AblationPanel):
     of_session = ("metric",)
     _esm = bundle("explorer.js")
     _css = bundle("style.css")
-    opening_slots: ClassVar[dict[str, str]] = {
-        **AttributionTable.opening_slots,
-    }
 
     def data(self) -> Any:
         """The direct effects, as the attribution table has them."""
-        return AttributionTable.data(self)
+        return self.ask("rows")
 
     def figure(self) -> go.Figure:
         """The direct effects as a figure."""

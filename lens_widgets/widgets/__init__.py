@@ -4,6 +4,7 @@ from lens_widgets.views import session_data as _session_data  # noqa: F401
 from lens_widgets.views.ablation import AblationPanel
 from lens_widgets.views.activation_browser import ActivationBrowser
 from lens_widgets.views.attention import AttentionView
+from lens_widgets.views.attribution import AttributionTable
 from lens_widgets.views.composition import CompositionView
 from lens_widgets.views.explorer import Explorer
 from lens_widgets.views.head_scores import HeadScoresView
@@ -12,7 +13,6 @@ from lens_widgets.views.model_card import ModelCard
 from lens_widgets.views.score_decomposition import ScoreDecompositionView
 from lens_widgets.views.token import TokenView
 from lens_widgets.widgets import replies as _replies  # noqa: F401
-from lens_widgets.widgets.attribution import AttributionTable
 from lens_widgets.widgets.circuit import WeightCircuitView
 from lens_widgets.widgets.logit_lens import LogitLensView
 from lens_widgets.widgets.neuron import NeuronView

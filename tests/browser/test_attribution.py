@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from .conftest import Lab
@@ -28,17 +29,17 @@ def number(lab: Lab, selector: str, name: str = "data-value") -> float:
 def test_a_head_opens_into_the_tokens_whose_values_carried_it(mount: Mount) -> None:
     lab = mount("attribution", interventions=["L0H1"], selection={"layer": 0, "head": 0})
     open_row(lab, "L2H5")
-    expected = lab.truth("head_sources", prompt=0, layer=2, head=5)
+    expected = lab.answer("attribution/sources", prompt=0, layer=2, head=5, pos=None)
     chips = lab.find(".lw-attr-sources [data-pos]")
-    assert chips.count() == len(expected["tokens"])
+    assert chips.count() == expected.sizes["key_pos"]
     for pos in (0, 3, 14):
         shown = number(lab, f'.lw-attr-sources [data-pos="{pos}"]')
-        assert shown == pytest.approx(expected["current"][pos], abs=1e-6)
+        assert shown == pytest.approx(float(expected["current"][pos]), abs=1e-6)
     total = number(lab, "[data-sources-total]", "data-sources-total")
-    assert total == pytest.approx(expected["current_total"])
+    assert total == pytest.approx(expected.attrs["current_total"])
     chips.nth(3).hover()
     readout = lab.find(".lw-attr-readout")
-    assert expected["tokens"][3]["text"] in readout.inner_text()
+    assert lab.answer("session/tokens", prompt=0)["token"].values[3] in readout.inner_text()
     assert lab.js("const { layer, head } = kernel.selection; return [layer, head]") == [2, 5]
     chips.nth(3).click()
     assert lab.js("return kernel.selection.key_pos") == 3
@@ -55,7 +56,8 @@ def test_sources_are_those_of_the_selected_prompt(mount: Mount) -> None:
     lab.js("kernel.select({ prompt: 3 })")
     lab.wait("root.querySelector('.lw-table-detail').textContent.includes('prompt 4')")
     lab.idle()
-    expected = lab.truth("head_sources", prompt=3, layer=2, head=5)["current"][2]
+    told = lab.answer("attribution/sources", prompt=3, layer=2, head=5, pos=None)
+    expected = float(told["current"][2])
     shown = number(lab, '.lw-attr-sources [data-pos="2"]')
     assert shown == pytest.approx(expected, abs=1e-6)
 
@@ -63,19 +65,21 @@ def test_sources_are_those_of_the_selected_prompt(mount: Mount) -> None:
 def test_an_mlp_opens_into_its_neurons_which_complete_it(mount: Mount) -> None:
     lab = mount("attribution", interventions=["L0H1"])
     open_row(lab, "L1.mlp")
-    expected = lab.truth("mlp_neurons", layer=1, scope="mean", prompt=0, k=12)
+    expected = lab.answer("attribution/neurons", layer=1, prompt=None, pos=None, k=12)
     names = lab.js(
         "return [...root.querySelectorAll('[data-neuron]')].map((row) => row.dataset.neuron)"
     )
-    assert names == [*(str(row["neuron"]) for row in expected["rows"]), "others", "bias"]
-    first = f'[data-neuron="{expected["rows"][0]["neuron"]}"]'
-    assert number(lab, first) == pytest.approx(expected["rows"][0]["current"])
-    assert number(lab, first, "data-sem") == pytest.approx(expected["rows"][0]["current_sem"])
-    assert number(lab, '[data-neuron="others"]') == pytest.approx(expected["others"]["current"])
+    assert names == [*(str(int(n)) for n in expected["neuron"]), "others", "bias"]
+    first = f'[data-neuron="{int(expected["neuron"][0])}"]'
+    assert number(lab, first) == pytest.approx(float(expected["current"][0]))
+    assert number(lab, first, "data-sem") == pytest.approx(float(expected["current_sem"][0]))
+    assert number(lab, '[data-neuron="others"]') == pytest.approx(
+        expected.attrs["others"]["current"]
+    )
 
 
 def test_what_cannot_be_opened_is_told_in_the_view(mount: Mount) -> None:
-    lab = mount("attribution", failures={"mlp_neurons": "a mixture of experts"})
+    lab = mount("attribution", failures={"attribution/neurons": "a mixture of experts"})
     lab.find(f"{row_of(lab, 'L1.mlp')} .lw-table-open").click()
     lab.wait_status("error")
     assert "mixture of experts" in lab.find('[role="alert"]').inner_text()
@@ -102,10 +106,10 @@ def test_rows_open_and_close_by_key(mount: Mount) -> None:
 
 def test_means_show_their_standard_error_and_single_prompts_none(mount: Mount) -> None:
     lab = mount("attribution")
-    truth = lab.truth("attribution", by="head", scope="mean", prompt=0)
-    row = next(r for r in truth["rows"] if r["component"] == "L3H1")
+    truth = lab.answer("attribution/rows", by="head", prompt=None, pos=None)
+    row = truth.sel(component="L3H1")
     cell = f'{row_of(lab, "L3H1")} [data-column="current"]'
-    assert number(lab, cell, "data-sem") == pytest.approx(row["current_sem"])
+    assert number(lab, cell, "data-sem") == pytest.approx(float(row["current_sem"]))
     assert "±" in lab.find(cell).inner_text()
     assert lab.find(f"{row_of(lab, 'L3H1')} .lw-attr-whisker").count() == 1
     assert "standard error over 8 prompts" in lab.find(".lw-attr-note").inner_text()
@@ -125,28 +129,29 @@ def test_logits_can_be_read_at_a_picked_token(mount: Mount) -> None:
     chips.nth(4).click()
     lab.wait("root.querySelector('.lw-attr-note').textContent.includes('at position 4')")
     lab.idle()
-    truth = lab.truth("attribution", by="head", scope="mean", prompt=0, pos=4)
-    row = next(r for r in truth["rows"] if r["component"] == "L3H1")
+    truth = lab.answer("attribution/rows", by="head", prompt=None, pos=4)
+    row = truth.sel(component="L3H1")
     shown = number(lab, f'{row_of(lab, "L3H1")} [data-column="current"]')
-    assert shown == pytest.approx(row["current"])
+    assert shown == pytest.approx(float(row["current"]))
     assert lab.js("return kernel.selection.query_pos") == 4
     assert chips.nth(4).get_attribute("aria-selected") == "true"
     open_row(lab, "L3H1")
-    expected = lab.truth("head_sources", prompt=0, layer=3, head=1, pos=4)
+    expected = lab.answer("attribution/sources", prompt=0, layer=3, head=1, pos=4)
     total = number(lab, "[data-sources-total]", "data-sources-total")
-    assert total == pytest.approx(expected["current_total"])
+    assert total == pytest.approx(expected.attrs["current_total"])
 
 
 def test_a_map_stands_beside_the_table_where_there_is_room(mount: Mount) -> None:
     lab = mount("attribution", width=1400, interventions=["L0H1"])
     cells = lab.find('.lw-attr-map [role="gridcell"]')
     assert cells.count() == 4 * 8
-    truth = lab.truth("attribution", by="head", scope="mean", prompt=0)
-    for row in truth["rows"]:
-        if row["head"] is None:
+    truth = lab.answer("attribution/rows", by="head", prompt=None, pos=None)
+    for name in map(str, truth["component"].values):
+        row = truth.sel(component=name)
+        if np.isnan(row["head"]):
             continue
-        shown = number(lab, f'.lw-attr-map [data-head="{row["component"]}"]')
-        assert shown == pytest.approx(row["current"], abs=1e-6)
+        shown = number(lab, f'.lw-attr-map [data-head="{name}"]')
+        assert shown == pytest.approx(float(row["current"]), abs=1e-6)
     lab.find('.lw-attr-map [data-head="L3H6"]').click()
     assert lab.js("const { layer, head } = kernel.selection; return [layer, head]") == [3, 6]
     assert lab.find(row_of(lab, "L3H6")).get_attribute("aria-selected") == "true"

@@ -86,7 +86,7 @@ def test_a_new_prompt_reaches_every_view(mount: Mount) -> None:
 
 
 def test_an_error_in_one_view_leaves_the_others_alone(mount: Mount) -> None:
-    lab = mount("explorer", rest="error", failures={"attribution": "no direct effects here"})
+    lab = mount("explorer", rest="error", failures={"attribution/rows": "no direct effects here"})
     assert lab.find('[role="alert"]').count() == 1
     for part in ["token", "attention", "ablation"]:
         view = lab.find(f'[data-lw-view="{part}"]')

@@ -71,16 +71,16 @@ def test_pages_through_the_prompts(mount: Mount) -> None:
 @pytest.mark.parametrize("by", ["head", "layer", "component"])
 def test_every_row_says_what_the_kernel_answered(mount: Mount, by: str) -> None:
     lab = mount("attribution", n_layers=2, n_heads=3, options={"by": by}, interventions=["L0H1"])
-    truth = lab.truth("attribution", by=by, scope="mean", prompt=0)
-    for row in truth["rows"]:
-        cells = f'[role="row"][data-component="{row["component"]}"] [data-column'
-        assert number(lab, f'{cells}="baseline"]') == row["baseline"]
-        assert number(lab, f'{cells}="current"]') == row["current"]
-        change = row["current"] - row["baseline"]
-        assert number(lab, f'{cells}="change"]') == pytest.approx(change)
+    truth = lab.answer("attribution/rows", by=by, prompt=None, pos=None)
+    for name in map(str, truth["component"].values):
+        before, after = (float(truth[c].sel(component=name)) for c in ("baseline", "current"))
+        cells = f'[role="row"][data-component="{name}"] [data-column'
+        assert number(lab, f'{cells}="baseline"]') == before
+        assert number(lab, f'{cells}="current"]') == after
+        assert number(lab, f'{cells}="change"]') == pytest.approx(after - before)
     total = '[role="row"][data-component="total"] [data-column'
-    assert number(lab, f'{total}="baseline"]') == truth["total"]["baseline"]
-    assert number(lab, f'{total}="current"]') == truth["total"]["current"]
+    assert number(lab, f'{total}="baseline"]') == truth.attrs["total"]["baseline"]
+    assert number(lab, f'{total}="current"]') == truth.attrs["total"]["current"]
 
 
 @pytest.mark.parametrize("view", ["attribution", "ablation"])

@@ -71,7 +71,7 @@ def test_the_menu_is_worked_by_keys_alone(mount: Mount) -> None:
     button = lab.find('button[aria-label="take away"]')
     button.focus()
     lab.page.keyboard.press("Enter")
-    lab.wait("root.querySelectorAll('[role=menuitem]').length === 3")
+    lab.wait("root.querySelectorAll('[role=menuitem]').length === 4")
     focused = "document.activeElement.textContent"
     assert lab.page.evaluate(focused) == "copy CSV"
     lab.page.keyboard.press("ArrowDown")
@@ -84,11 +84,14 @@ def test_the_menu_is_worked_by_keys_alone(mount: Mount) -> None:
 def test_saved_numbers_are_those_of_the_rows(mount: Mount) -> None:
     lab = mount("attribution")
     table = save(lab, "save CSV").decode()
-    header, *rows, total = table.strip().splitlines()
-    assert header.startswith("component,layer,head,baseline,current,change")
-    heads = {row.split(",")[0] for row in rows if row.split(",")[2]}
-    assert heads == {f"L{layer}H{head}" for layer in range(4) for head in range(8)}
-    assert total.startswith("total,")
+    header, *rows = table.strip().splitlines()
+    told = lab.answer("attribution/rows", by="head", prompt=None, pos=None)
+    columns = {
+        name: [row.split(",")[i] for row in rows] for i, name in enumerate(header.split(","))
+    }
+    assert columns["component"] == [str(name) for name in told["component"].values]
+    for name in ("baseline", "current", "current_sem", "change_sem"):
+        assert [float(field) for field in columns[name]] == told[name].values.tolist()
 
 
 def test_views_with_several_prompts_page_through_them(mount: Mount) -> None:

@@ -29,47 +29,15 @@ def changed(session: lw.Session) -> lw.Session:
     return session
 
 
-@pytest.mark.parametrize("by", ["head", "layer", "component"])
-def test_attribution(changed: lw.Session, by: str) -> None:
-    mean = lw.AttributionTable(changed, by=by)
-    xr.testing.assert_identical(mean.data(), lw.analysis.attribution(changed, by))  # type: ignore[arg-type]
-    selected = lw.AttributionTable(changed, by=by, scope="selected").data()
-    each = lw.analysis.attribution(changed, by, per_prompt=True)  # type: ignore[arg-type]
-    np.testing.assert_array_equal(selected, each.sel(prompt=1))
-    assert "total" in mean.data().attrs
-    assert "total" not in selected.attrs, "a mean over prompts says nothing of one"
-    (trace,) = mean.figure().data
-    if by == "head":
-        np.testing.assert_array_equal(trace.z, mean.data())
-        assert trace.zmid == 0
-        assert trace.colorbar.title.text == "logits"
-        assert (trace.x[2], trace.y[1]) == ("H2", "L1")
-    else:
-        np.testing.assert_array_equal(trace.y, mean.data())
-        assert trace.x[-1] == ("bias" if by == "component" else "L1")
-
-
-@pytest.mark.parametrize("scope", ["mean", "selected"])
-def test_attribution_read_at_the_selected_position(changed: lw.Session, scope: str) -> None:
-    view = lw.AttributionTable(changed, scope=scope, read_at="selected")
-    each = lw.analysis.attribution(changed, per_prompt=True)
-    metric = each.mean("prompt") if scope == "mean" else each.sel(prompt=1)
-    np.testing.assert_allclose(view.data(), metric, atol=1e-6)
-    changed.selection.update(query_pos=2)
-    each = lw.analysis.attribution(changed, pos=2, per_prompt=True)
-    there = each.mean("prompt") if scope == "mean" else each.sel(prompt=1)
-    np.testing.assert_allclose(view.data(), there, atol=1e-6)
-    assert "at position 2" in view.figure().layout.title.text
-
-
 @pytest.mark.parametrize("scope", ["mean", "selected"])
 def test_the_explorer_shows_the_same_attribution_as_the_table(
     changed: lw.Session, scope: str
 ) -> None:
-    explorer = changed.explore(by="component", scope=scope)
-    table = lw.AttributionTable(changed, by="component", scope=scope)
+    changed.settings.prompt_scope = scope
+    explorer = changed.explore(by="component")
+    table = lw.AttributionTable(changed, by="component")
     xr.testing.assert_identical(explorer.data(), table.data())
-    np.testing.assert_array_equal(explorer.figure().data[0].y, table.data())
+    np.testing.assert_array_equal(explorer.figure().data[0].y, table.data()["current"])
 
 
 def test_data_follows_the_session(session: lw.Session) -> None:
@@ -77,8 +45,8 @@ def test_data_follows_the_session(session: lw.Session) -> None:
     before = view.data()
     session.interventions.toggle("L1H2")
     after = view.data()
-    assert float(after.sel(layer=1, head=2)) == 0.0
-    assert float(before.sel(layer=1, head=2)) != 0.0
+    assert float(after["current"].sel(component="L1H2")) == 0.0
+    assert float(before["current"].sel(component="L1H2")) != 0.0
 
 
 @pytest.mark.parametrize("show", ["baseline", "current", "difference"])

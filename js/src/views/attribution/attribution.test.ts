@@ -1,9 +1,15 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { copyText } from "../../core/export/clipboard";
-import type { AttributionRow } from "../../generated/protocol";
-import { toCsv } from "./csv";
 import { bar, barScale, digitsFor, whisker, zeroAt } from "./layout";
-import { DEFAULT_SORT, inOrder, matches, nextSort, rowChange, sortRows } from "./rows";
+import {
+  type AttributionRow,
+  DEFAULT_SORT,
+  inOrder,
+  matches,
+  nextSort,
+  rowChange,
+  sortRows,
+} from "./rows";
 
 function row(
   component: string,
@@ -117,26 +123,6 @@ describe("filtering", () => {
     ["embed", "(", false],
   ])("%s for %j: %s", (component, query, expected) => {
     expect(matches(component, query)).toBe(expected);
-  });
-});
-
-describe("CSV", () => {
-  it("keeps full precision and ends with the total", () => {
-    const text = toCsv(
-      [row("L1H4", 1 / 3, 0.1), row("L1.mlp", null)],
-      row("total", 3.5500000000000003, 2),
-    );
-    expect(text.split("\n")).toEqual([
-      "component,layer,head,baseline,current,change,baseline_sem,current_sem,change_sem",
-      `L1H4,1,4,${1 / 3},0.1,${0.1 - 1 / 3},,,`,
-      "L1.mlp,1,,,,,,,",
-      `total,,,3.5500000000000003,2,${2 - 3.5500000000000003},,,`,
-      "",
-    ]);
-  });
-
-  it("quotes what would break a field", () => {
-    expect(toCsv([row('a,"b"', 1)], null).split("\n")[1]).toBe('"a,""b""",,,1,1,0,,,');
   });
 });
 

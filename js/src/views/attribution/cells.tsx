@@ -2,9 +2,8 @@ import type { JSX } from "preact";
 import { fixed, signed } from "../../core/draw/format";
 import type { Cell, Column } from "../../core/parts/table/table";
 import { Switch } from "../../core/parts/ui";
-import type { AttributionRow } from "../../generated/protocol";
 import { bar, type Scale, whisker, zeroAt } from "./layout";
-import { rowChange, type SortColumn } from "./rows";
+import { type AttributionRow, rowChange, type SortColumn } from "./rows";
 
 export interface ShownRow extends AttributionRow {
   ablated: boolean;

@@ -1,6 +1,6 @@
 // Geometry of the attribution table: bars on one scale.
 
-import type { AttributionRow } from "../../generated/protocol";
+import type { AttributionRow } from "./rows";
 
 export interface Scale {
   /** Most negative and most positive value on the scale; zero is always inside. */

@@ -6,7 +6,7 @@ import { HeatMap } from "../../core/parts/heatmap/heatmap";
 import { MapLegend } from "../../core/parts/heatmap/legend";
 import { useRamp } from "../../core/parts/heatmap/ramp";
 import type { ViewHandle } from "../../core/state/handle";
-import type { AttributionRow } from "../../generated/protocol";
+import type { AttributionRow } from "./rows";
 
 /** The same effects of heads as in the table, by layer and head. */
 export function EffectMap(props: {

@@ -2,10 +2,11 @@ import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { change, fixed, signed } from "../../core/draw/format";
 import type { ViewHandle } from "../../core/state/handle";
-import { useResource } from "../../core/state/resource";
-import type { EffectNumbers, Options } from "../../generated/protocol";
+import { useAnswer } from "../../core/state/resource";
+import { neurons as askNeurons, type EffectNumbers } from "../../generated/attribution";
 import { EffectBar } from "./cells";
 import { barScale, digitsFor, type Scale } from "./layout";
+import { effectsAt } from "./rows";
 
 /** How many neurons of an MLP are listed. */
 export const TOP_K = 12;
@@ -14,31 +15,40 @@ export const TOP_K = 12;
 export function Neurons(props: {
   view: ViewHandle;
   layer: number;
-  scope: Options["scope"];
-  prompt: number;
+  /** Null for the mean over prompts. */
+  prompt: number | null;
   pos: number | null;
 }): JSX.Element | null {
-  const { view, layer, scope, prompt, pos } = props;
-  const args = { layer, scope, prompt, pos, k: TOP_K };
-  const loaded = useResource(view, "neurons", "mlp_neurons", args);
-  const { result } = loaded;
+  const { view, layer, prompt, pos } = props;
+  const loaded = useAnswer(view, askNeurons, { layer, prompt, pos, k: TOP_K });
+  const { data } = loaded;
+  const rows = useMemo(() => {
+    if (!data) return [];
+    const activations = data.numbers("activation");
+    return Array.from(data.numbers("neuron"), (neuron, at) => ({
+      neuron,
+      activation: activations[at],
+      ...effectsAt(data, at),
+    }));
+  }, [data]);
   const scale = useMemo(
-    () => barScale(result ? [...result.rows, result.others, result.bias] : []),
-    [result],
+    () => barScale(data ? [...rows, data.attrs.others, data.attrs.bias] : []),
+    [data, rows],
   );
-  if (result?.layer !== layer) return null;
+  if (data?.attrs.layer !== layer) return null;
+  const { n_neurons, others, bias } = data.attrs;
   const digits = digitsFor(scale.lo, scale.hi);
-  const hidden = result.n_neurons - result.rows.length;
+  const hidden = n_neurons - rows.length;
   return (
     <div class="lw-attr-neurons" data-stale={loaded.stale}>
       <p class="lw-attr-detail-head lw-muted">
         <span>
-          the {result.rows.length} of {result.n_neurons} neurons that matter most
+          the {rows.length} of {n_neurons} neurons that matter most
         </span>
         <span>activation · effect · change</span>
       </p>
       <ol class="lw-attr-neuron-list">
-        {result.rows.map((row) => (
+        {rows.map((row) => (
           <li key={row.neuron} class="lw-attr-neuron" data-neuron={row.neuron} {...numbers(row)}>
             <span class="lw-mono">n{row.neuron}</span>
             <span class="lw-num lw-muted" data-activation={row.activation ?? ""}>
@@ -48,16 +58,16 @@ export function Neurons(props: {
           </li>
         ))}
         {hidden > 0 && (
-          <li class="lw-attr-neuron" data-neuron="others" {...numbers(result.others)}>
+          <li class="lw-attr-neuron" data-neuron="others" {...numbers(others)}>
             <span class="lw-muted">the other {hidden}</span>
             <span />
-            <Effect row={result.others} scale={scale} digits={digits} />
+            <Effect row={others} scale={scale} digits={digits} />
           </li>
         )}
-        <li class="lw-attr-neuron" data-neuron="bias" {...numbers(result.bias)}>
+        <li class="lw-attr-neuron" data-neuron="bias" {...numbers(bias)}>
           <span class="lw-muted">output bias</span>
           <span />
-          <Effect row={result.bias} scale={scale} digits={digits} />
+          <Effect row={bias} scale={scale} digits={digits} />
         </li>
       </ol>
     </div>

@@ -1,8 +1,7 @@
 // The rows' order, which stays while their numbers change.
 
 import { useMemo, useRef } from "preact/hooks";
-import type { AttributionRow } from "../../generated/protocol";
-import { inOrder, type Sort, sortRows } from "./rows";
+import { type AttributionRow, inOrder, type Sort, sortRows } from "./rows";
 
 export interface Order {
   rows: readonly AttributionRow[];

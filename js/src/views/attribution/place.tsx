@@ -3,7 +3,8 @@ import { quote } from "../../core/draw/format";
 import { OptionButtons } from "../../core/parts/options";
 import { TokenStrip } from "../../core/parts/tokens/tokens";
 import type { ViewHandle } from "../../core/state/handle";
-import { useResource } from "../../core/state/resource";
+import { usePromptTokens } from "../../core/state/tokens";
+import { OPTIONS } from "../../generated/attribution";
 
 const READ_AT = [
   { value: "metric", label: "as metric", title: "read the logits where the metric does" },
@@ -13,21 +14,20 @@ const READ_AT = [
 /** The position the logits are read at; null for where the metric reads. */
 export function useReadPos(view: ViewHandle): number | null {
   const { session } = view;
-  const selected = session.option("read_at").value === "selected";
+  const selected = session.option(OPTIONS.read_at).value === "selected";
   return selected ? session.selection.value.query_pos : null;
 }
 
 export function ReadAt({ view }: { view: ViewHandle }): JSX.Element {
-  const option = view.session.option("read_at");
+  const option = view.session.option(OPTIONS.read_at);
   return <OptionButtons label="read at" of={option} choices={READ_AT} />;
 }
 
 /** The prompt's tokens, to pick the one at which the logits are read. */
 export function TokenPicker({ view, prompt }: { view: ViewHandle; prompt: number }): JSX.Element {
   const { session } = view;
-  const { result } = useResource(view, "tokens", "tokens", { prompt }, { on: "prompts" });
+  const tokens = usePromptTokens(view, prompt)?.list ?? [];
   const picked = session.selection.value.query_pos;
-  const tokens = result?.tokens ?? [];
   return (
     <div class="lw-attr-picker">
       <span class="lw-muted">

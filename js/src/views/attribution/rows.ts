@@ -1,7 +1,52 @@
 // Order and filter of the attribution table's rows. Pure: no markup, no session.
 
 import { change } from "../../core/draw/format";
-import type { AttributionRow } from "../../generated/protocol";
+import type { Dataset } from "../../core/state/dataset";
+import type { EffectNumbers, Neurons, Rows } from "../../generated/attribution";
+
+/** One part of the model: its effects, null where unknown, and its place. */
+export interface AttributionRow extends EffectNumbers {
+  component: string;
+  layer: number | null;
+  head: number | null;
+  ablatable: boolean;
+}
+
+const EFFECTS = ["baseline", "current", "baseline_sem", "current_sem", "change_sem"] as const;
+
+/** The effects at one place of an answer. */
+export function effectsAt(data: Dataset<Rows> | Dataset<Neurons>, at: number): EffectNumbers {
+  const [baseline, current, baseline_sem, current_sem, change_sem] = EFFECTS.map((name) =>
+    known(data.numbers(name)[at]),
+  );
+  return {
+    baseline: baseline ?? null,
+    current: current ?? null,
+    baseline_sem: baseline_sem ?? null,
+    current_sem: current_sem ?? null,
+    change_sem: change_sem ?? null,
+  };
+}
+
+export function rowsOf(data: Dataset<Rows>): AttributionRow[] {
+  return data.texts("component").map((component, at) => ({
+    component,
+    layer: known(data.numbers("layer")[at]),
+    head: known(data.numbers("head")[at]),
+    ablatable: data.numbers("ablatable")[at] === 1,
+    ...effectsAt(data, at),
+  }));
+}
+
+/** What all parts sum to, as a row. */
+export function totalOf(data: Dataset<Rows>): AttributionRow {
+  const place = { component: "total", layer: null, head: null, ablatable: false };
+  return { ...place, ...data.attrs.total };
+}
+
+function known(value: number | undefined): number | null {
+  return value === undefined || Number.isNaN(value) ? null : value;
+}
 
 export type SortColumn = "switch" | "part" | "bar" | "baseline" | "current" | "change";
 export type SortDirection = "ascending" | "descending";

@@ -5,11 +5,13 @@ import { change, fixed, niceCeil, quote, signed } from "../../core/draw/format";
 import { useTheme } from "../../core/draw/theme";
 import { TokenStrip } from "../../core/parts/tokens/tokens";
 import { ColorBar } from "../../core/parts/ui";
-import { decode, maxAbs } from "../../core/state/arrays";
+import { maxAbs } from "../../core/state/arrays";
 import { flush } from "../../core/state/flush";
 import type { ViewHandle } from "../../core/state/handle";
-import { useResource } from "../../core/state/resource";
+import { useAnswer } from "../../core/state/resource";
 import type { HeadRef } from "../../core/state/session";
+import { areTokensOf, usePromptTokens } from "../../core/state/tokens";
+import { sources as askSources } from "../../generated/attribution";
 import { digitsFor } from "./layout";
 
 /** One head's effect in the text: which token's value carried how much of it. */
@@ -23,15 +25,13 @@ export function Sources(props: {
   const { session } = view;
   const { layer, head: index } = head;
   const args = { prompt, layer, head: index, pos };
-  const loaded = useResource(view, "sources", "head_sources", args);
-  const { result, buffers } = loaded;
+  const loaded = useAnswer(view, askSources, args);
+  const { data } = loaded;
+  const told = usePromptTokens(view, prompt);
+  const result = data?.attrs;
   const values = useMemo(
-    () =>
-      result && {
-        baseline: decode(result.baseline, buffers).data,
-        current: decode(result.current, buffers).data,
-      },
-    [result, buffers],
+    () => data && { baseline: data.numbers("baseline"), current: data.numbers("current") },
+    [data],
   );
   const [hovered, setHovered] = useState<number | null>(null);
   const { diverging } = palette(useTheme());
@@ -50,6 +50,8 @@ export function Sources(props: {
     },
     [values, top, digits, result?.units, diverging],
   );
+  if (!told || !areTokensOf(told, loaded, "key_pos")) return null;
+  const tokens = told.list;
   if (!result || !values || loaded.args?.layer !== layer || loaded.args.head !== index) return null;
   const { key_pos } = session.selection.value;
   const shown = hovered ?? key_pos;
@@ -75,16 +77,16 @@ export function Sources(props: {
       </p>
       <TokenStrip
         label="effect by source token"
-        tokens={result.tokens}
+        tokens={tokens}
         picked={key_pos}
         look={look}
         onHover={hover}
         onPick={pick}
       />
       <p class="lw-attr-readout lw-num" aria-live="polite">
-        {shown !== null && shown < result.tokens.length ? (
+        {shown !== null && shown < tokens.length ? (
           <>
-            <span class="lw-mono">{quote(result.tokens[shown]?.text ?? "")}</span>{" "}
+            <span class="lw-mono">{quote(tokens[shown]?.text ?? "")}</span>{" "}
             <b>{signed(values.current[shown], digits)}</b>{" "}
             <span class="lw-muted">
               baseline {signed(values.baseline[shown], digits)}, change{" "}

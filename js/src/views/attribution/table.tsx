@@ -3,10 +3,9 @@ import { useMemo } from "preact/hooks";
 import { parseHead } from "../../core/draw/format";
 import { DataTable } from "../../core/parts/table/table";
 import type { HeadRef } from "../../core/state/session";
-import type { AttributionRow } from "../../generated/protocol";
 import { attributionColumns, type ShownRow, shownOf } from "./cells";
 import { barScale, digitsFor } from "./layout";
-import type { Sort, SortColumn } from "./rows";
+import type { AttributionRow, Sort, SortColumn } from "./rows";
 
 export interface TableProps {
   /** In the order shown, filtered. */

@@ -2,18 +2,19 @@ import type { JSX } from "preact";
 import { useCallback, useMemo, useRef, useState } from "preact/hooks";
 import { useSize } from "../../core/draw/canvas";
 import { headLabel, parseHead } from "../../core/draw/format";
+import { askCode } from "../../core/export/code";
+import { datasetCsv } from "../../core/export/csv";
 import { CopyButton } from "../../core/parts/copy_button";
 import type { PanelProps } from "../../core/parts/mount";
 import { OptionButtons, SCOPES } from "../../core/parts/options";
 import { useView, ViewFrame } from "../../core/parts/view";
-import { useResource } from "../../core/state/resource";
-import type { AttributionRow } from "../../generated/protocol";
-import { toCsv } from "./csv";
+import { useAnswer } from "../../core/state/resource";
+import * as ask from "../../generated/attribution";
 import { EffectMap } from "./map";
 import { Neurons } from "./neurons";
 import { useOrder } from "./order";
 import { ReadAt, TokenPicker, useReadPos } from "./place";
-import { DEFAULT_SORT, matches, nextSort } from "./rows";
+import { type AttributionRow, DEFAULT_SORT, matches, nextSort, rowsOf, totalOf } from "./rows";
 import { Sources } from "./sources";
 import { Table } from "./table";
 
@@ -34,18 +35,13 @@ const NO_ROWS: readonly AttributionRow[] = [];
 /** What each part of the model adds to the metric directly, before and after the interventions. */
 export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const handle = useView("attribution", { session, rpc });
-  const by = session.option("by");
-  const scope = session.option("scope");
+  const by = session.option(ask.OPTIONS.by);
+  const scope = session.setting("prompt_scope");
   const selection = session.selection.value;
-  // The mean does not depend on the selected prompt, so paging must not ask for it again.
-  const prompt = scope.value === "mean" ? 0 : selection.prompt;
+  const prompt = scope.value === "mean" ? null : selection.prompt;
   const pos = useReadPos(handle);
-  const loaded = useResource(handle, "rows", "attribution", {
-    by: by.value,
-    scope: scope.value,
-    prompt,
-    pos,
-  });
+  const args = { by: by.value, prompt, pos };
+  const loaded = useAnswer(handle, ask.rows, args);
   const [sort, setSort] = useState(DEFAULT_SORT);
   const [sorts, setSorts] = useState(0);
   const [filter, setFilter] = useState("");
@@ -54,8 +50,11 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
   const { width } = useSize(body);
   const ablated = session.changes.ablated.value;
 
-  const { result } = loaded;
-  const all = result?.rows ?? NO_ROWS;
+  const { data } = loaded;
+  const all = useMemo(() => (data ? rowsOf(data) : NO_ROWS), [data]);
+  const total = useMemo(() => data && totalOf(data), [data]);
+  const csv = () => data && datasetCsv(data);
+  const code = () => askCode(handle, ask.code, args);
   const question = [JSON.stringify(loaded.args), session.state.value.prompts_revision, all.length];
   const key = [...question, sorts, loaded.partial ? loaded.seq : ""].join(" ");
   const order = useOrder(all, sort, key, ablated);
@@ -75,7 +74,7 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
   ) : (
     opened !== null &&
     opened.layer !== null && (
-      <Neurons view={handle} layer={opened.layer} scope={scope.value} prompt={prompt} pos={pos} />
+      <Neurons view={handle} layer={opened.layer} prompt={prompt} pos={pos} />
     )
   );
 
@@ -102,8 +101,8 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
         <CopyButton
           label="copy CSV"
           within={body}
-          disabled={result === null}
-          text={async () => toCsv(rows, result?.total ?? null)}
+          disabled={data === null}
+          text={async () => csv() ?? ""}
         />
       </span>
     </>
@@ -114,7 +113,7 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
       handle={handle}
       title={compact ? "Attribution" : "Direct attribution"}
       compact={compact}
-      takeaway={{ csv: () => result && toCsv(rows, result.total) }}
+      takeaway={{ csv, code }}
       controls={
         compact ? (
           rowChoice
@@ -128,16 +127,16 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
     >
       <div ref={body} class="lw-attr">
         {compact && <div class="lw-attr-tools">{tools}</div>}
-        {session.option("read_at").value === "selected" && (
+        {session.option(ask.OPTIONS.read_at).value === "selected" && (
           <TokenPicker view={handle} prompt={selection.prompt} />
         )}
-        {result && (
+        {data && total && (
           <>
             <div class="lw-attr-beside">
               <Table
                 rows={rows}
                 all={all}
-                total={result.total}
+                total={total}
                 label={`direct effects by ${by.value}`}
                 sort={sort}
                 stale={order.stale}
@@ -162,16 +161,16 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
                 <EffectMap
                   view={handle}
                   rows={all}
-                  units={result.units}
+                  units={data.attrs.units}
                   stale={loaded.stale}
                   onOpen={setOpen}
                 />
               )}
             </div>
             <p class="lw-attr-note">
-              {result.definition} <span class="lw-attr-units">Units: {result.units}.</span>
-              {result.total.current_sem !== null && (
-                <span> ± is the standard error over {result.n_read} prompts.</span>
+              {data.attrs.definition} <span class="lw-attr-units">Units: {data.attrs.units}.</span>
+              {total.current_sem !== null && (
+                <span> ± is the standard error over {data.attrs.n_read} prompts.</span>
               )}
             </p>
           </>
