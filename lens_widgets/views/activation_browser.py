@@ -238,6 +238,11 @@ class ActivationBrowser(View):
         active = list(session.interventions.active)
         return Code.dataset(code=reading(activation, active, session, show))
 
+    def opening(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Without a choice nothing of an activation is asked."""
+        asked = super().opening()
+        return asked if self.activation else {k: v for k, v in asked.items() if "/plane" not in k}
+
     def figure(self) -> go.Figure:
         """The slice that is shown, as a heatmap."""
         plane = self.data()

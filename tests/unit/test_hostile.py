@@ -21,12 +21,7 @@ from lens_widgets.errors import InputError
 from lens_widgets.views.question import Question
 from lens_widgets.views.registry import METHODS
 from lens_widgets.wire.dispatch import CLIENT_MESSAGES, Dispatcher
-from lens_widgets.wire.messages import (
-    MAX_REPLY_BYTES,
-    MAX_REQUEST_BYTES,
-    FieldError,
-    checked,
-)
+from lens_widgets.wire.messages import MAX_REPLY_BYTES, MAX_REQUEST_BYTES, FieldError, checked
 from tests.models import tiny
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS, state
 from tests.unit.waiting import LIMIT_S

@@ -32,8 +32,8 @@ VIEWS = (
 OPTIONS = {
     lw.TokenView: {"color"},
     lw.AttentionView: {"show", "token_mode", "attention_mode", "head_average"},
-    lw.AttributionTable: {"by", "scope", "read_at"},
-    lw.AblationPanel: {"kind", "values", "scope"},
+    lw.AttributionTable: {"by", "read_at"},
+    lw.AblationPanel: {"values"},
     lw.LogitLensView: {
         *("show", "lens_color", "lens_target", "lens_order", "incl_mid", "pins", "scope"),
     },
@@ -48,7 +48,7 @@ OPTIONS = {
     lw.ActivationBrowser: {"activation", "show", "slice_rows", "group_by"},
     lw.Explorer: {
         *("show", "token_mode", "attention_mode", "head_average"),
-        *("color", "by", "scope", "read_at", "kind", "values"),
+        *("color", "by", "read_at", "values"),
     },
 }
 
