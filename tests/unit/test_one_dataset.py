@@ -42,7 +42,7 @@ EXAMPLES: dict[str, Any] = {
 }
 """By name: arguments that nothing in a view fills in. Others are the first value of their type."""
 
-SHOWN = sorted(name for name, view in VIEWS.items() if view.shown)
+SHOWN = sorted(name for name, view in VIEWS.items() if vars(view).get("shown"))
 QUESTIONS = sorted(
     (name, question.name)
     for name in SHOWN
