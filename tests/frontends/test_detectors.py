@@ -119,11 +119,13 @@ def test_the_loss_map_is_one_plain_forward_a_head(screen: Dashboard) -> None:
     off = strongest(screen, "previous")
     for kind, first in (("zero", []), ("mean", []), ("mean", [off])):
         if first:
+            # A switch ablates as the session's setting says, which is the kind chosen before.
             screen.toggle(off)
         screen.choose("head_scores", "kind of ablation", kind)
-        before = truth(screen, "mean_loss()", *first)
+        given = [(name, "mean") for name in first]
+        before = truth(screen, "mean_loss()", *given)
         expected = [
-            truth(screen, "mean_loss()", *first, (name, kind)) - before for name in names(screen)
+            truth(screen, "mean_loss()", *given, (name, kind)) - before for name in names(screen)
         ]
         shown = cells(screen, "loss")
         for name, value, wanted in zip(names(screen), shown, expected, strict=True):
