@@ -157,12 +157,19 @@ export class ViewSession {
     options: RequestOptions,
   ): Promise<Answer<Q>> {
     if (!method.startsWith("session/")) return rpc.send<Q>(slot, seq, method, args, options);
-    const key = `${method} ${this.revision.peek()} ${JSON.stringify(args)}`;
+    const wanted = this.revision.peek();
+    const key = `${method} ${wanted} ${JSON.stringify(args)}`;
     const known = this.#asked.get(key);
     const answer = known ?? rpc.send<Asked>(`shared ${key}`, seq, method, args, options);
     if (!known) {
       this.#asked.set(key, answer);
-      answer.catch(() => this.#asked.delete(key));
+      answer.then(
+        ({ revision }) => {
+          // Of the state before a change that was refused: the next one leads to the same revision.
+          if (revision !== null && revision !== wanted) this.#asked.delete(key);
+        },
+        () => this.#asked.delete(key),
+      );
       for (const old of this.#asked.keys()) {
         if (this.#asked.size > REMEMBERED) this.#asked.delete(old);
       }
