@@ -23,7 +23,7 @@ def test_reopened_notebook_shows_its_snapshot(dashboard: Dashboard, lab: Lab) ->
     dashboard.kernel.run("kept = lambda: (explorer.snapshot or {}).get('slots', {})")
     dashboard.kernel.wait_until(
         "kept().get('attention/pattern', {}).get('args', {}).get('head') == 4"
-        " and kept()['attention/pattern']['result']['summary']['revision'] == 1"
+        " and kept()['attention/pattern']['revision'] == 1"
     )
     dashboard.notebook.save()
     copy = lab.notebooks / "copy.ipynb"
