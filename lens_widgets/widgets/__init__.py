@@ -8,13 +8,13 @@ from lens_widgets.views.attribution import AttributionTable
 from lens_widgets.views.composition import CompositionView
 from lens_widgets.views.explorer import Explorer
 from lens_widgets.views.head_scores import HeadScoresView
+from lens_widgets.views.logit_lens import LogitLensView
 from lens_widgets.views.loss import LossView
 from lens_widgets.views.model_card import ModelCard
 from lens_widgets.views.score_decomposition import ScoreDecompositionView
 from lens_widgets.views.token import TokenView
 from lens_widgets.widgets import replies as _replies  # noqa: F401
 from lens_widgets.widgets.circuit import WeightCircuitView
-from lens_widgets.widgets.logit_lens import LogitLensView
 from lens_widgets.widgets.neuron import NeuronView
 from lens_widgets.widgets.patching import PatchingView
 

@@ -6,14 +6,15 @@ Source: "logit lens" and "layer attribution" of TransformerLens's Exploratory An
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-from lens_widgets.analysis.attention.patterns import Which
+from lens_widgets.analysis.attention.patterns import WHICH
 from lens_widgets.analysis.attribution.decomposition import components, decompose
 from lens_widgets.analysis.attribution.readout import DEFINITIONS, target_logits
 from lens_widgets.analysis.attribution.stages import edited_past_norm, model_stages, read_stages
@@ -79,28 +80,43 @@ def contributions(session: Session, run: Run) -> tuple[list[str], Float[Tensor, 
     return names, torch.stack(values, dim=-1)
 
 
-def lens_lines(session: Session, which: Which, incl_mid: bool, prompt: int | None) -> xr.Dataset:
-    """``accumulated`` logits by stage and each component's ``contribution``, in logits.
+@dataclass(frozen=True)
+class Lines:
+    """The metric's logits by stage and what each part adds to them: ``baseline``, ``current`` and
+    their ``difference`` along ``show`` (``WHICH``), in logits.
 
-    Means over prompts with ``accumulated_sem`` and ``contribution_sem``, or one prompt's values.
+    Means over prompts with their standard errors (a difference's is that of the paired changes), or
+    one prompt's values with NaN for errors.
     """
+
+    stages: list[str]
+    parts: list[str]
+    accumulated: Float[Tensor, "show stage"]
+    accumulated_sem: Float[Tensor, "show stage"]
+    contribution: Float[Tensor, "show part"]
+    contribution_sem: Float[Tensor, "show part"]
+
+
+def lens_lines(session: Session, incl_mid: bool, prompt: int | None) -> Lines:
+    """``accumulated`` and ``contributions`` before, after and in between, of one prompt or all."""
     clean, now = session.run(()), session.run()
-    definition = DEFINITIONS[decompose(session).readout.target]
-    names, before = contributions(session, clean)
+    parts, before = contributions(session, clean)
     _, after = contributions(session, now)
+    sums, sums_sem = _compared(
+        accumulated(session, clean, incl_mid), accumulated(session, now, incl_mid), prompt
+    )
+    adds, adds_sem = _compared(before, after, prompt)
     stages = [stage.name for stage in model_stages(session, incl_mid)]
-    both = [accumulated(session, run, incl_mid) for run in (clean, now)]
-    columns: dict[str, Any] = {}
-    pairs: list[tuple[str, str, Tensor, Tensor]] = [
-        ("accumulated", "stage", both[0], both[1]),
-        ("contribution", "component", before, after),
-    ]
-    for name, dim, old, new in pairs:
-        values = {"baseline": old, "current": new, "difference": new - old}[which]
-        attrs = {"units": "logits", "definition": f"{which} {name}: {definition}"}
-        shown = values.mean(dim=0) if prompt is None else values[prompt]
-        columns[name] = (dim, shown.cpu().numpy(), attrs)
-        if prompt is None:
-            errors = standard_error(values).cpu().numpy()
-            columns[f"{name}_sem"] = (dim, errors, {"units": "logits"})
-    return xr.Dataset(columns, coords={"stage": stages, "component": names})
+    return Lines(stages, parts, sums, sums_sem, adds, adds_sem)
+
+
+def _compared(
+    before: Float[Tensor, "prompt name"], after: Float[Tensor, "prompt name"], prompt: int | None
+) -> tuple[Float[Tensor, "show name"], Float[Tensor, "show name"]]:
+    by = {"baseline": before, "current": after, "difference": after - before}
+    values = [by[which] for which in WHICH]
+    if prompt is not None:
+        chosen = torch.stack([each[prompt] for each in values])
+        return chosen, torch.full_like(chosen, float("nan"))
+    means = torch.stack([each.mean(dim=0) for each in values])
+    return means, torch.stack([standard_error(each) for each in values])

@@ -188,19 +188,25 @@ def _padded(session: Session, prompt: int, asked: _Asked) -> Lens:
     return empty
 
 
+def described(which: Which, target: LensTarget) -> dict[str, tuple[str, str]]:
+    """Units and definition of each number of a ``Lens``, by its field."""
+    named = TARGET_NAMES[target]
+    change = "change of the " if which == "difference" else ""
+    return {
+        "probs": ("probability", f"{change}probability of each of the tokens"),
+        "rank": ("ranks" if change else "rank, 0 is first", f"{change}rank of {named}"),
+        "target_prob": ("probability", f"{change}probability of {named}"),
+        "kl": ("nats", f"{change}KL divergence from the final distribution to the stage's"),
+    }
+
+
 def _dataset(
     session: Session, lenses: list[Lens], prompts: Sequence[int], asked: _Asked
 ) -> xr.Dataset:
     dims = ("prompt", "stage", "pos")
-    named = TARGET_NAMES[asked.target]
-    change = "change of the " if asked.which == "difference" else ""
-    rank = "ranks" if change else "rank, 0 is first"
-    columns: dict[str, tuple[str, str]] = {
+    columns = {
         "tokens": ("token id", "likeliest next tokens, likeliest first"),
-        "probs": ("probability", f"{change}probability of each of the tokens"),
-        "rank": (rank, f"{change}rank of {named}"),
-        "target_prob": ("probability", f"{change}probability of {named}"),
-        "kl": ("nats", f"{change}KL divergence from the final distribution to the stage's"),
+        **described(asked.which, asked.target),
     }
     arrays: dict[str, Any] = {}
     for name, (units, definition) in columns.items():
@@ -221,7 +227,11 @@ def _dataset(
     if len(prompts) == 1:
         labels = [f"{text} {pos}" for pos, text in enumerate(token_texts(session, prompts[0]))]
         coords["token"] = ("pos", [labels[p] if p < len(labels) else "" for p in asked.positions])
-    attrs = {"metric": session.metric.name, "target": named, "which": asked.which}
+    attrs = {
+        "metric": session.metric.name,
+        "target": TARGET_NAMES[asked.target],
+        "which": asked.which,
+    }
     return xr.Dataset(arrays, coords=coords, attrs=attrs)
 
 

@@ -2,60 +2,62 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { fixed, signed } from "../../core/draw/format";
 import { Button } from "../../core/parts/ui";
+import type { Dataset } from "../../core/state/dataset";
 import type { ViewHandle } from "../../core/state/handle";
-import type { Resource } from "../../core/state/resource";
 import { RpcError } from "../../core/state/rpc";
-import type { LensCellResult, LensToken, Methods, TokenInfo } from "../../generated/protocol";
+import * as ask from "../../generated/logit_lens";
+import type { TokenInfo } from "../../generated/session";
+import { tokensIn } from "./data";
 
 /** The likeliest tokens of the chosen cell, before and after, each of which can be followed. */
 export function CellCard(props: {
   handle: ViewHandle;
-  loaded: Resource<Methods["lens_cell"]>;
+  data: Dataset<ask.Cell> | null;
+  stale: boolean;
   changed: boolean;
   words: (pos: number) => string;
   pins: readonly number[];
   onPin: (token: TokenInfo) => void;
 }): JSX.Element {
-  const { handle, loaded, changed, words, pins, onPin } = props;
-  const { result } = loaded;
+  const { handle, data, stale, changed, words, pins, onPin } = props;
   return (
-    <section class="lw-lens-part lw-lens-cell" data-stale={loaded.stale}>
+    <section class="lw-lens-part lw-lens-cell" data-stale={stale}>
       <header class="lw-lens-head">
         <h4>
-          {result ? (
+          {data ? (
             <>
-              <span class="lw-mono">{result.stage}</span> at{" "}
-              <span class="lw-mono lw-token-text">{words(result.pos)}</span>
+              <span class="lw-mono">{data.attrs.stage}</span> at{" "}
+              <span class="lw-mono lw-token-text">{words(data.attrs.pos)}</span>
             </>
           ) : (
             "Top tokens"
           )}
         </h4>
-        {result && (
-          <span class="lw-muted lw-num" data-lens-kl={result.current_kl}>
-            KL to the end {fixed(result.current_kl, 3)} nats
-            {changed && ` (${signed(result.current_kl - result.baseline_kl, 3)})`}
+        {data && (
+          <span class="lw-muted lw-num" data-lens-kl={data.attrs.current_kl}>
+            KL to the end {fixed(data.attrs.current_kl, 3)} nats
+            {changed && ` (${signed(data.attrs.current_kl - data.attrs.baseline_kl, 3)})`}
           </span>
         )}
       </header>
-      {result && <Predictions result={result} changed={changed} pins={pins} onPin={onPin} />}
+      {data && <Predictions data={data} changed={changed} pins={pins} onPin={onPin} />}
       <PinText handle={handle} onPin={onPin} />
     </section>
   );
 }
 
 function Predictions(props: {
-  result: LensCellResult;
+  data: Dataset<ask.Cell>;
   changed: boolean;
   pins: readonly number[];
   onPin: (token: TokenInfo) => void;
 }): JSX.Element {
-  const { result, changed, pins, onPin } = props;
-  const { predictions, target } = result;
-  const listed = target && predictions.some(({ token }) => token.id === target.token.id);
-  const rows = target && !listed ? [...predictions, target] : predictions;
+  const { data, changed, pins, onPin } = props;
+  const { stage, target_id } = data.attrs;
+  const at = (name: "baseline" | "current" | "current_rank", i: number) =>
+    data.numbers(name)[i] ?? Number.NaN;
   return (
-    <table class="lw-lens-top lw-num" aria-label={`likeliest tokens of ${result.stage}`}>
+    <table class="lw-lens-top lw-num" aria-label={`likeliest tokens of ${stage}`}>
       <thead>
         <tr>
           <th scope="col">token</th>
@@ -66,13 +68,16 @@ function Predictions(props: {
         </tr>
       </thead>
       <tbody>
-        {rows.map((row) => (
+        {tokensIn(data).map((token, i) => (
           <Prediction
-            key={row.token.id}
-            row={row}
+            key={token.id}
+            token={token}
+            current={at("current", i)}
+            baseline={at("baseline", i)}
+            rank={at("current_rank", i)}
             changed={changed}
-            target={row.token.id === target?.token.id}
-            pinned={pins.includes(row.token.id)}
+            target={token.id === target_id}
+            pinned={pins.includes(token.id)}
             onPin={onPin}
           />
         ))}
@@ -82,21 +87,23 @@ function Predictions(props: {
 }
 
 function Prediction(props: {
-  row: LensToken;
+  token: TokenInfo;
+  current: number;
+  baseline: number;
+  rank: number;
   changed: boolean;
   target: boolean;
   pinned: boolean;
   onPin: (token: TokenInfo) => void;
 }): JSX.Element {
-  const { row, changed, target, pinned, onPin } = props;
-  const { token, current, baseline, current_rank } = row;
+  const { token, current, baseline, rank, changed, target, pinned, onPin } = props;
   return (
     <tr data-token-id={token.id} data-target={target}>
       <th scope="row" class="lw-mono lw-token-text" title={target ? "the target" : undefined}>
         {token.text}
       </th>
-      <td data-column="rank" data-value={current_rank}>
-        {current_rank}
+      <td data-column="rank" data-value={rank}>
+        {rank}
       </td>
       <td data-column="current" data-value={current}>
         <span class="lw-lens-bar" style={{ "--lw-share": `${100 * current}%` }}>
@@ -132,10 +139,10 @@ function PinText(props: { handle: ViewHandle; onPin: (token: TokenInfo) => void 
     if (text === "") return;
     try {
       const seq = handle.nextSeq();
-      const answer = await handle.rpc.request(`${handle.name}/token`, seq, "lens_token", { text });
+      const answer = await handle.rpc.ask(`${handle.name}/token`, seq, ask.token, { text });
       setError("");
       setText("");
-      onPin(answer.result);
+      onPin(answer.attrs);
     } catch (failure) {
       const known = failure instanceof RpcError;
       setError(known ? `${failure.message} ${failure.hint}` : String(failure));

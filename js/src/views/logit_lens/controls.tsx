@@ -3,7 +3,7 @@ import { useRamp } from "../../core/parts/heatmap/ramp";
 import { FlagButtons, OptionButtons, SCOPES } from "../../core/parts/options";
 import { ColorBar } from "../../core/parts/ui";
 import type { ViewSession } from "../../core/state/session";
-import type { LensResult } from "../../generated/protocol";
+import { OPTIONS } from "../../generated/logit_lens";
 import { type LensColor, type LensWindow, shading } from "./data";
 
 const SHOW = [
@@ -34,24 +34,20 @@ const STAGES = [
 export function Controls({ session }: { session: ViewSession }): JSX.Element {
   return (
     <>
-      <OptionButtons label="run" of={session.option("show")} choices={SHOW} />
-      <OptionButtons label="colour by" of={session.option("lens_color")} choices={COLORS} />
-      <OptionButtons label="target" of={session.option("lens_target")} choices={TARGETS} />
-      <OptionButtons label="order of stages" of={session.option("lens_order")} choices={ORDERS} />
-      <FlagButtons label="stages" of={session.option("incl_mid")} choices={STAGES} on="all" />
-      <OptionButtons label="lines" of={session.option("scope")} choices={SCOPES} />
+      <OptionButtons label="run" of={session.option(OPTIONS.show)} choices={SHOW} />
+      <OptionButtons label="colour by" of={session.option(OPTIONS.lens_color)} choices={COLORS} />
+      <OptionButtons label="target" of={session.option(OPTIONS.lens_target)} choices={TARGETS} />
+      <OptionButtons label="order of stages" of={session.option(OPTIONS.lens_order)} choices={ORDERS} />
+      <FlagButtons label="stages" of={session.option(OPTIONS.incl_mid)} choices={STAGES} on="all" />
+      <OptionButtons label="lines" of={session.setting("prompt_scope")} choices={SCOPES} />
     </>
   );
 }
 
 /** What the colours of the grid mean. */
-export function Legend(props: {
-  result: LensResult;
-  window: LensWindow;
-  color: LensColor;
-}): JSX.Element {
-  const { result, window, color } = props;
-  const shade = shading(window, color, result);
+export function Legend(props: { window: LensWindow; color: LensColor }): JSX.Element {
+  const { window, color } = props;
+  const shade = shading(window, color);
   const ramp = useRamp([shade.colors ?? shade.values], {
     scale: shade.kind,
     ...(shade.hi === undefined ? {} : { hi: shade.hi }),
@@ -61,10 +57,10 @@ export function Legend(props: {
     color === "prob"
       ? "of the likeliest token"
       : color === "rank"
-        ? `of ${result.target}`
+        ? `of ${window.target}`
         : "from the final distribution";
-  if (color === "rank" && result.which !== "difference") {
-    const last = result.d_vocab - 1;
+  if (color === "rank" && window.show !== "difference") {
+    const last = window.dVocab - 1;
     return (
       <span class="lw-lens-legend" role="img" aria-label={`colour scale, rank ${last} to rank 0`}>
         <span class="lw-colorbar-ramp" style={{ background: ramp.scale.gradient }} />

@@ -1,19 +1,26 @@
 /** A window of the lens as a map: rows in the order shown, values and what colours them. Pure. */
 
 import { fixed, signed } from "../../core/draw/format";
-import { decode } from "../../core/state/arrays";
-import type { LensResult, Options, TokenInfo } from "../../generated/protocol";
+import type { Dataset } from "../../core/state/dataset";
+import type { Cell, Grid, OPTIONS, Path } from "../../generated/logit_lens";
+import type { TokenInfo } from "../../generated/session";
 
-export type LensColor = Options["lens_color"];
-export type LensOrder = Options["lens_order"];
+export type LensColor = (typeof OPTIONS.lens_color)["initial"];
+export type LensOrder = (typeof OPTIONS.lens_order)["initial"];
+export type LensShow = (typeof OPTIONS.show)["initial"];
 
 export interface LensWindow {
+  show: LensShow;
   /** Stage names from top to bottom, with the layer of each. */
   stages: readonly string[];
   layers: readonly number[];
   start: number;
   count: number;
-  /** Row-major by shown row and position of the window. */
+  /** By position of the window; "" where there is none. */
+  targets: readonly string[];
+  target: string;
+  dVocab: number;
+  /** Row-major by shown row and position of the window; ranks are NaN without a target. */
   token: readonly TokenInfo[];
   was: readonly TokenInfo[];
   prob: Float32Array;
@@ -22,49 +29,50 @@ export interface LensWindow {
   kl: Float32Array;
 }
 
-const NO_TOKEN: TokenInfo = { id: -1, text: "" };
-
-export function readWindow(
-  result: LensResult,
-  buffers: readonly DataView[],
-  order: LensOrder,
-): LensWindow {
-  const rows = result.stages.length;
-  const token = decode(result.token, buffers);
-  const count = token.shape[1] ?? 0;
+export function readWindow(data: Dataset<Grid>, order: LensOrder): LensWindow {
+  const stages = data.texts("stage");
+  const rows = stages.length;
+  const count = data.dims.pos ?? 0;
   const flipped = order === "last_on_top";
-  const source = (row: number) => (flipped ? rows - 1 - row : row);
-  const arrange = (data: Float32Array) => {
-    const out = new Float32Array(rows * count);
-    for (let row = 0; row < rows; row++) {
-      const from = source(row) * count;
-      out.set(data.subarray(from, from + count), row * count);
-    }
-    return out;
+  const source = (cell: number) => {
+    const row = Math.floor(cell / count);
+    return (flipped ? rows - 1 - row : row) * count + (cell % count);
   };
-  const texts = new Map(result.texts.map((info) => [info.id, info]));
-  const words = (data: Float32Array) =>
-    Array.from(arrange(data), (id) => texts.get(id) ?? NO_TOKEN);
-  const rank = arrange(decode(result.rank, buffers).data);
-  if (result.which !== "difference") {
-    // A rank of -1 stands for a position without a target.
-    for (let i = 0; i < rank.length; i++) if ((rank[i] ?? 0) < 0) rank[i] = Number.NaN;
-  } else {
-    for (let i = 0; i < rank.length; i++) if (!result.targets[i % count]) rank[i] = Number.NaN;
-  }
+  const arrange = (name: Parameters<typeof data.numbers>[0]) => {
+    const values = data.numbers(name);
+    return values.map((_, cell) => values[source(cell)] ?? Number.NaN);
+  };
+  const words = (name: "top_token" | "baseline_token") => {
+    const texts = data.texts(name);
+    const ids = data.numbers(`${name}_id`);
+    return texts.map((_, cell) => ({
+      id: ids[source(cell)] ?? -1,
+      text: texts[source(cell)] ?? "",
+    }));
+  };
   const turn = <T>(items: readonly T[]) => (flipped ? [...items].reverse() : items);
   return {
-    stages: turn(result.stages),
-    layers: turn(result.layers),
-    start: result.start,
+    show: data.attrs.show,
+    stages: turn(stages),
+    layers: turn([...data.numbers("layer")]),
+    start: data.numbers("pos")[0] ?? 0,
     count,
-    token: words(token.data),
-    was: words(decode(result.was, buffers).data),
-    prob: arrange(decode(result.prob, buffers).data),
-    rank,
-    targetProb: arrange(decode(result.target_prob, buffers).data),
-    kl: arrange(decode(result.kl, buffers).data),
+    targets: data.texts("target_token"),
+    target: data.attrs.target,
+    dVocab: data.attrs.d_vocab,
+    token: words("top_token"),
+    was: words("baseline_token"),
+    prob: arrange("prob"),
+    rank: arrange("rank"),
+    targetProb: arrange("target_prob"),
+    kl: arrange("kl"),
   };
+}
+
+/** The tokens of an answer that lists some. */
+export function tokensIn(data: Dataset<Cell> | Dataset<Path>): TokenInfo[] {
+  const ids = data.numbers("token_id");
+  return data.texts("token").map((text, i) => ({ id: ids[i] ?? -1, text }));
 }
 
 export interface Shading {
@@ -84,15 +92,15 @@ const four = (value: number) => fixed(value, 4);
 const fourChange = (value: number) => signed(value, 4);
 
 /** What the chosen colour shows of a window. */
-export function shading(window: LensWindow, color: LensColor, result: LensResult): Shading {
-  const change = result.which === "difference";
+export function shading(window: LensWindow, color: LensColor): Shading {
+  const change = window.show === "difference";
   if (color === "rank") {
     return {
       values: window.rank,
       colors: window.rank.map((rank) =>
         change
           ? -Math.sign(rank) * Math.log10(1 + Math.abs(rank))
-          : rankShade(rank, result.d_vocab),
+          : rankShade(rank, window.dVocab),
       ),
       kind: change ? "diverging" : "sequential",
       ...(change ? {} : { hi: 1 }),

@@ -3,30 +3,30 @@ import { useCallback, useMemo } from "preact/hooks";
 import { fixed, signed } from "../../core/draw/format";
 import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
 import { useRamp } from "../../core/parts/heatmap/ramp";
-import type { LensResult } from "../../generated/protocol";
 import { type LensColor, type LensWindow, shading } from "./data";
 
 /** Stages by positions: the likeliest token of each, coloured. */
 export function Grid(props: {
-  result: LensResult;
+  /** The prompt's, from its first on. */
+  tokens: readonly string[];
   window: LensWindow;
   color: LensColor;
   stale: boolean;
   selected: { stage: string; pos: number } | null;
   onSelect: (place: { stage: string; layer: number; pos: number } | null) => void;
 }): JSX.Element {
-  const { result, window, color, stale, selected, onSelect } = props;
-  const shade = useMemo(() => shading(window, color, result), [window, color, result]);
+  const { tokens, window, color, stale, selected, onSelect } = props;
+  const shade = useMemo(() => shading(window, color), [window, color]);
   const painted = shade.colors ?? shade.values;
   const ramp = useRamp(
     useMemo(() => [painted], [painted]),
     { scale: shade.kind, ...(shade.hi === undefined ? {} : { hi: shade.hi }), of: color },
   );
   const { start, count } = window;
-  const change = result.which === "difference";
+  const change = window.show === "difference";
   const names = useMemo(
-    () => result.tokens.tokens.slice(start, start + count).map(({ text }) => text),
-    [result, start, count],
+    () => Array.from({ length: count }, (_, i) => tokens[start + i] ?? ""),
+    [tokens, start, count],
   );
   const textAt = useCallback((index: number) => window.token[index]?.text ?? "", [window]);
   const cell = useCallback(
@@ -35,21 +35,22 @@ export function Grid(props: {
       const token = window.token[index];
       const was = window.was[index];
       const before = token && was && was.id !== token.id ? `, was ${was.text}` : "";
-      const target = result.targets[col];
-      const rank = target ? rankWords(target.text, window.rank[index], color, change) : "";
+      const target = window.targets[col] ?? "";
+      const known = !Number.isNaN(window.rank[index]);
+      const rank = known ? rankWords(target, window.rank[index], color, change) : "";
       return {
         name: `${window.stages[row]} at ${start + col} ${names[col]}: ${token?.text}${before}${rank}`,
         attributes: {
           "data-stage": window.stages[row],
           "data-pos": start + col,
           "data-token-id": token?.id,
-          "data-rank": Number.isNaN(window.rank[index]) ? undefined : window.rank[index],
+          "data-rank": known ? window.rank[index] : undefined,
           "data-kl": window.kl[index],
           "data-prob": window.prob[index],
         },
       };
     },
-    [window, result, names, start, count, color, change],
+    [window, names, start, count, color, change],
   );
   const chosen = useMemo((): readonly MapCell[] => {
     const row = selected ? window.stages.indexOf(selected.stage) : -1;

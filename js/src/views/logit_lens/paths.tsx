@@ -3,11 +3,12 @@ import { useMemo, useState } from "preact/hooks";
 import { fixed } from "../../core/draw/format";
 import { useTheme } from "../../core/draw/theme";
 import { Segmented } from "../../core/parts/ui";
-import { decode, type NumArray } from "../../core/state/arrays";
-import type { Resource } from "../../core/state/resource";
-import type { LensPathResult, Methods, Options, TokenInfo } from "../../generated/protocol";
+import type { Dataset } from "../../core/state/dataset";
+import type * as ask from "../../generated/logit_lens";
+import type { TokenInfo } from "../../generated/session";
 import { Chart, type Series } from "./chart";
 import type { Axis } from "./chart_layout";
+import { type LensShow, tokensIn } from "./data";
 
 // Okabe and Ito's colours, told apart whatever one's colour vision; lighter ones in dark mode.
 const COLORS = {
@@ -31,28 +32,28 @@ const RANK_AXIS: Axis = {
 
 /** The tokens followed from stage to stage at one position, and who they are. */
 export function Paths(props: {
-  loaded: Resource<Methods["lens_path"]>;
-  show: Options["show"];
+  data: Dataset<ask.Path> | null;
+  stale: boolean;
+  show: LensShow;
   changed: boolean;
   stage: string | null;
   pins: readonly number[];
   onUnpin: (token: TokenInfo) => void;
   onPick: (stage: string) => void;
 }): JSX.Element {
-  const { loaded, show, changed, stage, pins, onUnpin, onPick } = props;
-  const { result, buffers } = loaded;
+  const { data, stale, show, changed, stage, pins, onUnpin, onPick } = props;
   const { mode } = useTheme();
   const [quantity, setQuantity] = useState<"prob" | "rank">("prob");
   const series = useMemo(
-    () => (result ? pathSeries(result, buffers, quantity, show, changed, mode) : []),
-    [result, buffers, quantity, show, changed, mode],
+    () => (data ? pathSeries(data, quantity, show, changed, mode) : []),
+    [data, quantity, show, changed, mode],
   );
   return (
     <section class="lw-lens-part">
       <header class="lw-lens-head">
         <h4>
           Tokens through the stages
-          {result && <span class="lw-muted"> at position {result.pos}</span>}
+          {data && <span class="lw-muted"> at position {data.attrs.pos}</span>}
         </h4>
         <Segmented
           label="quantity"
@@ -61,22 +62,22 @@ export function Paths(props: {
           onChange={(value) => setQuantity(value)}
         />
       </header>
-      {result && (
+      {data && (
         <>
           <Chart
             label={`${quantity === "prob" ? "probability" : "rank"} of tokens by stage`}
-            names={result.stages}
+            names={data.texts("stage")}
             series={series}
             axis={quantity === "prob" ? PROB_AXIS : RANK_AXIS}
             format={(value) => fixed(value, quantity === "prob" ? 4 : 0)}
             units={quantity === "prob" ? "probability" : "rank, 0 is first"}
-            stale={loaded.stale}
+            stale={stale}
             selected={stage}
             onPick={onPick}
           />
           <div class="lw-lens-pins">
             {pins.length === 0 && <span class="lw-muted">followed unless tokens are pinned:</span>}
-            {result.tokens.map((token, i) => (
+            {tokensIn(data).map((token, i) => (
               <button
                 key={token.id}
                 type="button"
@@ -99,25 +100,20 @@ export function Paths(props: {
 }
 
 function pathSeries(
-  result: LensPathResult,
-  buffers: readonly DataView[],
+  data: Dataset<ask.Path>,
   quantity: "prob" | "rank",
-  show: Options["show"],
+  show: LensShow,
   changed: boolean,
   mode: "light" | "dark",
 ): Series[] {
-  const refs =
-    quantity === "prob"
-      ? ([result.baseline_prob, result.current_prob] as const)
-      : ([result.baseline_rank, result.current_rank] as const);
-  const [before, now] = refs.map((ref) => decode(ref, buffers)) as [NumArray, NumArray];
-  const row = (array: NumArray, i: number) =>
-    array.data.subarray(i * result.stages.length, (i + 1) * result.stages.length);
-  return result.tokens.flatMap((token, i) => {
+  const size = data.dims.stage ?? 0;
+  const row = (which: "baseline" | "current", i: number) =>
+    data.numbers(`${which}_${quantity}`).subarray(i * size, (i + 1) * size);
+  return data.texts("token").flatMap((name, i) => {
     const color = colorOf(i, mode);
-    const old = { name: `${token.text} baseline`, values: row(before, i), color, faint: true };
-    const current = { name: token.text, values: row(now, i), color };
-    if (show === "baseline") return [{ ...current, values: row(before, i) }];
+    const old = { name: `${name} baseline`, values: row("baseline", i), color, faint: true };
+    const current = { name, values: row("current", i), color };
+    if (show === "baseline") return [{ ...current, values: row("baseline", i) }];
     return changed ? [old, current] : [current];
   });
 }

@@ -1,16 +1,19 @@
 import type { JSX } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useSize } from "../../core/draw/canvas";
-import { requestCode } from "../../core/export/code";
+import { askCode } from "../../core/export/code";
+import { datasetCsv } from "../../core/export/csv";
 import type { PanelProps } from "../../core/parts/mount";
 import { Button } from "../../core/parts/ui";
 import { useView, ViewFrame } from "../../core/parts/view";
 import { flush } from "../../core/state/flush";
-import { useResource } from "../../core/state/resource";
-import type { LensResult, Methods, TokenInfo } from "../../generated/protocol";
+import type { Dataset } from "../../core/state/dataset";
+import { useAnswer } from "../../core/state/resource";
+import { usePromptTokens } from "../../core/state/tokens";
+import * as ask from "../../generated/logit_lens";
+import type { TokenInfo } from "../../generated/session";
 import { CellCard } from "./card";
 import { Controls, Legend } from "./controls";
-import { toCsv } from "./csv";
 import { columnsIn, readWindow, startFor } from "./data";
 import { Grid } from "./grid";
 import { Lines } from "./lines";
@@ -19,19 +22,25 @@ import { Paths } from "./paths";
 const TOP_K = 8;
 const MAX_PINS = 8;
 const FINAL = "final_post";
+const NO_TEXTS: readonly string[] = [];
+
+interface SavedGrid {
+  args: NonNullable<(typeof ask.grid)["args"]>;
+  result: object;
+}
 
 /** What the model would predict if it stopped at each stage of the residual stream. */
 export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const handle = useView("logit_lens", { session, rpc });
   const selection = session.selection.value;
   const { prompt, query_pos } = selection;
-  const show = session.option("show").value;
-  const color = session.option("lens_color").value;
-  const lens_target = session.option("lens_target").value;
-  const order = session.option("lens_order").value;
-  const incl_mid = session.option("incl_mid").value;
-  const scope = session.option("scope").value;
-  const pinned = session.option("pins");
+  const show = session.option(ask.OPTIONS.show).value;
+  const color = session.option(ask.OPTIONS.lens_color).value;
+  const lens_target = session.option(ask.OPTIONS.lens_target).value;
+  const order = session.option(ask.OPTIONS.lens_order).value;
+  const incl_mid = session.option(ask.OPTIONS.incl_mid).value;
+  const scope = session.setting("prompt_scope").value;
+  const pinned = session.option(ask.OPTIONS.pins);
   const pins = pinned.value;
   const changed = session.state.value.interventions.some((item) => item.enabled);
 
@@ -39,32 +48,30 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const { width } = useSize(body);
   const count = width > 0 ? columnsIn(width) : 0;
   const [start, setStart] = useState<number | null>(null);
-  const question = { prompt, which: show, lens_target, incl_mid };
+  const question = { prompt, show, lens_target, incl_mid };
   // Without a kernel the window is the one that was saved, whatever the width now.
   const live = session.connected.value;
-  const saved = live ? null : session.snapshot.saved<Methods["lens"]>("logit_lens/grid", "lens");
+  const saved = live ? null : session.snapshot.saved<SavedGrid>("logit_lens/grid", ask.grid.method);
   const asked = count === 0 ? null : { ...question, ...(start === null ? {} : { start }), count };
-  const loaded = useResource(handle, "grid", "lens", saved?.args ?? asked);
-  const { result, buffers } = loaded;
-  const window = useMemo(
-    () => result && readWindow(result, buffers, order),
-    [result, buffers, order],
-  );
-  const length = result?.tokens.tokens.length ?? 0;
-  const [stage, setStage] = useStage(selection.layer, result);
+  const loaded = useAnswer(handle, ask.grid, saved?.args ?? asked);
+  const { data } = loaded;
+  const window = useMemo(() => data && readWindow(data, order), [data, order]);
+  const tokens = usePromptTokens(handle, loaded.args?.prompt ?? prompt);
+  const texts = tokens?.texts ?? NO_TEXTS;
+  const length = texts.length;
+  const [stage, setStage] = useStage(selection.layer, data);
   const place = { prompt, lens_target, incl_mid };
   const last = Math.max(0, length - 1);
   const pos = Math.min(query_pos ?? last, last);
-  const cell = useResource(
+  const cell = useAnswer(
     handle,
-    "cell",
-    "lens_cell",
-    length === 0 || !live ? null : { ...place, stage, pos, k: TOP_K },
+    ask.cell,
+    length === 0 || !live ? null : { ...place, stage, query_pos: pos, k: TOP_K },
   );
-  const path = useResource(handle, "path", "lens_path", { prompt, query_pos, pins, incl_mid });
-  // The mean does not depend on the selected prompt, so paging must not ask for it again.
-  const ofLines = { scope, prompt: scope === "mean" ? 0 : prompt, incl_mid };
-  const lines = useResource(handle, "lines", "lens_lines", ofLines);
+  const path = useAnswer(handle, ask.path, { prompt, query_pos, pins, incl_mid });
+  const ofLines = { prompt: scope === "mean" ? null : prompt, incl_mid };
+  const lines = useAnswer(handle, ask.lines, ofLines);
+  const { n_prompts } = session.state.value;
 
   useLayoutEffect(() => {
     if (!window || query_pos === null || query_pos >= length) return;
@@ -73,8 +80,12 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   }, [query_pos]);
   useLayoutEffect(() => setStart(null), [prompt]);
 
-  const csv = () => (result && window ? toCsv(result, window) : null);
-  const code = () => requestCode(handle, "lens_code", { incl_mid });
+  const csv = () => {
+    if (!data || !window) return null;
+    const names = { pos: texts.slice(window.start, window.start + window.count) };
+    return datasetCsv(data, { along: ["stage", "pos"], names });
+  };
+  const code = () => askCode(handle, ask.code, { show, incl_mid });
   const pin = (token: TokenInfo) => {
     const without = pins.filter((id) => id !== token.id);
     const added = without.length < pins.length ? without : [...pins, token.id].slice(-MAX_PINS);
@@ -83,9 +94,9 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
     });
   };
   const pick = (name: string) => {
-    const index = result?.stages.indexOf(name) ?? -1;
+    const index = window?.stages.indexOf(name) ?? -1;
     flush(() => setStage(name));
-    if (result && index >= 0) session.select({ layer: result.layers[index] ?? 0 });
+    if (window && index >= 0) session.select({ layer: window.layers[index] ?? 0 });
   };
   return (
     <ViewFrame
@@ -96,10 +107,10 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
       takeaway={{ csv, code }}
     >
       <div ref={body} class="lw-lens">
-        {result && window && (
+        {window && (
           <>
             <div class="lw-lens-bar-top">
-              <Legend result={result} window={window} color={color} />
+              <Legend window={window} color={color} />
               <Pager
                 start={window.start}
                 count={window.count}
@@ -108,7 +119,7 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
               />
             </div>
             <Grid
-              result={result}
+              tokens={texts}
               window={window}
               color={color}
               stale={loaded.stale}
@@ -124,14 +135,16 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
         <div class="lw-lens-parts">
           <CellCard
             handle={handle}
-            loaded={cell}
+            data={cell.data}
+            stale={cell.stale}
             changed={changed}
-            words={(at) => `${at} ${result?.tokens.tokens[at]?.text ?? ""}`}
+            words={(at) => `${at} ${texts[at] ?? ""}`}
             pins={pins}
             onPin={pin}
           />
           <Paths
-            loaded={path}
+            data={path.data}
+            stale={path.stale}
             show={show}
             changed={changed}
             stage={stage}
@@ -139,13 +152,13 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
             onUnpin={pin}
             onPick={pick}
           />
-          <Lines loaded={lines} show={show} changed={changed} stage={stage} onPick={pick} />
+          <Lines data={lines.data} stale={lines.stale} show={show} changed={changed} stage={stage} onPick={pick} />
         </div>
-        {lines.result && (
+        {lines.data && (
           <p class="lw-lens-note">
-            {lines.result.definition}
-            {scope === "mean" && lines.result.summary.n_prompts > 1
-              ? ` Bands: standard error over ${lines.result.summary.n_prompts} prompts.`
+            {lines.data.attrs.definition}
+            {scope === "mean" && n_prompts > 1
+              ? ` Bands: standard error over ${n_prompts} prompts.`
               : ""}
           </p>
         )}
@@ -155,19 +168,20 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
 }
 
 /** The chosen stage; a layer that is selected elsewhere brings its own last stage. */
-function useStage(layer: number, result: LensResult | null) {
+function useStage(layer: number, data: Dataset<ask.Grid> | null) {
   const [stage, setStage] = useState(FINAL);
   const seen = useRef(layer);
   useLayoutEffect(() => {
-    if (seen.current === layer || !result) return;
+    if (seen.current === layer || !data) return;
     seen.current = layer;
-    const own = result.stages.indexOf(stage);
-    if (result.layers[own] === layer) return;
-    const stages = result.stages.filter((name, i) => result.layers[i] === layer && name !== FINAL);
+    const layers = data.numbers("layer");
+    const all = data.texts("stage");
+    if (layers[all.indexOf(stage)] === layer) return;
+    const stages = all.filter((name, i) => layers[i] === layer && name !== FINAL);
     setStage(stages.at(-1) ?? FINAL);
-  }, [layer, result]);
+  }, [layer, data]);
   // Stages between attention and MLP can be switched off while one is chosen.
-  const known = !result || result.stages.includes(stage);
+  const known = !data || data.texts("stage").includes(stage);
   return [known ? stage : FINAL, setStage] as const;
 }
 
