@@ -36,7 +36,7 @@ METHOD = {
     "score_decomposition": "score_decomposition/sources",
     "patching": "patching",
     "explorer": "attribution/rows",
-    "logit_lens": "lens",
+    "logit_lens": "logit_lens/grid",
     "head_scores": "head_scores/scores",
     "loss": "loss/losses",
     "model_card": "model_card/card",

@@ -11,7 +11,7 @@ from .conftest import Lab
 
 Mount = Callable[..., Lab]
 AT_REST = "root.dataset.lwRevision === arg && root.dataset.lwStatus === 'idle'"
-WIDE = {"prompt": 0, "which": "current", "lens_target": "auto", "incl_mid": True, "count": 20}
+WIDE = {"prompt": 0, "show": "current", "lens_target": "auto", "incl_mid": True, "count": 20}
 
 
 def cell(lab: Lab, stage: str, pos: int) -> Any:
@@ -32,35 +32,32 @@ LINES = "logits read from the accumulated residual stream, by stage"
 
 def test_cells_say_token_probability_and_rank(mount: Mount) -> None:
     lab = mount("logit_lens")
-    told = lab.truth("lens", **WIDE)
-    names = {info["id"]: info["text"] for info in told["texts"]}
-    width = len(told["tokens"]["tokens"])
-    for s, stage in enumerate(told["stages"]):
-        for pos in (0, 7, width - 1):
-            at = s * width + pos
+    told = lab.answer("logit_lens/grid", **WIDE)
+    stages = told["stage"].values.tolist()
+    for stage in stages:
+        for pos in (0, 7, told.sizes["pos"] - 1):
+            one = told.sel(stage=stage, pos=pos)
             shown = cell(lab, stage, pos)
-            token = told["token"][at]
-            assert shown.get_attribute("data-token-id") == str(token)
-            assert float(shown.get_attribute("data-value")) == pytest.approx(told["prob"][at])
+            assert shown.get_attribute("data-token-id") == str(int(one["top_token_id"]))
+            assert float(shown.get_attribute("data-value")) == float(one["prob"])
             label = shown.get_attribute("aria-label")
             assert f"{stage} at {pos}" in label
-            assert names[token] in label
-            assert f"rank of ·Mary {told['rank'][at]}" in label
+            assert str(one["top_token"].item()) in label
+            assert f"rank of ·Mary {int(one['rank'])}" in label
     rows = lab.js(
         "return [...root.querySelectorAll('.lw-map [role=row]')]"
         ".map((row) => row.firstElementChild.dataset.stage)"
     )
-    assert rows == list(reversed(told["stages"]))
+    assert rows == list(reversed(stages))
 
 
 def test_the_colour_chooses_the_value(mount: Mount) -> None:
     lab = mount("logit_lens")
-    told = lab.truth("lens", **WIDE)
+    told = lab.answer("logit_lens/grid", **WIDE).sel(stage="1_pre", pos=4)
     for option, field in (("kl", "kl"), ("rank", "rank"), ("prob", "prob")):
         lab.find(f'[aria-label="colour by"] [data-option="{option}"]').click()
         shown = cell(lab, "1_pre", 4).get_attribute("data-value")
-        at = told["stages"].index("1_pre") * 15 + 4
-        assert float(shown) == pytest.approx(told[field][at])
+        assert float(shown) == float(told[field])
     assert lab.js("return mounts[0].model.traits.lens_color") == "prob"
     lab.find('[aria-label="order of stages"] [data-option="first_on_top"]').click()
     first = lab.js("return root.querySelector('.lw-map [role=gridcell]').dataset.stage")
@@ -72,16 +69,15 @@ def test_a_click_lists_the_cells_top_tokens_and_is_shared(mount: Mount) -> None:
     cell(lab, "1_mid", 5).click()
     lab.wait("root.querySelector('.lw-lens-cell').textContent.includes('1_mid')")
     lab.idle()
-    told = lab.truth(
-        "lens_cell", prompt=0, lens_target="auto", incl_mid=True, stage="1_mid", pos=5, k=8
-    )
+    place = {"prompt": 0, "lens_target": "auto", "incl_mid": True, "stage": "1_mid"}
+    told = lab.answer("logit_lens/cell", **place, query_pos=5, k=8)
     rows = lab.js(
         """return [...root.querySelectorAll('.lw-lens-top tbody tr')].map((row) => [
              Number(row.dataset.tokenId),
              Number(row.querySelector('[data-column=current]').dataset.value)])"""
     )
-    expected = [[p["token"]["id"], p["current"]] for p in told["predictions"]]
-    assert rows[: len(expected)] == expected
+    expected = zip(told["token_id"].values.tolist(), told["current"].values.tolist(), strict=True)
+    assert rows == [list(pair) for pair in expected]
     selection = lab.js("return mounts[0].model.traits.selection")
     assert (selection["layer"], selection["query_pos"]) == (1, 5)
     assert cell(lab, "1_mid", 5).get_attribute("aria-selected") == "true"
@@ -113,8 +109,9 @@ def test_tokens_are_followed_from_the_list_by_name_and_no_more(mount: Mount) -> 
     lab = mount("logit_lens")
     chart = "probability of tokens by stage"
     assert len(values(lab, "·Mary", chart)) == 9
-    lab.find('button[aria-label="follow ·the"]').click()
-    lab.wait("root.querySelector('[data-series=\"·the\"]') !== null")
+    listed = lab.find(".lw-lens-top tbody tr").first.locator("th").inner_text()
+    lab.find(f'button[aria-label="follow {listed}"]').click()
+    lab.wait("root.querySelector('.lw-lens-pin:not([disabled])') !== null")
     lab.idle()
     assert lab.js("return root.querySelector('[data-series=\"·Mary\"]')") is None
     assert len(lab.js("return mounts[0].model.traits.pins")) == 1
@@ -139,24 +136,25 @@ def test_lines_show_baseline_current_difference_and_errors(mount: Mount) -> None
     assert values(lab, "baseline", LINES) == []
     lab.js("kernel.applyChange('toggle', { component: 'L1H3', kind: 'zero' })")
     lab.wait(AT_REST, "2")
-    told = lab.truth("lens_lines", scope="mean", prompt=0, incl_mid=True)
+    told = lab.answer("logit_lens/lines", prompt=None, incl_mid=True)
     for series in ("baseline", "current"):
-        assert values(lab, series, LINES) == pytest.approx(told["accumulated"][series])
-        assert values(lab, series, "logits that each part adds") == pytest.approx(
-            told["parts"][series]
-        )
+        one = told.sel(show=series)
+        assert values(lab, series, LINES) == one["accumulated"].values.tolist()
+        parts = values(lab, series, "logits that each part adds")
+        assert parts == one["contribution"].values.tolist()
     errors = lab.js(
         """return [...root.querySelectorAll('[data-series=current] circle')].slice(0, 9)
              .map((point) => Number(point.dataset.error))"""
     )
-    assert errors == pytest.approx(told["accumulated"]["current_sem"])
+    assert errors == told["accumulated_sem"].sel(show="current").values.tolist()
     assert lab.find('[data-series="current"] polygon').count() == 2
     lab.find('[aria-label="run"] [data-option="difference"]').click()
     lab.idle()
-    assert values(lab, "change", LINES) == pytest.approx(told["accumulated"]["change"])
+    change = told["accumulated"].sel(show="difference").values.tolist()
+    assert values(lab, "difference", LINES) == change
     lab.find('[aria-label="lines"] [data-option="selected"]').click()
     lab.idle()
-    assert lab.find('[data-series="change"] polygon').count() == 0
+    assert lab.find('[data-series="difference"] polygon').count() == 0
 
 
 def test_a_chart_is_read_with_the_arrow_keys_and_opens_its_stage(mount: Mount) -> None:
@@ -186,7 +184,7 @@ def test_long_prompts_come_a_window_at_a_time(mount: Mount, width: int) -> None:
     lab.js("kernel.select({ query_pos: 40 })")
     lab.wait("root.querySelector('.lw-map [data-pos=\"40\"]') !== null")
     lab.idle()
-    asked = lab.js("return kernel.requests.filter((r) => r.method === 'lens').at(-1)")
+    asked = lab.js("return kernel.requests.filter((r) => r.method === 'logit_lens/grid').at(-1)")
     assert asked["args"]["count"] == columns
 
 
@@ -221,4 +219,5 @@ def test_the_window_is_taken_away_as_picture_and_text(mount: Mount) -> None:
     csv, code = lab.js("return window.copied")
     assert csv.count("\n") == 1 + 9 * 15
     assert "3_mid" in csv
-    assert code == lab.truth("lens_code", incl_mid=True)["code"]
+    asked = {"show": "current", "incl_mid": True}
+    assert code == lab.answer("logit_lens/code", **asked).attrs["code"]

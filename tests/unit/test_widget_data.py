@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
@@ -47,47 +46,6 @@ def test_data_follows_the_session(session: lw.Session) -> None:
     after = view.data()
     assert float(after["current"].sel(component="L1H2")) == 0.0
     assert float(before["current"].sel(component="L1H2")) != 0.0
-
-
-@pytest.mark.parametrize("show", ["baseline", "current", "difference"])
-@pytest.mark.parametrize("scope", ["mean", "selected"])
-def test_the_lens(changed: lw.Session, show: Any, scope: Any) -> None:
-    view = lw.LogitLensView(changed, show=show, scope=scope, lens_color="kl")
-    table = view.data()
-    lens = lw.analysis.logit_lens(changed, which=show, prompt=1, positions=range(5))
-    for name in lens.data_vars:
-        xr.testing.assert_equal(table[name], lens[name])
-    assert set(table.data_vars) - set(lens.data_vars) == {
-        *("accumulated", "contribution"),
-        *(("accumulated_sem", "contribution_sem") if scope == "mean" else ()),
-    }
-    runs = {"current": changed, "baseline": changed.with_interventions([])}
-    stages = {
-        which: lw.analysis.accumulated_attribution(session, per_prompt=True)
-        for which, session in runs.items()
-    }
-    stages["difference"] = stages["current"] - stages["baseline"]
-    expected = stages[show].mean("prompt") if scope == "mean" else stages[show].sel(prompt=1)
-    np.testing.assert_allclose(table["accumulated"], expected, atol=1e-5)
-    grid, accumulated, parts = view.figure().data
-    np.testing.assert_allclose(grid.z, lens["kl"].isel(prompt=0), atol=1e-6)
-    assert list(grid.y) == lens["stage"].values.tolist()
-    assert list(grid.x[:2]) == ["<bos> 0", "w11 1"]
-    np.testing.assert_array_equal(grid.text, lens["text"].isel(prompt=0, k=0))
-    assert grid.colorbar.title.text == "nats"
-    assert (grid.zmid == 0) is (show == "difference")
-    np.testing.assert_allclose(accumulated.y, table["accumulated"])
-    assert list(parts.x) == table["component"].values.tolist()
-    if scope == "mean":
-        np.testing.assert_allclose(accumulated.error_y.array, table["accumulated_sem"])
-
-
-def test_the_lens_can_stand_on_its_head_and_leave_out_middles(session: lw.Session) -> None:
-    view = lw.LogitLensView(session, lens_order="first_on_top", incl_mid=False, lens_color="rank")
-    assert view.data()["stage"].values.tolist() == ["0_pre", "1_pre", "final_post"]
-    assert view.figure().layout.yaxis.autorange == "reversed"
-    session.selection.update(prompt=1)
-    assert view.data()["prompt"].values.tolist() == [1]
 
 
 def test_weight_circuits(changed: lw.Session) -> None:

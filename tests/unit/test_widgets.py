@@ -35,7 +35,7 @@ OPTIONS = {
     lw.AttributionTable: {"by", "read_at"},
     lw.AblationPanel: {"values"},
     lw.LogitLensView: {
-        *("show", "lens_color", "lens_target", "lens_order", "incl_mid", "pins", "scope"),
+        *("show", "lens_color", "lens_target", "lens_order", "incl_mid", "pins"),
     },
     lw.PatchingView: {"patch_maps", "by_pos", "patch_into", "normalize", "scope"},
     lw.HeadScoresView: {"threshold"},

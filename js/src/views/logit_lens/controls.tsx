@@ -37,7 +37,11 @@ export function Controls({ session }: { session: ViewSession }): JSX.Element {
       <OptionButtons label="run" of={session.option(OPTIONS.show)} choices={SHOW} />
       <OptionButtons label="colour by" of={session.option(OPTIONS.lens_color)} choices={COLORS} />
       <OptionButtons label="target" of={session.option(OPTIONS.lens_target)} choices={TARGETS} />
-      <OptionButtons label="order of stages" of={session.option(OPTIONS.lens_order)} choices={ORDERS} />
+      <OptionButtons
+        label="order of stages"
+        of={session.option(OPTIONS.lens_order)}
+        choices={ORDERS}
+      />
       <FlagButtons label="stages" of={session.option(OPTIONS.incl_mid)} choices={STAGES} on="all" />
       <OptionButtons label="lines" of={session.setting("prompt_scope")} choices={SCOPES} />
     </>

@@ -98,9 +98,7 @@ export function shading(window: LensWindow, color: LensColor): Shading {
     return {
       values: window.rank,
       colors: window.rank.map((rank) =>
-        change
-          ? -Math.sign(rank) * Math.log10(1 + Math.abs(rank))
-          : rankShade(rank, window.dVocab),
+        change ? -Math.sign(rank) * Math.log10(1 + Math.abs(rank)) : rankShade(rank, window.dVocab),
       ),
       kind: change ? "diverging" : "sequential",
       ...(change ? {} : { hi: 1 }),

@@ -1,95 +1,64 @@
 import { describe, expect, it } from "vitest";
-import type { ArrayRef, LensResult } from "../../generated/protocol";
+import { datasetCsv } from "../../core/export/csv";
+import { Dataset } from "../../core/state/dataset";
+import type { Grid } from "../../generated/logit_lens";
 import { chartLayout, evenTicks, nearest } from "./chart_layout";
-import { toCsv } from "./csv";
 import { columnsIn, rankShade, readWindow, shading, startFor } from "./data";
 
-const SUMMARY = {
-  metric: "logit difference",
-  units: "logits",
-  n_prompts: 1,
-  baseline: 1,
-  current: 1,
-  revision: 1,
-};
+const UNKNOWN = Number.NaN;
 
-function made(which: LensResult["which"], ranks: number[]) {
-  const buffers: DataView[] = [];
-  const ref = (values: number[], dtype: "int32" | "float32"): ArrayRef => {
-    const array = dtype === "int32" ? Int32Array.from(values) : Float32Array.from(values);
-    buffers.push(new DataView(array.buffer));
-    return { buffer: buffers.length - 1, dtype, shape: [2, 2], scale: 1, offset: 0 };
-  };
-  const word = (id: number) => ({ id, text: `w${id}` });
-  const result: LensResult = {
-    summary: SUMMARY,
-    tokens: {
-      summary: SUMMARY,
-      prompt: 0,
-      n_prompts: 1,
-      text: "",
-      correct: "",
-      wrong: "",
-      corrupted: null,
-      tokens: [word(1), word(2), word(3)],
-      answer: null,
-      bos: true,
+function made(show: Grid["attrs"]["show"], ranks: number[], first = "w4"): Dataset<Grid> {
+  const cells = <T>(values: T[]) => ({ dims: ["stage", "pos"], values });
+  const along = <T>(dim: string, values: T[]) => ({ dims: [dim], values });
+  return Dataset.read<Grid>(
+    {
+      dims: { stage: 2, pos: 2 },
+      variables: {
+        stage: along("stage", ["0_pre", "final_post"]),
+        layer: along("stage", [0, 0]),
+        pos: along("pos", [1, 2]),
+        target_token: along("pos", ["w9", ""]),
+        top_token: cells([first, "w5", "w6", "w7"]),
+        top_token_id: cells([4, 5, 6, 7]),
+        baseline_token: cells([first, "w5", "w6", "w4"]),
+        baseline_token_id: cells([4, 5, 6, 4]),
+        prob: cells([0.1, 0.2, 0.3, 0.4]),
+        rank: cells(ranks),
+        target_prob: cells([0.5, 0.6, 0.7, 0.8]),
+        kl: cells([3, 2, 0, 0]),
+      },
+      attrs: { show, target: "the true next token", d_vocab: 1000, units: {}, definition: {} },
     },
-    which,
-    stages: ["0_pre", "final_post"],
-    layers: [0, 0],
-    start: 1,
-    token: ref([4, 5, 6, 7], "int32"),
-    was: ref([4, 5, 6, 4], "int32"),
-    prob: ref([0.1, 0.2, 0.3, 0.4], "float32"),
-    rank: ref(ranks, "int32"),
-    target_prob: ref([0.5, 0.6, 0.7, 0.8], "float32"),
-    kl: ref([3, 2, 0, 0], "float32"),
-    texts: [4, 5, 6, 7].map(word),
-    targets: [word(9), null],
-    target: "the true next token",
-    d_vocab: 1000,
-  };
-  return { result, buffers };
+    [],
+  );
 }
 
 describe("a window of the lens", () => {
   it("has the last stage on top, or the first", () => {
-    const { result, buffers } = made("current", [9, -1, 0, -1]);
-    const top = readWindow(result, buffers, "last_on_top");
+    const data = made("current", [9, UNKNOWN, 0, UNKNOWN]);
+    const top = readWindow(data, "last_on_top");
     expect(top.stages).toEqual(["final_post", "0_pre"]);
     expect(top.token.map(({ text }) => text)).toEqual(["w6", "w7", "w4", "w5"]);
     expect([...top.kl]).toEqual([0, 0, 3, 2]);
-    const down = readWindow(result, buffers, "first_on_top");
+    const down = readWindow(data, "first_on_top");
     expect(down.stages).toEqual(["0_pre", "final_post"]);
     expect(down.was.map(({ id }) => id)).toEqual([4, 5, 6, 4]);
   });
 
-  it("has no rank where there is no target", () => {
-    const now = made("current", [9, -1, 0, -1]);
-    expect([...readWindow(now.result, now.buffers, "first_on_top").rank]).toEqual([
-      9,
-      Number.NaN,
-      0,
-      Number.NaN,
-    ]);
-    // A change of -1 is a change.
-    const change = made("difference", [-1, 0, 4, 0]);
-    expect([...readWindow(change.result, change.buffers, "first_on_top").rank]).toEqual([
-      -1,
-      Number.NaN,
-      4,
-      Number.NaN,
-    ]);
+  it("keeps ranks, and their changes, beside the positions that have none", () => {
+    for (const show of ["current", "difference"] as const) {
+      const window = readWindow(made(show, [-1, UNKNOWN, 4, UNKNOWN]), "last_on_top");
+      expect([...window.rank]).toEqual([4, UNKNOWN, -1, UNKNOWN]);
+      expect(window.targets).toEqual(["w9", ""]);
+    }
   });
 
   it("colours ranks by their logarithm, first strongest, and gained ranks blue", () => {
     expect(rankShade(0, 1000)).toBe(1);
     expect(rankShade(999, 1000)).toBeCloseTo(0, 12);
     expect(rankShade(30, 1000)).toBeGreaterThan(0.4);
-    const { result, buffers } = made("difference", [-9, 0, 9, 0]);
-    const window = readWindow(result, buffers, "first_on_top");
-    const shade = shading(window, "rank", result);
+    const window = readWindow(made("difference", [-9, 0, 9, 0]), "first_on_top");
+    const shade = shading(window, "rank");
     expect(shade.kind).toBe("diverging");
     expect(shade.colors?.[0]).toBeCloseTo(1);
     expect(shade.colors?.[2]).toBeCloseTo(-1);
@@ -97,26 +66,25 @@ describe("a window of the lens", () => {
   });
 
   it("shows probabilities up to 1, divergence in orange, changes around zero", () => {
-    const { result, buffers } = made("current", [0, 0, 0, 0]);
-    const window = readWindow(result, buffers, "first_on_top");
-    expect(shading(window, "prob", result)).toMatchObject({ kind: "sequential", hi: 1 });
-    expect(shading(window, "kl", result)).toMatchObject({ kind: "loss", units: "nats" });
-    const change = { ...result, which: "difference" as const };
-    expect(shading(window, "prob", change).kind).toBe("diverging");
-    expect(shading(window, "kl", change).hi).toBeUndefined();
+    const window = readWindow(made("current", [0, 0, 0, 0]), "first_on_top");
+    expect(shading(window, "prob")).toMatchObject({ kind: "sequential", hi: 1 });
+    expect(shading(window, "kl")).toMatchObject({ kind: "loss", units: "nats" });
+    const change = { ...window, show: "difference" as const };
+    expect(shading(change, "prob").kind).toBe("diverging");
+    expect(shading(change, "kl").hi).toBeUndefined();
   });
 
-  it("is taken away as one line a cell, quoted where need be", () => {
-    const { result, buffers } = made("current", [9, -1, 0, -1]);
-    result.texts[0] = { id: 4, text: ',"' };
-    const lines = toCsv(result, readWindow(result, buffers, "last_on_top")).split("\n");
+  it("is taken away as one line a cell, with the prompt's tokens, quoted where need be", () => {
+    const data = made("current", [9, UNKNOWN, 0, UNKNOWN], ',"');
+    const names = { pos: ["w2", "w3"] };
+    const lines = datasetCsv(data, { along: ["stage", "pos"], names }).split("\n");
     expect(lines).toHaveLength(6);
     expect(lines[0]).toBe(
-      "show,stage,layer,pos,token,top_token_id,top_token,baseline_top_token,prob,target," +
-        "target_rank,target_prob,kl_nats",
+      "stage,pos,token,layer,target_token,top_token,top_token_id,baseline_token," +
+        "baseline_token_id,prob,rank,target_prob,kl",
     );
-    expect(lines[3]?.startsWith('current,0_pre,0,1,w2,4,",""",",""",0.1')).toBe(true);
-    expect(lines[4]?.endsWith(",,,0.6000000238418579,2")).toBe(true);
+    expect(lines[1]).toBe('0_pre,1,w2,0,w9,",""",4,",""",4,0.1,9,0.5,3');
+    expect(lines[2]).toBe("0_pre,2,w3,0,,w5,5,w5,5,0.2,,0.6,2");
   });
 
   it("moves only for a position outside of it, and never past the ends", () => {

@@ -6,8 +6,8 @@ import { datasetCsv } from "../../core/export/csv";
 import type { PanelProps } from "../../core/parts/mount";
 import { Button } from "../../core/parts/ui";
 import { useView, ViewFrame } from "../../core/parts/view";
-import { flush } from "../../core/state/flush";
 import type { Dataset } from "../../core/state/dataset";
+import { flush } from "../../core/state/flush";
 import { useAnswer } from "../../core/state/resource";
 import { usePromptTokens } from "../../core/state/tokens";
 import * as ask from "../../generated/logit_lens";
@@ -152,7 +152,14 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
             onUnpin={pin}
             onPick={pick}
           />
-          <Lines data={lines.data} stale={lines.stale} show={show} changed={changed} stage={stage} onPick={pick} />
+          <Lines
+            data={lines.data}
+            stale={lines.stale}
+            show={show}
+            changed={changed}
+            stage={stage}
+            onPick={pick}
+          />
         </div>
         {lines.data && (
           <p class="lw-lens-note">
