@@ -125,8 +125,8 @@ def test_tokens_are_followed_from_the_list_by_name_and_no_more(mount: Mount) -> 
     lab.wait("root.querySelector('[data-series=\"·John\"]') !== null")
     lab.idle()
     assert lab.find('.lw-lens-add [role="alert"]').count() == 0
-    lab.find('button[aria-label="stop following ·the"]').click()
-    lab.wait("root.querySelector('[data-series=\"·the\"]') === null")
+    lab.find(f'button[aria-label="stop following {listed}"]').click()
+    lab.wait("root.querySelectorAll('.lw-lens-pin').length === 1")
     lab.find('[aria-label="quantity"] [data-option="rank"]').click()
     assert len(values(lab, "·John", "rank of tokens by stage")) == 9
 
