@@ -7,7 +7,8 @@ them when the class is; so they are read from the class here, not from its sourc
 from __future__ import annotations
 
 import inspect
-from typing import Any, get_args
+import re
+from typing import Any, Literal, get_args, get_origin
 
 from griffe import Docstring, DocstringSectionKind
 
@@ -23,10 +24,7 @@ def described(view: type) -> str:
 
 def _call(view: type) -> str:
     """``View(session, *, option=default, ...)``, an option a line where there are many."""
-    options = [f"{name}={default!r}" for name, default, _ in _options(view)]
-    if not options:
-        return f"{view.__name__}(session)"
-    lines = ["session", "*", *options]
+    lines = ["session", "*", *(f"{name}={default!r}" for name, default, _ in _options(view))]
     short = f"{view.__name__}({', '.join(lines)})"
     if len(short) < 80:
         return short
@@ -37,14 +35,17 @@ def _options(view: type) -> list[tuple[str, Any, str]]:
     """Name, default and values of each option."""
     parameters = inspect.signature(view).parameters.values()
     return [
-        (p.name, p.default, ", ".join(map(repr, get_args(p.annotation))) or _named(p.annotation))
+        (p.name, p.default, _values(p.annotation))
         for p in parameters
         if p.kind is inspect.Parameter.KEYWORD_ONLY
     ]
 
 
-def _named(annotation: Any) -> str:
-    return getattr(annotation, "__name__", str(annotation))
+def _values(annotation: Any) -> str:
+    """The choices of a Literal, else the type, without the modules of its parts."""
+    if get_origin(annotation) is Literal:
+        return ", ".join(map(repr, get_args(annotation)))
+    return re.sub(r"\w+\.", "", inspect.formatannotation(annotation))
 
 
 def _text(view: type | None, text: str) -> str:

@@ -87,11 +87,10 @@ class AblationPanel(View):
     _esm = bundle("ablation.js")
     _css = bundle("style.css")
 
-    values = option(
-        Literal["attribution", "effect"],
-        "attribution",
-        "What colours the grid: each part's direct ``attribution``, or the exact ``effect`` on the "
-        "metric of ablating it.",
+    values: Literal["attribution", "effect"] = option(
+        default="attribution",
+        help="What colours the grid: each part's direct ``attribution``, or the exact ``effect`` "
+        "on the metric of ablating it.",
     )
 
     def chosen(self) -> dict[str, Any]:

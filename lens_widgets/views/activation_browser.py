@@ -128,11 +128,13 @@ class ActivationBrowser(View):
     _esm = bundle("activation_browser.js")
     _css = bundle("style.css")
 
-    activation = option(str, "", 'A hook such as "blocks.0.hook_resid_post"; empty for none.')
-    show = option(Show, "current", "Which run's numbers, or their difference.")
-    slice_rows = option(Rows, "pos", "Whether the slice has positions or heads down.")
-    group_by = option(
-        Literal["layer", "hook"], "layer", "Whether the list goes by layer or by hook."
+    activation: str = option(
+        default="", help='A hook such as "blocks.0.hook_resid_post"; empty for none.'
+    )
+    show: Show = option(default="current", help="Which run's numbers, or their difference.")
+    slice_rows: Rows = option(default="pos", help="Whether the slice has positions or heads down.")
+    group_by: Literal["layer", "hook"] = option(
+        default="layer", help="Whether the list goes by layer or by hook."
     )
 
     @traitlets.validate("activation")

@@ -96,25 +96,23 @@ class AttentionView(View):
     _esm = bundle("attention.js")
     _css = bundle("style.css")
 
-    show = option(
-        Literal["baseline", "current", "difference"],
-        "current",
-        "Patterns without interventions, under them, or the second minus the first.",
+    show: Literal["baseline", "current", "difference"] = option(
+        default="current",
+        help="Patterns without interventions, under them, or the second minus the first.",
     )
-    token_mode = option(
-        Literal["from", "to"],
-        "from",
-        'A picked token shows what it attends "from" as query, or what attends "to" it as key.',
+    token_mode: Literal["from", "to"] = option(
+        default="from",
+        help='A picked token shows what it attends "from" as query, or what attends "to" it as '
+        "key.",
     )
-    attention_mode = option(
-        Literal["pattern", "value", "scores"],
-        "pattern",
-        "Weights, weights times the norm of the value they carry, or scores before the softmax.",
+    attention_mode: Literal["pattern", "value", "scores"] = option(
+        default="pattern",
+        help="Weights, weights times the norm of the value they carry, or scores before the "
+        "softmax.",
     )
-    head_average = option(
-        Literal["none", "layer", "all"],
-        "none",
-        "The large pattern is one head's, the mean over its layer's heads, or over all heads.",
+    head_average: Literal["none", "layer", "all"] = option(
+        default="none",
+        help="The large pattern is one head's, the mean over its layer's heads, or over all heads.",
     )
 
     @question(Patterns, first=True)

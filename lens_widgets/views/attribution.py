@@ -110,11 +110,12 @@ class AttributionTable(View):
     _esm = bundle("attribution.js")
     _css = bundle("style.css")
 
-    by = option(Literal["head", "layer", "component"], "head", "How finely effects are split.")
-    read_at = option(
-        Literal["metric", "selected"],
-        "metric",
-        "Read the logits where the metric does, or at the selected query position.",
+    by: Literal["head", "layer", "component"] = option(
+        default="head", help="How finely effects are split."
+    )
+    read_at: Literal["metric", "selected"] = option(
+        default="metric",
+        help="Read the logits where the metric does, or at the selected query position.",
     )
 
     def chosen(self) -> dict[str, Any]:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import uuid
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import anywidget
 import traitlets
 import xarray as xr
+from ipywidgets import Layout
 from plotly.graph_objects import Figure
 
 from lens_widgets.errors import InputError, check_choice, check_keywords, near
 from lens_widgets.interventions.observed import Observed
 from lens_widgets.session.session import Session
-from lens_widgets.views.options import documented, options_of, signature_of
+from lens_widgets.views.options import (
+    argument,
+    documented,
+    make_traits,
+    options_of,
+    signature_of,
+)
 from lens_widgets.views.picture import picture, text
 from lens_widgets.views.question import Question, questions_of
 from lens_widgets.views.registry import METHODS, VIEWS, register
 from lens_widgets.views.state import session_info, session_state
+from lens_widgets.views.widget import Widget
 from lens_widgets.wire.dispatch import Dispatcher
 from lens_widgets.wire.messages import checked
 
@@ -29,7 +37,7 @@ log = logging.getLogger(__name__)
 MAX_SNAPSHOT_BYTES = 300_000
 
 
-class View(anywidget.AnyWidget, Observed):
+class View(Widget, Observed):
     """A view of a session. Synced traits are small; numbers are asked for by message.
 
     A view is one class: its options (``option``), its questions (``question``), its figure, and
@@ -45,7 +53,19 @@ class View(anywidget.AnyWidget, Observed):
     of_session: ClassVar[tuple[str, ...]] = ("metric",)
     """What its page asks of the session itself: ``"metric"`` for the header, ``"tokens"``."""
 
+    __signature__: ClassVar[inspect.Signature]
     _following = False
+
+    if TYPE_CHECKING:
+        # The arguments of every view's constructor beside its options.
+        session: Session = argument(kw_only=False)
+        layout: Layout | dict[str, str] | None = argument(default=None)
+    else:
+
+        @property
+        def session(self) -> Session:
+            """The session that this is a view of."""
+            return self._session
 
     info = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
@@ -56,15 +76,18 @@ class View(anywidget.AnyWidget, Observed):
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
+        make_traits(cls)
         if "view" in vars(cls):
             own = {name: q for name, q in vars(cls).items() if isinstance(q, Question)}
             register(cls.view, own)
             VIEWS[cls.view] = cls
         options = options_of(cls)
-        cls.__signature__ = signature_of(cls)
+        cls.__signature__ = signature_of(cls, View.__init__)
         cls.__doc__ = documented(cls.__doc__ or "", options)
 
-    def __init__(self, session: Session, **options: Any) -> None:
+    def __init__(
+        self, session: Session, *, layout: Layout | dict[str, str] | None = None, **options: Any
+    ) -> None:
         name = type(self).__name__
         if not isinstance(session, Session):
             raise InputError(
@@ -75,9 +98,9 @@ class View(anywidget.AnyWidget, Observed):
         known = self.option_names()
         takes = (*known, "layout")
         check_keywords(name, [option for option in options if option not in takes], takes)
-        for option in known:
-            if option in options:
-                options[option] = self._checked(option, options[option])
+        options = {option: self._checked(option, value) for option, value in options.items()}
+        if layout is not None:
+            options["layout"] = layout
         self._session, self._lock = session, session.lock
         self._dispatcher = Dispatcher(uuid.uuid4().hex, session, METHODS, self._send_message)
         super().__init__(
@@ -119,11 +142,6 @@ class View(anywidget.AnyWidget, Observed):
         """The values that an option of few choices takes."""
         trait: Any = cls.class_traits()[option]
         return tuple(trait.values or ())
-
-    @property
-    def session(self) -> Session:
-        """The session that this is a view of."""
-        return self._session
 
     def chosen(self) -> dict[str, Any]:
         """What its questions are asked with: options, selection and settings by name.

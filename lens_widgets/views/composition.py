@@ -68,13 +68,14 @@ class CompositionView(View):
     _esm = bundle("composition.js")
     _css = bundle("style.css")
 
-    composition = option(
-        Kind,
-        "K",
-        'Whether the later head\'s keys (``"K"``), queries (``"Q"``) or values (``"V"``) read '
+    composition: Kind = option(
+        default="K",
+        help='Whether the later head\'s keys (``"K"``), queries (``"Q"``) or values (``"V"``) read '
         "what the earlier one wrote.",
     )
-    subtract_random = option(bool, True, "Whether the score of random matrices is subtracted.")
+    subtract_random: bool = option(
+        default=True, help="Whether the score of random matrices is subtracted."
+    )
 
     @question(Composition, first=True)
     @staticmethod

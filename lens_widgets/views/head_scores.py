@@ -60,7 +60,9 @@ class HeadScoresView(View):
     _esm = bundle("head_scores.js")
     _css = bundle("style.css")
 
-    threshold = option(float, 0.4, "The score from which a head is listed.", min=0.0, max=1.0)
+    threshold: float = option(
+        default=0.4, help="The score from which a head is listed.", min=0.0, max=1.0
+    )
 
     @question(Scores, first=True)
     @staticmethod

@@ -155,31 +155,28 @@ class LogitLensView(View):
     _esm = bundle("logit_lens.js")
     _css = bundle("style.css")
 
-    show = option(
-        Literal["current", "baseline", "difference"],
-        "current",
-        "The run shown, or current minus baseline.",
+    show: Literal["current", "baseline", "difference"] = option(
+        default="current", help="The run shown, or current minus baseline."
     )
-    lens_color = option(
-        Literal["prob", "rank", "kl"],
-        "prob",
-        "What colours a cell: the top token's probability, the target's rank, or the KL divergence "
-        "from the final distribution, in nats.",
+    lens_color: Literal["prob", "rank", "kl"] = option(
+        default="prob",
+        help="What colours a cell: the top token's probability, the target's rank, or the KL "
+        "divergence from the final distribution, in nats.",
     )
-    lens_target = option(
-        Literal["auto", "answer", "next"],
-        "auto",
-        "Whose rank: the correct answer's, the true next token's, or the answer's where there are "
-        "answers.",
+    lens_target: Literal["auto", "answer", "next"] = option(
+        default="auto",
+        help="Whose rank: the correct answer's, the true next token's, or the answer's where there "
+        "are answers.",
     )
-    lens_order = option(
-        Literal["last_on_top", "first_on_top"], "last_on_top", "Which stage is on top."
+    lens_order: Literal["last_on_top", "first_on_top"] = option(
+        default="last_on_top", help="Which stage is on top."
     )
-    incl_mid = option(bool, True, "Whether stages between attention and MLP are shown, too.")
-    pins = option(
-        list[int],
-        [],
-        "Ids of the tokens followed from stage to stage; the answers when empty.",
+    incl_mid: bool = option(
+        default=True, help="Whether stages between attention and MLP are shown, too."
+    )
+    pins: list[int] = option(
+        default=[],
+        help="Ids of the tokens followed from stage to stage; the answers when empty.",
         maxlen=PIN_COUNT,
     )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -21,19 +22,54 @@ class Option:
     help: str
 
 
-def option(hint: Any, default: Any, help: str, **limits: Any) -> Any:
-    """A synced trait that is an option of the view in whose class it stands.
+def option(*whole: Any, default: Any = ..., help: str = "", **limits: Any) -> Any:
+    """An option of the view in whose class it stands, annotated with what it may be.
+
+    ``k: int = option(default=5, help="...", min=1)`` is a synced trait, a keyword of the
+    constructor and a type of the page. The annotation is a Literal of strings, int, float, str,
+    bool, a list of one of these, or one of them ``| None``.
 
     Args:
-        hint: a Literal of strings, int, float, str, bool, a list of one of these, or one of them
-            ``| None``.
         default: what it starts from.
         help: one sentence for the constructor's documentation.
         limits: ``min`` and ``max`` of a number, ``minlen`` and ``maxlen`` of a list, ``pattern``
             of a text together with ``form``, which says in words what it must look like.
     """
-    made = _trait(hint, default_value=default, **limits)
-    return made.tag(sync=True, option=Option("", hint, default, help))
+    if whole:  # Hint, default and help of one that is not annotated.
+        made = _trait(whole[0], default_value=whole[1], **limits)
+        return made.tag(sync=True, option=Option("", *whole))
+    return _Declared(default, help, limits)
+
+
+def argument(*, default: Any = ..., kw_only: bool = True) -> Any:
+    """What type checkers are told of an argument that is no option; never called."""
+    raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """What ``option`` was given, until ``make_traits`` knows its name and its annotation."""
+
+    default: Any
+    help: str
+    limits: dict[str, Any]
+
+
+def make_traits(owner: type[traitlets.HasTraits]) -> None:
+    """Puts a trait in the place of every option that the class itself declares.
+
+    Raises TypeError where one has no annotation, or one that cannot be an option.
+    """
+    declared = {n: found for n, found in vars(owner).items() if isinstance(found, _Declared)}
+    hints = inspect.get_annotations(owner, eval_str=True) if declared else {}
+    for name, found in declared.items():
+        if name not in hints:
+            raise TypeError(f"{owner.__name__}.{name} needs a type: write `{name}: int = option(`")
+        made = _trait(hints[name], default_value=found.default, **found.limits)
+        made.tag(sync=True, option=Option(name, hints[name], found.default, found.help))
+        setattr(owner, name, made)
+        # As traitlets does for those that stand in the class statement.
+        made.class_init(owner, name)
 
 
 def options_of(owner: type[traitlets.HasTraits]) -> dict[str, Option]:
@@ -42,28 +78,31 @@ def options_of(owner: type[traitlets.HasTraits]) -> dict[str, Option]:
     for base in reversed(owner.__mro__):
         for name, trait in vars(base).items():
             if isinstance(trait, traitlets.TraitType) and "option" in trait.metadata:
-                known = trait.metadata["option"]
-                found[name] = Option(name, known.hint, known.default, known.help)
+                found[name] = replace(trait.metadata["option"], name=name)
     return found
 
 
-def signature_of(owner: type[traitlets.HasTraits]) -> inspect.Signature:
-    """What the constructor takes, for completion in notebooks."""
-    parameters = [inspect.Parameter("session", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
-    for name, known in options_of(owner).items():
-        parameters.append(
-            inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, default=known.default, annotation=known.hint
-            )
+def signature_of(
+    owner: type[traitlets.HasTraits], constructor: Callable[..., None]
+) -> inspect.Signature:
+    """What the view is called with, for completion in notebooks: the options of its class in the
+    place of the ``**options`` of ``constructor``, whose first parameter is ``self``."""
+    _, *given, _ = inspect.signature(constructor, eval_str=True).parameters.values()
+    options = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=known.default, annotation=known.hint
         )
-    return inspect.Signature(parameters)
+        for name, known in options_of(owner).items()
+    ]
+    first = [p for p in given if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    return inspect.Signature([*first, *options, *given[len(first) :]])
 
 
 def documented(doc: str, options: dict[str, Option]) -> str:
     """A class's docstring with its options after it."""
-    if not options:
-        return inspect.cleandoc(doc)
-    lines = [f"    {name}: {known.help}" for name, known in options.items()]
+    helps = {name: known.help for name, known in options.items()}
+    helps["layout"] = "Width, margins and the like, as of every Jupyter widget."
+    lines = [f"    {name}: {help}" for name, help in helps.items()]
     return f"{inspect.cleandoc(doc)}\n\nArgs:\n" + "\n".join(lines) + "\n"
 
 

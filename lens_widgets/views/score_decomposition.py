@@ -73,18 +73,22 @@ class ScoreDecompositionView(View):
     _esm = bundle("score_decomposition.js")
     _css = bundle("style.css")
 
-    sources_by = option(By, "head", "Heads by themselves, or a layer's heads together.")
-    query_source = option(
-        str,
-        "",
-        "The writer of queries whose map is shown; empty: all.",
+    sources_by: By = option(
+        default="head", help="Heads by themselves, or a layer's heads together."
+    )
+    query_source: str = option(
+        default="",
+        help="The writer of queries whose map is shown; empty: all.",
         pattern=_SOURCE,
         form=_FORM,
     )
-    key_source = option(
-        str, "", "The writer of keys whose map is shown; empty: all.", pattern=_SOURCE, form=_FORM
+    key_source: str = option(
+        default="",
+        help="The writer of keys whose map is shown; empty: all.",
+        pattern=_SOURCE,
+        form=_FORM,
     )
-    show = option(Show, "current", "Which run's scores, or their difference.")
+    show: Show = option(default="current", help="Which run's scores, or their difference.")
 
     @question(Sources, first=True)
     @staticmethod

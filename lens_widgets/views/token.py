@@ -89,10 +89,9 @@ class TokenView(View):
     _esm = bundle("token.js")
     _css = bundle("style.css")
 
-    color = option(
-        Literal["loss", "hit"],
-        "loss",
-        "What colours the tokens: the loss of the next token, or whether it ranks first.",
+    color: Literal["loss", "hit"] = option(
+        default="loss",
+        help="What colours the tokens: the loss of the next token, or whether it ranks first.",
     )
 
     @question(Stats, first=True)

@@ -35,7 +35,9 @@ class LengthsView(View):
     _esm = built(HERE / "lengths.js")
     _css = bundle("style.css") + (HERE / "lengths.css").read_text()
 
-    counted = option(Literal["characters", "bytes"], "characters", "What a token's length counts.")
+    counted: Literal["characters", "bytes"] = option(
+        default="characters", help="What a token's length counts."
+    )
 
     @question(Lengths, first=True)
     @staticmethod
