@@ -21,9 +21,9 @@ from lens_widgets.views.head_scores import HeadScoresView as HeadScoresView
 from lens_widgets.views.logit_lens import LogitLensView as LogitLensView
 from lens_widgets.views.loss import LossView as LossView
 from lens_widgets.views.model_card import ModelCard as ModelCard
+from lens_widgets.views.neuron import NeuronView as NeuronView
 from lens_widgets.views.score_decomposition import ScoreDecompositionView as ScoreDecompositionView
 from lens_widgets.views.token import TokenView as TokenView
-from lens_widgets.widgets import NeuronView as NeuronView
 from lens_widgets.widgets import PatchingView as PatchingView
 from lens_widgets.widgets import WeightCircuitView as WeightCircuitView
 

@@ -133,17 +133,6 @@ def _labels(values: xr.DataArray, dim: str) -> Any:
     return values[token if dim.endswith("pos") and token in values.coords else dim].values
 
 
-def neuron_bars(values: xr.DataArray) -> go.Figure:
-    """One neuron's activation at each token."""
-    one = values.squeeze(("layer", "neuron"))
-    figure = go.Figure(
-        go.Bar(x=one["token"].values, y=one.values, marker_color=_bar_colors(one.values))
-    )
-    name = f"L{int(one['layer'])}N{int(one['neuron'])}"
-    figure.update_layout(title=f"{name}: {one.attrs['definition']}", yaxis_title=one.attrs["units"])
-    return figure
-
-
 def score_parts(parts: xr.DataArray, query: int | None, key: int | None) -> go.Figure:
     """Query source by key source, at one pair of positions or as the mean over all."""
     if query is None or key is None:

@@ -89,7 +89,7 @@ def answer_interface(answer: type[Answer]) -> str:
     shape = declared(answer)
     dims = {dim for variable in shape.variables.values() for dim in variable.dims}
     numbers = [name for name, variable in shape.variables.items() if not variable.text]
-    numbers += [dim for dim in COUNTED if dim in dims and dim not in numbers]
+    numbers += [dim for dim in COUNTED if dim in dims and dim not in shape.variables]
     texts = [name for name, variable in shape.variables.items() if variable.text]
     attrs = "".join(f"    {name}: {ts_type(hint)};\n" for name, hint in shape.attrs.items())
     return (

@@ -32,7 +32,7 @@ METHOD = {
     "ablation": "ablation/grid",
     "composition": "composition/scores",
     "circuit": "circuit_tile",
-    "neuron": "neuron",
+    "neuron": "neuron/activations",
     "score_decomposition": "score_decomposition/sources",
     "patching": "patching",
     "explorer": "attribution/rows",

@@ -57,21 +57,59 @@ def test_copying_is_counted_when_asked(mount: Mount) -> None:
     assert "60.0 %" in lab.find("[data-top1]").inner_text()
 
 
+def listed(lab: Lab) -> list[float]:
+    """The activations at the places in the lists, the highest and then the lowest."""
+    found: list[float] = lab.js(
+        "return [...root.querySelectorAll('[data-place]')].map((row) => Number(row.dataset.value))"
+    )
+    return found
+
+
 def test_a_neuron_is_searched_and_its_places_are_gone_to(mount: Mount) -> None:
     lab = mount("neuron")
     search = lab.find('input[aria-label="neuron"]')
     search.fill("nonsense")
     assert search.get_attribute("aria-invalid") == "true"
-    search.fill("2.17")
+    search.fill("2.7")
     search.press("Enter")
-    lab.wait("root.textContent.includes('L2N17:') && root.dataset.lwStatus === 'idle'")
-    truth = lab.truth("neuron", neuron="L2N17", prompt=0, top_k=10)
+    lab.wait("root.textContent.includes('L2N7:') && root.dataset.lwStatus === 'idle'")
+    told = lab.answer("neuron/activations", neuron="L2N7", prompt=0)
     shown = lab.js("return [...root.querySelectorAll('[data-pos]')].map(c => +c.dataset.value)")
-    assert shown == pytest.approx(truth["current"], abs=1e-6)
-    place = truth["highest"][0]
-    lab.find(f'[data-place="{place["prompt"]}.{place["pos"]}"]').first.click()
-    lab.wait("window.lab.kernel.selection.query_pos === arg", place["pos"])
-    assert lab.js("return kernel.selection.prompt") == place["prompt"]
+    assert shown == pytest.approx(told["current"].values, abs=1e-6)
+    places = lab.answer("neuron/places", neuron="L2N7", show="current", top_k=10)
+    assert listed(lab) == pytest.approx(places["activation"].values.ravel(), abs=1e-6)
+    first = places.isel(end=0, rank=0)
+    prompt, pos = int(first["prompt"]), int(first["pos"])
+    lab.find(f'[data-place="{prompt}.{pos}"]').first.click()
+    lab.wait("window.lab.kernel.selection.query_pos === arg", pos)
+    assert lab.js("return kernel.selection.prompt") == prompt
+
+
+def test_the_strongest_neurons_are_mapped_and_one_is_looked_at(mount: Mount) -> None:
+    lab = mount("neuron", interventions=["L0H1"], selection={"query_pos": 3})
+    args = {"prompt": 0, "query_pos": 3, "show": "difference", "top_k": 10}
+    lab.find('[role="radiogroup"][aria-label="run"] [data-option="difference"]').click()
+    lab.idle()
+    told = lab.answer("neuron/strongest", **args)
+    cells = lab.js(
+        """return [...root.querySelectorAll('.lw-neuron-map [role="gridcell"]')]
+             .map((cell) => Number(cell.dataset.value))"""
+    )
+    assert cells == pytest.approx(told["activation"].values.ravel(), abs=1e-6)
+    last = str(told["neuron"].values[-1])
+    lab.find('.lw-neuron-map [role="gridcell"]').last.click()
+    lab.wait("root.querySelector('input[aria-label=neuron]').value === arg", last)
+    lab.idle()
+    ends = lab.answer("neuron/places", neuron=last, show="difference", top_k=10)
+    assert listed(lab) == pytest.approx(ends["activation"].values.ravel(), abs=1e-6)
+    lab.js(
+        """window.copied = [];
+           navigator.clipboard.writeText = async (text) => void window.copied.push(text);"""
+    )
+    lab.find('button[aria-label="copy code of the strongest neurons"]').click()
+    lab.wait("window.copied.length === 1")
+    code = lab.answer("neuron/strongest_code", **args).attrs["code"]
+    assert lab.js("return window.copied") == [code]
 
 
 def test_score_parts_add_up_and_a_pair_shows_its_map(mount: Mount) -> None:

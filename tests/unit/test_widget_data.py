@@ -60,17 +60,6 @@ def test_weight_circuits(changed: lw.Session) -> None:
     assert trace.y[1] == "w11 11"
 
 
-@pytest.mark.parametrize("show", ["baseline", "current", "difference"])
-def test_neurons(changed: lw.Session, show: str) -> None:
-    view = lw.NeuronView(changed, neuron="L1N5", show=show)
-    now = lw.analysis.neuron_activations(changed, 1, 5, prompt=1)
-    clean = lw.analysis.neuron_activations(changed.with_interventions(()), 1, 5, prompt=1)
-    expected = {"baseline": clean, "current": now, "difference": now - clean}[show]
-    np.testing.assert_allclose(view.data(), expected, atol=1e-6)
-    (trace,) = view.figure().data
-    np.testing.assert_allclose(trace.y, expected.values[:, 0, 0], atol=1e-6)
-
-
 def test_score_parts(changed: lw.Session) -> None:
     view = lw.ScoreDecompositionView(changed, sources_by="layer")
     expected = lw.analysis.decompose_scores(changed, "L1H2", prompt=1, by="layer")

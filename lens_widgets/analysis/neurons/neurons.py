@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 import torch
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lens_widgets.analysis.attention.patterns import token_texts
 from lens_widgets.analysis.attribution.neuron_effects import check_mlp
-from lens_widgets.errors import InputError
+from lens_widgets.analysis.script_parts import WHICH, Which
+from lens_widgets.errors import InputError, check_choice
 from lens_widgets.session.run import Run
 
 if TYPE_CHECKING:
     from lens_widgets.session.session import Session
 
-_DEFINITION = "activation of MLP neurons, after the nonlinearity and any gate"
+DEFINITION = "activation of MLP neurons, after the nonlinearity and any gate"
 
 
 def neuron_activations(
@@ -79,21 +80,23 @@ def neuron_activations(
         attrs={
             "units": "activation",
             "metric": session.metric.name,
-            "definition": f"{_DEFINITION}, prompt {prompt}",
+            "definition": f"{DEFINITION}, prompt {prompt}",
         },
     )
 
 
-def top_tokens(session: Session, layer: int, neuron: int, k: int = 5) -> xr.DataArray:
+def top_tokens(
+    session: Session, layer: int, neuron: int, k: int = 5, which: Which = "current"
+) -> xr.DataArray:
     """Where a neuron is highest, and where it is lowest, over all prompts.
-
-    Under the session's interventions.
 
     Args:
         session: whose prompts and interventions.
         layer: the neuron's layer.
         neuron: its index in the layer.
         k: how many at each end.
+        which: under the session's interventions (``"current"``), without them (``"baseline"``), or
+            where its change by them (``"difference"``) is highest and lowest.
 
     Returns:
         Dims end (``"highest"``, ``"lowest"``), rank, in the activation's own units; coordinates
@@ -114,38 +117,67 @@ def top_tokens(session: Session, layer: int, neuron: int, k: int = 5) -> xr.Data
     """
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise InputError(f"k={k!r} must be a positive integer.", "For example k=5.")
-    run, lengths = session.run(), session.prompt_set.lengths.tolist()
-    rows = [layer_neurons(session, run, layer, prompt) for prompt in range(len(lengths))]
-    check_neuron(rows[0].shape[1], neuron)
-    values = torch.cat([row[:, neuron] for row in rows])
-    places = [(prompt, pos) for prompt, length in enumerate(lengths) for pos in range(length)]
-    texts = [token_texts(session, prompt) for prompt in range(len(lengths))]
-    n = min(k, len(places))
-    grids: dict[str, list[list[float | int | str]]] = {"value": [], "token": [], "at": [], "in": []}
-    for largest in (True, False):
-        best = values.topk(n, largest=largest)
-        chosen = [places[i] for i in best.indices.tolist()]
-        pad = k - n
-        grids["value"].append([*best.values.tolist(), *[float("nan")] * pad])
-        grids["token"].append([*(texts[p][pos] for p, pos in chosen), *[""] * pad])
-        grids["in"].append([*(p for p, _ in chosen), *[-1] * pad])
-        grids["at"].append([*(pos for _, pos in chosen), *[-1] * pad])
+    best, places = extremes(one_neuron(session, layer, neuron, which), k)
+    texts = [token_texts(session, prompt) for prompt in range(session.prompt_set.n_prompts)]
+    pad = (0, k - best.shape[1])
+    ends: list[list[tuple[int, int]]] = places.tolist()
     dims = ("end", "rank")
     return xr.DataArray(
-        grids["value"],
+        torch.nn.functional.pad(best, pad, value=float("nan")).cpu().numpy(),
         dims=dims,
         coords={
-            "end": ["highest", "lowest"],
+            "end": list(ENDS),
             "rank": range(k),
-            "token": (dims, grids["token"]),
-            "prompt": (dims, grids["in"]),
-            "pos": (dims, grids["at"]),
+            "token": (dims, [[texts[p][pos] for p, pos in end] + [""] * pad[1] for end in ends]),
+            "prompt": (dims, [[prompt for prompt, _ in end] + [-1] * pad[1] for end in ends]),
+            "pos": (dims, [[pos for _, pos in end] + [-1] * pad[1] for end in ends]),
         },
         attrs={
             "units": "activation",
             "metric": session.metric.name,
-            "definition": f"{_DEFINITION}: L{layer}N{neuron}, all prompts",
+            "definition": f"{DEFINITION}: L{layer}N{neuron}, all prompts",
         },
+    )
+
+
+def one_neuron(
+    session: Session, layer: int, neuron: int, which: Which = "current"
+) -> Float[Tensor, "prompt pos"]:
+    """One neuron at every token of every prompt, float32 on the model's device; NaN at padding.
+
+    InputError for a neuron that is not there, before anything is computed.
+    """
+    check_choice("which", which, WHICH)
+    check_mlp(session, layer)
+    hook = f"blocks.{layer}.mlp.hook_post"
+    check_neuron(session.facts.hooks[hook][-1], neuron)
+
+    def of(run: Run) -> Float[Tensor, "prompt pos"]:
+        return run.activation(hook)[..., neuron].float()
+
+    values = of(session.run(()) if which == "baseline" else session.run())
+    if which == "difference":
+        values = values - of(session.run(()))
+    lengths = session.prompt_set.lengths.to(values.device)
+    padding = torch.arange(values.shape[1], device=values.device) >= lengths[:, None]
+    return values.masked_fill(padding, float("nan"))
+
+
+ENDS = ("highest", "lowest")
+
+
+def extremes(
+    values: Float[Tensor, "prompt pos"], k: int
+) -> tuple[Float[Tensor, "end rank"], Int[Tensor, "end rank 2"]]:
+    """The k highest values and the k lowest, as ``ENDS`` says, and the prompt and position of each;
+    fewer where there are fewer that are not NaN."""
+    known = ~values.isnan()
+    places, flat = known.nonzero(), values[known]
+    count = min(k, len(flat))
+    found = [flat.topk(count, largest=end == "highest") for end in ENDS]
+    return (
+        torch.stack([best.values for best in found]),
+        torch.stack([places[best.indices] for best in found]),
     )
 
 
@@ -175,11 +207,21 @@ def _check_prompt(session: Session, prompt: int) -> None:
         )
 
 
-def strongest(
-    session: Session, run: Run, prompt: int, pos: int, k: int
+def strongest_neurons(
+    session: Session, which: Which, prompt: int, pos: int, k: int
 ) -> tuple[list[tuple[int, int]], Float[Tensor, "k pos"]]:
     """The neurons of all MLPs, as (layer, neuron), with the largest magnitude at a position, and
-    their activations along the prompt."""
+    their activations along the prompt.
+
+    For ``"difference"`` they are those that are strongest under the interventions, and what is
+    given is how their activations changed.
+    """
+    check_choice("which", which, WHICH)
+    for layer in session.facts.mlp_layers or (0,):
+        check_mlp(session, layer)
+    run = session.run(()) if which == "baseline" else session.run()
+    # Named together, so that at most one forward computes them all.
+    run.activations([f"blocks.{layer}.mlp.hook_post" for layer in session.facts.mlp_layers])
     best: list[tuple[float, int, int]] = []
     for layer in session.facts.mlp_layers:
         values = layer_neurons(session, run, layer, prompt)[pos]
@@ -188,10 +230,12 @@ def strongest(
         best += [(size, layer, index) for size, index in found]
     best.sort(reverse=True)
     chosen = [(layer, index) for _, layer, index in best[:k]]
-    if not chosen:
-        check_mlp(session, 0)
-    rows = [layer_neurons(session, run, layer, prompt)[:, index] for layer, index in chosen]
-    return chosen, torch.stack(rows)
+
+    def along(run: Run) -> Float[Tensor, "k pos"]:
+        rows = [layer_neurons(session, run, layer, prompt)[:, index] for layer, index in chosen]
+        return torch.stack(rows)
+
+    return chosen, along(run) - along(session.run(())) if which == "difference" else along(run)
 
 
 def parse_neuron(name: str) -> tuple[int, int]:

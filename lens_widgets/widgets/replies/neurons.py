@@ -8,7 +8,7 @@ from lens_widgets.analysis.neurons.neurons import (
     check_neuron,
     layer_neurons,
     parse_neuron,
-    strongest,
+    strongest_neurons,
     top_tokens,
 )
 from lens_widgets.errors import InputError
@@ -62,13 +62,7 @@ def top_neurons(session: Session, args: dict[str, Any]) -> dict[str, Any]:
     pos = last if args["query_pos"] is None else args["query_pos"]
     if not 0 <= pos <= last:
         raise InputError(f"query_pos={pos} is out of range.", f"0 to {last}.")
-    clean, now = session.run(()), session.run()
-    run = clean if args["which"] == "baseline" else now
-    chosen, values = strongest(session, run, prompt, pos, k)
-    if args["which"] == "difference":
-        before = [layer_neurons(session, clean, layer, prompt)[:, i] for layer, i in chosen]
-        for row, old in zip(values, before, strict=True):
-            row -= old
+    chosen, values = strongest_neurons(session, args["which"], prompt, pos, k)
     return {
         "summary": shown["summary"],
         "pos": pos,

@@ -3,7 +3,7 @@ import { useCallback } from "preact/hooks";
 import type { Ramp } from "../../core/draw/canvas";
 import { signed } from "../../core/draw/format";
 import { TokenStrip } from "../../core/parts/tokens/tokens";
-import type { TokenInfo } from "../../generated/protocol";
+import type { TokenInfo } from "../../generated/session";
 
 /** The prompt with each token in the colour of its number. */
 export function ColouredText(props: {
