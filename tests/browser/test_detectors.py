@@ -152,7 +152,7 @@ def test_a_position_of_the_losses_is_selected_by_a_click_and_taken_away(mount: M
     for which, value in zip(("first", "second"), found["current_halves"], strict=True):
         shown = lab.find(f'[data-half="{which}"]').get_attribute("data-value")
         assert float(shown or "nan") == float(value)
-    assert "standard error" not in lab.find(".lw-chart-keys").inner_text()
+    assert "±" not in lab.find(".lw-chart-readout").inner_text()
     rows = [*csv.DictReader(save(lab, "save CSV").decode().splitlines())]
     for which in ("baseline", "current"):
         saved = np.array([float(row[which]) for row in rows[:-1]], dtype=np.float32)
@@ -164,3 +164,9 @@ def test_losses_of_texts_without_a_repetition_say_that_there_are_no_halves(mount
     lab = mount("loss", n_tokens=14, n_prompts=1)
     assert lab.find("[data-half]").count() == 0
     assert "No halves to compare: the prompt is not one token" in lab.root.inner_text()
+
+
+def test_the_table_that_is_read_aloud_makes_no_page_longer(mount: Mount) -> None:
+    lab = mount("loss", n_tokens=200, n_prompts=1)
+    assert lab.find("td[data-series]").count() == 200
+    assert lab.js("return document.documentElement.scrollHeight <= innerHeight")

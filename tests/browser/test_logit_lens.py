@@ -20,9 +20,9 @@ def cell(lab: Lab, stage: str, pos: int) -> Any:
 
 def values(lab: Lab, series: str, label: str) -> list[float]:
     points = lab.js(
-        f"""const chart = root.querySelector('[aria-label="{label}"]');
-            return [...chart.querySelectorAll('[data-series="{series}"] circle')]
-              .map((point) => Number(point.dataset.value))"""
+        f"""const chart = root.querySelector('[data-lw-chart="{label}"]');
+            return [...chart.querySelectorAll('td[data-series="{series}"]')]
+              .map((cell) => Number(cell.dataset.value))"""
     )
     return [float(value) for value in points]
 
@@ -143,26 +143,26 @@ def test_lines_show_baseline_current_difference_and_errors(mount: Mount) -> None
         parts = values(lab, series, "logits that each part adds")
         assert parts == one["contribution"].values.tolist()
     errors = lab.js(
-        """return [...root.querySelectorAll('[data-series=current] circle')].slice(0, 9)
-             .map((point) => Number(point.dataset.error))"""
+        f"""return [...root.querySelectorAll('[data-lw-chart="{LINES}"] td[data-series=current]')]
+              .map((cell) => Number(cell.dataset.error))"""
     )
     assert errors == told["accumulated_sem"].sel(show="current").values.tolist()
-    assert lab.find('[data-series="current"] polygon').count() == 2
+    assert lab.find('[data-series="current"] .lw-chart-band').count() == 2
     lab.find('[aria-label="run"] [data-option="difference"]').click()
     lab.idle()
     change = told["accumulated"].sel(show="difference").values.tolist()
     assert values(lab, "difference", LINES) == change
     lab.find('[aria-label="lines"] [data-option="selected"]').click()
     lab.idle()
-    assert lab.find('[data-series="difference"] polygon').count() == 0
+    assert lab.find('[data-series="difference"] .lw-chart-band').count() == 0
 
 
 def test_a_chart_is_read_with_the_arrow_keys_and_opens_its_stage(mount: Mount) -> None:
     lab = mount("logit_lens")
-    chart = lab.find(f'[aria-label="{LINES}"]')
+    chart = lab.find(f'[role="slider"][aria-label="{LINES}"]')
     chart.focus()
     lab.page.keyboard.press("Home")
-    key = lab.find(".lw-lens-key").nth(1)
+    key = lab.find(f'[data-lw-chart="{LINES}"] .lw-chart-readout')
     assert "0_pre" in key.inner_text()
     lab.page.keyboard.press("ArrowRight")
     assert "0_mid" in key.inner_text()

@@ -32,7 +32,7 @@ def _cells(lens: Dashboard) -> dict[tuple[str, int], dict[str, float]]:
 def _line(lens: Dashboard, series: str) -> list[tuple[float, float]]:
     points: list[dict[str, str]] = (
         lens.view("logit_lens")
-        .locator(f'[aria-label="{LINES}"] [data-series="{series}"] circle')
+        .locator(f'[data-lw-chart="{LINES}"] td[data-series="{series}"]')
         .evaluate_all("points => points.map(point => ({ ...point.dataset }))")
     )
     return [(float(point["value"]), float(point["error"])) for point in points]
@@ -109,8 +109,8 @@ def test_a_cell_lists_and_follows_tokens_as_torch_ranks_them(show: Show) -> None
 
     view.locator('input[aria-label="token to follow"]').fill(" Kate")
     view.locator('input[aria-label="token to follow"]').press("Enter")
-    points = view.locator('[data-series="·Kate"] circle')
-    points.first.wait_for()
+    points = view.locator('td[data-series="·Kate"]')
+    points.first.wait_for(state="attached")
     lens.wait_idle()
     path = [float(v) for v in points.evaluate_all("p => p.map(c => c.dataset.value)")]
     expected = lens.kernel.value(

@@ -199,7 +199,10 @@ function write(
   context.fillText(text, left, box.top + (box.height - up - down) / 2 + up);
 }
 
-const INHERITED = ["fill", "stroke", "stroke-width", "font", "color", "opacity", "text-anchor"];
+const INHERITED = [
+  ...["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-linejoin"],
+  ...["font", "color", "opacity", "text-anchor"],
+];
 
 /** Drawings must be loaded as images first; their style sheet is written into their elements. */
 async function readDrawings(root: HTMLElement): Promise<Map<Element, HTMLImageElement>> {

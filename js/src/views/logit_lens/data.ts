@@ -134,3 +134,9 @@ export function columnsIn(width: number): number {
 
 const NAMES_PX = 104;
 const COLUMN_PX = 52;
+
+/** Where a stage is among the points of a chart; null where it is not. */
+export function placeOf(stage: string | null, stages: readonly string[]): number | null {
+  const at = stage === null ? -1 : stages.indexOf(stage);
+  return at < 0 ? null : at;
+}

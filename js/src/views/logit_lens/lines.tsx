@@ -2,14 +2,13 @@ import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { signed } from "../../core/draw/format";
 import { useTheme } from "../../core/draw/theme";
+import { type ChartSeries, LineChart } from "../../core/parts/chart/chart";
+import { lineColor } from "../../core/parts/chart/lines";
 import type { Dataset } from "../../core/state/dataset";
 import type * as ask from "../../generated/logit_lens";
-import { Chart, type Series } from "./chart";
-import type { Axis } from "./chart_layout";
-import type { LensShow } from "./data";
-import { colorOf } from "./paths";
+import { type LensShow, placeOf } from "./data";
 
-const AXIS: Axis = { to: (value) => value, includes: [0] };
+const format = (value: number) => signed(value, 3);
 
 /** The metric's logits as they build up over the stages, and what each part adds to them. */
 export function Lines(props: {
@@ -31,24 +30,22 @@ export function Lines(props: {
     [data, show, changed, mode],
   );
   if (!data || !series) return null;
-  const shared = {
-    axis: AXIS,
-    format: (value: number) => signed(value, 3),
-    units: data.attrs.units,
-    stale,
-  };
+  const { units } = data.attrs;
+  const stages = data.texts("stage");
+  const shared = { format, units, stale };
   return (
     <>
       <section class="lw-lens-part">
         <header class="lw-lens-head">
           <h4 title={data.attrs.definition}>Accumulated residual stream</h4>
         </header>
-        <Chart
+        <LineChart
           label="logits read from the accumulated residual stream, by stage"
-          names={data.texts("stage")}
+          points={stages}
+          axes={{ x: "stage", y: units }}
           series={series.accumulated}
-          selected={stage}
-          onPick={onPick}
+          picked={placeOf(stage, stages)}
+          onPick={(i) => onPick(stages[i] ?? "")}
           {...shared}
         />
       </section>
@@ -56,11 +53,11 @@ export function Lines(props: {
         <header class="lw-lens-head">
           <h4 title={data.attrs.definition}>What each part adds</h4>
         </header>
-        <Chart
+        <LineChart
           label="logits that each part adds"
-          names={data.texts("component")}
+          points={data.texts("component")}
+          axes={{ x: "component", y: units }}
           series={series.parts}
-          selected={null}
           {...shared}
         />
       </section>
@@ -75,16 +72,15 @@ function curves(
   show: LensShow,
   changed: boolean,
   mode: "light" | "dark",
-): Series[] {
+): ChartSeries[] {
   const size = data.dims[dim] ?? 0;
-  const read = (which: LensShow, faint = false): Series => {
+  const read = (which: LensShow, baseline = false): ChartSeries => {
     const at = data.texts("show").indexOf(which) * size;
     return {
       name: which,
       values: data.numbers(name).subarray(at, at + size),
-      errors: data.numbers(`${name}_sem`).subarray(at, at + size),
-      color: faint ? "var(--lw-muted)" : colorOf(0, mode),
-      faint,
+      band: data.numbers(`${name}_sem`).subarray(at, at + size),
+      ...(baseline ? { baseline } : { color: lineColor(0, mode) }),
     };
   };
   if (show !== "current") return [read(show)];

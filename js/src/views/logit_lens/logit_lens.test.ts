@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { datasetCsv } from "../../core/export/csv";
 import { Dataset } from "../../core/state/dataset";
 import type { Grid } from "../../generated/logit_lens";
-import { chartLayout, evenTicks, nearest } from "./chart_layout";
 import { columnsIn, rankShade, readWindow, shading, startFor } from "./data";
 
 const UNKNOWN = Number.NaN;
@@ -99,48 +98,5 @@ describe("a window of the lens", () => {
     expect(columnsIn(1200)).toBe(21);
     expect(columnsIn(10)).toBe(4);
     expect(columnsIn(9000)).toBe(64);
-  });
-});
-
-describe("a chart", () => {
-  const axis = { to: (value: number) => value, includes: [0] };
-  const names = ["0_pre", "1_pre", "final_post"];
-
-  it("has round ticks past both ends", () => {
-    expect(evenTicks(0, 1)).toEqual([0, 0.2, 0.4, 0.6, 0.8, 1]);
-    expect(evenTicks(-1.2, 3.4)).toEqual([-2, -1, 0, 1, 2, 3, 4]);
-  });
-
-  it("keeps every value and its error inside", () => {
-    const drawn = { values: [-2, 1, 5], errors: [0.5, Number.NaN, 1] };
-    const layout = chartLayout(names, [drawn], axis, 400, 200);
-    for (const value of [-2.5, 1, 6]) {
-      expect(layout.y(value)).toBeGreaterThanOrEqual(layout.top);
-      expect(layout.y(value)).toBeLessThanOrEqual(layout.floor);
-    }
-    expect(layout.y(5)).toBeLessThan(layout.y(1));
-    expect(layout.x(2)).toBe(layout.right);
-  });
-
-  it("finds the name nearest to the mouse", () => {
-    const layout = chartLayout(names, [{ values: [1, 2, 3] }], axis, 400, 200);
-    expect(names.map((_, i) => nearest(layout.x(i) + 3, layout, 3))).toEqual([0, 1, 2]);
-    expect(nearest(-50, layout, 3)).toBe(0);
-    expect(nearest(5000, layout, 3)).toBe(2);
-  });
-
-  it("leaves out names that would touch", () => {
-    const many = Array.from({ length: 100 }, (_, i) => `${i}_pre`);
-    const layout = chartLayout(many, [{ values: many.map(() => 1) }], axis, 400, 200);
-    const step = layout.x(1) - layout.x(0);
-    expect(layout.every * step).toBeGreaterThanOrEqual(15);
-  });
-
-  it("puts the first rank on top of a rank axis", () => {
-    const rank = { to: (r: number) => -Math.log10(1 + r), ticks: [0, 10, 100], includes: [0, 10] };
-    const layout = chartLayout(names, [{ values: [50, 8, 0] }], rank, 400, 200);
-    expect(layout.ticks.map(({ value }) => value)).toEqual([0, 10]);
-    expect(layout.y(rank.to(0))).toBe(layout.top);
-    expect(layout.y(rank.to(50))).toBe(layout.floor);
   });
 });

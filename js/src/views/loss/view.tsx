@@ -26,11 +26,13 @@ export function LossPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const series = useMemo(() => {
     if (!data) return [];
     const color = "#f58a3c";
-    const band = (sem: Float32Array) => (sem.some((value) => value >= 0) ? { band: sem } : {});
-    const now = { values: data.numbers("current"), color, ...band(data.numbers("current_sem")) };
-    const before = { values: data.numbers("baseline"), ...band(data.numbers("baseline_sem")) };
-    const current = { name: "current", ...now };
-    return changed ? [current, { name: "baseline", baseline: true, ...before }] : [current];
+    const read = (name: "current" | "baseline") => ({
+      name,
+      values: data.numbers(name),
+      band: data.numbers(`${name}_sem`),
+    });
+    const current = { ...read("current"), color };
+    return changed ? [current, { ...read("baseline"), baseline: true }] : [current];
   }, [data, changed]);
   const length = data?.dims.pos ?? 0;
   const points = useMemo(() => {

@@ -10,6 +10,15 @@ export interface ChartSeries {
   color?: string;
 }
 
+/** How values lie along the upward axis. */
+export interface ValueScale {
+  to: (value: number) => number;
+  /** The values that get a line and a name; round ones when left out. */
+  ticks?: readonly number[];
+  /** Kept in sight whatever the values are. */
+  includes: readonly number[];
+}
+
 /** A shaded stretch of points, both ends included. */
 export interface ChartRange {
   from: number;
@@ -21,23 +30,22 @@ export interface ChartRange {
 export interface LineChartProps {
   /** The chart's accessible name: "loss by position". */
   label: string;
-  /** What each point is called: token texts, layer names, or numbers as text. */
+  /** What each point is called: token texts, stages, or numbers as text. */
   points: readonly string[];
   axes: { x: string; y: string };
   units: string;
   series: readonly ChartSeries[];
+  /** Default: even, with zero in sight. */
+  scale?: ValueScale;
   ranges?: readonly ChartRange[];
   /** The point that is locked; marked with an accent line. */
   picked?: number | null;
-  /** CSS pixels; default 220. */
-  height?: number;
-  /** Zero always on the value axis. Default true. */
-  zero?: boolean;
+  /** The numbers are those of before a change. */
+  stale?: boolean;
   /** The value in words; default 3 digits with a true minus. */
   format?: (value: number) => string;
   /** A point's name in the readout; default its text. */
   pointName?: (index: number) => string;
-  onHover?: (index: number | null) => void;
-  /** A click, or Enter at the cursor; `series` is the line nearest to the pointer. */
-  onPick?: (index: number, series: number) => void;
+  /** A click, or Enter at the cursor. */
+  onPick?: (index: number) => void;
 }

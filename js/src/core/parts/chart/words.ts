@@ -1,4 +1,4 @@
-/** What a chart says and how far its axis reaches. Pure. */
+/** What a chart says. Pure. */
 
 import { fixed } from "../../draw/format";
 import type { ChartSeries, LineChartProps } from "./types";
@@ -7,56 +7,47 @@ export function valueAt(values: ArrayLike<number | null>, index: number): number
   return values[index] ?? Number.NaN;
 }
 
-/** Smallest and largest value with its band; a little room above and below. */
-export function extent(series: readonly ChartSeries[], zero: boolean): [number, number] {
-  let lo = zero ? 0 : Number.POSITIVE_INFINITY;
-  let hi = zero ? 0 : Number.NEGATIVE_INFINITY;
-  for (const { values, band } of series) {
-    for (let i = 0; i < values.length; i++) {
-      const value = valueAt(values, i);
-      if (!Number.isFinite(value)) continue;
-      const spread = band ? valueAt(band, i) || 0 : 0;
-      lo = Math.min(lo, value - spread);
-      hi = Math.max(hi, value + spread);
-    }
-  }
-  if (!(lo < hi)) return Number.isFinite(lo) ? [lo - 1, hi + 1] : [0, 1];
-  const room = 0.06 * (hi - lo);
-  return [zero && lo === 0 ? 0 : lo - room, zero && hi === 0 ? 0 : hi + room];
+/** NaN where no standard error is known. */
+export function spreadAt({ band }: ChartSeries, index: number): number {
+  return band ? valueAt(band, index) : Number.NaN;
+}
+
+export function hasSpread(series: ChartSeries): boolean {
+  return Array.from(series.values).some((_, i) => Number.isFinite(spreadAt(series, i)));
 }
 
 /** "3 ·Mary: current 1.204 ± 0.031 nats, baseline 0.811 nats". */
 export function inWords(props: LineChartProps, index: number): string {
-  const { points, series, units, format = threeDigits, pointName } = props;
-  const parts = series.map(({ name, values, band }) => {
-    const value = valueAt(values, index);
-    if (Number.isNaN(value)) return `${name} –`;
-    const spread = band ? valueAt(band, index) : Number.NaN;
-    const range = Number.isNaN(spread) ? "" : ` ± ${format(spread)}`;
-    return `${name} ${format(value)}${range} ${units}`.trim();
+  const { series, units } = props;
+  const parts = series.map((one) => {
+    const { value, spread } = said(props, one, index);
+    const numbers = [value, ...(spread === "" ? [] : [`± ${spread}`]), units];
+    return [one.name, ...(value === UNKNOWN ? [value] : numbers)].join(" ").trim();
   });
-  return `${pointName?.(index) ?? points[index] ?? index}: ${parts.join(", ")}`;
+  return `${nameOf(props, index)}: ${parts.join(", ")}`;
 }
 
-export const threeDigits = (value: number) => fixed(value, 3);
+export const UNKNOWN = "–";
 
-/** The line that is nearest to a value at a point; 0 when none has one there. */
-export function nearestSeries(
-  series: readonly ChartSeries[],
+/** A line's value at a point and its standard error, "" where none is known. */
+export function said(
+  { format = threeDigits }: LineChartProps,
+  series: ChartSeries,
   index: number,
-  value: number,
-): number {
-  let nearest = 0;
-  let least = Number.POSITIVE_INFINITY;
-  series.forEach(({ values }, at) => {
-    const distance = Math.abs(valueAt(values, index) - value);
-    if (distance < least) {
-      nearest = at;
-      least = distance;
-    }
-  });
-  return nearest;
+): { value: string; spread: string } {
+  const value = valueAt(series.values, index);
+  const spread = spreadAt(series, index);
+  return {
+    value: Number.isNaN(value) ? UNKNOWN : format(value),
+    spread: Number.isFinite(spread) ? format(spread).replace("+", "") : "",
+  };
 }
+
+export function nameOf({ points, pointName }: LineChartProps, index: number): string {
+  return pointName?.(index) ?? points[index] ?? String(index);
+}
+
+const threeDigits = (value: number) => fixed(value, 3);
 
 /** Where a key moves the cursor; null when the key does not move it. */
 export function moveCursor(key: string, at: number | null, count: number): number | null {
