@@ -24,7 +24,7 @@ from lens_widgets.views.model_card import ModelCard as ModelCard
 from lens_widgets.views.neuron import NeuronView as NeuronView
 from lens_widgets.views.score_decomposition import ScoreDecompositionView as ScoreDecompositionView
 from lens_widgets.views.token import TokenView as TokenView
+from lens_widgets.views.weight_circuit import WeightCircuitView as WeightCircuitView
 from lens_widgets.widgets import PatchingView as PatchingView
-from lens_widgets.widgets import WeightCircuitView as WeightCircuitView
 
 __version__: str

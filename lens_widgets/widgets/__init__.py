@@ -14,8 +14,8 @@ from lens_widgets.views.model_card import ModelCard
 from lens_widgets.views.neuron import NeuronView
 from lens_widgets.views.score_decomposition import ScoreDecompositionView
 from lens_widgets.views.token import TokenView
+from lens_widgets.views.weight_circuit import WeightCircuitView
 from lens_widgets.widgets import replies as _replies  # noqa: F401
-from lens_widgets.widgets.circuit import WeightCircuitView
 from lens_widgets.widgets.patching import PatchingView
 
 __all__ = [

@@ -104,19 +104,6 @@ def composition_map(scores: xr.DataArray) -> go.Figure:
     return _map(values, names, names, scores.attrs, ("reads: %{x}", "writes: %{y}"), colors)
 
 
-def circuit_map(tile: xr.DataArray) -> go.Figure:
-    """A part of a weight circuit, rows down."""
-    rows, columns = (
-        [
-            f"{text} {i}"
-            for i, text in zip(tile[dim].values, tile[f"{dim}_label"].values, strict=True)
-        ]
-        for dim in ("row", "column")
-    )
-    colors = _SEQUENTIAL if tile.attrs["units"] == "attention weight" else _SIGNED
-    return _map(tile.values, rows, columns, tile.attrs, ("column %{x}", "row %{y}"), colors)
-
-
 def activation_map(values: xr.DataArray, cut: str) -> go.Figure:
     """Two axes of an activation; a single one as a column. ``cut`` says where others were cut."""
     one = values if values.ndim == 2 else values.expand_dims("value", 1)

@@ -14,7 +14,7 @@ VIEWS = [
     "attribution",
     "ablation",
     "composition",
-    "circuit",
+    "weight_circuit",
     "neuron",
     "score_decomposition",
     "explorer",
@@ -31,7 +31,7 @@ METHOD = {
     "attribution": "attribution/rows",
     "ablation": "ablation/grid",
     "composition": "composition/scores",
-    "circuit": "circuit_tile",
+    "weight_circuit": "weight_circuit/tile",
     "neuron": "neuron/activations",
     "score_decomposition": "score_decomposition/sources",
     "patching": "patching",
@@ -62,7 +62,7 @@ def test_root_says_what_is_painted(mount: Mount, view: str) -> None:
     assert lab.find('[role="alert"]').count() == 0
 
 
-WITHOUT_METRIC = {"composition", "model_card"}
+WITHOUT_METRIC = {"composition", "weight_circuit", "model_card"}
 """No number of theirs depends on the prompts."""
 
 

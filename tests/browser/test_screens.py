@@ -47,7 +47,7 @@ def test_screen(mount: Mount, view: str, case: str, theme: str) -> None:
         "attribution",
         "ablation",
         "composition",
-        "circuit",
+        "weight_circuit",
         "neuron",
         "score_decomposition",
         "head_scores",

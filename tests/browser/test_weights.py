@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from .conftest import Lab
+from .test_takeaway import copied
 
 Mount = Callable[..., Lab]
 
 
 def test_a_clicked_pair_is_selected_everywhere_and_opens_its_circuit(mount: Mount) -> None:
-    lab = mount("composition", "circuit", "attention")
+    lab = mount("composition", "weight_circuit", "attention")
     cell = lab.find('[role="gridcell"][data-writer="L0H3"][data-head="L2H5"]')
     truth = lab.answer("composition/scores", composition="K", subtract_random=True)
     assert float(cell.get_attribute("data-value") or "nan") == pytest.approx(
@@ -22,39 +24,107 @@ def test_a_clicked_pair_is_selected_everywhere_and_opens_its_circuit(mount: Moun
     chosen = lab.js("return kernel.selection")
     assert [chosen[k] for k in ("writer_layer", "writer_head", "layer", "head")] == [0, 3, 2, 5]
     assert cell.get_attribute("aria-selected") == "true"
-    circuit = lab.page.locator('[data-lw-view="circuit"]')
+    circuit = lab.page.locator('[data-lw-view="weight_circuit"]')
     circuit.locator('[aria-label="circuit"] [data-option="K"]').click()
     circuit.locator('[data-circuit="K L0H3 → L2H5"]').wait_for()
     lab.page.locator('[data-lw-view="attention"] [data-lw-pattern="L0H3"]').first.wait_for()
 
 
 def test_a_composition_without_an_earlier_head_says_what_to_choose(mount: Mount) -> None:
-    lab = mount("circuit", rest="error", options={"circuit": "K"})
+    head = {"layer": 1, "head": 0}
+    lab = mount("weight_circuit", rest="error", options={"circuit": "K"}, selection=head)
     assert "Choose the earlier head" in lab.find('[role="alert"]').inner_text()
     lab.find('select[aria-label="earlier head"]').select_option("L0H1")
     lab.idle()
-    assert lab.find("[data-circuit]").get_attribute("data-circuit") == "K L0H1 → L0H0"
+    assert lab.find("[data-circuit]").get_attribute("data-circuit") == "K L0H1 → L1H0"
 
 
 def test_a_window_is_moved_zoomed_and_sent_to_a_searched_token(mount: Mount) -> None:
-    lab = mount("circuit", options={"circuit_tokens": "vocabulary"})
+    words = ["<bos>", *(f"·w{i}" for i in range(100)), "·bag"]
+    lab = mount("weight_circuit", options={"circuit_tokens": "vocabulary"}, tokens=words)
     lab.find('button[aria-label="rows after"]').click()
     lab.wait("root.querySelector('[data-row-id]')?.dataset.rowId === '36'")
     lab.find('button[aria-label="zoom out"]').click()
     lab.wait("root.textContent.includes('largest of 2 × 2')")
     search = lab.find('input[aria-label="search for a token"]')
     search.fill(" bag")
-    lab.find('.lw-circuit-found [data-token-id="6"]').wait_for()
+    circuit = {"circuit": "OV", "layer": 0, "head": 0, "writer_layer": None, "writer_head": None}
+    (bag,) = lab.answer("weight_circuit/find", **circuit, text="·bag")["token_id"].values
+    lab.find(f'.lw-circuit-found [data-token-id="{bag}"]').wait_for()
     search.press("Enter")
-    lab.wait("root.querySelector('[data-row]')?.dataset.row === '6'")
+    lab.wait("root.querySelector('[data-own]')?.dataset.row === arg", str(bag))
 
 
 def test_copying_is_counted_when_asked(mount: Mount) -> None:
-    lab = mount("circuit")
+    lab = mount("weight_circuit", n_tokens=40)
     assert lab.find("[data-top1]").count() == 0
     lab.find('button[aria-label="count copied tokens"]').click()
-    lab.wait("root.querySelector('[data-top1]')?.dataset.top1 === '30154'")
-    assert "60.0 %" in lab.find("[data-top1]").inner_text()
+    circuit = {"circuit": "OV", "layer": 0, "head": 0, "writer_layer": None, "writer_head": None}
+    told = lab.answer("weight_circuit/copy", **circuit).attrs
+    assert told["done"] == told["total"] > 10
+    counted = lab.find("[data-top1]")
+    counted.wait_for()
+    for name in ("done", "total", "top1", "top5"):
+        assert counted.get_attribute(f"data-{name}") == str(told[name])
+    assert f"{100 * told['top5'] / told['total']:.1f} %" in counted.inner_text()
+
+
+def test_rows_and_directions_are_those_of_the_circuit(mount: Mount) -> None:
+    selection = {"layer": 2, "head": 5, "writer_layer": 0, "writer_head": 3}
+    lab = mount("weight_circuit", options={"circuit": "K"}, selection=selection)
+    circuit = {"circuit": "K", **selection}
+    tile = lab.answer("weight_circuit/tile", **circuit, circuit_tokens="prompt", prompt=0)
+    shown = lab.js(
+        """return [...root.querySelectorAll('[role=gridcell]')]
+             .map(({ dataset: { rowId, columnId, value } }) => [+rowId, +columnId, +value]);"""
+    )
+    assert len(shown) == tile["value"].size
+    for row, column, value in shown:
+        assert value == pytest.approx(float(tile["value"].sel(row=row, column=column)), abs=1e-6)
+    lab.find('[role="gridcell"][data-row="3"][data-col="1"]').click()
+    chosen = int(tile["row"][3])
+    row = lab.answer("weight_circuit/row", **circuit, row=chosen, top_k=10)
+    lab.wait("root.querySelector('[data-own]')?.dataset.row === arg", str(chosen))
+    lab.idle()
+    own = lab.find("[data-own]").get_attribute("data-own")
+    assert float(own or "nan") == pytest.approx(row.attrs["own"], abs=1e-6)
+    assert_lists(lab, ".lw-circuit-row", row["column"].values, row["value"].values)
+
+    sizes = lab.answer("weight_circuit/spectrum", **circuit)["singular_value"].values
+    bars = lab.js(
+        "return [...root.querySelectorAll('[data-direction]')].map(b => +b.dataset.value)"
+    )
+    assert bars == pytest.approx(sizes.tolist(), abs=1e-6)
+    lab.find('input[aria-label="singular direction"]').fill("2")
+    ends = lab.answer("weight_circuit/direction", **circuit, direction=2, top_k=10)
+    lab.wait("root.textContent.includes('singular value 3 of')")
+    lab.idle()
+    # On screen the positive ends of both sides come first.
+    ids, values = (ends[name].transpose("end", ...).values for name in ("token_id", "value"))
+    assert_lists(lab, ".lw-circuit-spectrum", ids, values)
+
+
+def assert_lists(lab: Lab, within: str, ids: np.ndarray, values: np.ndarray) -> None:
+    shown = lab.js(
+        """return [...root.querySelectorAll(`${arg} [data-token-id]`)]
+             .map(({ dataset: { tokenId, value } }) => [+tokenId, +value]);""",
+        within,
+    )
+    assert [token for token, _ in shown] == ids.ravel().tolist()
+    assert [value for _, value in shown] == pytest.approx(values.ravel().tolist(), abs=1e-6)
+
+
+def test_code_gives_the_entries_that_are_shown(mount: Mount) -> None:
+    lab = mount("weight_circuit", options={"circuit_tokens": "vocabulary"})
+    tile = lab.answer(
+        "weight_circuit/tile",
+        **lab.js(
+            "return kernel.requests.find(({ method }) => method === 'weight_circuit/tile').args"
+        ),
+    )
+    code = copied(lab, "copy code")
+    assert f"rows, columns = list(range(0, {tile.sizes['row']}))" in code
+    assert "head_weights(0, 0)" in code
 
 
 def listed(lab: Lab) -> list[float]:

@@ -82,8 +82,8 @@ def test_a_pair_of_heads_is_found_opened_and_taken_apart(show: Show) -> None:
     screen.view("attention").locator(f'[data-lw-pattern="{writer}"]').first.wait_for()
     assert screen.shown_pattern() == reader
 
-    circuit = screen.view("circuit")
-    screen.choose("circuit", "circuit", "K")
+    circuit = screen.view("weight_circuit")
+    screen.choose("weight_circuit", "circuit", "K")
     assert f"{writer} → {reader}" in str(
         circuit.locator("[data-circuit]").get_attribute("data-circuit")
     )
@@ -130,7 +130,7 @@ def test_a_pair_of_heads_is_found_opened_and_taken_apart(show: Show) -> None:
 def test_copied_tokens_are_counted_over_the_vocabulary(show: Show) -> None:
     screen = show(INDUCTION, TRUTH, "session.selection.update(layer=1, head=4)",
                   "lw.WeightCircuitView(session)")  # fmt: skip
-    circuit = screen.view("circuit")
+    circuit = screen.view("weight_circuit")
     circuit.get_by_role("button", name="count copied tokens").click()
     counted = circuit.locator("[data-done]")
     counted.wait_for()

@@ -37,6 +37,7 @@ OPTIONS: dict[str, dict[str, Any]] = {"activation_browser": {"activation": ACTIV
 EXAMPLES: dict[str, Any] = {
     "activation": ACTIVATION,
     "component": "L0H1",
+    "direction": 1,
     "text": "w5",
     "kind": "previous",
     "stage": "1_mid",

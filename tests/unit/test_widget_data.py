@@ -48,18 +48,6 @@ def test_data_follows_the_session(session: lw.Session) -> None:
     assert float(before["current"].sel(component="L1H2")) != 0.0
 
 
-def test_weight_circuits(changed: lw.Session) -> None:
-    view = lw.WeightCircuitView(changed, circuit_tokens="vocabulary")
-    expected = lw.analysis.ov_circuit(changed, "L1H2").tile(slice(0, 48), slice(0, 48))
-    xr.testing.assert_identical(view.data(), expected)
-    changed.selection.update(writer_layer=0, writer_head=3)
-    view = lw.WeightCircuitView(changed, circuit="K")
-    assert view.data().attrs["circuit"] == "K L0H3 → L1H2"
-    (trace,) = view.figure().data
-    np.testing.assert_array_equal(trace.z, view.data())
-    assert trace.y[1] == "w11 11"
-
-
 def test_score_parts(changed: lw.Session) -> None:
     view = lw.ScoreDecompositionView(changed, sources_by="layer")
     expected = lw.analysis.decompose_scores(changed, "L1H2", prompt=1, by="layer")

@@ -8,8 +8,6 @@ from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from lens_widgets.analysis.circuits.circuits import (
     k_composition_circuit,
@@ -39,8 +37,6 @@ _OF_PAIR: dict[str, Callable[..., FactoredCircuit]] = {
 CIRCUITS = (*_OF_HEAD, *_OF_PAIR)
 KEPT = 2
 """Circuits that are kept for each model: 26 MB each for GPT-2's vocabulary."""
-POOLED_ENTRIES = 1 << 22
-"""Entries that one pooled window may look at."""
 
 _lock = lock("registry")
 _kept: WeakKeyDictionary[Any, OrderedDict[tuple[Any, ...], FactoredCircuit]] = WeakKeyDictionary()
@@ -75,31 +71,3 @@ def choose_circuit(
         while len(mine) > KEPT:
             mine.popitem(last=False)
     return made
-
-
-def pooled(
-    circuit: FactoredCircuit, row: int, col: int, size: int, pool: int
-) -> Float[Tensor, "row column"]:
-    """A window of ``size`` x ``size`` cells from ``row`` and ``col`` on, each the entry of largest
-    magnitude of ``pool`` x ``pool``: a thin diagonal stays visible."""
-    n_rows, n_columns = circuit.shape
-    device = circuit.left.device
-    rows = torch.arange(row, min(n_rows, row + size * pool), device=device)
-    columns = torch.arange(col, min(n_columns, col + size * pool), device=device)
-    values = circuit.values(rows, columns)
-    if pool == 1:
-        return values
-    down, across = (-len(rows)) % pool, (-len(columns)) % pool
-    values = torch.nn.functional.pad(values, (0, across, 0, down))
-    cells = values.unflatten(0, (-1, pool)).unflatten(2, (-1, pool)).transpose(1, 2).flatten(2)
-    where = cells.abs().argmax(dim=2, keepdim=True)
-    return cells.gather(2, where)[..., 0]
-
-
-def largest_pool(circuit: FactoredCircuit, size: int) -> int:
-    """The coarsest pooling that ``pooled`` is asked for: all of a small circuit at once, and of a
-    large one as much as can be looked at in one go. A power of two."""
-    pool = 1
-    while pool * size < max(circuit.shape) and (2 * pool * size) ** 2 <= POOLED_ENTRIES:
-        pool *= 2
-    return pool

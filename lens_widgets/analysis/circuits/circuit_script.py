@@ -51,6 +51,14 @@ scores = scores.masked_fill(later.to(scores.device), -torch.inf)
 tile = scores.softmax(dim=-1)[:, columns]  # [row, column]
 """
 
+_POOLED = """
+# Of each {pool} x {pool} entries the one of the largest magnitude.
+short = [-size % {pool} for size in tile.shape]
+cells = torch.nn.functional.pad(tile, (0, short[1], 0, short[0]))
+cells = cells.unflatten(0, (-1, {pool})).unflatten(2, (-1, {pool})).transpose(1, 2).flatten(2)
+tile = cells.gather(2, cells.abs().argmax(dim=2, keepdim=True))[..., 0]
+"""
+
 _COMPOSITION = '''
 
 def weights(name, layer):
@@ -108,12 +116,14 @@ def circuit_script(
     *,
     rows: Sequence[int],
     columns: Sequence[int],
+    pool: int = 1,
 ) -> str:
     """A script that expects ``model`` and leaves ``tile`` [row, column]: the entries of a circuit
     for these token ids (for ``"positions"``: these positions).
 
     ``writer``: the earlier head, for ``"K"``, ``"Q"`` and ``"V"``. The numbers of
-    ``ov_circuit(source, head).tile(rows, columns)`` and its like. InputError where the model has
+    ``ov_circuit(source, head).tile(rows, columns)`` and its like; from ``pool`` 2 on, of each block
+    of ``pool`` x ``pool`` of them the one of the largest magnitude. InputError where the model has
     no such circuit or token.
     """
     model = model_of(source)
@@ -130,8 +140,8 @@ def circuit_script(
     # Some tables of positions have rows before the first one.
     names = {"W_E": "", "W_U": "", "W_pos": "[-model.cfg.n_ctx :]"}
     code = _WEIGHTS.format(
-        rows=list(rows),
-        columns=list(columns),
+        rows=_listed(rows),
+        columns=_listed(columns),
         counted="positions" if circuit.rows == "position" else "token ids",
         embeddings="\n".join(
             f"{name} = model.{name}.detach().float(){part}"
@@ -145,7 +155,15 @@ def circuit_script(
         right=right,
     )
     begin = "\n".join(first_lines(["model"], ["tile"])) + "\n"
-    return begin + code + (_SOFTMAX if circuit.causal else _PRODUCT)
+    entries = _SOFTMAX if circuit.causal else _PRODUCT
+    return begin + code + entries + (_POOLED.format(pool=pool) if pool > 1 else "")
+
+
+def _listed(chosen: Sequence[int]) -> str:
+    """Rows or columns written out; those of a window by where they begin and end."""
+    if isinstance(chosen, range):
+        return f"list(range({chosen.start}, {chosen.stop}))"
+    return str(list(chosen))
 
 
 def _scaled(name: str, model: TransformerModel, layer: int) -> str:

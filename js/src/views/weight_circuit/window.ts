@@ -43,12 +43,3 @@ export function inside({ row, col, pool }: Window, shape: readonly number[]): Wi
   const clamp = (at: number, size: number) => Math.max(0, Math.min(size - SIZE * pool, at));
   return { row: clamp(row, rows), col: clamp(col, cols), pool };
 }
-
-/** Only what differs from the start: questions that mean the same are written the same. */
-export function windowArgs({ row, col, pool }: Window): Partial<Window> {
-  return {
-    ...(row === 0 ? {} : { row }),
-    ...(col === 0 ? {} : { col }),
-    ...(pool === 1 ? {} : { pool }),
-  };
-}

@@ -1,13 +1,12 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { fixed } from "../../core/draw/format";
-import { RankedList } from "../../core/parts/ranked/ranked";
-import { decode } from "../../core/state/arrays";
+import { type RankedItem, RankedList } from "../../core/parts/ranked/ranked";
 import { flush } from "../../core/state/flush";
 import type { ViewHandle } from "../../core/state/handle";
-import { useResource } from "../../core/state/resource";
-import type { CircuitArgs, Ranked } from "../../generated/protocol";
-import { entry } from "./row";
+import { useAnswer } from "../../core/state/resource";
+import * as ask from "../../generated/weight_circuit";
+import { type CircuitArgs, entries } from "./entries";
 
 /** The singular values of a circuit as bars, and the tokens at the ends of one direction. */
 export function Spectrum(props: {
@@ -17,29 +16,30 @@ export function Spectrum(props: {
 }): JSX.Element | null {
   const { handle, circuit, topK } = props;
   const [chosen, setDirection] = useState(0);
-  const loaded = useResource(handle, "spectrum", "circuit_spectrum", circuit, { on: "prompts" });
-  const values = useMemo(
-    () => (loaded.result ? decode(loaded.result.values, loaded.buffers).data : null),
-    [loaded.result, loaded.buffers],
-  );
+  const spectrum = useAnswer(handle, ask.spectrum, circuit, { on: "prompts" });
+  const values = spectrum.data?.numbers("singular_value") ?? null;
   const direction = Math.min(chosen, Math.max(0, (values?.length ?? 1) - 1));
-  const tokens = useResource(
+  const { data: found } = useAnswer(
     handle,
-    "direction",
-    "circuit_direction",
+    ask.direction,
     values ? { ...circuit, direction, top_k: topK } : null,
     { on: "prompts" },
   );
+  // By side, then by end, in the order in which the answer has them.
+  const [rowsHigh = [], rowsLow = [], columnsHigh = [], columnsLow = []] = useMemo(() => {
+    if (!found) return [];
+    const lists = {
+      ids: found.numbers("token_id"),
+      texts: found.texts("token"),
+      values: found.numbers("value"),
+      length: found.dims.rank ?? 0,
+    };
+    return [0, 1, 2, 3].map((number) => entries(lists, number));
+  }, [found]);
   if (!values) return null;
   const hi = values[0] ?? 1;
-  const found = tokens.result;
-  const list = (title: string, items: readonly Ranked[]) => (
-    <RankedList
-      title={title}
-      hi={Math.abs(items[0]?.value ?? 1)}
-      digits={4}
-      items={items.map(({ token, value }) => entry(token, value))}
-    />
+  const list = (title: string, items: readonly RankedItem[]) => (
+    <RankedList title={title} hi={Math.abs(items[0]?.value ?? 1)} digits={4} items={items} />
   );
   return (
     <section class="lw-circuit-spectrum" aria-label="singular values">
@@ -85,10 +85,10 @@ export function Spectrum(props: {
       />
       {found && (
         <div class="lw-columns">
-          {list("rows, positive end", found.row_highest)}
-          {list("columns, positive end", found.column_highest)}
-          {list("rows, negative end", found.row_lowest)}
-          {list("columns, negative end", found.column_lowest)}
+          {list("rows, positive end", rowsHigh)}
+          {list("columns, positive end", columnsHigh)}
+          {list("rows, negative end", rowsLow)}
+          {list("columns, negative end", columnsLow)}
         </div>
       )}
     </section>

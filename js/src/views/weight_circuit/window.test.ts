@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { around, panned, SIZE, START, windowArgs, zoomed } from "./window";
+import { around, panned, SIZE, START, zoomed } from "./window";
 
 const SHAPE = [50257, 50257];
 
@@ -27,10 +27,5 @@ describe("the window on a circuit", () => {
       pool: 2,
     });
     expect(around(30, 2, [60, 60])).toEqual({ row: 6, col: 0, pool: 1 });
-  });
-
-  it("asks only for what differs from the start", () => {
-    expect(windowArgs(START)).toEqual({});
-    expect(windowArgs({ row: 3, col: 0, pool: 2 })).toEqual({ row: 3, pool: 2 });
   });
 });

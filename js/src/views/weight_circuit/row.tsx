@@ -1,12 +1,13 @@
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { quote, signed } from "../../core/draw/format";
-import { RankedList } from "../../core/parts/ranked/ranked";
+import { type RankedItem, RankedList } from "../../core/parts/ranked/ranked";
 import { Button } from "../../core/parts/ui";
 import { flush } from "../../core/state/flush";
 import type { ViewHandle } from "../../core/state/handle";
-import { useResource } from "../../core/state/resource";
-import type { CircuitArgs, Ranked, TokenInfo } from "../../generated/protocol";
+import { useAnswer } from "../../core/state/resource";
+import * as ask from "../../generated/weight_circuit";
+import { type CircuitArgs, entries } from "./entries";
 
 /** Finds a token by its text and shows the largest and the smallest entries of its row. */
 export function RowPanel(props: {
@@ -19,25 +20,31 @@ export function RowPanel(props: {
   onEntry: (row: number, col: number) => void;
 }): JSX.Element {
   const { handle, circuit, row, topK, searchable, onRow, onEntry } = props;
-  const loaded = useResource(
+  const { data } = useAnswer(
     handle,
-    "row",
-    "circuit_row",
+    ask.row,
     row === null ? null : { ...circuit, row, top_k: topK },
     { on: "prompts" },
   );
-  const { result } = loaded;
-  const largest = Math.max(
-    0,
-    ...[...(result?.highest ?? []), ...(result?.lowest ?? [])].map(({ value }) => Math.abs(value)),
-  );
-  const list = (title: string, items: readonly Ranked[]) => (
+  const result = data?.attrs;
+  const [highest, lowest] = useMemo(() => {
+    if (!data) return [[], []];
+    const lists = {
+      ids: data.numbers("column"),
+      texts: data.texts("column_label"),
+      values: data.numbers("value"),
+      length: data.dims.rank ?? 0,
+    };
+    return [entries(lists, 0), entries(lists, 1)];
+  }, [data]);
+  const largest = Math.max(0, ...[...highest, ...lowest].map(({ value }) => Math.abs(value)));
+  const list = (title: string, items: readonly RankedItem[]) => (
     <RankedList
       title={title}
       hi={largest}
       digits={4}
-      items={items.map(({ token, value }) => entry(token, value))}
-      onPick={(item) => result && onEntry(result.row.id, Number(item.id))}
+      items={items}
+      onPick={(item) => result && onEntry(result.row, Number(item.id))}
     />
   );
   return (
@@ -45,27 +52,18 @@ export function RowPanel(props: {
       {searchable && <TokenSearch handle={handle} circuit={circuit} onRow={onRow} />}
       {result && (
         <>
-          <p class="lw-said lw-num" data-row={result.row.id} data-own={result.own}>
-            row <span class="lw-mono">{quote(result.row.text)}</span>: its own column{" "}
-            {signed(result.own, 4)}, place {result.rank + 1}
+          <p class="lw-said lw-num" data-row={result.row} data-own={result.own}>
+            row <span class="lw-mono">{quote(result.row_label)}</span>: its own column{" "}
+            {signed(result.own, 4)}, place {result.own_rank + 1}
           </p>
           <div class="lw-columns">
-            {list("largest in the row", result.highest)}
-            {list("smallest in the row", result.lowest)}
+            {list("largest in the row", highest)}
+            {list("smallest in the row", lowest)}
           </div>
         </>
       )}
     </div>
   );
-}
-
-export function entry(token: TokenInfo, value: number) {
-  return {
-    id: String(token.id),
-    text: token.text,
-    value,
-    attributes: { "data-token-id": token.id } as const,
-  };
 }
 
 function TokenSearch(props: {
@@ -75,14 +73,12 @@ function TokenSearch(props: {
 }): JSX.Element {
   const { handle, circuit, onRow } = props;
   const [text, setText] = useState("");
-  const loaded = useResource(
-    handle,
-    "find",
-    "circuit_find",
-    text === "" ? null : { ...circuit, text },
-    { on: "prompts", quiet: true },
-  );
-  const found = text === "" ? [] : (loaded.result?.tokens ?? []);
+  const { data } = useAnswer(handle, ask.find, text === "" ? null : { ...circuit, text }, {
+    on: "prompts",
+    quiet: true,
+  });
+  const ids = text === "" ? undefined : data?.numbers("token_id");
+  const found = Array.from(ids ?? [], (id, i) => ({ id, text: data?.texts("token")[i] ?? "" }));
   return (
     <div class="lw-circuit-search">
       <input
@@ -106,7 +102,7 @@ function TokenSearch(props: {
             </span>
           </Button>
         ))}
-        {text !== "" && loaded.result && found.length === 0 && (
+        {text !== "" && data && found.length === 0 && (
           <span class="lw-muted">no token contains that</span>
         )}
       </div>

@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo, useState } from "preact/hooks";
-import { gridCsv } from "../../core/export/csv";
+import { askCode } from "../../core/export/code";
+import { datasetCsv } from "../../core/export/csv";
 import { HeatMap } from "../../core/parts/heatmap/heatmap";
 import { MapLegend } from "../../core/parts/heatmap/legend";
 import { useRamp } from "../../core/parts/heatmap/ramp";
@@ -9,14 +10,15 @@ import { OptionButtons } from "../../core/parts/options";
 import { Amount } from "../../core/parts/ranked/amount";
 import { Button, Segmented } from "../../core/parts/ui";
 import { useView, ViewFrame } from "../../core/parts/view";
-import { decode } from "../../core/state/arrays";
-import { useResource } from "../../core/state/resource";
-import type { CircuitArgs, CircuitTileResult } from "../../generated/protocol";
+import type { Dataset } from "../../core/state/dataset";
+import { useAnswer } from "../../core/state/resource";
+import * as ask from "../../generated/weight_circuit";
 import { CopyAccuracy } from "./copy";
+import type { CircuitArgs } from "./entries";
 import { HeadChoice } from "./heads";
 import { RowPanel } from "./row";
 import { Spectrum } from "./spectrum";
-import { around, panned, START, type Window, windowArgs, zoomed } from "./window";
+import { around, panned, SIZE, START, type Window, zoomed } from "./window";
 
 const CIRCUITS = [
   { value: "OV", label: "OV", title: "W_E W_V W_O W_U: what attending to a token does to logits" },
@@ -32,13 +34,13 @@ const TOKENS = [
 ] as const;
 
 /** What one head's weights, or those of two heads in a row, do to tokens and positions. */
-export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element {
-  const handle = useView("circuit", { session, rpc });
+export function WeightCircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element {
+  const handle = useView("weight_circuit", { session, rpc });
   const { layer, head, prompt, writer_layer, writer_head } = session.selection.value;
   const { n_layers: layers, n_heads: heads } = session.info.value;
-  const circuit = session.option("circuit");
-  const tokens = session.option("circuit_tokens");
-  const topK = session.option("top_k");
+  const circuit = session.option(ask.OPTIONS.circuit);
+  const tokens = session.option(ask.OPTIONS.circuit_tokens);
+  const topK = session.option(ask.OPTIONS.top_k);
   const isPair = circuit.value === "K" || circuit.value === "Q" || circuit.value === "V";
   const question: CircuitArgs = {
     circuit: circuit.value,
@@ -50,42 +52,47 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
   const asked = JSON.stringify(question);
   const args = useMemo(() => question, [asked]);
   const [view, setView] = useState<Window>(START);
-  const tile = useResource(handle, "tile", "circuit_tile", {
+  const part = {
     ...args,
     circuit_tokens: tokens.value,
     prompt,
-    ...windowArgs(view),
-  });
-  const { result } = tile;
-  const values = useMemo(
-    () => (result ? decode(result.values, tile.buffers).data : null),
-    [result, tile.buffers],
-  );
-  const rows = useMemo(() => (result?.rows ?? []).map(({ text }) => text), [result]);
-  const cols = useMemo(() => (result?.columns ?? []).map(({ text }) => text), [result]);
-  const kind = result?.signed === false ? "sequential" : "diverging";
+    row: view.row,
+    col: view.col,
+    size: SIZE,
+    pool: view.pool,
+  };
+  const tile = useAnswer(handle, ask.tile, part);
+  const { data } = tile;
+  const values = data?.numbers("value") ?? null;
+  const rows = useMemo(() => data?.texts("row_label") ?? [], [data]);
+  const cols = useMemo(() => data?.texts("column_label") ?? [], [data]);
+  const rowIds = data?.numbers("row");
+  const colIds = data?.numbers("column");
+  const ofTokens = data?.attrs.axis !== "position";
+  const kind = ofTokens ? "diverging" : "sequential";
   const ramp = useRamp([values], { scale: kind });
   const [chosen, setRow] = useState<{ of: string; id: number; col: number | null } | null>(null);
   // The tile's own refusal is enough: what goes with it is not asked for.
-  const possible = result !== null && sameCircuit(tile.args, args);
-  const row = chosen?.of === circuit.value ? chosen.id : (result?.rows[0]?.id ?? null);
+  const possible = data !== null && sameCircuit(tile.args, args);
+  const row = chosen?.of === circuit.value ? chosen.id : (rowIds?.[0] ?? null);
   const selected = useMemo(() => {
-    const at = result?.rows.findIndex(({ id }) => id === row) ?? -1;
-    const col = result?.columns.findIndex(({ id }) => id === (chosen?.col ?? row)) ?? -1;
+    if (row === null) return [];
+    const at = rowIds?.indexOf(row) ?? -1;
+    const col = colIds?.indexOf(chosen?.col ?? row) ?? -1;
     return at < 0 || col < 0 ? [] : [{ row: at, col }];
-  }, [result, row, chosen?.col]);
+  }, [rowIds, colIds, row, chosen?.col]);
   const cell = useCallback(
     (r: number, c: number) => ({
       name: `${rows[r]} to ${cols[c]}`,
       attributes: {
-        "data-row-id": result?.rows[r]?.id,
-        "data-column-id": result?.columns[c]?.id,
+        "data-row-id": rowIds?.[r],
+        "data-column-id": colIds?.[c],
       },
     }),
-    [rows, cols, result],
+    [rows, cols, rowIds, colIds],
   );
-  const shape = result?.shape ?? [1, 1];
-  const windowed = result !== null && (tokens.value === "vocabulary" || !result.token_axes);
+  const shape = shapeOf(data);
+  const windowed = data !== null && (tokens.value === "vocabulary" || !ofTokens);
   const show = (id: number, col: number | null = null) => {
     setRow({ of: circuit.value, id, col });
     if (windowed) setView(around(id, col ?? id, shape));
@@ -141,21 +148,25 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
       title="Weight circuit"
       controls={controls}
       compact={compact}
-      takeaway={{ csv: () => gridCsv(rows, cols, values) }}
+      metric={false}
+      takeaway={{
+        csv: () => data && datasetCsv(data),
+        code: () => askCode(handle, ask.code, part),
+      }}
     >
-      {result && <Said result={result} />}
+      {data && <Said tile={data} />}
       <div class="lw-circuit-parts">
         <div>
-          <MapLegend ramp={ramp} kind={kind} units={result?.units ?? ""} />
-          {windowed && result && <Pan result={result} view={view} onChange={setView} />}
+          <MapLegend ramp={ramp} kind={kind} units={data?.attrs.units ?? ""} />
+          {windowed && <Pan tile={data} view={view} onChange={setView} />}
           <HeatMap
-            label={`${result?.name ?? "circuit"}, rows by columns`}
+            label={`${data?.attrs.circuit ?? "circuit"}, rows by columns`}
             rows={rows}
             cols={cols}
             axes={AXES[circuit.value]}
             values={values}
             ramp={ramp}
-            units={result?.units ?? ""}
+            units={data?.attrs.units ?? ""}
             cell={cell}
             square
             cellText={null}
@@ -164,8 +175,8 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
             selected={selected}
             onSelect={(cells) => {
               const last = cells.at(-1);
-              const id = last && result?.rows[last.row]?.id;
-              const col = last && result?.columns[last.col]?.id;
+              const id = last && rowIds?.[last.row];
+              const col = last && colIds?.[last.col];
               setRow(id === undefined ? null : { of: circuit.value, id, col: col ?? null });
             }}
           />
@@ -175,12 +186,12 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
           circuit={args}
           row={usable ? row : null}
           topK={topK.value}
-          searchable={result?.token_axes ?? true}
+          searchable={ofTokens}
           onRow={(id) => show(id)}
           onEntry={show}
         />
       </div>
-      {usable && result?.token_axes && (
+      {usable && ofTokens && (
         <>
           {(circuit.value === "OV" || circuit.value === "V") && (
             <CopyAccuracy handle={handle} circuit={args} />
@@ -212,25 +223,35 @@ const AXES = {
   V: { rows: "attended token", cols: "logit of" },
 } as const;
 
-function Said({ result }: { result: CircuitTileResult }): JSX.Element {
-  const [n = 0, m = 0] = result.shape;
+function shapeOf(tile: Dataset<ask.Tile> | null): [number, number] {
+  return tile ? [tile.attrs.n_rows, tile.attrs.n_columns] : [1, 1];
+}
+
+function Said({ tile }: { tile: Dataset<ask.Tile> }): JSX.Element {
+  const { circuit, definition, rank, weights } = tile.attrs;
+  const [n, m] = shapeOf(tile);
   return (
-    <p class="lw-said" data-circuit={result.name}>
-      {result.definition}. {n.toLocaleString("en")} × {m.toLocaleString("en")}, rank {result.rank};{" "}
-      {result.weights} weights, norms and biases left out.
+    <p class="lw-said" data-circuit={circuit}>
+      {definition}. {n.toLocaleString("en")} × {m.toLocaleString("en")}, rank {rank}; {weights}{" "}
+      weights, norms and biases left out.
     </p>
   );
 }
 
 function Pan(props: {
-  result: CircuitTileResult;
+  tile: Dataset<ask.Tile>;
   view: Window;
   onChange: (view: Window) => void;
 }): JSX.Element {
-  const { result, view, onChange } = props;
-  const { shape } = result;
-  const last = (start: number, count: number, size = 1) =>
-    Math.min(size, start + count * view.pool) - 1;
+  const { tile, view, onChange } = props;
+  const { pool, max_pool: coarsest } = tile.attrs;
+  const shape = shapeOf(tile);
+  const rows = tile.numbers("row");
+  const columns = tile.numbers("column");
+  const range = (starts: Float32Array, size: number) => {
+    const [first = 0] = starts;
+    return `${first}–${Math.min(size, first + starts.length * pool) - 1}`;
+  };
   const move = (label: string, text: string, down: number, across: number) => (
     <Button label={label} onClick={() => onChange(panned(view, down, across, shape))}>
       {text}
@@ -244,22 +265,21 @@ function Pan(props: {
       {move("columns after", "→", 0, 1)}
       <Button
         label="zoom out"
-        disabled={view.pool >= result.max_pool}
-        onClick={() => onChange(zoomed(view, true, result.max_pool, shape))}
+        disabled={view.pool >= coarsest}
+        onClick={() => onChange(zoomed(view, true, coarsest, shape))}
       >
         −
       </Button>
       <Button
         label="zoom in"
         disabled={view.pool <= 1}
-        onClick={() => onChange(zoomed(view, false, result.max_pool, shape))}
+        onClick={() => onChange(zoomed(view, false, coarsest, shape))}
       >
         +
       </Button>
       <span>
-        rows {result.row}–{last(result.row, result.rows.length, shape[0])}, columns {result.col}–
-        {last(result.col, result.columns.length, shape[1])}
-        {result.pool > 1 ? `; a cell is the largest of ${result.pool} × ${result.pool}` : ""}
+        rows {range(rows, shape[0])}, columns {range(columns, shape[1])}
+        {pool > 1 ? `; a cell is the largest of ${pool} × ${pool}` : ""}
       </span>
     </span>
   );

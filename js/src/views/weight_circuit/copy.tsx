@@ -3,8 +3,9 @@ import { useState } from "preact/hooks";
 import { percent } from "../../core/draw/format";
 import { Button } from "../../core/parts/ui";
 import type { ViewHandle } from "../../core/state/handle";
-import { useResource } from "../../core/state/resource";
-import type { CircuitArgs } from "../../generated/protocol";
+import { useAnswer } from "../../core/state/resource";
+import * as ask from "../../generated/weight_circuit";
+import type { CircuitArgs } from "./entries";
 
 /** How many tokens a circuit leads back to themselves; counted when asked, with the header's stop. */
 export function CopyAccuracy(props: { handle: ViewHandle; circuit: CircuitArgs }): JSX.Element {
@@ -12,10 +13,8 @@ export function CopyAccuracy(props: { handle: ViewHandle; circuit: CircuitArgs }
   const key = JSON.stringify(circuit);
   const [asked, setAsked] = useState("");
   const wanted = asked === key;
-  const loaded = useResource(handle, "copy", "circuit_copy", wanted ? circuit : null, {
-    on: "prompts",
-  });
-  const result = JSON.stringify(loaded.args) === key ? loaded.result : null;
+  const loaded = useAnswer(handle, ask.copy, wanted ? circuit : null, { on: "prompts" });
+  const result = JSON.stringify(loaded.args) === key ? loaded.data?.attrs : null;
   const rate = (count: number) => (result && result.done > 0 ? count / result.done : null);
   return (
     <p class="lw-said lw-num lw-circuit-copy" aria-live="polite">

@@ -1,4 +1,0 @@
-import { mountView } from "../../core/parts/mount";
-import { CircuitPanel } from "./view";
-
-export default mountView(CircuitPanel);

@@ -1,0 +1,4 @@
+import { mountView } from "../../core/parts/mount";
+import { WeightCircuitPanel } from "./view";
+
+export default mountView(WeightCircuitPanel);
