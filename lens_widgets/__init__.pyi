@@ -27,4 +27,5 @@ from lens_widgets.views.token import TokenView as TokenView
 from lens_widgets.views.weight_circuit import WeightCircuitView as WeightCircuitView
 from lens_widgets.widgets import PatchingView as PatchingView
 
+__all__: list[str]
 __version__: str

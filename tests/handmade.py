@@ -15,6 +15,7 @@ import math
 import torch
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.model_bridge.sources import boot_native
 
 from tests.models import BOS, D_VOCAB, word_tokenizer
 
@@ -34,7 +35,7 @@ FOUND_LOSS = math.log(1 + (D_VOCAB - 1) * math.exp(-CONFIDENCE))
 
 def handmade() -> TransformerBridge:
     """A fresh one, in eval mode."""
-    model = TransformerBridge.boot_native(
+    model = boot_native(
         {
             "n_layers": N_LAYERS,
             "n_heads": N_HEADS,

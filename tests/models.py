@@ -14,6 +14,7 @@ import transformers
 from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers.models import BPE, WordLevel
 from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.model_bridge.sources import boot_native
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 N_LAYERS, N_HEADS, D_MODEL, D_HEAD, N_CTX = 2, 4, 32, 8, 40
@@ -202,9 +203,7 @@ def native(tokenizer: PreTrainedTokenizerFast | None = None, **options: Any) -> 
         "d_vocab": D_VOCAB,
         "seed": 0,
     }
-    model = TransformerBridge.boot_native(
-        {**shape, **options}, tokenizer=tokenizer or word_tokenizer()
-    )
+    model = boot_native({**shape, **options}, tokenizer=tokenizer or word_tokenizer())
     randomise(model)
     return model.eval()
 
@@ -257,5 +256,5 @@ def _for_bridge(tokenizer: Tokenizer, **special: str) -> PreTrainedTokenizerFast
     )
     # Without these the bridge looks the tokenizer up by name.
     wrapped.init_kwargs.setdefault("name_or_path", "")
-    wrapped.add_bos_token = True
+    wrapped.add_bos_token = True  # type: ignore[misc]  # It has a setter, of another name.
     return wrapped

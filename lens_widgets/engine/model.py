@@ -113,6 +113,9 @@ class TransformerModel(Protocol):
     def hook_dict(self) -> Mapping[str, Any]:
         """Every hook point by name; several names can stand for one."""
 
+    def __call__(self, input: Any, **options: Any) -> Any:
+        """One forward; the logits [prompt, pos, d_vocab] unless ``return_type`` says otherwise."""
+
     def hooks(self, fwd_hooks: list[Any]) -> AbstractContextManager[Any]:
         """Puts hooks on the model for as long as the context lasts."""
 

@@ -14,6 +14,7 @@ from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.errors import check_choice
 from lens_widgets.interventions.base import Intervention, OtherRun, RunContext
 from lens_widgets.interventions.checks import (
+    Positions,
     check_component,
     check_corrupted,
     check_positions,
@@ -49,7 +50,7 @@ class Ablate(Intervention):
 
     component: Component | str
     kind: Literal["zero", "mean", "resample"] = "zero"
-    positions: tuple[int, ...] | int | None = None
+    positions: Positions = None
 
     toggled_as = KINDS
 

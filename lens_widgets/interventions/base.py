@@ -19,7 +19,7 @@ from lens_widgets.components import Component
 from lens_widgets.engine.forward import Hook
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.errors import InputError, check_choice, near
-from lens_widgets.interventions.checks import normal_positions
+from lens_widgets.interventions.checks import Positions, normal_positions
 from lens_widgets.interventions.hook_code import edited_part, hook_function
 from lens_widgets.interventions.site import Site
 from lens_widgets.prompts.prompt_set import PromptSet
@@ -65,7 +65,7 @@ class Intervention(ABC):
     replaces: ClassVar[bool] = True
     """Whether what the model computed at the site is gone, and not only added to."""
 
-    positions: tuple[int, ...] | int | None
+    positions: Positions
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

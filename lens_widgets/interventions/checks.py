@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -13,8 +14,11 @@ from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.errors import InputError, near
 from lens_widgets.prompts.prompt_set import PromptSet
 
+Positions = Sequence[int] | Tensor | int | None
+"""What may be given as positions; they are kept as ``normal_positions`` makes them."""
 
-def normal_positions(positions: Any) -> tuple[int, ...] | None:
+
+def normal_positions(positions: Positions) -> tuple[int, ...] | None:
     """Positions as a tuple without repeats; None for all."""
     if positions is None:
         return None

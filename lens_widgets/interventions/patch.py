@@ -10,6 +10,7 @@ from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.errors import check_choice
 from lens_widgets.interventions.base import Intervention, OtherRun, RunContext
 from lens_widgets.interventions.checks import (
+    Positions,
     check_corrupted,
     check_head_of_hook,
     check_n_heads,
@@ -47,7 +48,7 @@ class Patch(Intervention):
     """
 
     target: Component | str
-    positions: tuple[int, ...] | int | None = None
+    positions: Positions = None
     source: OtherRun = "corrupted"
     head: int | None = None
 

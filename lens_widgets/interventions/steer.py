@@ -16,6 +16,7 @@ from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention, RunContext
 from lens_widgets.interventions.checks import (
+    Positions,
     check_positions,
     check_target,
     finite_scale,
@@ -47,7 +48,7 @@ class Steer(Intervention):
     hook: Component | str
     vector: Tensor | Sequence[float] = field(repr=False)
     scale: float = 1.0
-    positions: tuple[int, ...] | int | None = None
+    positions: Positions = None
 
     replaces = False
 

@@ -12,13 +12,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
-from transformer_lens import patching
+from transformer_lens import ActivationCache, patching
 
 import lens_widgets as lw
 from lens_widgets.engine import current
@@ -116,13 +117,18 @@ def patching_loop(setting: Setting, function: Callable[..., Any]) -> None:
         function(model, prompts.corrupted_tokens, cache, setting.metric)
 
 
-def some_cells_by_position(*args: Any) -> None:
+def some_cells_by_position(
+    model: Any, tokens: Tensor, cache: ActivationCache, metric: Callable[[Tensor], Tensor]
+) -> None:
     """``get_act_patch_attn_head_out_by_pos`` for a random sample of its cells."""
     cells = list(product(range(N_LAYER), range(N_POS), range(N_HEAD)))
     chosen = torch.randperm(len(cells), generator=torch.Generator().manual_seed(3))[:SAMPLED]
     frame = pd.DataFrame([cells[i] for i in chosen.tolist()], columns=["layer", "pos", "head"])
     patching.generic_activation_patch(
-        *args,
+        model,
+        tokens,
+        cache,
+        metric,
         patch_setter=patching.layer_pos_head_vector_patch_setter,
         activation_name="z",
         index_df=frame,
@@ -134,6 +140,10 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
     taken: list[float] = []
     extra = peak_extra_mb(lambda: taken.append(seconds(work)))
     return taken[0], extra
+
+
+def _always(count: int, _position: int) -> int:
+    return count
 
 
 def measure() -> Table:
@@ -159,8 +169,8 @@ def measure() -> Table:
         everywhere = beginnings(tokens)
         theirs = row(
             name,
-            lambda s=setting.session: lw.analysis.ablation_sweep(s),
-            sweep_flops(tokens, heads, lambda _, n=everywhere: n),
+            partial(lw.analysis.ablation_sweep, setting.session),
+            sweep_flops(tokens, heads, partial(_always, everywhere)),
             theirs,
         )
     theirs = lambda: patching_loop(plain, patching.get_act_patch_resid_pre)  # noqa: E731
@@ -173,8 +183,8 @@ def measure() -> Table:
         cells = [(la, p, inside) for la in range(N_LAYER) for p in range(first, tokens.shape[1])]
         theirs = row(
             name,
-            lambda s=setting.session: lw.analysis.patch_sweep(s, "resid_pre"),
-            sweep_flops(tokens, cells, lambda p, t=tokens: beginnings(t, p)),
+            partial(lw.analysis.patch_sweep, setting.session, "resid_pre"),
+            sweep_flops(tokens, cells, partial(beginnings, tokens)),
             theirs,
         )
     by_position = [(la, p, 0) for la, p in product(range(N_LAYER), range(CHANGED, N_POS))]
@@ -222,6 +232,7 @@ def _joint(setting: Setting) -> Tensor:
 
 def _first_change(setting: Setting) -> int:
     prompts = setting.session.prompt_set
+    assert prompts.corrupted_tokens is not None
     differs = (prompts.tokens != prompts.corrupted_tokens).any(dim=0)
     return int(differs.nonzero()[0, 0])
 

@@ -119,7 +119,7 @@ def _model(n_layers: int, n_heads: int, texts: tuple[str, ...]) -> Any:
         clean_up_tokenization_spaces=False,
     )
     wrapped.init_kwargs.setdefault("name_or_path", "")
-    wrapped.add_bos_token = True
+    wrapped.add_bos_token = True  # type: ignore[misc]  # It has a setter, of another name.
     return native(
         wrapped,
         n_layers=n_layers,

@@ -67,8 +67,8 @@ def test_chips_card_and_table_say_what_the_kernel_answered(mount: Mount) -> None
     texts = lab.js("return kernel.prompts[0].tokens.map(({ text }) => text)")
     assert [row["token"] for row in table] == texts
     for name in ("loss", "baseline_loss", "prob", "rank", "baseline_rank"):
-        column = [float(row[name] or "nan") for row in table]
-        np.testing.assert_array_equal(column, stats[name].values)
+        values = [float(row[name] or "nan") for row in table]
+        np.testing.assert_array_equal(values, stats[name].values)
 
 
 def test_the_code_is_the_scripts_for_the_shown_prompt(mount: Mount) -> None:

@@ -89,7 +89,8 @@ def assert_losses_are(screen: Dashboard, series: str, *ablations: str) -> None:
 def assert_stripe_is(screen: Dashboard, kind: str, head: str, *ablations: str) -> None:
     screen.view("attention").locator(f'[data-lw-stripe="{kind}"]').wait_for()
     plot = screen.view("attention").locator(f'[data-lw-pattern="{head}"][data-outlined]')
-    shown = [tuple(map(int, c.split(","))) for c in plot.get_attribute("data-outlined").split()]
+    outlined = (plot.get_attribute("data-outlined") or "").split()
+    shown = [tuple(map(int, cell.split(","))) for cell in outlined]
     assert shown == [tuple(cell) for cell in truth(screen, f"stripe(0, {kind!r})")]
     told = screen.view("attention").locator(f'[data-stripe-of="{head}"]')
     at = names(screen).index(head)

@@ -35,7 +35,8 @@ class Prompt:
         hooks: tuple[reference.Hook, ...] = (),
         n_tokens: int | None = None,
     ) -> None:
-        self.name, self.model, self.hooks = name, session.model, hooks
+        self.name, self.hooks = name, hooks
+        self.model: Any = session.model
         self.tokens = rows(session)[row][:, :n_tokens]
         self.final = self.at_last("ln_final.hook_in")
         self.normed = self.at_last("ln_final.hook_out")

@@ -8,8 +8,9 @@ where the order of sums, which differs between processors, is not seen in the si
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ AT_MOST = 160
 
 DEMOS = ("ioi", "induction")
 CONDITIONS = ("plain", "edited")
+KINDS: tuple[Literal["zero", "mean", "resample"], ...] = ("zero", "mean", "resample")
+READ: tuple[Literal["Q", "K", "V"], ...] = ("Q", "K", "V")
 
 Quantity = Callable[[lw.Session], Any]
 
@@ -52,6 +55,13 @@ def edits(session: lw.Session) -> list[Any]:
     ]
 
 
+def _tile(circuit: str, *heads_and_session: Any) -> Any:
+    """Some rows and columns of one of the circuits; the session comes last."""
+    *heads, session = heads_and_session
+    made = getattr(lw.analysis, circuit)(session, *heads)
+    return made.tile(slice(3, 40, 4), slice(5, 60, 5))
+
+
 def quantities(session: lw.Session) -> dict[str, Quantity]:
     """Every public function of ``lw.analysis`` with several options, and the session's own runs."""
     a = lw.analysis
@@ -76,50 +86,46 @@ def quantities(session: lw.Session) -> dict[str, Quantity]:
         "lens path": lambda s: a.lens_path(s, [5, 9, 20], prompt=1),
     }
     for by in ("head", "component", "layer"):
-        found[f"attribution {by}"] = lambda s, by=by: a.attribution(s, by)
-        found[f"attribution {by} each"] = lambda s, by=by: a.attribution(s, by, per_prompt=True)
-        found[f"attribution {by} at 4"] = lambda s, by=by: a.attribution(s, by, pos=4)
+        found[f"attribution {by}"] = partial(a.attribution, by=by)
+        found[f"attribution {by} each"] = partial(a.attribution, by=by, per_prompt=True)
+        found[f"attribution {by} at 4"] = partial(a.attribution, by=by, pos=4)
     found["attribution positions"] = lambda s: a.attribution(s, "component", per_position=True)
     for which in ("baseline", "current", "difference"):
         for mode in ("pattern", "value", "scores"):
-            found[f"patterns {which} {mode}"] = lambda s, which=which, mode=mode: (
-                a.attention_patterns(s, which, 1, mode=mode)
+            found[f"patterns {which} {mode}"] = partial(
+                a.attention_patterns, which=which, prompt=1, mode=mode
             )
-        found[f"patterns {which} mean"] = lambda s, which=which: a.attention_patterns(
-            s, which, average="layer"
+        found[f"patterns {which} mean"] = partial(
+            a.attention_patterns, which=which, average="layer"
         )
         for name in ("hook_embed", "blocks.1.hook_attn_out", "blocks.1.attn.hook_v", "ln_final"):
             hook = "ln_final.hook_normalized" if name == "ln_final" else name
-            found[f"activation {which} {name}"] = lambda s, which=which, hook=hook: a.activation(
-                s, hook, which, 1
+            found[f"activation {which} {name}"] = partial(
+                a.activation, name=hook, which=which, prompt=1
             )
     found["patterns all"] = lambda s: a.attention_patterns(s, average="all")
     for kind in ("previous", "current", "first", "induction", "duplicate"):
-        found[f"scores {kind}"] = lambda s, kind=kind: a.head_scores(s, kind)
-    for kind in ("zero", "mean", "resample"):
-        found[f"ablation {kind}"] = lambda s, kind=kind: a.ablation_sweep(s, kind)
+        found[f"scores {kind}"] = partial(a.head_scores, kind=kind)
+    for kind in KINDS:
+        found[f"ablation {kind}"] = partial(a.ablation_sweep, kind=kind)
     found["ablation attn"] = lambda s: a.ablation_sweep(s, over="attn", per_prompt=True)
     for node in ("resid_pre", "attn_out", "z", "q", "k", "v", "pattern"):
-        found[f"patching {node}"] = lambda s, node=node: a.patch_sweep(s, node)
-        found[f"estimate {node}"] = lambda s, node=node: a.estimate_sweep(s, node, per_prompt=True)
+        found[f"patching {node}"] = partial(a.patch_sweep, node=node)
+        found[f"estimate {node}"] = partial(a.estimate_sweep, node=node, per_prompt=True)
     found["patching z by_pos"] = lambda s: a.patch_sweep(s, "z", True, per_prompt=True)
     found["patching clean"] = lambda s: a.patch_sweep(s, "v", into="clean", normalize=True)
     found["estimate by_pos"] = lambda s: a.estimate_sweep(s, "z", True, into="clean")
     found["rank correlation"] = lambda s: a.rank_correlation(
         a.estimate_sweep(s, "z"), a.patch_sweep(s, "z")
     )
-    for kind in ("Q", "K", "V"):
-        found[f"composition {kind}"] = lambda s, kind=kind: a.composition_scores(s, kind)
+    for read in READ:
+        found[f"composition {read}"] = partial(a.composition_scores, kind=read)
     found["composition plain"] = lambda s: a.composition_scores(s, "K", baseline=False)
-    rows, columns = slice(3, 40, 4), slice(5, 60, 5)
     for name in ("ov", "qk", "pos"):
-        make = getattr(a, f"{name}_circuit")
-        found[f"circuit {name}"] = lambda s, make=make: make(s, "L1H4").tile(rows, columns)
+        found[f"circuit {name}"] = partial(_tile, f"{name}_circuit", "L1H4")
     for name in ("k", "q", "v"):
-        make = getattr(a, f"{name}_composition_circuit")
-        found[f"circuit {name} composition"] = lambda s, make=make: make(s, "L0H3", "L1H4").tile(
-            rows, columns
-        )
+        made = f"{name}_composition_circuit"
+        found[f"circuit {name} composition"] = partial(_tile, made, "L0H3", "L1H4")
     found["copy accuracy"] = lambda s: a.copy_accuracy(s, "L1H4", 5)
     found["singular values"] = lambda s: a.ov_circuit(s, "L1H4").svd[1]
     found["score parts"] = lambda s: a.decompose_scores(s, "L1H4")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Hook = tuple[str, Callable[[Tensor, Any], Tensor]]
+Hook = tuple[str, Callable[[Tensor, Any], "Tensor | None"]]
 
 
 def logits(model: Any, tokens: Tensor, hooks: Sequence[Hook] = ()) -> Tensor:

@@ -201,7 +201,7 @@ def test_what_cannot_be_asked_is_named(session: lw.Session) -> None:
     assert "needs corrupted prompts" in error["message"]
     assert "corrupted=[...]" in error["hint"]
     with pytest.raises(InputError, match="values='effects'"):
-        lw.AblationPanel(session, values="effects")
+        lw.AblationPanel(session, values="effects")  # type: ignore[arg-type]
 
 
 def test_the_kind_chosen_in_one_view_is_that_of_every_view(session: lw.Session) -> None:

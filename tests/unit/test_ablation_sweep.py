@@ -74,14 +74,14 @@ def test_each_head_is_one_hooked_forward(name: str, kind: Kind) -> None:
 def test_each_layer_is_one_hooked_forward(name: str, over: Any) -> None:
     session = _session(name)
     for kind in ("zero", "mean", "resample"):
-        sweep = lw.analysis.ablation_sweep(session, kind, over, per_prompt=True)  # type: ignore[arg-type]
+        sweep = lw.analysis.ablation_sweep(session, kind, over, per_prompt=True)
         assert sweep.dims == ("prompt", "layer")
         for layer in range(2):
             got = sweep.sel(layer=layer).values
             if name == "attn_only" and over == "mlp":
                 assert np.isnan(got).all()
             else:
-                expected = _expected(session, f"L{layer}.{over}", kind)  # type: ignore[arg-type]
+                expected = _expected(session, f"L{layer}.{over}", kind)
                 assert got == pytest.approx(expected, abs=2e-5)
 
 

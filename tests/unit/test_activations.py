@@ -103,12 +103,12 @@ def test_every_activation_is_a_plain_forwards(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("which", ["baseline", "current", "difference"])
-def test_the_array_of_the_view_is_labelled(name: str, which: str) -> None:
+def test_the_array_of_the_view_is_labelled(name: str, which: Any) -> None:
     session = lw.Session(tiny(name), PROMPTS)
     session.interventions.toggle("L0H1")
     session.selection.update(prompt=1, head=2, query_pos=3)
     view = lw.ActivationBrowser(session, activation=Z, show=which)
-    array = activation(session, Z, which, 1)  # type: ignore[arg-type]
+    array = activation(session, Z, which, 1)
     np.testing.assert_array_equal(view.data()["values"], array.sel(head=2))
     assert array.dims == ("pos", "head", "d_head")
     assert array.shape == (5, N_HEADS, D_HEAD)
@@ -214,8 +214,8 @@ def test_a_slice_is_that_of_the_array(name: str, which: Any) -> None:
         assert (result.attrs["row_dim"], result.attrs["column_dim"]) == dims
         assert {c["dim"]: c["index"] for c in result.attrs["cuts"]} == place
         assert (result.attrs["row_pool"], result.attrs["column_pool"]) == (1, 1)
-        expected = activation(session, hook, which, 1).sel(place)
-        expected = expected.transpose(*filter(None, dims)).values.reshape(
+        part = activation(session, hook, which, 1).sel(place)
+        expected = part.transpose(*filter(None, dims)).values.reshape(
             result.attrs["n_rows"], result.attrs["n_columns"]
         )
         np.testing.assert_array_equal(result["values"].values, expected)

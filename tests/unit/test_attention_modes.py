@@ -40,7 +40,7 @@ def _activation(session: lw.Session, row: int, layer: int, name: str, hooks: Any
 def test_value_weighted_is_the_pattern_times_the_norm_of_each_value(name: str) -> None:
     session = _changed(name)
     got = {
-        which: attention_patterns(session, which, 1, mode="value")  # type: ignore[arg-type]
+        which: attention_patterns(session, which, 1, mode="value")
         for which in ("baseline", "current", "difference")
     }
     for layer in (0, 1):
@@ -63,8 +63,8 @@ def test_value_weighted_is_the_pattern_times_the_norm_of_each_value(name: str) -
 def test_the_softmax_of_the_scores_is_the_pattern(name: str) -> None:
     session = _changed(name)
     for which in ("baseline", "current"):
-        scores = attention_patterns(session, which, 1, mode="scores")  # type: ignore[arg-type]
-        pattern = attention_patterns(session, which, 1).values  # type: ignore[arg-type]
+        scores = attention_patterns(session, which, 1, mode="scores")
+        pattern = attention_patterns(session, which, 1).values
         weights = np.exp(np.nan_to_num(scores.values, nan=-np.inf))
         again = weights / weights.sum(-1, keepdims=True)
         np.testing.assert_allclose(again, pattern, atol=1e-5)

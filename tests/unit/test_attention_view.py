@@ -43,7 +43,7 @@ def one_of(values: np.ndarray[Any, Any], average: str) -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.parametrize("show", ["baseline", "current", "difference"])
-def test_the_large_pattern_is_that_of_a_plain_forward(changed: lw.Session, show: str) -> None:
+def test_the_large_pattern_is_that_of_a_plain_forward(changed: lw.Session, show: Any) -> None:
     tokens, hook = rows(changed)[1], "blocks.1.attn.hook_pattern"
     plain = reference.activation(changed.model, tokens, hook)[2]
     edited = reference.activation(changed.model, tokens, hook, [EDIT])[2]

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import lens_widgets as lw
+from lens_widgets.analysis.attribution.attribution import By
 from lens_widgets.interventions.base import Intervention
 from tests.models import ARCHITECTURES, D_HEAD, D_MODEL, D_VOCAB, fresh, tiny
 from tests.unit.cases import ANSWER_IDS, ANSWERS, CORRUPTED, PROMPTS, rows
@@ -149,11 +150,12 @@ def test_a_layer_is_its_attention_and_its_mlp(name: str) -> None:
 
 def test_the_mean_over_prompts_is_the_mean_of_each_prompt() -> None:
     session = _session("gpt2")
-    for by, dims in (
+    cases: tuple[tuple[By, tuple[str, ...]], ...] = (
         ("head", ("layer", "head")),
         ("layer", ("layer",)),
         ("component", ("component",)),
-    ):
+    )
+    for by, dims in cases:
         each = lw.analysis.attribution(session, by=by, per_prompt=True)
         mean = lw.analysis.attribution(session, by=by)
         assert each.dims == ("prompt", *dims)

@@ -129,8 +129,8 @@ def test_transformerlens_reads_positions_alike_on_folded_weights(by: Any) -> Non
 def test_every_mean_carries_its_standard_error_over_prompts() -> None:
     session = lw.Session(tiny("gpt2"), [*PROMPTS, "w20 w21 w22"], answers=ANSWERS[0])
     for by in ("head", "layer", "component", "neuron"):
-        each = lw.analysis.attribution(session, by, per_prompt=True)  # type: ignore[arg-type]
-        mean = lw.analysis.attribution(session, by)  # type: ignore[arg-type]
+        each = lw.analysis.attribution(session, by, per_prompt=True)
+        mean = lw.analysis.attribution(session, by)
         expected = each.values.std(axis=0, ddof=1) / np.sqrt(3)
         assert mean["sem"].dims == mean.dims
         np.testing.assert_allclose(mean["sem"], expected, atol=1e-6)

@@ -23,8 +23,8 @@ def test_rows_are_those_of_the_analysis(session: lw.Session, by: Any, prompt: in
     view = lw.AttributionTable(session, by=by)
     told = Page(session).dataset("attribution/rows", by=by, prompt=prompt, pos=None)
     name = {"head": "L1H2", "layer": "L1", "component": "L1.attn"}[by]
-    index = {"head": (1, 2), "layer": (1,), "component": (4,)}[by]
-    old, new = (values.values[(slice(None), *index)] for values in (before, after))
+    place = {"head": {"layer": 1, "head": 2}, "layer": {"layer": 1}, "component": {"component": 4}}
+    old, new = (table.isel(place[by]).values for table in (before, after))
     for table in (told.set_index(component="component"), view.data(), view.ask("rows")):
         row = table.sel(component=name)
         for column, values in (("baseline", old), ("current", new)):

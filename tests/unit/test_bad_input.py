@@ -70,9 +70,9 @@ def test_a_metric_that_fails_only_under_interventions_leaves_the_session_usable(
 
 def test_a_model_must_be_one_of_transformerlens() -> None:
     with pytest.raises(InputError, match=r"model is a Linear.*boot_transformers"):
-        lw.Session(torch.nn.Linear(2, 2), PROMPTS)
+        lw.Session(torch.nn.Linear(2, 2), PROMPTS)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"model is a str"):
-        lw.Session("gpt2", PROMPTS)
+        lw.Session("gpt2", PROMPTS)  # type: ignore[arg-type]
 
 
 def test_a_model_in_training_mode_is_refused() -> None:
@@ -237,8 +237,8 @@ def test_bad_changes_of_the_list_leave_it_as_it_was(session: lw.Session) -> None
         (lambda: session.interventions.set_enabled("i99", True), ["key='i99'"]),
         (lambda: session.interventions.toggle("L0H9"), ["'L0H9'", "4 heads"]),
         (lambda: session.interventions.toggle("L0H1", "none"), ["kind='none'"]),
-        (lambda: session.run(["L0H1"]), ["'L0H1'", "not an intervention"]),
-        (lambda: session.run(lw.Ablate("L0H1")), ["interventions"]),
+        (lambda: session.run(["L0H1"]), ["'L0H1'", "not an intervention"]),  # type: ignore[list-item]
+        (lambda: session.run(lw.Ablate("L0H1")), ["interventions"]),  # type: ignore[arg-type]
     ):
         with pytest.raises(InputError) as caught:
             change()
@@ -274,9 +274,9 @@ def test_a_bad_selection_is_refused_whole(
 @pytest.mark.parametrize(
     ("call", "parts"),
     [
-        (lambda s: lw.analysis.attribution(s, by="heads"), ["by='heads'", "'head'"]),
-        (lambda s: lw.analysis.ablation_sweep(s, kind="zeros"), ["kind='zeros'", "'zero'"]),
-        (lambda s: lw.analysis.ablation_sweep(s, over="heads"), ["over='heads'", "'head'"]),
+        (lambda s: lw.analysis.attribution(s, by="heads"), ["by='heads'", "'head'"]),  # type: ignore[arg-type]
+        (lambda s: lw.analysis.ablation_sweep(s, kind="zeros"), ["kind='zeros'", "'zero'"]),  # type: ignore[arg-type]
+        (lambda s: lw.analysis.ablation_sweep(s, over="heads"), ["over='heads'", "'head'"]),  # type: ignore[arg-type]
         (lambda s: lw.analysis.ablation_sweep(s, "resample"), ["resample", "corrupted"]),
     ],
 )

@@ -157,7 +157,13 @@ def test_the_cells_own_calls_run_at_once(session: lw.Session, shell: FakeShell) 
 def test_a_cell_that_begins_preempts_a_turn_which_is_run_again(
     session: lw.Session, shell: FakeShell
 ) -> None:
-    begun, cells, seen = threading.Event(), [], []
+    begun = threading.Event()
+    cells: list[threading.Thread] = []
+    seen: list[bool] = []
+
+    def begin() -> None:
+        shell.announce("pre_run_cell")
+        begun.set()
 
     class Watched(lw.Ablate):
         """The first time it is used, a cell begins."""
@@ -165,9 +171,9 @@ def test_a_cell_that_begins_preempts_a_turn_which_is_run_again(
         def hooks(self, session: Any) -> list[Any]:
             ((name, edit),) = super().hooks(session)
 
-            def watched(activation: Tensor, hook: Any) -> Tensor:
+            def watched(activation: Tensor, hook: Any) -> Tensor | None:
                 if not cells:
-                    cells.append(in_thread(lambda: (shell.announce("pre_run_cell"), begun.set())))
+                    cells.append(in_thread(begin))
                     wait_until(lambda: CELL_PAUSE.active)
                 seen.append(CELL_PAUSE.active)
                 return edit(activation, hook)

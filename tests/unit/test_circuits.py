@@ -152,8 +152,8 @@ def test_k_composition_singles_out_the_pair_that_was_built() -> None:
     others = scores.fillna(0).sum() - built
     assert float(others) == pytest.approx(0.0, abs=1e-6)
     circuit = lw.analysis.k_composition_circuit(made.handmade(), "L0H1", "L1H2")
-    corner = circuit.get_corner(made.D_VOCAB)
-    assert corner.argmax(dim=1).tolist() == list(range(made.D_VOCAB))
+    corner = circuit.get_corner(D_VOCAB)
+    assert corner.argmax(dim=1).tolist() == list(range(D_VOCAB))
     assert float(corner.fill_diagonal_(0).abs().max()) == 0.0
 
 
@@ -164,7 +164,7 @@ def test_k_composition_singles_out_the_pair_that_was_built() -> None:
         (lambda m: lw.analysis.ov_circuit(m, "L0.mlp"), "not a head"),
         (lambda m: lw.analysis.ov_circuit("gpt2", "L0H0"), "must be a TransformerLens model"),
         (lambda m: lw.analysis.k_composition_circuit(m, "L1H0", "L1H1"), "does not come before"),
-        (lambda m: lw.analysis.composition_scores(m, "X"), "kind='X'"),
+        (lambda m: lw.analysis.composition_scores(m, "X"), "kind='X'"),  # type: ignore[arg-type]
         (lambda m: copy_accuracy(m, "L0H0", 0), "k=0"),
     ],
 )

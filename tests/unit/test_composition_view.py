@@ -81,7 +81,7 @@ def test_the_score_of_random_matrices_is_subtracted(kind: Any) -> None:
 def test_k_composition_singles_out_the_pair_that_is_built_in() -> None:
     scores = lw.CompositionView(lw.Session(handmade(), repeated(6))).data()["score"].values[0, :, 0]
     place = np.unravel_index(np.nanargmax(scores), scores.shape)
-    assert place == (PREVIOUS[1], INDUCTION[1])
+    assert [int(head) for head in place] == [PREVIOUS[1], INDUCTION[1]]
     rest = np.delete(scores.ravel(), np.ravel_multi_index(place, scores.shape))
     assert scores[place] > 0.01
     assert np.isnan(rest).all(), "heads of zeros have no score"

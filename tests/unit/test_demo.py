@@ -26,6 +26,7 @@ from lens_widgets.prompts.indirect_objects import (
 )
 from lens_widgets.prompts.repeated import repeated_tokens
 from lens_widgets.prompts.words import NAMES
+from tests.unit.cases import token_ids
 
 ODD_TEXTS = (
     "",
@@ -81,14 +82,17 @@ def test_the_promises_are_those_of_the_package() -> None:
         for demo, facts in FACTS.items()
         for key, fact in facts.items()
     }
-    assert bounds["induction", "first_half_loss_nats"] == (5.0, None)
-    assert bounds["induction", "second_half_loss_nats"] == (None, 0.5)
-    assert bounds["induction", "previous_token_score"] == (0.4, None)
-    assert bounds["induction", "induction_score"] == (0.4, None)
-    assert bounds["induction", "ablation_loss_increase_nats"] == (0.5, None)
-    assert bounds["ioi", "prompts_right"] == (8, None)
-    assert bounds["ioi", "mean_logit_diff"] == (3.0, None)
-    assert bounds["ioi", "held_out_right_share"] == (0.95, None)
+    promised = {
+        ("induction", "first_half_loss_nats"): (5.0, None),
+        ("induction", "second_half_loss_nats"): (None, 0.5),
+        ("induction", "previous_token_score"): (0.4, None),
+        ("induction", "induction_score"): (0.4, None),
+        ("induction", "ablation_loss_increase_nats"): (0.5, None),
+        ("ioi", "prompts_right"): (8, None),
+        ("ioi", "mean_logit_diff"): (3.0, None),
+        ("ioi", "held_out_right_share"): (0.95, None),
+    }
+    assert {key: bounds[key] for key in promised} == promised
 
 
 def test_the_readme_is_written_from_the_card(name: str) -> None:
@@ -123,7 +127,7 @@ def test_the_induction_model_continues_text_it_has_just_seen() -> None:
 @pytest.mark.parametrize("seq_len", [10, 50, 120, 250])
 def test_induction_works_over_the_whole_context(seq_len: int) -> None:
     model = shared("induction")
-    tokens = repeated_tokens(model, seq_len, batch=4, seed=3).prompts
+    tokens = token_ids(repeated_tokens(model, seq_len, batch=4, seed=3).prompts)
     with torch.no_grad():
         loss = model.loss_fn(model(tokens), tokens, per_token=True).mean(0)
     assert loss[seq_len + 3 :].mean() < 1.5 < 5 < loss[:seq_len].mean()
@@ -206,13 +210,16 @@ def test_prompts_repeat_with_their_seed() -> None:
 
 def test_repeated_tokens_are_bos_and_the_same_half_twice(name: str) -> None:
     model = shared(name)
-    tokens = repeated_tokens(model, seq_len=7, batch=3, seed=1).prompts
+    tokens, same, other = (
+        token_ids(repeated_tokens(model, seq_len=7, batch=3, seed=seed).prompts)
+        for seed in (1, 1, 2)
+    )
     assert tokens.shape == (3, 15)
     assert (tokens[:, 0] == model.tokenizer.bos_token_id).all()
     assert torch.equal(tokens[:, 1:8], tokens[:, 8:])
     assert not torch.isin(tokens[:, 1:], torch.tensor(model.tokenizer.all_special_ids)).any()
-    assert torch.equal(tokens, repeated_tokens(model, seq_len=7, batch=3, seed=1).prompts)
-    assert not torch.equal(tokens, repeated_tokens(model, seq_len=7, batch=3, seed=2).prompts)
+    assert torch.equal(tokens, same)
+    assert not torch.equal(tokens, other)
 
 
 def test_models_have_the_promised_shape() -> None:

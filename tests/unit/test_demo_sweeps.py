@@ -25,10 +25,8 @@ each_demo = pytest.mark.parametrize("name", DEMOS)
 def _session(name: str) -> lw.Session:
     model = lw.load_demo(name)
     if name == "ioi":
-        pairs = lw.prompts.IOI
-        return lw.Session(
-            model, pairs.prompts[:2], answers=pairs.answers[:2], corrupted=pairs.corrupted[:2]
-        )
+        two = lw.prompts.IOI_PROMPTS[:2]
+        return lw.Session(model, two, answers=lw.prompts.IOI_ANSWERS[:2], corrupted=two[::-1])
     halves = lw.prompts.repeated_tokens(model, seq_len=7, batch=2, halves="AA", corrupted="BB")
     return lw.Session(model, halves.prompts, answers=(7, 8), corrupted=halves.corrupted)
 
@@ -58,13 +56,15 @@ def test_every_ablated_head_is_one_hooked_forward(name: str, kind: Any) -> None:
         hook, head = f"blocks.{place['layer']}.attn.hook_z", place["head"]
         source = corrupted if kind == "resample" else prompts
         found = [reference.activation(model, tokens, hook)[:, head] for tokens in source]
-        values: list[Any] = {
+        values: dict[str, list[Any]] = {
             "zero": [0.0, 0.0],
             "mean": [torch.cat(found).mean(dim=0)] * 2,
             "resample": found,
-        }[kind]
+        }
         for prompt, tokens in enumerate(prompts):
-            after = _metric(session, tokens, prompt, reference.write(hook, values[prompt], head))
+            after = _metric(
+                session, tokens, prompt, reference.write(hook, values[kind][prompt], head)
+            )
             got = float(sweep.sel(place).isel(prompt=prompt))
             assert got == pytest.approx(after - before[prompt], abs=2e-5), place
 

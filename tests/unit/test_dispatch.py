@@ -10,7 +10,8 @@ import torch
 
 import lens_widgets as lw
 from lens_widgets.wire import protocol
-from lens_widgets.wire.dispatch import Dispatcher, Method, Step
+from lens_widgets.wire.dispatch import Dispatcher, Method
+from lens_widgets.wire.messages import Step
 from lens_widgets.wire.schema import check
 from tests.models import tiny
 from tests.unit.cases import ANSWERS, PROMPTS, state

@@ -62,7 +62,8 @@ def test_indices_and_their_code_are_the_same_part() -> None:
             for pos in (None, 1):
                 part = values[row.index(head, pos)]
                 texts = [None if n is None else str(n) for n in (head, pos)]
-                written = eval(f"values[{row.index_code(*texts)}]", {"values": values})
+                code = row.index_code(head=texts[0], pos=texts[1])
+                written = eval(f"values[{code}]", {"values": values})
                 cell = eval(row.cell_code(*texts), {})
                 assert torch.equal(written, part), row.part
                 assert torch.equal(values[cell if isinstance(cell, tuple) else (cell,)], part)

@@ -334,7 +334,7 @@ def test_a_page_that_is_gone_raises_nothing(session: lw.Session) -> None:
 
 # --- synced state -------------------------------------------------------------------------------
 
-HOSTILE_STATE = [
+HOSTILE_STATE: list[dict[str, Any]] = [
     {"selection": {"layer": True}},
     {"selection": {"layer": math.nan}},
     {"selection": {"layer": 10**30}},

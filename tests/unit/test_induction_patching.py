@@ -29,7 +29,7 @@ def _session(corrupted: str) -> lw.Session:
 @cache
 def _map(corrupted: str, node: str) -> xr.DataArray:
     """Log probability after patching each head at all positions."""
-    return lw.analysis.patch_sweep(_session(corrupted), node)  # type: ignore[arg-type]
+    return lw.analysis.patch_sweep(_session(corrupted), node)
 
 
 def _restored(corrupted: str, node: str) -> xr.DataArray:

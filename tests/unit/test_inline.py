@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ class Meddling(lw.Ablate):
     def hooks(self, session: Any) -> list[Any]:
         ((name, edit),) = super().hooks(session)
 
-        def meddle(activation: Tensor, hook: Any) -> Tensor:
+        def meddle(activation: Tensor, hook: Any) -> Tensor | None:
             self.during()
             return edit(activation, hook)
 
@@ -81,7 +82,9 @@ def test_an_interrupt_stops_the_forward_at_its_next_block(session: lw.Session) -
         token = current.token()
         assert token is not None
         # As Jupyter does: a signal, which wakes the waiting cell.
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        main = threading.main_thread().ident
+        assert main is not None
+        signal.pthread_kill(main, signal.SIGINT)
         wait_until(lambda: token.cancelled)
         stopped.append(True)
 
@@ -186,7 +189,7 @@ def test_runs_asked_for_at_once_from_many_threads_are_all_right(session: lw.Sess
     def run(name: str) -> None:
         together[name] = session.run([lw.Ablate(name)]).logits
 
-    threads = [in_thread(lambda name=name: run(name)) for name in names]
+    threads = [in_thread(partial(run, name)) for name in names]
     for thread in threads:
         join(thread)
     for name in names:

@@ -127,7 +127,7 @@ def test_the_lens_agrees_with_transformerlens(name: str) -> None:
             session.model,
             tokens,
             incl_mid=mid,
-            positions=slice(0, length - 1),
+            positions=torch.arange(length - 1),
             targets=tokens[:, 1:],
         )
         ours = got["rank"].isel(pos=slice(0, length - 1)).values
@@ -141,7 +141,8 @@ def test_the_lens_reads_the_cachs_accumulated_stream(name: str) -> None:
     _, cache = session.model.run_with_cache(tokens)
     stack, labels = cache.accumulated_resid(incl_mid=True, apply_ln=True, return_labels=True)
     logits = stack[:, 0] @ session.model.W_U + session.model.b_U
-    transform = session.model.adapter.apply_output_logits_transform
+    bridge: Any = session.model
+    transform = bridge.adapter.apply_output_logits_transform
     probs = transform(logits).softmax(-1).topk(5, dim=-1).values.detach()
     table = lw.analysis.logit_lens(session, prompt=0)
     assert labels == table["stage"].values.tolist()

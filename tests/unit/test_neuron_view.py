@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 import lens_widgets as lw
+from lens_widgets.analysis.script_parts import Which
 from lens_widgets.errors import InputError
 from tests.models import fresh, native, tiny, word_tokenizer
 from tests.unit.cases import PROMPTS, rows
 from tests.unit.page import Page
 from tests.unit.scripts import edited, execute
 
-RUNS = ["baseline", "current", "difference"]
+RUNS: list[Which] = ["baseline", "current", "difference"]
 MODELS = ["gpt2", "llama", "gemma2"]
 
 
@@ -66,10 +67,8 @@ def test_a_neuron_is_what_enters_the_mlps_output_map(name: str, prompt: int) -> 
     ):
         for which in ("baseline", "current"):
             np.testing.assert_allclose(table[which], expected[which], atol=1e-5)
-        assert (table.attrs["neuron"], table.attrs["n_neurons"]) == (
-            "L1N7",
-            session.model.cfg.d_mlp,
-        )
+        n = session.facts.hooks["blocks.1.mlp.hook_post"][-1]
+        assert (table.attrs["neuron"], table.attrs["n_neurons"]) == ("L1N7", n)
         largest = float(torch.cat(everything).abs().max())
         assert table.attrs["largest"] == pytest.approx(largest, abs=1e-5)
     assert list(view.data()["token"].values)[1] == f"{PROMPTS[prompt].split()[0]} 1"
@@ -125,7 +124,7 @@ def test_the_strongest_are_those_of_all_layers(name: str, query_pos: Any, show: 
     shown = torch.cat([layer[show] for layer in layers], dim=1)
     best = ranked[at].abs().topk(5).indices.tolist()
     args = {"prompt": 0, "query_pos": query_pos, "show": show, "top_k": 5}
-    n = session.model.cfg.d_mlp
+    n = session.facts.hooks["blocks.1.mlp.hook_post"][-1]
     for table in (
         Page(session).dataset("neuron/strongest", **args),
         lw.NeuronView(session, show=show, top_k=5).ask("strongest"),

@@ -44,7 +44,7 @@ EXAMPLES: dict[str, Any] = {
 }
 """By name: arguments that nothing in a view fills in. Others are the first value of their type."""
 
-SHOWN = sorted(name for name, view in VIEWS.items() if vars(view).get("shown"))
+SHOWN = {name: vars(view)["shown"] for name, view in VIEWS.items() if vars(view).get("shown")}
 QUESTIONS = sorted(
     (name, question.name)
     for name in SHOWN
@@ -174,7 +174,7 @@ def test_what_was_pooled_to_fit_is_compared_by_blocks(lowest: float) -> None:
 @pytest.mark.parametrize("name", SHOWN)
 def test_data_is_the_answer_to_the_question_that_is_shown(name: str, busy: lw.Session) -> None:
     view = opened(name, busy)
-    given, asked = view.data(), view.ask(VIEWS[name].shown)
+    given, asked = view.data(), view.ask(SHOWN[name])
     names = set(given.variables) - set(asked.variables)
     # Beside it stand only the names of what is along a dimension.
     assert all(given[extra].dtype.kind in "OU" and given[extra].ndim == 1 for extra in names)

@@ -90,7 +90,7 @@ def test_maps_end_exact_whichever_way(into: Any, by_pos: bool) -> None:
             one.grid.node,
             by_pos,
             into=into,
-            per_prompt=True,  # type: ignore[arg-type]
+            per_prompt=True,
         )
         np.testing.assert_allclose(one.exact, expected, atol=1e-6)
         assert bool(one.known.all())
@@ -168,7 +168,7 @@ def test_code_gives_the_same_maps_without_lens_widgets(into: Any, metric: str) -
         scope = {"model": session.model, "tokens": session.tokens}
         exec(text, scope)
         for node in nodes:
-            ours = lw.analysis.patch_sweep(session, node, by_pos, into=into, per_prompt=True)  # type: ignore[arg-type]
+            ours = lw.analysis.patch_sweep(session, node, by_pos, into=into, per_prompt=True)
             theirs = scope["maps"][node].numpy()  # type: ignore[index]
             # Padding of the shorter prompt is patched by the plain loop, and left out by us.
             places = ours.notnull().all("prompt").values

@@ -13,7 +13,7 @@ import lens_widgets as lw
 from lens_widgets.analysis.patching.nodes import block_nodes
 from lens_widgets.analysis.patching.patch_script import patch_script
 from lens_widgets.engine import hooks
-from lens_widgets.engine.hooks import HookKind
+from lens_widgets.engine.hooks import AxisName, HookKind
 from lens_widgets.errors import InputError
 from tests.models import ARCHITECTURES, D_MODEL, PATTERN_IS_A_COPY, tiny
 from tests.unit import reference
@@ -71,10 +71,10 @@ def test_each_cell_is_one_hooked_forward(name: str, node: Any) -> None:
         assert got == pytest.approx(expected, abs=2e-5, nan_ok=True), place
 
 
-_NORMED = ("prompt", "pos", "d_model")
-_HIDDEN = ("prompt", "pos", "d_mlp")
-_HEADS = ("prompt", "pos", "head", "d_head")
-_GROUPS = ("prompt", "pos", "key_value_head", "d_head")
+_NORMED: tuple[AxisName, ...] = ("prompt", "pos", "d_model")
+_HIDDEN: tuple[AxisName, ...] = ("prompt", "pos", "d_mlp")
+_HEADS: tuple[AxisName, ...] = ("prompt", "pos", "head", "d_head")
+_GROUPS: tuple[AxisName, ...] = ("prompt", "pos", "key_value_head", "d_head")
 NEW_ROWS = (
     HookKind("hook_resid_mid", _NORMED, "itself", "resid_mid", "stream between the layers"),
     HookKind("ln1.hook_normalized", _NORMED, "input", "normalized", "normalised stream"),
@@ -148,7 +148,7 @@ def test_a_map_needs_corrupted_prompts_and_a_known_node() -> None:
     with pytest.raises(InputError, match="no corrupted prompts"):
         lw.analysis.patch_sweep(lw.Session(tiny("gpt2"), PROMPTS, answers=ANSWERS), "z")
     with pytest.raises(InputError, match=r"node='zz'.*'resid_pre'"):
-        lw.analysis.patch_sweep(_session("gpt2"), "zz")  # type: ignore[arg-type]
+        lw.analysis.patch_sweep(_session("gpt2"), "zz")
     with pytest.raises(InputError, match=r"node='mlp_out'.*no blocks\.0\.hook_mlp_out"):
         lw.analysis.patch_sweep(_session("attn_only"), "mlp_out")
 

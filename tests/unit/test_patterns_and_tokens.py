@@ -35,8 +35,7 @@ def test_patterns_are_those_of_the_unpadded_prompt(name: str, row: int) -> None:
     session.interventions.add(lw.Ablate("L0H1"))
     length = len(session.str_tokens[row])
     before, now, change = (
-        attention_patterns(session, which, row)  # type: ignore[arg-type]
-        for which in ("baseline", "current", "difference")
+        attention_patterns(session, which, row) for which in ("baseline", "current", "difference")
     )
     assert now.shape == (2, 4, length, length)
     for layer in range(2):
@@ -62,8 +61,8 @@ def test_patterns_are_labelled_with_layers_heads_and_tokens(session: lw.Session)
 def test_one_head_is_a_slice_of_all(session: lw.Session) -> None:
     session.interventions.toggle("L0H1")
     for which in ("baseline", "current", "difference"):
-        stacked = stacked_patterns(session, which, 1)  # type: ignore[arg-type]
-        one = head_pattern(session, which, 1, 1, 2)  # type: ignore[arg-type]
+        stacked = stacked_patterns(session, which, 1)
+        one = head_pattern(session, which, 1, 1, 2)
         assert torch.equal(one, stacked[1, 2])
 
 

@@ -11,7 +11,7 @@ import torch
 import lens_widgets as lw
 from lens_widgets.errors import InputError
 from tests.models import byte_tokenizer, hugging_face, native, tiny
-from tests.unit.cases import ANSWERS, PROMPTS
+from tests.unit.cases import ANSWERS, PROMPTS, token_ids
 
 SMALL = {"n_layer": 1, "n_head": 2, "n_embd": 8, "n_positions": 32}
 
@@ -32,17 +32,30 @@ def induction_model() -> Any:
     return lw.load_demo("induction")
 
 
+def _texts(pairs: lw.prompts.PromptPairs) -> tuple[list[str], list[tuple[str, str]], list[str]]:
+    """Prompts, answers and corrupted prompts of a set that consists of texts."""
+    assert pairs.answers is not None
+    assert pairs.corrupted is not None
+    answers = [(str(correct), str(wrong)) for correct, wrong in pairs.answers]
+    return list(map(str, pairs.prompts)), answers, list(map(str, pairs.corrupted))
+
+
 def test_partners_swap_the_giver_and_the_answer(ioi_model: Any) -> None:
     pairs = lw.prompts.ioi(12, seed=3, model=ioi_model)
-    assert len(pairs) == len(set(pairs.prompts)) == 12
-    for i, (prompt, (receiver, giver)) in enumerate(zip(pairs.prompts, pairs.answers, strict=True)):
+    prompts, answers, corrupted = _texts(pairs)
+    assert len(pairs) == len(set(prompts)) == 12
+    for i, (prompt, (receiver, giver)) in enumerate(zip(prompts, answers, strict=True)):
         assert prompt.count(giver) == 2
         assert prompt.count(receiver) == 1
-        assert pairs.corrupted[i] == pairs.prompts[i ^ 1]
-        assert pairs.answers[i ^ 1] == (giver, receiver)
-        words = zip(prompt.split(), pairs.corrupted[i].split(), strict=True)
+        assert corrupted[i] == prompts[i ^ 1]
+        assert answers[i ^ 1] == (giver, receiver)
+        words = zip(prompt.split(), corrupted[i].split(), strict=True)
         changed = [change for change in words if change[0] != change[1]]
         assert changed == [(giver.strip(), receiver.strip())]
+
+
+def _answer_ids(session: lw.Session) -> list[list[int]]:
+    return token_ids(session.answer_tokens).tolist()
 
 
 def test_a_session_takes_a_set_as_it_is_or_part_by_part(ioi_model: Any) -> None:
@@ -50,12 +63,12 @@ def test_a_session_takes_a_set_as_it_is_or_part_by_part(ioi_model: Any) -> None:
     whole = lw.Session(ioi_model, pairs)
     parts = lw.Session(ioi_model, pairs.prompts, answers=pairs.answers, corrupted=pairs.corrupted)
     assert whole.tokens.tolist() == parts.tokens.tolist()
-    assert whole.answer_tokens.tolist() == parts.answer_tokens.tolist()
+    assert _answer_ids(whole) == _answer_ids(parts)
     assert whole.corrupted_run().metric.tolist() == parts.corrupted_run().metric.tolist()
     assert bool((whole.baseline > 0).all())
     assert whole.corrupted_run().metric[0] == pytest.approx(-float(whole.baseline[1]), abs=1e-5)
     parts.set_prompts(pairs, answers=(" Mary", " John"))
-    assert len({tuple(pair) for pair in parts.answer_tokens.tolist()}) == 1
+    assert len({tuple(pair) for pair in _answer_ids(parts)}) == 1
 
 
 def test_positions_mean_the_same_in_every_prompt(ioi_model: Any) -> None:
@@ -70,10 +83,11 @@ def test_positions_mean_the_same_in_every_prompt(ioi_model: Any) -> None:
 def test_the_eight_prompts_of_the_patching_demo_are_a_set(ioi_model: Any) -> None:
     pairs = lw.prompts.IOI
     assert pairs.prompts == lw.prompts.IOI_PROMPTS
-    assert pairs.corrupted[:2] == (pairs.prompts[1], pairs.prompts[0])
+    prompts, _, corrupted = _texts(pairs)
+    assert corrupted[:2] == [prompts[1], prompts[0]]
     session = lw.Session(ioi_model, pairs)
-    clean, corrupted = session.baseline.mean(), session.corrupted_run().metric.mean()
-    assert float(corrupted) == pytest.approx(-float(clean), abs=1e-5)
+    before, after = session.baseline.mean(), session.corrupted_run().metric.mean()
+    assert float(after) == pytest.approx(-float(before), abs=1e-5)
 
 
 def test_the_same_seed_gives_the_same_prompts() -> None:
@@ -88,8 +102,9 @@ def test_names_are_those_the_models_tokenizer_has_as_one_token() -> None:
     sentence = "When and went to the , gave a an with After".split()
     model = _speaks(*sentence, "Mary", "Tom", "Luke", "park", "bag")
     pairs = lw.prompts.ioi(8, model=model)
-    text = " ".join(pairs.prompts)
-    assert {"Mary", "Tom", "Luke"} >= {name.strip() for pair in pairs.answers for name in pair}
+    prompts, answers, _ = _texts(pairs)
+    text = " ".join(prompts)
+    assert {"Mary", "Tom", "Luke"} >= {name.strip() for pair in answers for name in pair}
     assert "park" in text
     assert "shops" not in text
     lw.Session(model, pairs)
@@ -139,15 +154,17 @@ def test_halves_are_named_by_letters_of_the_same_sequences(
     n = 12
     plain = lw.prompts.repeated_tokens(induction_model, n, 3, seed=6)
     pairs = lw.prompts.repeated_tokens(induction_model, n, 3, seed=6, corrupted=halves)
-    three = lw.prompts.repeated_tokens(induction_model, n, 3, seed=6, halves="BC").prompts
-    of = {"A": plain.prompts[:, 1 : n + 1], "B": three[:, 1 : n + 1], "C": three[:, n + 1 :]}
+    three = lw.prompts.repeated_tokens(induction_model, n, 3, seed=6, halves="BC")
+    first, other = token_ids(plain.prompts), token_ids(three.prompts)
+    of = {"A": first[:, 1 : n + 1], "B": other[:, 1 : n + 1], "C": other[:, n + 1 :]}
     assert len({tuple(sequence.flatten().tolist()) for sequence in of.values()}) == 3
     assert plain.corrupted is None
-    assert torch.equal(pairs.prompts, plain.prompts)
-    assert torch.equal(pairs.prompts[:, n + 1 :], of["A"])
-    assert torch.equal(pairs.corrupted[:, 1 : n + 1], of[halves[0]])
-    assert torch.equal(pairs.corrupted[:, n + 1 :], of[halves[1]])
-    assert set(pairs.corrupted[:, 0].tolist()) == {induction_model.tokenizer.bos_token_id}
+    prompts, corrupted = token_ids(pairs.prompts), token_ids(pairs.corrupted)
+    assert torch.equal(prompts, first)
+    assert torch.equal(prompts[:, n + 1 :], of["A"])
+    assert torch.equal(corrupted[:, 1 : n + 1], of[halves[0]])
+    assert torch.equal(corrupted[:, n + 1 :], of[halves[1]])
+    assert set(corrupted[:, 0].tolist()) == {induction_model.tokenizer.bos_token_id}
 
 
 @pytest.mark.parametrize("halves", ["AB", "BB"])
@@ -156,10 +173,11 @@ def test_the_metric_is_minus_the_loss_of_predicting_a(induction_model: Any, halv
     pairs = lw.prompts.repeated_tokens(induction_model, n, 3, seed=6, corrupted=halves)
     session = lw.Session(induction_model, pairs, metric=pairs.metric)
     assert (session.metric.label, session.metric.units) == ("second half log prob", "nats")
-    sequence = pairs.prompts[:, 1 : n + 1]
+    prompts, corrupted = token_ids(pairs.prompts), token_ids(pairs.corrupted)
+    sequence = prompts[:, 1 : n + 1]
     for tokens, metric in (
-        (pairs.prompts, session.baseline),
-        (pairs.corrupted, session.corrupted_run().metric),
+        (prompts, session.baseline),
+        (corrupted, session.corrupted_run().metric),
     ):
         with torch.no_grad():
             logits = induction_model(tokens)
@@ -167,7 +185,7 @@ def test_the_metric_is_minus_the_loss_of_predicting_a(induction_model: Any, halv
             losses = torch.nn.functional.cross_entropy(logits[row, n:-1], tokens[row, n + 1 :])
             wanted = torch.nn.functional.cross_entropy(logits[row, n + 1 : -1], sequence[row, 1:])
             assert float(metric[row]) == pytest.approx(-float(wanted), abs=1e-5)
-            if tokens is pairs.prompts:
+            if tokens is prompts:
                 assert wanted < losses, "the first token of a half cannot be foreseen"
     assert float(session.baseline.mean()) > -1 > float(session.corrupted_run().metric.mean())
 

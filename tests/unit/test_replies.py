@@ -216,7 +216,7 @@ def test_attribution_rows_are_those_of_the_analysis(session: lw.Session) -> None
     session.interventions.toggle("L0H1")
     page = Page(session)
     for by in ("head", "layer", "component"):
-        table = lw.analysis.attribution(session, by=by, per_prompt=True)  # type: ignore[arg-type]
+        table = lw.analysis.attribution(session, by=by, per_prompt=True)
         result = page.ask("attribution", by=by, scope="selected", prompt=1)
         rows = {row["component"]: row for row in result["rows"]}
         for row in rows.values():

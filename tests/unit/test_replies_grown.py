@@ -31,7 +31,7 @@ def test_means_come_with_their_standard_errors(changed: lw.Session, by: Any) -> 
     after = lw.analysis.attribution(changed, by, per_prompt=True).values
     result = page.ask("attribution", by=by, scope="mean", prompt=0)
     name = {"head": "L1H2", "layer": "L1", "component": "L1.attn"}[by]
-    index = {"head": (1, 2), "layer": (1,), "component": (4,)}[by]
+    index: Any = {"head": (1, 2), "layer": (1,), "component": (4,)}[by]
     row = next(r for r in result["rows"] if r["component"] == name)
 
     def sem(values: Any) -> float:

@@ -7,7 +7,9 @@ import pytest
 from typing_extensions import NotRequired, TypedDict
 
 from lens_widgets.wire import generate, protocol
-from lens_widgets.wire.schema import FieldError, check
+from lens_widgets.wire.messages import FieldError
+from lens_widgets.wire.schema import check
+from lens_widgets.wire.typescript import ts_type
 
 
 class Inner(TypedDict):
@@ -118,12 +120,12 @@ def test_an_outdated_file_fails_the_check_and_is_left_alone(
     ],
 )
 def test_types_are_spelled_in_typescript(hint: Any, spelling: str) -> None:
-    assert generate.ts_type(hint) == spelling
+    assert ts_type(hint) == spelling
 
 
 def test_a_type_that_cannot_cross_the_wire_is_refused() -> None:
     with pytest.raises(TypeError, match="cannot cross the wire"):
-        generate.ts_type(tuple[int, int])
+        ts_type(tuple[int, int])
 
 
 def test_optional_fields_are_optional_in_typescript() -> None:

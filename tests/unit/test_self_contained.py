@@ -17,6 +17,7 @@ import pytest
 import torch
 import transformers
 from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.model_bridge.sources import boot_native
 
 import lens_widgets as lw
 from lens_widgets.analysis.ablation.ablation_script import ablation_script
@@ -157,7 +158,7 @@ def test_a_checkpoint_is_loaded_from_its_file(tmp_path: Path) -> None:
         "n_layers": 1, "n_heads": 2, "d_model": 16, "d_head": 8, "n_ctx": 12, "d_vocab": 20,
         "attn_only": True, "act_fn": "gelu", "normalization_type": "LN",
     }  # fmt: skip
-    model = TransformerBridge.boot_native(config)
+    model = boot_native(config)
     randomise(model)
     torch.save(model.state_dict(), tmp_path / "weights.pt")
     loaded = lw.load_checkpoint(tmp_path / "weights.pt", config)

@@ -7,6 +7,7 @@ import json
 import pickle
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,7 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="processed"):
         lw.Session.open(path, tiny("gpt2_folded"))
     with pytest.raises(InputError, match="not a TransformerLens model"):
-        lw.Session.open(path, "gpt2")
+        lw.Session.open(path, "gpt2")  # type: ignore[arg-type]
 
 
 def test_another_dtype_of_the_same_model_is_welcome(tmp_path: Path) -> None:
@@ -219,6 +220,10 @@ class Trap:
         return Path.touch, (self._sign,)
 
 
+def _replace_array(hostile: bytes, manifest: Any, members: dict[str, bytes]) -> None:
+    members["arrays/0.npy"] = hostile
+
+
 def test_a_pickle_in_the_file_is_never_opened(tmp_path: Path) -> None:
     path, sign = tmp_path / "s", tmp_path / "sign"
     session = _worked_on()
@@ -226,7 +231,7 @@ def test_a_pickle_in_the_file_is_never_opened(tmp_path: Path) -> None:
     content = io.BytesIO()
     np.save(content, np.array([Trap(sign)], dtype=object), allow_pickle=True)
     for hostile in (content.getvalue(), pickle.dumps(Trap(sign))):
-        _rewrite(path, lambda manifest, members, h=hostile: members.update({"arrays/0.npy": h}))
+        _rewrite(path, partial(_replace_array, hostile))
         with pytest.raises(InputError, match="damaged"):
             lw.Session.open(path, session.model)
     path.write_bytes(pickle.dumps(Trap(sign)))

@@ -89,7 +89,8 @@ def test_the_code_gives_the_scores_and_losses_without_lens_widgets(name: str) ->
     session = lw.Session(tiny(name), TEXTS, corrupted=corrupted)
     session.interventions.add(lw.Ablate("L0H1", "mean"))
     session.interventions.add(lw.Ablate("L1H2", "resample"))
-    page, scope = Page(session), {"model": session.model, "tokens": session.tokens}
+    page = Page(session)
+    scope: dict[str, Any] = {"model": session.model, "tokens": session.tokens}
     for prompt in (None, 1):
         code = page.dataset("head_scores/code", prompt=prompt).attrs["code"]
         assert "lens_widgets" not in code

@@ -77,8 +77,7 @@ def test_what_two_prompts_have_in_common_is_computed_once() -> None:
 def test_prompts_that_begin_alike_are_right_under_interventions(kind: Any) -> None:
     # The corrupted prompts tell apart what the prompts have in common.
     corrupted = ["w5 w15 w7 w8", "w5 w6 w9 w8", "w5 w16 w7 w4"]
-    options = {"answers": ANSWERS[0], "corrupted": corrupted}
-    session = lw.Session(tiny("llama"), ALIKE, **options)
+    session = lw.Session(tiny("llama"), ALIKE, answers=ANSWERS[0], corrupted=corrupted)
     for item in (lw.Ablate("L0H2", "resample"), lw.Ablate("L1H0", positions=-1)):
         session.interventions.add(item)
         sweep = lw.analysis.ablation_sweep(session, kind, per_prompt=True)

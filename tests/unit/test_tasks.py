@@ -27,10 +27,11 @@ def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTyp
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "VENV", tmp_path / "venv")
     monkeypatch.setattr(module, "PYTHON", tmp_path / "venv" / "python")
-    module.ran = []
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(module, "ran", ran, raising=False)
 
     def run(*command: str) -> None:
-        module.ran.append(command)
+        ran.append(command)
         if command[1:3] == ("-m", "venv"):
             module.VENV.mkdir()
             module.PYTHON.write_text("")
@@ -138,7 +139,8 @@ def test_unknown_task_is_told_the_known_ones(tasks: ModuleType) -> None:
 
 
 def test_help_and_makefile_name_every_task(tasks: ModuleType) -> None:
-    assert re.findall(r"^    python tasks\.py (\S+)", tasks.__doc__, re.MULTILINE) == [*tasks.TASKS]
+    described = re.findall(r"^    python tasks\.py (\S+)", tasks.__doc__ or "", re.MULTILINE)
+    assert described == [*tasks.TASKS]
     makefile = (ROOT / "Makefile").read_text()
     named = re.search(r"^TASKS := (.*)$", makefile, re.MULTILINE)
     assert named is not None

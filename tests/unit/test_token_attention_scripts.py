@@ -34,9 +34,9 @@ def test_losses_probabilities_and_ranks_are_those_of_the_token_view(name: str) -
             np.testing.assert_allclose(left[column][prompt, :length], table[column], atol=atol)
             np.testing.assert_allclose(one[column], table[column], atol=atol)
             if column == "prob":
-                baseline = np.exp(-table["baseline_loss"])
+                baseline = np.exp(-table["baseline_loss"].values)
             else:
-                baseline = table[f"baseline_{column}"]
+                baseline = table[f"baseline_{column}"].values
             np.testing.assert_allclose(one[f"baseline_{column}"], baseline, atol=atol)
 
 

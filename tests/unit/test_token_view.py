@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from transformer_lens.utilities import lm_accuracy
+from transformer_lens.utilities.lm_utils import lm_accuracy
 
 import lens_widgets as lw
 from lens_widgets.errors import InputError

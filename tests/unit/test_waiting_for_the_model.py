@@ -245,9 +245,9 @@ def test_no_forward_runs_in_the_callers_thread(
 
 def test_a_model_is_made_known_outside_the_callers_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     from lens_widgets.engine import access
+    from lens_widgets.engine.probe import probe
 
     threads: list[threading.Thread] = []
-    probe = access.probe
 
     def watched(model: Any) -> Any:
         threads.append(threading.current_thread())

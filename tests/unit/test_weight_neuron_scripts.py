@@ -25,7 +25,7 @@ WITH_NEURONS = [name for name in MODELS if name != "attn_only"]
 def test_tiles_are_those_of_the_circuits(name: str, kind: Any) -> None:
     session = edited(name)
     rows = [index % 10 for index in ROWS] if kind == "positions" else ROWS
-    options = {"writer": "L0H2", "rows": rows, "columns": COLUMNS[:2]}
+    options: dict[str, Any] = {"writer": "L0H2", "rows": rows, "columns": COLUMNS[:2]}
     if kind == "positions" and not session.facts.has_pos_embed:
         with pytest.raises(InputError, match="no W_pos"):
             circuit_script(session, kind, "L1H3", **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -59,7 +60,11 @@ def test_score_parts(changed: lw.Session) -> None:
     before = lw.analysis.decompose_scores(plain, "L1H2", prompt=1, by="layer")
     before = before.mean(("query_pos", "key_pos"))
     np.testing.assert_allclose(view.data()["baseline"], before, atol=1e-6)
-    for show, wanted in (("baseline", before.values), ("difference", mean.values - before.values)):
+    cases: tuple[tuple[Literal["baseline", "difference"], Any], ...] = (
+        ("baseline", before.values),
+        ("difference", mean.values - before.values),
+    )
+    for show, wanted in cases:
         (trace,) = lw.ScoreDecompositionView(changed, sources_by="layer", show=show).figure().data
         np.testing.assert_allclose(trace.z, wanted, atol=1e-6)
 

@@ -252,8 +252,9 @@ def test_what_a_notebook_saves_of_a_view_is_small(session: lw.Session, view: Any
 
 
 def test_a_message_of_the_page_is_answered_through_the_widget(session: lw.Session) -> None:
-    shown, outcome = lw.TokenView(session), Outcome()
-    shown.send = lambda content, buffers=None: outcome.done((content, buffers))  # type: ignore[method-assign]
+    shown: Any = lw.TokenView(session)
+    outcome = Outcome()
+    shown.send = lambda content, buffers=None: outcome.done((content, buffers))
     request = {
         "kind": "request", "id": "a", "slot": "s", "seq": 1, "method": "token/stats"
     }  # fmt: skip

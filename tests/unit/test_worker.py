@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -48,9 +49,14 @@ def busy(worker: Worker) -> Iterator[Busy]:
 def test_jobs_are_answered_in_the_order_they_came(worker: Worker, busy: Busy) -> None:
     order: list[str] = []
     outcomes = []
+
+    def work(name: str) -> str:
+        order.append(name)
+        return name
+
     for name in "abc":
         outcomes.append(Outcome())
-        worker.submit(outcomes[-1].job(name, lambda name=name: order.append(name) or name))
+        worker.submit(outcomes[-1].job(name, partial(work, name)))
     busy.release.set()
     assert [outcome.value() for outcome in outcomes] == ["a", "b", "c"]
     assert order == ["a", "b", "c"]
@@ -68,8 +74,13 @@ def test_submitting_returns_before_the_work_is_done(worker: Worker, busy: Busy) 
 def test_a_waiting_job_is_superseded_by_a_newer_one_of_its_key(worker: Worker, busy: Busy) -> None:
     ran: list[int] = []
     outcomes = [Outcome() for _ in range(4)]
+
+    def work(number: int) -> int:
+        ran.append(number)
+        return number
+
     for number, outcome in enumerate(outcomes):
-        worker.submit(outcome.job("x", lambda number=number: ran.append(number) or number))
+        worker.submit(outcome.job("x", partial(work, number)))
     for outcome in outcomes[:-1]:
         assert isinstance(outcome.error(), Superseded)
     busy.release.set()
@@ -121,7 +132,7 @@ def test_two_long_jobs_take_turns(worker: Worker, busy: Busy) -> None:
 
     outcomes = [Outcome(), Outcome()]
     for name, outcome in zip("ab", outcomes, strict=True):
-        worker.submit(outcome.job(name, lambda name=name: steps(name)))
+        worker.submit(outcome.job(name, partial(steps, name)))
     busy.release.set()
     for outcome in outcomes:
         outcome.value()
@@ -222,12 +233,16 @@ def test_an_answer_that_cannot_be_given_becomes_an_error(worker: Worker) -> None
     assert after.value() == 1
 
 
+def _note_thread(threads: list[threading.Thread]) -> None:
+    threads.append(threading.current_thread())
+
+
 def test_the_thread_ends_without_work_and_starts_again() -> None:
     worker = Worker("short-lived worker", _nothing, idle_s=0.001)
     for value in range(2):
         outcome = Outcome()
         threads: list[threading.Thread] = []
-        worker.submit(outcome.job("x", lambda t=threads: t.append(threading.current_thread())))
+        worker.submit(outcome.job("x", partial(_note_thread, threads)))
         outcome.value()
         threads[0].join(LIMIT_S)
         assert not threads[0].is_alive(), value
