@@ -174,7 +174,7 @@ def test_a_neuron_colours_the_text_and_follows_interventions(show: Show) -> None
     highest = view.locator("ol").first.locator("[data-place]").first
     assert highest.get_attribute("data-place") == f"0.{before.index(max(before))}"
     highest.click()
-    assert screen.kernel.value("session.selection.query_pos") == before.index(max(before))
+    screen.kernel.wait_until(f"session.selection.query_pos == {before.index(max(before))}")
 
     screen.kernel.run("session.interventions.toggle('L0H2')")
     screen.wait_idle(1)
