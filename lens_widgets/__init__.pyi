@@ -22,10 +22,10 @@ from lens_widgets.views.logit_lens import LogitLensView as LogitLensView
 from lens_widgets.views.loss import LossView as LossView
 from lens_widgets.views.model_card import ModelCard as ModelCard
 from lens_widgets.views.neuron import NeuronView as NeuronView
+from lens_widgets.views.patching import PatchingView as PatchingView
 from lens_widgets.views.score_decomposition import ScoreDecompositionView as ScoreDecompositionView
 from lens_widgets.views.token import TokenView as TokenView
 from lens_widgets.views.weight_circuit import WeightCircuitView as WeightCircuitView
-from lens_widgets.widgets import PatchingView as PatchingView
 
 __all__: list[str]
 __version__: str

@@ -12,11 +12,11 @@ from lens_widgets.views.logit_lens import LogitLensView
 from lens_widgets.views.loss import LossView
 from lens_widgets.views.model_card import ModelCard
 from lens_widgets.views.neuron import NeuronView
+from lens_widgets.views.patching import PatchingView
 from lens_widgets.views.score_decomposition import ScoreDecompositionView
 from lens_widgets.views.token import TokenView
 from lens_widgets.views.weight_circuit import WeightCircuitView
 from lens_widgets.widgets import replies as _replies  # noqa: F401
-from lens_widgets.widgets.patching import PatchingView
 
 __all__ = [
     "AblationPanel",

@@ -38,41 +38,6 @@ def effects(values: xr.DataArray) -> go.Figure:
     return figure
 
 
-def patch_maps(maps: list[xr.DataArray]) -> go.Figure:
-    """Patching maps side by side on one colour scale; heads by position as rows L0H0, L0H1, ..."""
-    figure = make_subplots(
-        rows=1,
-        cols=len(maps),
-        subplot_titles=[one.attrs["node"] for one in maps],
-        shared_yaxes=True,
-        horizontal_spacing=0.03,
-    )
-    for number, one in enumerate(maps, start=1):
-        flat = one.stack(row=("layer", "head"), create_index=False) if one.ndim == 3 else one
-        flat = flat.transpose("row", "pos") if one.ndim == 3 else flat
-        rows = [f"L{layer}" for layer in one["layer"].values]
-        if one.ndim == 3:
-            rows = [f"{row}H{head}" for row in rows for head in one["head"].values]
-        columns = (
-            one["token"].values if "pos" in one.dims else [f"H{h}" for h in one["head"].values]
-        )
-        heatmap = go.Heatmap(
-            z=flat.values,
-            x=columns,
-            y=rows,
-            coloraxis="coloraxis",
-            hovertemplate="%{y} %{x}: %{z:.4f}<extra></extra>",
-        )
-        figure.add_trace(heatmap, row=1, col=number)
-    first = maps[0].attrs
-    figure.update_layout(
-        title=first["definition"].rpartition(" after patching")[0] + " after patching",
-        coloraxis={"colorscale": "RdBu", "cmid": 0, "colorbar": {"title": first["units"]}},
-    )
-    figure.update_yaxes(autorange="reversed")
-    return figure
-
-
 def parameter_tree(counts: xr.Dataset) -> go.Figure:
     """Parameters as areas: groups, and the matrices in them."""
     groups = list(dict.fromkeys(map(str, counts["group"].values)))

@@ -34,7 +34,7 @@ METHOD = {
     "weight_circuit": "weight_circuit/tile",
     "neuron": "neuron/activations",
     "score_decomposition": "score_decomposition/sources",
-    "patching": "patching",
+    "patching": "patching/heads",
     "explorer": "attribution/rows",
     "logit_lens": "logit_lens/grid",
     "head_scores": "head_scores/scores",

@@ -15,11 +15,12 @@ from lens_widgets.analysis.patching.nodes import block_nodes, head_nodes
 from lens_widgets.analysis.patching.patch_maps import available_nodes, patch_maps
 from lens_widgets.analysis.patching.patch_script import patch_script
 from lens_widgets.errors import InputError
-from lens_widgets.widgets.replies import METHODS
+from lens_widgets.views.registry import METHODS
 from tests.handmade import handmade
 from tests.models import N_HEADS, tiny
 from tests.unit import reference
 from tests.unit.cases import ANSWER_IDS, ANSWERS, CORRUPTED, PROMPTS, corrupted_rows, rows
+from tests.unit.page import Page
 
 TEXTS = ["w5 w6 w7 w8 w9", "w11 w12 w13 w14 w15"]
 OTHERS = ["w5 w6 w17 w8 w9", "w21 w12 w23 w14 w15"]
@@ -33,26 +34,10 @@ THEIRS = {
     "v": patching.get_act_patch_attn_head_v_all_pos,
     "pattern": patching.get_act_patch_attn_head_pattern_all_pos,
 }
-ARGS = {
-    "patch_maps": "heads",
-    "by_pos": False,
-    "patch_into": "corrupted",
-    "normalize": False,
-    "scope": "mean",
-    "prompt": 0,
-}
 
 
 def _session(name: str, **options: Any) -> lw.Session:
     return lw.Session(tiny(name), TEXTS, **{"answers": ANSWERS, "corrupted": OTHERS, **options})
-
-
-def _finish(steps: Any) -> Any:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return stop.value
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama", "qwen2", "attn_only", "native"])
@@ -219,7 +204,7 @@ def test_a_clicked_cell_is_in_force_in_the_sessions_run(
 ) -> None:
     session = _session("gpt2")
     args = {"cells": [dict(zip(("node", "layer", "head", "pos"), cell, strict=True))]}
-    METHODS["toggle_patches"].handler(session, args)
+    METHODS["session/toggle_patches"].run(session, args)
     expected = []
     for row, (clean, corrupted) in enumerate(
         zip(rows(session), corrupted_rows(session), strict=True)
@@ -233,7 +218,7 @@ def test_a_clicked_cell_is_in_force_in_the_sessions_run(
     assert session.current.tolist() == pytest.approx(expected, abs=2e-5)
     widget = lw.PatchingView(session)
     assert widget.state["interventions"][0]["cell"] == args["cells"][0]
-    METHODS["toggle_patches"].handler(session, args)
+    METHODS["session/toggle_patches"].run(session, args)
     assert list(session.interventions) == []
 
 
@@ -273,8 +258,8 @@ def test_patches_of_single_heads_are_written_out(patch: lw.Patch) -> None:
 def test_several_cells_are_one_step_to_undo() -> None:
     session = _session("gpt2")
     cells = [{"node": "z", "layer": 0, "head": head, "pos": None} for head in range(3)]
-    METHODS["toggle_patches"].handler(session, {"cells": cells[:1]})
-    METHODS["toggle_patches"].handler(session, {"cells": cells})
+    METHODS["session/toggle_patches"].run(session, {"cells": cells[:1]})
+    METHODS["session/toggle_patches"].run(session, {"cells": cells})
     assert len(list(session.interventions)) == 3
     session.interventions.undo()
     assert len(list(session.interventions)) == 1
@@ -293,14 +278,14 @@ def test_several_cells_are_one_step_to_undo() -> None:
 def test_bad_cells_are_named_and_change_nothing(cell: Any, message: str) -> None:
     session = _session("gpt2")
     with pytest.raises(InputError, match=message):
-        METHODS["toggle_patches"].handler(session, {"cells": [cell]})
+        METHODS["session/toggle_patches"].run(session, {"cells": [cell]})
     assert list(session.interventions) == []
 
 
 def test_what_maps_need_is_said_when_it_is_missing() -> None:
     plain = lw.Session(tiny("gpt2"), TEXTS, answers=ANSWERS)
     with pytest.raises(InputError, match="no corrupted prompts"):
-        _finish(METHODS["patching"].handler(plain, ARGS))
+        lw.PatchingView(plain).data()
     same = lw.Session(tiny("gpt2"), TEXTS, answers=ANSWERS, corrupted=TEXTS)
     with pytest.raises(InputError, match="nothing to restore"):
         lw.analysis.patch_sweep(same, "z", normalize=True)
@@ -313,32 +298,51 @@ def test_what_maps_need_is_said_when_it_is_missing() -> None:
         lw.Patch("L0H1", head=1)
 
 
-def test_a_reply_streams_from_estimates_to_exact_values() -> None:
-    session = _session("gpt2")
-    steps = METHODS["patching"].handler(session, {**ARGS, "normalize": True})
+@pytest.mark.parametrize("name", ["gpt2", "llama"])
+def test_an_answer_streams_from_estimates_to_exact_values(name: str) -> None:
+    session = _session(name)
+    args = {"patch_into": "corrupted", "normalize": True, "prompt": None}
+    steps = METHODS["patching/heads"].run(session, args)
     next(steps)
     first = next(steps).partial
-    assert [one["node"] for one in first["maps"]] == list(head_nodes())
-    assert not first["maps"][0]["exact"].raw.any()
-    last = _finish(steps)
-    for one in last["maps"]:
-        assert one["exact"].raw.all()
-        expected = lw.analysis.patch_sweep(session, one["node"], normalize=True)
-        np.testing.assert_allclose(one["values"].raw, expected, atol=1e-6)
-        np.testing.assert_allclose(one["sem"].raw, expected.sem, atol=1e-6)
-    assert last["clean"] == pytest.approx(float(session.baseline.mean()))
+    nodes = available_nodes(session, head_nodes())
+    assert [one["node"] for one in first.attrs["maps"]] == nodes
+    assert not first["z_exact"].any()
+    estimate = lw.analysis.estimate_sweep(session, "z", normalize=True)
+    np.testing.assert_allclose(first["z"], estimate, atol=1e-6)
+    page = Page(session).dataset("patching/heads", **args)
+    for info in page.attrs["maps"]:
+        node = info["node"]
+        one = page.isel(head=slice(info["heads"]))
+        assert one[f"{node}_exact"].all()
+        expected = lw.analysis.patch_sweep(session, node, normalize=True)
+        np.testing.assert_allclose(one[node], expected, atol=1e-6)
+        np.testing.assert_allclose(one[f"{node}_sem"], expected.sem, atol=1e-6)
+    assert page.attrs["clean"] == pytest.approx(float(session.baseline.mean()))
 
 
-def test_the_view_hands_out_its_maps() -> None:
+def test_the_page_the_data_and_the_figure_hold_the_same_maps() -> None:
     session = _session("gpt2")
     view = lw.PatchingView(session, patch_maps="blocks", normalize=False)
     data = view.data()
-    assert set(data) == {*block_nodes(), *(f"{node}_sem" for node in block_nodes())}
     expected = lw.analysis.patch_sweep(session, "attn_out")
-    np.testing.assert_allclose(data["attn_out"], expected)
+    np.testing.assert_allclose(data["attn_out"], expected, atol=1e-6)
+    page = Page(session).dataset(
+        "patching/blocks", patch_into="corrupted", normalize=False, prompt=None
+    )
     figure = view.figure()
     assert len(figure.data) == 3
     assert figure.data[0].x[1] == "w5 1"
-    heads = lw.PatchingView(session, by_pos=True, scope="selected")
+    for node, drawn in zip(block_nodes(), figure.data, strict=True):
+        np.testing.assert_allclose(page[node], data[node], atol=1e-6)
+        np.testing.assert_allclose(drawn.z, data[node])
+    session.settings.update(prompt_scope="selected")
+    heads = lw.PatchingView(session, by_pos=True)
     assert heads.data()["z"].dims == ("layer", "head", "pos")
     assert heads.figure().data[0].y[:2] == ("L0H0", "L0H1")
+    each = lw.analysis.patch_sweep(session, "z", True, per_prompt=True, normalize=True)
+    np.testing.assert_allclose(heads.data()["z"], each.sel(prompt=0), atol=1e-6)
+    assert heads.data()["z_sem"].isnull().all()
+    scope = {"model": session.model, "tokens": session.tokens}
+    exec(view.code().attrs["code"], scope)
+    np.testing.assert_allclose(scope["maps"]["attn_out"], expected, atol=3e-5)  # type: ignore[index]

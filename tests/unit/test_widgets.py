@@ -37,7 +37,7 @@ OPTIONS = {
     lw.LogitLensView: {
         *("show", "lens_color", "lens_target", "lens_order", "incl_mid", "pins"),
     },
-    lw.PatchingView: {"patch_maps", "by_pos", "patch_into", "normalize", "scope"},
+    lw.PatchingView: {"patch_maps", "by_pos", "patch_into", "normalize"},
     lw.HeadScoresView: {"threshold"},
     lw.LossView: set(),
     lw.ModelCard: set(),

@@ -2,7 +2,26 @@
 
 import { headLabel } from "../../core/draw/format";
 import type { NumArray } from "../../core/state/arrays";
-import type { PatchCell, PatchMapInfo, TokenInfo } from "../../generated/protocol";
+import type { MapInfo } from "../../generated/patching";
+import type { PatchCell } from "../../generated/session";
+
+/** A map's cells as the kernel told them, and what they lie along. */
+export interface MapOf extends MapInfo {
+  dims: readonly string[];
+}
+
+/** The cells of the first heads: beside maps of all heads, one of fewer ends in columns of nothing. */
+export function firstHeads({ shape, data }: NumArray, heads: number): NumArray {
+  const [layers = 0, all = 0, ...rest] = shape;
+  if (heads === 0 || heads === all) return { shape, data };
+  const each = rest.reduce((size, n) => size * n, 1);
+  const kept = new Float32Array(layers * heads * each);
+  for (let layer = 0; layer < layers; layer++) {
+    const from = layer * all * each;
+    kept.set(data.subarray(from, from + heads * each), layer * heads * each);
+  }
+  return { shape: [layers, heads, ...rest], data: kept };
+}
 
 /** The two axes of a map on screen: heads by position are listed as rows L0H0, L0H1, ... */
 export interface Axes {
@@ -13,10 +32,10 @@ export interface Axes {
   heads: number;
 }
 
-export function axesOf(map: PatchMapInfo, shape: readonly number[], tokens: readonly TokenInfo[]) {
+export function axesOf(map: MapOf, shape: readonly number[], tokens: readonly string[]) {
   const [layers = 0, second = 0, third = 0] = shape;
   const layerNames = names(layers, (i) => `L${i}`);
-  const tokenNames = (n: number) => names(n, (i) => `${tokens[i]?.text ?? ""} ${i}`.trim());
+  const tokenNames = (n: number) => names(n, (i) => `${tokens[i] ?? ""} ${i}`.trim());
   if (map.dims.length === 3) {
     const rows = names(layers * second, (i) => headLabel(Math.floor(i / second), i % second));
     const titles = { rows: "head", cols: "position" };
@@ -31,7 +50,7 @@ export function axesOf(map: PatchMapInfo, shape: readonly number[], tokens: read
 }
 
 /** The activation that a place on the map stands for. */
-export function cellAt(map: PatchMapInfo, axes: Axes, row: number, col: number): PatchCell {
+export function cellAt(map: MapOf, axes: Axes, row: number, col: number): PatchCell {
   const { node } = map;
   if (map.dims.length === 3) {
     const head = row % axes.heads;
@@ -42,41 +61,11 @@ export function cellAt(map: PatchMapInfo, axes: Axes, row: number, col: number):
 }
 
 /** "query of L1H4, all positions" */
-export function cellName(cell: PatchCell, title: string, tokens: readonly TokenInfo[]): string {
+export function cellName(cell: PatchCell, title: string, tokens: readonly string[]): string {
   const where = cell.head === null ? `layer ${cell.layer}` : headLabel(cell.layer, cell.head);
-  const text = cell.pos === null ? "" : (tokens[cell.pos]?.text ?? "");
+  const text = cell.pos === null ? "" : (tokens[cell.pos] ?? "");
   const at = cell.pos === null ? "all positions" : `position ${cell.pos} “${text}”`;
   return `${title} of ${where}, ${at}`;
-}
-
-const HEADER = "activation,layer,head,position,value,standard_error,exact";
-
-/** All maps as comma-separated values, at the full precision of the numbers. */
-export function toCsv(
-  maps: readonly {
-    map: PatchMapInfo;
-    axes: Axes;
-    values: NumArray;
-    sem: NumArray;
-    exact: NumArray;
-  }[],
-): string {
-  const lines = maps.flatMap(({ map, axes, values, sem, exact }) =>
-    Array.from(values.data, (value, index) => {
-      const cell = cellAt(
-        map,
-        axes,
-        Math.floor(index / axes.cols.length),
-        index % axes.cols.length,
-      );
-      const numbers = [value, sem.data[index] ?? Number.NaN].map((x) =>
-        Number.isNaN(x) ? "" : String(x),
-      );
-      const flag = exact.data[index] ? "1" : "0";
-      return [map.node, cell.layer, cell.head ?? "", cell.pos ?? "", ...numbers, flag].join(",");
-    }),
-  );
-  return `${[HEADER, ...lines].join("\n")}\n`;
 }
 
 function names(n: number, name: (i: number) => string): string[] {

@@ -6,11 +6,10 @@ import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
 import type { NumArray } from "../../core/state/arrays";
 import type { ViewHandle } from "../../core/state/handle";
 import { cellKey } from "../../core/state/interventions";
-import type { PatchMapInfo, TokenInfo } from "../../generated/protocol";
-import { type Axes, cellAt, cellName } from "./layout";
+import { type Axes, cellAt, cellName, type MapOf } from "./layout";
 
 export interface ShownMap {
-  map: PatchMapInfo;
+  map: MapOf;
   axes: Axes;
   values: NumArray;
   sem: NumArray;
@@ -21,7 +20,7 @@ export interface ShownMap {
 export function OneMap(props: {
   view: ViewHandle;
   shown: ShownMap;
-  tokens: readonly TokenInfo[];
+  tokens: readonly string[];
   ramp: Ramp;
   units: string;
   partial: boolean;

@@ -1,16 +1,19 @@
 import type { JSX } from "preact";
 import { useMemo, useRef } from "preact/hooks";
 import { fixed } from "../../core/draw/format";
-import { requestCode } from "../../core/export/code";
+import { askCode } from "../../core/export/code";
+import { datasetCsv } from "../../core/export/csv";
 import { CopyButton } from "../../core/parts/copy_button";
 import { MapLegend } from "../../core/parts/heatmap/legend";
 import { useRamp } from "../../core/parts/heatmap/ramp";
 import type { PanelProps } from "../../core/parts/mount";
 import { FlagButtons, OptionButtons, SCOPES } from "../../core/parts/options";
 import { useView, ViewFrame } from "../../core/parts/view";
-import { decode } from "../../core/state/arrays";
-import { useResource } from "../../core/state/resource";
-import { axesOf, toCsv } from "./layout";
+import { useAnswer } from "../../core/state/resource";
+import * as ask from "../../generated/patching";
+import { tokens as tokensOf } from "../../generated/session";
+import type { Question } from "../../wire/question";
+import { axesOf, firstHeads } from "./layout";
 import { OneMap, type ShownMap } from "./map";
 
 const MAPS = [
@@ -30,45 +33,63 @@ const VALUES = [
   { value: "metric", label: "metric", title: "the metric itself" },
 ] as const;
 
+/** The maps of any choice: which variables there are, the attributes tell. */
+interface AnyMaps {
+  numbers: string;
+  texts: never;
+  attrs: ask.HeadMaps["attrs"];
+}
+type Args = NonNullable<typeof ask.heads.args>;
+
 /** Which activations carry the answer from one run into the other. */
 export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const handle = useView("patching", { session, rpc });
-  const maps = session.option("patch_maps");
-  const byPos = session.option("by_pos");
-  const into = session.option("patch_into");
-  const normalize = session.option("normalize");
-  const scope = session.option("scope");
+  const maps = session.option(ask.OPTIONS.patch_maps);
+  const byPos = session.option(ask.OPTIONS.by_pos);
+  const into = session.option(ask.OPTIONS.patch_into);
+  const normalize = session.option(ask.OPTIONS.normalize);
+  const scope = session.setting("prompt_scope");
   const { prompt } = session.selection.value;
   const body = useRef<HTMLDivElement>(null);
+  const each = maps.value === "heads" && byPos.value;
   const args = {
-    patch_maps: maps.value,
-    by_pos: maps.value === "heads" && byPos.value,
     patch_into: into.value,
     normalize: normalize.value,
-    scope: scope.value,
-    prompt: scope.value === "mean" ? 0 : prompt,
+    prompt: scope.value === "mean" ? null : prompt,
   };
-  const loaded = useResource(handle, "maps", "patching", args);
-  const { result, buffers, partial, stale } = loaded;
+  const blocks = maps.value === "blocks";
+  const wanted: Question<Args, AnyMaps> = blocks ? ask.blocks : each ? ask.headsByPos : ask.heads;
+  const loaded = useAnswer(handle, wanted, args);
+  const { data, partial, stale } = loaded;
+  const named = data === null ? null : { prompt: data.attrs.tokens_of };
+  const words = useAnswer(handle, tokensOf, named, { on: "prompts" }).data;
+  const tokens = useMemo(() => words?.texts("token") ?? [], [words]);
   const shown: ShownMap[] = useMemo(
     () =>
-      (result?.maps ?? []).map((map) => {
-        const values = decode(map.values, buffers);
-        const axes = axesOf(map, values.shape, result?.tokens ?? []);
-        return {
-          map,
-          axes,
-          values,
-          sem: decode(map.sem, buffers),
-          exact: decode(map.exact, buffers),
-        };
+      (data?.attrs.maps ?? []).map((info) => {
+        const of = (name: string) =>
+          firstHeads(data?.array(name) ?? { shape: [], data: NO_NUMBERS }, info.heads);
+        const values = of(info.node);
+        const map = { ...info, dims: data?.dimsOf(info.node) ?? [] };
+        const axes = axesOf(map, values.shape, tokens);
+        return { map, axes, values, sem: of(`${info.node}_sem`), exact: of(`${info.node}_exact`) };
       }),
-    [result, buffers],
+    [data, tokens],
   );
   const arrays = useMemo(() => shown.map(({ values }) => values.data), [shown]);
-  const ramp = useRamp(arrays, { scale: "diverging", partial, of: JSON.stringify(loaded.args) });
+  const ramp = useRamp(arrays, {
+    scale: "diverging",
+    partial,
+    of: JSON.stringify([wanted.method, loaded.args]),
+  });
   const estimates = shown.some(({ exact }) => exact.data.includes(0));
-  const code = () => requestCode(handle, "patching_code", args);
+  const code = () =>
+    askCode(handle, ask.code, {
+      patch_maps: maps.value,
+      by_pos: each,
+      patch_into: into.value,
+      normalize: normalize.value,
+    });
 
   const controls = (
     <>
@@ -82,8 +103,8 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
       <CopyButton
         label="copy CSV"
         within={body}
-        disabled={shown.length === 0}
-        text={async () => toCsv(shown)}
+        disabled={data === null}
+        text={async () => (data ? datasetCsv(data) : "")}
       />
       <CopyButton label="copy code" within={body} text={code} />
     </>
@@ -91,43 +112,41 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
   return (
     <ViewFrame handle={handle} title="Activation patching" controls={controls} compact={compact}>
       <div ref={body} class="lw-patch">
-        {result && (
+        {data && (
           <>
             <div class="lw-patch-top">
               <MapLegend
                 ramp={ramp}
                 kind="diverging"
-                units={result.units}
+                units={data.attrs.units}
                 estimates={estimates}
                 unknown={false}
               />
               <span class="lw-muted lw-num">
-                {result.summary.metric}: clean {fixed(result.clean)} · corrupted{" "}
-                {fixed(result.corrupted)}
+                {data.attrs.metric}: clean {fixed(data.attrs.clean)} · corrupted{" "}
+                {fixed(data.attrs.corrupted)}
               </span>
             </div>
-            <div
-              class={`lw-maps ${args.by_pos || args.patch_maps === "blocks" ? "lw-patch-wide" : ""}`}
-            >
+            <div class={`lw-maps ${each || blocks ? "lw-patch-wide" : ""}`}>
               {shown.map((one) => (
                 <OneMap
                   key={one.map.node}
                   view={handle}
                   shown={one}
-                  tokens={result.tokens}
+                  tokens={tokens}
                   ramp={ramp}
-                  units={result.units}
+                  units={data.attrs.units}
                   partial={partial}
                   stale={stale && !partial}
                 />
               ))}
             </div>
             <p class="lw-patch-note">
-              {capital(result.definition)} Click or brush: keep these cells of the corrupted run in
-              the session's own run, where every view shows what follows; again: take them away.
+              {capital(data.attrs.definition)} Click or brush: keep these cells of the corrupted run
+              in the session's own run, where every view shows what follows; again: take them away.
               Double click: select the head.
-              {result.missing.length > 0 &&
-                ` This model cannot be patched at: ${result.missing.join(", ")}.`}
+              {data.attrs.missing.length > 0 &&
+                ` This model cannot be patched at: ${data.attrs.missing.join(", ")}.`}
             </p>
           </>
         )}
@@ -135,6 +154,8 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
     </ViewFrame>
   );
 }
+
+const NO_NUMBERS = new Float32Array(0);
 
 function capital(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1);

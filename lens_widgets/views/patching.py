@@ -1,0 +1,257 @@
+"""PatchingView: which activations carry the answer from one run into the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from typing import Any, Literal
+
+import plotly.graph_objects as go
+import torch
+import xarray as xr
+from jaxtyping import Bool, Float
+from plotly.subplots import make_subplots
+from torch import Tensor
+from typing_extensions import TypedDict
+
+from lens_widgets.analysis.attention.patterns import token_texts
+from lens_widgets.analysis.patching.nodes import block_nodes, head_nodes, node_kind
+from lens_widgets.analysis.patching.patch_maps import PatchMap, available_nodes, patch_maps, shown
+from lens_widgets.analysis.patching.patch_script import patch_script
+from lens_widgets.analysis.patching.patching import Into, both_metrics
+from lens_widgets.session.session import Session
+from lens_widgets.views.base import View
+from lens_widgets.views.bundle import bundle
+from lens_widgets.views.checks import check_prompt
+from lens_widgets.views.options import option
+from lens_widgets.views.question import question
+from lens_widgets.views.session_data import Code
+from lens_widgets.wire.dataset import Answer, Numbers
+from lens_widgets.wire.messages import Step
+
+Shown = Literal["heads", "blocks"]
+EVERY_S = 0.1
+
+
+class MapInfo(TypedDict):
+    """One map: how many cells are exact, and Spearman's rank correlation of the estimates with
+    them. ``heads``: how many of the columns are heads of this activation; keys and values have
+    fewer under grouped-query attention, and NaN in the rest."""
+
+    node: str
+    title: str
+    heads: int
+    n_exact: int
+    rank_correlation: float | None
+
+
+class Maps(Answer):
+    """What answers about maps tell besides them. ``tokens_of``: the prompt whose tokens name the
+    positions; ``missing``: activations that this model cannot be patched at."""
+
+    maps: list[MapInfo]
+    tokens_of: int
+    missing: list[str]
+    metric: str
+    clean: float
+    corrupted: float
+    units: str
+    definition: str
+
+
+def _maps_along(name: str, nodes: tuple[str, ...], dims: str) -> type[Answer]:
+    """An answer with the variables of each node, as the table of activations has them."""
+    hints: dict[str, Any] = {}
+    for node in nodes:
+        hints[node] = Float[Numbers, dims] | None
+        hints[f"{node}_sem"] = Float[Numbers, dims] | None
+        hints[f"{node}_exact"] = Bool[Numbers, dims] | None
+    doc = (
+        "The metric after patching each cell, a variable a node: exact where ``*_exact``, an "
+        "estimate elsewhere; ``*_sem`` of means over prompts, NaN for one."
+    )
+    return type(name, (Maps,), {"__annotations__": hints, "__doc__": doc, "__module__": __name__})
+
+
+HeadMaps = _maps_along("HeadMaps", head_nodes(), "layer head")
+HeadPosMaps = _maps_along("HeadPosMaps", head_nodes(), "layer head pos")
+BlockMaps = _maps_along("BlockMaps", block_nodes(), "layer pos")
+
+
+class PatchingView(View):
+    """Activation patching maps side by side; a click keeps a patch as an intervention.
+
+    Maps are of heads (outputs z, queries, keys, values, patterns) or of blocks (residual stream,
+    attention and MLP outputs by position). The session needs corrupted prompts.
+    """
+
+    view = "patching"
+    of_session = ("metric", "tokens")
+    _esm = bundle("patching.js")
+    _css = bundle("style.css")
+
+    patch_maps = option(Shown, "heads", "Maps of ``'heads'``, or of ``'blocks'`` by position.")
+    by_pos = option(bool, False, "Whether heads are patched position by position.")
+    patch_into = option(
+        Into, "corrupted", "The run that is patched, with activations of the other one."
+    )
+    normalize = option(bool, True, "Whether 1 is the clean metric and 0 the corrupted one.")
+
+    @question(HeadMaps)
+    @staticmethod
+    def heads(
+        session: Session, patch_into: Into, normalize: bool, prompt: int | None
+    ) -> Generator[Step, None, xr.Dataset]:
+        """Heads at all positions at once: estimates, then exact values, the largest first."""
+        return _streamed(session, HeadMaps, False, patch_into, normalize, prompt)
+
+    @question(HeadPosMaps)
+    @staticmethod
+    def heads_by_pos(
+        session: Session, patch_into: Into, normalize: bool, prompt: int | None
+    ) -> Generator[Step, None, xr.Dataset]:
+        """Heads position by position: estimates, then exact values, the largest first."""
+        return _streamed(session, HeadPosMaps, True, patch_into, normalize, prompt)
+
+    @question(BlockMaps)
+    @staticmethod
+    def blocks(
+        session: Session, patch_into: Into, normalize: bool, prompt: int | None
+    ) -> Generator[Step, None, xr.Dataset]:
+        """Blocks by position: estimates, then exact values, the largest first."""
+        return _streamed(session, BlockMaps, True, patch_into, normalize, prompt)
+
+    @question(Code)
+    @staticmethod
+    def code(
+        session: Session, patch_maps: Shown, by_pos: bool, patch_into: Into, normalize: bool
+    ) -> xr.Dataset:
+        """Code for the maps, as means over prompts."""
+        nodes = available_nodes(session, _nodes(patch_maps))
+        return Code.dataset(code=patch_script(session, nodes, by_pos, patch_into, normalize))
+
+    def _asked(self) -> str:
+        if self.patch_maps == "blocks":
+            return "blocks"
+        return "heads_by_pos" if self.by_pos else "heads"
+
+    def opening(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """What the page asks first depends on which maps are chosen."""
+        method = f"patching/{self._asked()}"
+        asked = self.arguments(vars(PatchingView)[self._asked()])
+        return super().opening() | {method: (method, asked)}
+
+    def data(self) -> xr.Dataset:
+        """The exact maps, each under its activation's name; units and definition in ``attrs``."""
+        return self.ask(self._asked())
+
+    def figure(self) -> go.Figure:
+        """The exact maps side by side; heads by position as rows L0H0, L0H1, ..."""
+        table = self.data()
+        infos = table.attrs["maps"]
+        titles = [one["node"] for one in infos]
+        figure = make_subplots(1, len(infos), subplot_titles=titles, horizontal_spacing=0.03)
+        texts = token_texts(self.session, table.attrs["tokens_of"])
+        tokens = [f"{text} {i}" for i, text in enumerate(texts)]
+        for number, info in enumerate(infos, start=1):
+            one = table[info["node"]]
+            one = one.isel(head=slice(info["heads"])) if "head" in one.dims else one
+            rows = [f"L{layer}" for layer in one["layer"].values]
+            if one.ndim == 3:
+                rows = [f"{row}H{head}" for row in rows for head in one["head"].values]
+            heatmap = go.Heatmap(
+                z=one.values.reshape(len(rows), -1),
+                x=tokens if "pos" in one.dims else [f"H{h}" for h in one["head"].values],
+                y=rows,
+                coloraxis="coloraxis",
+                hovertemplate="%{y} %{x}: %{z:.4f}<extra></extra>",
+            )
+            figure.add_trace(heatmap, row=1, col=number)
+        figure.update_layout(
+            title=table.attrs["definition"],
+            coloraxis={
+                "colorscale": "RdBu",
+                "cmid": 0,
+                "colorbar": {"title": table.attrs["units"]},
+            },
+        )
+        figure.update_yaxes(autorange="reversed")
+        return figure
+
+
+def _nodes(shown: Shown) -> tuple[str, ...]:
+    return block_nodes() if shown == "blocks" else head_nodes()
+
+
+def _streamed(
+    session: Session,
+    answer: type[Answer],
+    by_pos: bool,
+    into: Into,
+    normalize: bool,
+    prompt: int | None,
+) -> Generator[Step, None, xr.Dataset]:
+    chosen = None if prompt is None else check_prompt(session, prompt)
+    wanted = _nodes("blocks" if answer is BlockMaps else "heads")
+    nodes = available_nodes(session, wanted)
+    maps: list[PatchMap] = []
+
+    def known() -> xr.Dataset:
+        clean, corrupted = both_metrics(session)
+        of = slice(None) if chosen is None else chosen
+        other = "clean" if into == "corrupted" else "corrupted"
+        ends = "; 1 is the clean run, 0 the corrupted one." if normalize else "."
+        lengths = session.prompt_set.lengths
+        return answer.dataset(
+            **_variables(session, maps, chosen, normalize),
+            maps=[_info(one) for one in maps],
+            tokens_of=int(lengths.argmax()) if chosen is None else chosen,
+            missing=[node_kind(node).title for node in wanted if node not in nodes],
+            metric=session.metric.label,
+            clean=float(clean[of].mean()),
+            corrupted=float(corrupted[of].mean()),
+            units="fraction restored" if normalize else session.metric.units,
+            definition=f"{session.metric.label} of the {into} run after one activation of the "
+            f"{other} run is put in its place{ends}",
+        )
+
+    # Said before the first answer, which may take a while: nobody waits for a cell.
+    yield Step(0, 0, "estimating")
+    last = 0.0
+    for done, total, maps in patch_maps(session, nodes, by_pos, into):  # noqa: B007
+        now = time.monotonic()
+        if done == 0 or now - last >= EVERY_S:
+            last = now
+            yield Step(done, total, "exact patching", known())
+    return known()
+
+
+def _info(one: PatchMap) -> MapInfo:
+    grid = one.grid
+    return {
+        "node": grid.node,
+        "title": node_kind(grid.node).title,
+        "heads": grid.shape[1] if "head" in grid.dims else 0,
+        "n_exact": len(one.finished),
+        "rank_correlation": one.rank_correlation,
+    }
+
+
+def _variables(
+    session: Session, maps: list[PatchMap], prompt: int | None, normalize: bool
+) -> dict[str, Any]:
+    """Values, errors and exactness by name; positions that a shown prompt lacks are cut off."""
+    widest = max((one.grid.shape[1] for one in maps), default=0)
+    found: dict[str, Tensor] = {}
+    for one in maps:
+        now, node = shown(session, one, prompt, normalize), one.grid.node
+        parts = {node: now.values, f"{node}_sem": now.sem, f"{node}_exact": one.known}
+        for name, values in parts.items():
+            if prompt is not None and "pos" in one.grid.dims:
+                values = values[..., : int(session.prompt_set.lengths[prompt])]
+            if values.shape[1] < widest and "head" in one.grid.dims:
+                fill = False if values.dtype == torch.bool else float("nan")
+                more = (values.shape[0], widest - values.shape[1], *values.shape[2:])
+                values = torch.cat([values, values.new_full(more, fill)], dim=1)
+            found[name] = values
+    return found
