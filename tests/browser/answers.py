@@ -86,22 +86,29 @@ def _session(lasting: str) -> lw.Session:
     model = _model(described["n_layers"], described["n_heads"], tuple(texts))
     index = {text: i for i, text in enumerate(texts)}
     rows = [[index[text] for text in row] for row in described["prompts"]]
-    longest = max(map(len, rows))
-    if all(len(row) == longest for row in rows):
-        prompts: Any = torch.tensor(rows)
-    else:
-        prompts = [model.tokenizer.decode(row[1:]) for row in rows]
     pair = (index["·Mary"], index["·John"])
-    corrupted = [
-        [pair[0] if i == pair[1] else pair[1] if i == pair[0] else i for i in row] for row in rows
-    ]
+    partners = [_corrupted(row, pair) for row in rows]
+
+    def given(these: list[list[int]]) -> Any:
+        if len({len(row) for row in these}) == 1:
+            return torch.tensor(these)
+        return [model.tokenizer.decode(row[1:]) for row in these]
+
     return lw.Session(
         model,
-        prompts,
+        given(rows),
         answers=[pair] * len(rows),
-        corrupted=torch.tensor(corrupted) if isinstance(prompts, torch.Tensor) else None,
+        corrupted=given(partners),
         metric="logit_diff",
     )
+
+
+def _corrupted(row: list[int], pair: tuple[int, int]) -> list[int]:
+    """The names exchanged; a prompt without them gets one after its first token: a partner that
+    is no different leaves maps of patches nothing to restore."""
+    swapped = dict(zip(pair, reversed(pair), strict=True))
+    partner = [swapped.get(token, token) for token in row]
+    return partner if partner != row else [*row[:1], pair[0], *row[2:]]
 
 
 @cache
