@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import plotly.graph_objects as go
 import torch
 import xarray as xr
-from jaxtyping import Bool, Float
 from plotly.subplots import make_subplots
 from torch import Tensor
 from typing_extensions import TypedDict
@@ -26,7 +25,7 @@ from lens_widgets.views.checks import check_prompt
 from lens_widgets.views.options import option
 from lens_widgets.views.question import question
 from lens_widgets.views.session_data import Code
-from lens_widgets.wire.dataset import Answer, Numbers
+from lens_widgets.wire.dataset import Answer, Shape, Variable
 from lens_widgets.wire.messages import Step
 
 Shown = Literal["heads", "blocks"]
@@ -46,9 +45,11 @@ class MapInfo(TypedDict):
 
 
 class Maps(Answer):
-    """What answers about maps tell besides them. ``tokens_of``: the prompt whose tokens name the
-    positions; ``missing``: activations that this model cannot be patched at."""
+    """The metric after patching each cell, a variable a node: exact where ``*_exact``, an estimate
+    elsewhere; ``*_sem`` of means over prompts, NaN for one. ``tokens_of``: the prompt whose tokens
+    name the positions; ``missing``: activations that this model cannot be patched at."""
 
+    along: ClassVar[tuple[str, ...]] = ()
     maps: list[MapInfo]
     tokens_of: int
     missing: list[str]
@@ -58,24 +59,35 @@ class Maps(Answer):
     units: str
     definition: str
 
+    @classmethod
+    def nodes(cls) -> tuple[str, ...]:
+        """The nodes there are now: the table of activations may have got new rows."""
+        return head_nodes() if "head" in cls.along else block_nodes()
 
-def _maps_along(name: str, nodes: tuple[str, ...], dims: str) -> type[Answer]:
-    """An answer with the variables of each node, as the table of activations has them."""
-    hints: dict[str, Any] = {}
-    for node in nodes:
-        hints[node] = Float[Numbers, dims] | None
-        hints[f"{node}_sem"] = Float[Numbers, dims] | None
-        hints[f"{node}_exact"] = Bool[Numbers, dims] | None
-    doc = (
-        "The metric after patching each cell, a variable a node: exact where ``*_exact``, an "
-        "estimate elsewhere; ``*_sem`` of means over prompts, NaN for one."
-    )
-    return type(name, (Maps,), {"__annotations__": hints, "__doc__": doc, "__module__": __name__})
+    @classmethod
+    def declaration(cls) -> Shape:
+        """With three variables a node, each of which a model may lack."""
+        names = [f"{node}{part}" for node in cls.nodes() for part in ("", "_sem", "_exact")]
+        variables = {name: Variable(name, cls.along, False, True) for name in names}
+        return Shape(variables, super().declaration().attrs)
 
 
-HeadMaps = _maps_along("HeadMaps", head_nodes(), "layer head")
-HeadPosMaps = _maps_along("HeadPosMaps", head_nodes(), "layer head pos")
-BlockMaps = _maps_along("BlockMaps", block_nodes(), "layer pos")
+class HeadMaps(Maps):
+    """Maps of heads, all positions at once."""
+
+    along = ("layer", "head")
+
+
+class HeadPosMaps(Maps):
+    """Maps of heads by position."""
+
+    along = ("layer", "head", "pos")
+
+
+class BlockMaps(Maps):
+    """Maps of blocks by position."""
+
+    along = ("layer", "pos")
 
 
 class PatchingView(View):
@@ -86,6 +98,8 @@ class PatchingView(View):
     """
 
     view = "patching"
+    shown = "heads"
+    """Until its options choose other maps."""
     of_session = ("metric", "tokens")
     _esm = bundle("patching.js")
     _css = bundle("style.css")
@@ -103,7 +117,7 @@ class PatchingView(View):
         session: Session, patch_into: Into, normalize: bool, prompt: int | None
     ) -> Generator[Step, None, xr.Dataset]:
         """Heads at all positions at once: estimates, then exact values, the largest first."""
-        return _streamed(session, HeadMaps, False, patch_into, normalize, prompt)
+        return _streamed(session, HeadMaps, patch_into, normalize, prompt)
 
     @question(HeadPosMaps)
     @staticmethod
@@ -111,7 +125,7 @@ class PatchingView(View):
         session: Session, patch_into: Into, normalize: bool, prompt: int | None
     ) -> Generator[Step, None, xr.Dataset]:
         """Heads position by position: estimates, then exact values, the largest first."""
-        return _streamed(session, HeadPosMaps, True, patch_into, normalize, prompt)
+        return _streamed(session, HeadPosMaps, patch_into, normalize, prompt)
 
     @question(BlockMaps)
     @staticmethod
@@ -119,7 +133,7 @@ class PatchingView(View):
         session: Session, patch_into: Into, normalize: bool, prompt: int | None
     ) -> Generator[Step, None, xr.Dataset]:
         """Blocks by position: estimates, then exact values, the largest first."""
-        return _streamed(session, BlockMaps, True, patch_into, normalize, prompt)
+        return _streamed(session, BlockMaps, patch_into, normalize, prompt)
 
     @question(Code)
     @staticmethod
@@ -127,7 +141,8 @@ class PatchingView(View):
         session: Session, patch_maps: Shown, by_pos: bool, patch_into: Into, normalize: bool
     ) -> xr.Dataset:
         """Code for the maps, as means over prompts."""
-        nodes = available_nodes(session, _nodes(patch_maps))
+        wanted = block_nodes() if patch_maps == "blocks" else head_nodes()
+        nodes = available_nodes(session, wanted)
         return Code.dataset(code=patch_script(session, nodes, by_pos, patch_into, normalize))
 
     def _asked(self) -> str:
@@ -139,7 +154,12 @@ class PatchingView(View):
         """What the page asks first depends on which maps are chosen."""
         method = f"patching/{self._asked()}"
         asked = self.arguments(vars(PatchingView)[self._asked()])
-        return super().opening() | {method: (method, asked)}
+        mean = self.session.settings.prompt_scope == "mean"
+        named = _tokens_of(self.session, None if mean else self.session.selection.prompt)
+        return super().opening() | {
+            "patching/tokens": ("session/tokens", {"prompt": named}),
+            method: (method, asked),
+        }
 
     def data(self) -> xr.Dataset:
         """The exact maps, each under its activation's name; units and definition in ``attrs``."""
@@ -179,20 +199,15 @@ class PatchingView(View):
         return figure
 
 
-def _nodes(shown: Shown) -> tuple[str, ...]:
-    return block_nodes() if shown == "blocks" else head_nodes()
-
-
 def _streamed(
     session: Session,
-    answer: type[Answer],
-    by_pos: bool,
+    answer: type[Maps],
     into: Into,
     normalize: bool,
     prompt: int | None,
 ) -> Generator[Step, None, xr.Dataset]:
     chosen = None if prompt is None else check_prompt(session, prompt)
-    wanted = _nodes("blocks" if answer is BlockMaps else "heads")
+    wanted = answer.nodes()
     nodes = available_nodes(session, wanted)
     maps: list[PatchMap] = []
 
@@ -201,11 +216,10 @@ def _streamed(
         of = slice(None) if chosen is None else chosen
         other = "clean" if into == "corrupted" else "corrupted"
         ends = "; 1 is the clean run, 0 the corrupted one." if normalize else "."
-        lengths = session.prompt_set.lengths
         return answer.dataset(
             **_variables(session, maps, chosen, normalize),
             maps=[_info(one) for one in maps],
-            tokens_of=int(lengths.argmax()) if chosen is None else chosen,
+            tokens_of=_tokens_of(session, chosen),
             missing=[node_kind(node).title for node in wanted if node not in nodes],
             metric=session.metric.label,
             clean=float(clean[of].mean()),
@@ -218,12 +232,17 @@ def _streamed(
     # Said before the first answer, which may take a while: nobody waits for a cell.
     yield Step(0, 0, "estimating")
     last = 0.0
-    for done, total, maps in patch_maps(session, nodes, by_pos, into):  # noqa: B007
+    for done, total, maps in patch_maps(session, nodes, "pos" in answer.along, into):  # noqa: B007
         now = time.monotonic()
         if done == 0 or now - last >= EVERY_S:
             last = now
             yield Step(done, total, "exact patching", known())
     return known()
+
+
+def _tokens_of(session: Session, prompt: int | None) -> int:
+    """The prompt whose tokens name the positions: of means over prompts the longest."""
+    return int(session.prompt_set.lengths.argmax()) if prompt is None else prompt
 
 
 def _info(one: PatchMap) -> MapInfo:

@@ -77,7 +77,7 @@ class Answer:
 
         ``wire`` says which variables travel in one byte a number instead of as float32.
         """
-        shape = declared(cls)
+        shape = cls.declaration()
         variables: dict[str, xr.Variable] = {}
         for name, variable in shape.variables.items():
             if values.get(name) is not None:
@@ -100,17 +100,20 @@ class Answer:
         return made
 
     @classmethod
+    def declaration(cls) -> Shape:
+        """What the class declares, read from its annotations once.
+
+        An answer whose variables are named elsewhere, such as in a table, adds them here.
+        """
+        known: Shape | None = vars(cls).get("_shape")
+        if known is None:
+            known = cls._shape = _read(cls)
+        return known
+
+    @classmethod
     def _is_coord(cls, name: str, variable: xr.Variable) -> bool:
         text = variable.dtype.kind in "OU"
         return variable.dims == (name,) or name in cls.coords or (text and variable.ndim == 1)
-
-
-def declared(answer: type[Answer]) -> Shape:
-    """The declaration of an ``Answer`` class, read once."""
-    known: Shape | None = vars(answer).get("_shape")
-    if known is None:
-        known = answer._shape = _read(answer)
-    return known
 
 
 def _read(answer: type[Answer]) -> Shape:
@@ -131,7 +134,7 @@ def _read(answer: type[Answer]) -> Shape:
 
 def check_answer(answer: type[Answer], dataset: xr.Dataset) -> None:
     """TypeError, naming the variable or attribute, where a dataset is not as declared."""
-    shape, who = declared(answer), answer.__name__
+    shape, who = answer.declaration(), answer.__name__
     for name, variable in shape.variables.items():
         if name not in dataset.variables:
             if variable.optional:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from typing_extensions import NotRequired, get_type_hints, is_typeddict
 
-from lens_widgets.wire.dataset import COUNTED, Answer, declared
+from lens_widgets.wire.dataset import COUNTED, Answer
 
 _PRIMITIVES = {int: "number", float: "number", str: "string", bool: "boolean", Any: "unknown"}
 _CHECKS = {
@@ -86,7 +86,7 @@ def interface(typed: Any) -> str:
 
 def answer_interface(answer: type[Answer]) -> str:
     """An answer's declaration: names of its numbers and texts, and types of its attributes."""
-    shape = declared(answer)
+    shape = answer.declaration()
     dims = {dim for variable in shape.variables.values() for dim in variable.dims}
     numbers = [name for name, variable in shape.variables.items() if not variable.text]
     numbers += [dim for dim in COUNTED if dim in dims and dim not in shape.variables]

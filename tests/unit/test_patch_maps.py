@@ -346,3 +346,21 @@ def test_the_page_the_data_and_the_figure_hold_the_same_maps() -> None:
     scope = {"model": session.model, "tokens": session.tokens}
     exec(view.code().attrs["code"], scope)
     np.testing.assert_allclose(scope["maps"]["attn_out"], expected, atol=3e-5)  # type: ignore[index]
+
+
+def test_positions_of_means_are_named_by_the_longest_prompt_as_the_page_opens() -> None:
+    session = lw.Session(
+        tiny("gpt2"),
+        ["w11 w12 w13", "w5 w6 w7 w8 w9"],
+        answers=ANSWERS,
+        corrupted=["w21 w12 w23", "w5 w6 w17 w8 w9"],
+    )
+    view = lw.PatchingView(session, patch_maps="blocks")
+    asked = view.opening()
+    assert asked["patching/tokens"] == ("session/tokens", {"prompt": 1})
+    assert view.data().attrs["tokens_of"] == 1
+    assert view.figure().data[0].x[-1] == "w9 5"
+    assert asked["patching/blocks"][0] == "patching/blocks"
+    session.settings.update(prompt_scope="selected")
+    assert view.opening()["patching/tokens"] == ("session/tokens", {"prompt": 0})
+    assert view.data().sizes["pos"] == 4

@@ -15,7 +15,7 @@ export interface MapInfo {
   rank_correlation: number | null;
 }
 
-/** The metric after patching each cell, a variable a node: exact where ``*_exact``, an estimate elsewhere; ``*_sem`` of means over prompts, NaN for one. */
+/** Maps of heads, all positions at once. */
 export interface HeadMaps {
   numbers: "z" | "z_sem" | "z_exact" | "q" | "q_sem" | "q_exact" | "k" | "k_sem" | "k_exact" | "v" | "v_sem" | "v_exact" | "pattern" | "pattern_sem" | "pattern_exact" | "layer" | "head";
   texts: never;
@@ -31,7 +31,7 @@ export interface HeadMaps {
   };
 }
 
-/** The metric after patching each cell, a variable a node: exact where ``*_exact``, an estimate elsewhere; ``*_sem`` of means over prompts, NaN for one. */
+/** Maps of heads by position. */
 export interface HeadPosMaps {
   numbers: "z" | "z_sem" | "z_exact" | "q" | "q_sem" | "q_exact" | "k" | "k_sem" | "k_exact" | "v" | "v_sem" | "v_exact" | "pattern" | "pattern_sem" | "pattern_exact" | "layer" | "head" | "pos";
   texts: never;
@@ -47,7 +47,7 @@ export interface HeadPosMaps {
   };
 }
 
-/** The metric after patching each cell, a variable a node: exact where ``*_exact``, an estimate elsewhere; ``*_sem`` of means over prompts, NaN for one. */
+/** Maps of blocks by position. */
 export interface BlockMaps {
   numbers: "resid_pre" | "resid_pre_sem" | "resid_pre_exact" | "attn_out" | "attn_out_sem" | "attn_out_exact" | "mlp_out" | "mlp_out_sem" | "mlp_out_exact" | "layer" | "pos";
   texts: never;

@@ -16,7 +16,6 @@ from lens_widgets.widgets.replies import (
     lens,
     model_card,
     neurons,
-    patching,
     patterns,
     tokens,
 )
@@ -45,9 +44,6 @@ _HANDLERS: dict[str, Method] = {
     "composition": Method(composition.composition),
     "neuron": Method(neurons.neuron),
     "top_neurons": Method(neurons.top_neurons),
-    "patching": Method(patching.patching),
-    "patching_code": Method(patching.code),
-    "toggle_patches": Method(patching.toggle, quick=True),
     "stripe": Method(detectors.stripe),
     "losses": Method(detectors.losses),
     "losses_code": Method(detectors.losses_code),

@@ -1,9 +1,8 @@
 import type { JSX } from "preact";
-import { useMemo, useRef } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import { fixed } from "../../core/draw/format";
 import { askCode } from "../../core/export/code";
 import { datasetCsv } from "../../core/export/csv";
-import { CopyButton } from "../../core/parts/copy_button";
 import { MapLegend } from "../../core/parts/heatmap/legend";
 import { useRamp } from "../../core/parts/heatmap/ramp";
 import type { PanelProps } from "../../core/parts/mount";
@@ -50,7 +49,6 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
   const normalize = session.option(ask.OPTIONS.normalize);
   const scope = session.setting("prompt_scope");
   const { prompt } = session.selection.value;
-  const body = useRef<HTMLDivElement>(null);
   const each = maps.value === "heads" && byPos.value;
   const args = {
     patch_into: into.value,
@@ -83,6 +81,7 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
     of: JSON.stringify([wanted.method, loaded.args]),
   });
   const estimates = shown.some(({ exact }) => exact.data.includes(0));
+  const csv = () => data && datasetCsv(data, { names: { pos: tokens } });
   const code = () =>
     askCode(handle, ask.code, {
       patch_maps: maps.value,
@@ -100,18 +99,17 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
       <OptionButtons label="direction" of={into} choices={INTO} />
       <FlagButtons label="values" of={normalize} choices={VALUES} on="restored" />
       <OptionButtons label="prompts" of={scope} choices={SCOPES} />
-      <CopyButton
-        label="copy CSV"
-        within={body}
-        disabled={data === null}
-        text={async () => (data ? datasetCsv(data) : "")}
-      />
-      <CopyButton label="copy code" within={body} text={code} />
     </>
   );
   return (
-    <ViewFrame handle={handle} title="Activation patching" controls={controls} compact={compact}>
-      <div ref={body} class="lw-patch">
+    <ViewFrame
+      handle={handle}
+      title="Activation patching"
+      controls={controls}
+      compact={compact}
+      takeaway={{ csv, code }}
+    >
+      <div class="lw-patch">
         {data && (
           <>
             <div class="lw-patch-top">
