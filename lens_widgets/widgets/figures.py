@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import xarray as xr
-from plotly.subplots import make_subplots
 
 _SIGNED = {"colorscale": "RdBu", "zmid": 0}
 _SEQUENTIAL = {"colorscale": "Blues", "zmin": 0}
