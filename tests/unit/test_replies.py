@@ -13,7 +13,6 @@ from tests.models import ARCHITECTURES, D_MODEL, tiny
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
 from tests.unit.page import Page
 
-
 ARGS: dict[str, list[dict[str, Any]]] = {
     "tokens": [{"prompt": 0}, {"prompt": 1}],
     "token_stats": [{"prompt": 0}, {"prompt": 1}],
