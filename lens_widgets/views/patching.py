@@ -104,12 +104,16 @@ class PatchingView(View):
     _esm = bundle("patching.js")
     _css = bundle("style.css")
 
-    patch_maps = option(Shown, "heads", "Maps of ``'heads'``, or of ``'blocks'`` by position.")
-    by_pos = option(bool, False, "Whether heads are patched position by position.")
-    patch_into = option(
-        Into, "corrupted", "The run that is patched, with activations of the other one."
+    patch_maps: Shown = option(
+        default="heads", help="Maps of ``'heads'``, or of ``'blocks'`` by position."
     )
-    normalize = option(bool, True, "Whether 1 is the clean metric and 0 the corrupted one.")
+    by_pos: bool = option(default=False, help="Whether heads are patched position by position.")
+    patch_into: Into = option(
+        default="corrupted", help="The run that is patched, with activations of the other one."
+    )
+    normalize: bool = option(
+        default=True, help="Whether 1 is the clean metric and 0 the corrupted one."
+    )
 
     @question(HeadMaps)
     @staticmethod

@@ -23,7 +23,6 @@ VIEWS: dict[str, type[View]] = {
     name: value
     for name in lw.__all__
     if isinstance(value := getattr(lw, name), type) and issubclass(value, View)
-    if name != "PatchingView"
 }
 HEAD = (
     "import typing",
