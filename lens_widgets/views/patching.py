@@ -100,7 +100,7 @@ class PatchingView(View):
     view = "patching"
     shown = "heads"
     """Until its options choose other maps."""
-    of_session = ("metric", "tokens")
+    of_session: ClassVar[tuple[str, ...]] = ("metric", "tokens")
     _esm = bundle("patching.js")
     _css = bundle("style.css")
 
