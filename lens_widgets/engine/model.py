@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, Protocol, overload
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -138,3 +139,12 @@ class TransformerModel(Protocol):
         truncate: bool = True,
     ) -> Tensor:
         """Token ids [prompt, pos] of text."""
+
+
+@contextmanager
+def on_its_device(model: TransformerModel) -> Iterator[None]:
+    """Inside, tensors are made where the model is, and can take part in a backward pass: whatever
+    default device or inference mode the caller has set."""
+    device = next(iter(model.parameters())).device
+    with torch.inference_mode(False), torch.device(device):
+        yield

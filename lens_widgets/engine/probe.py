@@ -1,18 +1,35 @@
-"""What a model is and what it can give, found out once per model on two tokens."""
+"""What a model is and what it can give, found out once per model on a few tokens."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from lens_widgets.engine.forward import answer_rows, forward, resume, unembed, unembed_tokens
+from lens_widgets.engine.forward import (
+    BlockCall,
+    Hook,
+    WholeForward,
+    answer_rows,
+    forward,
+    resume,
+    unembed,
+    unembed_tokens,
+)
 from lens_widgets.engine.hooks import HookKind, hook_kind
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.pooling import finest_pool, pooled_name
+from lens_widgets.engine.trials import (
+    Batch,
+    BatchTrials,
+    Layers,
+    changes_beyond,
+    layers_of,
+    try_batch,
+)
 
 log = logging.getLogger(__name__)
 
@@ -31,17 +48,17 @@ _BLOCK_PARTS = (
 @dataclass(frozen=True)
 class ModelFacts:
     """``hooks`` maps each hook that fires (TransformerLens's short names included) to its shape
-    on two tokens, ``points`` to the one name of its hook point. ``mlp_layers`` are those that have
-    an MLP output. ``resumable``: blocks can be called one by one; ``pattern_edits``,
-    ``score_edits``: attention uses an edited pattern, or edited scores; ``token_logits``: a few
-    logits can be computed without the others."""
+    on two tokens, ``points`` to the one name of its hook point. ``resumable``: blocks can be called
+    one by one; ``pattern_edits``, ``score_edits``: attention uses an edited pattern, or edited
+    scores; ``token_logits``: a few logits can be computed without the others; ``finite``: the
+    logits of two tokens are numbers. ``beyond``: how long a prompt may be before it changes all
+    others, or None."""
 
     name: str
     n_layers: int
     n_heads: int
     n_ctx: int
     d_vocab: int
-    mlp_layers: tuple[int, ...]
     hooks: Mapping[str, tuple[int, ...]]
     points: Mapping[str, str]
     device: str
@@ -51,6 +68,15 @@ class ModelFacts:
     pattern_edits: bool
     score_edits: bool
     token_logits: bool
+    finite: bool
+    batch: BatchTrials
+    layers: Layers
+    beyond: int | None
+
+    @property
+    def mlp_layers(self) -> tuple[int, ...]:
+        """The layers that have an MLP output."""
+        return self.layers.mlp
 
     @property
     def has_pos_embed(self) -> bool:
@@ -59,16 +85,50 @@ class ModelFacts:
     @property
     def notes(self) -> list[str]:
         """What a reader of any view of this model should know of it, a sentence each."""
-        found = []
-        if not self.resumable:
-            found.append(
-                "Every change takes a whole forward: blocks of this model cannot be run one by one."
-            )
-        if not self.pattern_edits:
-            found.append(
-                "Edits of attention patterns do nothing in this model: edit queries, keys or z."
-            )
-        return found
+        layers = self.layers
+        told = [
+            (
+                not self.batch.causal,
+                "Positions of this model see the tokens after them: losses and answers are no "
+                "predictions, and every change is computed at all positions.",
+            ),
+            (
+                not self.batch.batched,
+                "A prompt's numbers depend on the prompts beside it in this model, so it takes one "
+                "prompt a session.",
+            ),
+            (
+                self.batch.batched and not self.batch.padding,
+                "Padding changes the numbers of this model, so all prompts of a session have the "
+                "same length.",
+            ),
+            (
+                self.beyond is not None,
+                f"This model's numbers depend on the longest prompt: one of more than "
+                f"{self.beyond or 0:,} tokens changes those of all others (LongRoPE).",
+            ),
+            (
+                not self.resumable,
+                "Every change takes a whole forward: blocks of this model cannot be run one by "
+                "one.",
+            ),
+            (
+                not self.pattern_edits and bool(layers.attention),
+                "Edits of attention patterns do nothing in this model: edit queries, keys or z.",
+            ),
+            *(
+                (True, f"{_layers(lacking)} no {what}.")
+                for what, present in (("attention", layers.attention), ("MLP", layers.mlp))
+                if present and (lacking := sorted(set(range(self.n_layers)) - set(present)))
+            ),
+            (not layers.attention, "This model has no attention."),
+            (
+                bool(layers.unlike),
+                f"{_layers(layers.unlike)} attention of another shape than layer "
+                f"{layers.attention[0] if layers.attention else 0}.",
+            ),
+        ]
+        return [sentence for holds, sentence in told if holds]
 
     def edits_count(self, kind: HookKind) -> bool:
         """Whether the model uses what is made of such an activation: some only report a copy."""
@@ -117,46 +177,54 @@ class ModelFacts:
         return 4 * hook_kind(name).size(self.hooks[name], n_prompts, n_pos)
 
 
+def _layers(numbers: Sequence[int]) -> str:
+    """The beginning of a sentence about layers."""
+    if len(numbers) == 1:
+        return f"Layer {numbers[0]} has"
+    return f"Layers {', '.join(map(str, numbers))} have"
+
+
 def probe(model: TransformerModel) -> ModelFacts:
-    """Runs ``model`` on two tokens and reads its shape, device, dtype and weight processing."""
+    """Runs ``model`` on a few tokens and reads its shape, device, dtype and weight processing."""
     cfg = model.cfg
-    parameter = next(iter(model.parameters()))
-    # Two different tokens, neither of them 0: a padding token's embedding can be all zeros.
-    tokens = (torch.tensor([[1, 2]]) + cfg.d_vocab // 2).to(parameter.device) % cfg.d_vocab
+    batch = Batch.of(model)
     with torch.no_grad():
-        _, cache = model.run_with_cache(tokens, return_cache_object=False, use_cache=False)
+        logits, cache = model.run_with_cache(
+            batch.alone, return_cache_object=False, use_cache=False
+        )
     hooks = {name: tuple(value.shape) for name, value in cache.items() if hasattr(value, "shape")}
+    trials, recorded = try_batch(model, batch, logits)
+    calls = [] if recorded is None else recorded.calls
+    resumable = recorded is not None and _resumes_exactly(model, recorded, batch.mask)
+    plain = _Plain(model, hooks, batch.alone, logits, calls if resumable else [])
     return ModelFacts(
         name=str(cfg.model_name),
         n_layers=cfg.n_layers,
         n_heads=cfg.n_heads,
         n_ctx=cfg.n_ctx,
         d_vocab=cfg.d_vocab,
-        mlp_layers=tuple(
-            layer for layer in range(cfg.n_layers) if f"blocks.{layer}.hook_mlp_out" in hooks
-        ),
         hooks=hooks,
         points={name: model.hook_dict[name].name for name in hooks},
         **_form(model),
-        resumable=_resumes_exactly(model),
-        pattern_edits=_edits_count(model, tokens, "blocks.0.attn.hook_pattern"),
-        score_edits=_edits_count(model, tokens, "blocks.0.attn.hook_attn_scores"),
-        token_logits=_logits_stand_alone(model, tokens),
+        resumable=resumable and trials.batched,
+        pattern_edits=plain.uses_edits("attn.hook_pattern"),
+        score_edits=plain.uses_edits("attn.hook_attn_scores"),
+        token_logits=_logits_stand_alone(model, batch.alone, logits, cache),
+        finite=bool(logits.isfinite().all()),
+        batch=trials,
+        layers=layers_of(cfg.n_layers, hooks),
+        beyond=changes_beyond(model),
     )
 
 
-def _resumes_exactly(model: TransformerModel) -> bool:
+def _resumes_exactly(model: TransformerModel, whole: WholeForward, mask: torch.Tensor) -> bool:
     """Whether calling the blocks one by one gives the model's own logits.
 
-    Tried on two prompts of which one is padded, so that masks and positions matter.
+    Tried on prompts of which one is padded, so that masks and positions matter.
     """
-    tokens = torch.arange(6, device=next(iter(model.parameters())).device).reshape(2, 3)
-    tokens = tokens % model.cfg.d_vocab
-    mask = torch.tensor([[1, 1, 1], [1, 1, 0]], device=tokens.device)
+    if len(whole.calls) != model.cfg.n_layers:
+        return False
     try:
-        whole = forward(model, tokens, attention_mask=mask, record=True)
-        if len(whole.calls) != model.cfg.n_layers:
-            return False
         again = unembed(model, resume(model, whole.calls, 0).normed)
     except Exception:
         # Whatever stands in the way of calling blocks, the model's own forward still works.
@@ -166,35 +234,58 @@ def _resumes_exactly(model: TransformerModel) -> bool:
     return _close(whole.logits[real], again[real])
 
 
-def _logits_stand_alone(model: TransformerModel, tokens: torch.Tensor) -> bool:
+@dataclass(frozen=True)
+class _Plain:
+    """The run that edits are tried on: from the block they lie in where that can be run alone."""
+
+    model: TransformerModel
+    hooks: Mapping[str, tuple[int, ...]]
+    tokens: torch.Tensor
+    logits: torch.Tensor
+    calls: Sequence[BlockCall]
+
+    def uses_edits(self, part: str) -> bool:
+        """Whether editing an activation changes the output: some attentions only report theirs."""
+        named = [f"blocks.{layer}.{part}" for layer in range(self.model.cfg.n_layers)]
+        present = [layer for layer, name in enumerate(named) if name in self.hooks]
+        if not present:
+            return False
+        layer = present[-1]
+        edit: Hook = (named[layer], lambda x, hook: torch.zeros_like(x))
+        try:
+            with warnings.catch_warnings():
+                # TransformerLens warns of an edit that it discards: that is the answer here.
+                warnings.simplefilter("ignore")
+                return not torch.equal(self._run(layer, []), self._run(layer, [edit]))
+        except Exception:
+            log.debug("%s: edits of %s", self.model.cfg.model_name, part, exc_info=True)
+            return False
+
+    def _run(self, layer: int, hooks: list[Hook]) -> torch.Tensor:
+        if self.calls:
+            return resume(self.model, self.calls, layer, hooks=hooks).normed
+        return forward(self.model, self.tokens, hooks=hooks).logits if hooks else self.logits
+
+
+def _logits_stand_alone(
+    model: TransformerModel,
+    tokens: torch.Tensor,
+    logits: torch.Tensor,
+    cache: Mapping[str, torch.Tensor],
+) -> bool:
     """Whether the logits of a few tokens, computed without the others, are the model's own."""
     try:
-        found = forward(model, tokens, capture=["ln_final.hook_out"])
-        normed, wanted = found.captured["ln_final.hook_out"][:, -1], tokens[:, :2]
-        got = unembed_tokens(model, normed, answer_rows(model, wanted), wanted)
+        normed = cache["ln_final.hook_out"][:, -1]
+        got = unembed_tokens(model, normed, answer_rows(model, tokens), tokens)
     except Exception:
         log.debug("%s has no unembedding to read", model.cfg.model_name, exc_info=True)
         return False
-    return _close(found.logits[:, -1].gather(1, wanted), got)
+    return _close(logits[:, -1].gather(1, tokens), got)
 
 
 def _close(expected: torch.Tensor, got: torch.Tensor) -> bool:
     tolerance = 1e-4 if expected.dtype in (torch.float32, torch.float64) else 2e-2
     return torch.allclose(expected.float(), got.float(), rtol=tolerance, atol=tolerance)
-
-
-def _edits_count(model: TransformerModel, tokens: torch.Tensor, name: str) -> bool:
-    """Whether editing an activation changes the logits: some attentions only report theirs."""
-    try:
-        plain = forward(model, tokens).logits
-        with warnings.catch_warnings():
-            # TransformerLens warns of an edit that it discards: that is the answer here.
-            warnings.simplefilter("ignore")
-            edited = forward(model, tokens, hooks=[(name, lambda x, hook: torch.zeros_like(x))])
-    except Exception:
-        log.debug("%s has no %s", model.cfg.model_name, name, exc_info=True)
-        return False
-    return not torch.equal(plain, edited.logits)
 
 
 def _form(model: TransformerModel) -> dict[str, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
@@ -25,6 +26,11 @@ class Variant:
     inputs: Bool[Tensor, "prompt pos"]
     outputs: Bool[Tensor, "prompt pos"]
     changed: Bool[Tensor, "prompt pos"]
+
+    def everywhere(self) -> Variant:
+        """The same, computed at all positions: for models in which a change reaches back."""
+        every = torch.ones_like(self.changed)
+        return replace(self, inputs=every, outputs=every, changed=every)
 
 
 @dataclass(frozen=True)

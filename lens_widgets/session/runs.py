@@ -20,6 +20,7 @@ from lens_widgets.engine.variants import BaseRun, Reading, Variant
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention
 from lens_widgets.prompts.prompt_set import PromptSet
+from lens_widgets.session.fitness import check_batch, check_finite
 from lens_widgets.session.metrics import Metric
 from lens_widgets.session.run import Run
 
@@ -46,7 +47,9 @@ class PromptRuns:
         self._lock = lock("runs")
         self._edited: OrderedDict[tuple[bool, Active], Run] = OrderedDict()
         self._corrupted_tracer: Tracer | None = None
+        check_batch(facts, prompt_set)
         self._tracer = self._made_tracer(prompt_set)
+        check_finite(facts, self._tracer.clean.logits, prompt_set, "prompts")
         self.clean = self._run(self._tracer.clean)
 
     @property
@@ -122,10 +125,14 @@ class PromptRuns:
             return
         base = BaseRun(calls, hooks, self._prefix_owner(active))
         chosen = [variants[index] for index in effective]
+        if not self.facts.batch.causal:
+            chosen = [variant.everywhere() for variant in chosen]
         for chunk in sweep(self.access, base, chosen, self._reading(), max_memory_gb):
             for number, metric in chunk:
                 yield effective[number], metric
 
+    # Tensors made in inference mode, where a caller may be, cannot take part in a backward pass.
+    @torch.inference_mode(False)
     def gradients(
         self, active: Active, names: Sequence[str], *, corrupted: bool = False
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -184,7 +191,9 @@ class PromptRuns:
             return self._tracer
         known = self._corrupted_tracer
         if known is None:
-            made = self._made_tracer(self.prompt_set.corrupted())
+            corrupted_prompts = self.prompt_set.corrupted()
+            made = self._made_tracer(corrupted_prompts)
+            check_finite(self.facts, made.clean.logits, corrupted_prompts, "corrupted")
             with self._lock:
                 known = self._corrupted_tracer = self._corrupted_tracer or made
         return known
@@ -213,7 +222,9 @@ class PromptRuns:
         return Reading(lambda last: compute(metric.narrow(last, prompts)), prompts.positions)
 
     def _prefix_owner(self, active: Active) -> Int[Tensor, "prompt pos"] | None:
-        """Which prompts begin alike, unless an intervention counts from their ends."""
+        """Which prompts begin alike, unless what follows or an intervention tells them apart."""
+        if not self.facts.batch.causal:
+            return None
         if any(position < 0 for item in active for position in item.acts_at or ()):
             return None
         batches = [self.prompt_set.tokens]

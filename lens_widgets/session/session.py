@@ -11,15 +11,16 @@ import traitlets
 
 from lens_widgets.engine.access import access_for
 from lens_widgets.engine.locks import StateLock
-from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.model import TransformerModel, on_its_device
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.engine.worker import Job
-from lens_widgets.errors import InputError, check_keywords
+from lens_widgets.errors import check_keywords
 from lens_widgets.interventions.base import Intervention
 from lens_widgets.interventions.list import Entry, Interventions
 from lens_widgets.jupyter.cells import install_cell_pause
 from lens_widgets.prompts.prompt_set import PromptSet, edited_prompt_set, make_prompt_set
 from lens_widgets.session import file
+from lens_widgets.session.fitness import check_model
 from lens_widgets.session.measured import MeasuredModel, checked_interventions
 from lens_widgets.session.metrics import resolve_metric
 from lens_widgets.session.runs import PromptRuns
@@ -81,11 +82,12 @@ class Session(MeasuredModel):
         **unknown: Any,
     ) -> None:
         check_keywords("Session", unknown, ("model", "prompts", *_OPTIONS))
-        _check_model(model)
+        check_model(model)
         install_cell_pause()
-        prompt_set = make_prompt_set(
-            model, prompts, answers=answers, corrupted=corrupted, prepend_bos=prepend_bos
-        )
+        with on_its_device(model):
+            prompt_set = make_prompt_set(
+                model, prompts, answers=answers, corrupted=corrupted, prepend_bos=prepend_bos
+            )
         self._start(model, prompt_set, metric, prepend_bos)
 
     @classmethod
@@ -93,7 +95,7 @@ class Session(MeasuredModel):
         cls, model: TransformerModel, prompt_set: PromptSet, metric: Any, prepend_bos: bool | None
     ) -> Session:
         """A session of prompts that are tokens already."""
-        _check_model(model)
+        check_model(model)
         install_cell_pause()
         session: Session = cls.__new__(cls)
         session._start(model, prompt_set, metric, prepend_bos)
@@ -150,13 +152,14 @@ class Session(MeasuredModel):
                 prompts.
         """
         self.check_open()
-        prompt_set = make_prompt_set(
-            self.model,
-            prompts,
-            answers=answers,
-            corrupted=corrupted,
-            prepend_bos=self._prepend_bos,
-        )
+        with on_its_device(self.model):
+            prompt_set = make_prompt_set(
+                self.model,
+                prompts,
+                answers=answers,
+                corrupted=corrupted,
+                prepend_bos=self._prepend_bos,
+            )
         self._take(prompt_set, self._requested_metric if metric is None else metric)
 
     def edit_prompt(
@@ -171,15 +174,16 @@ class Session(MeasuredModel):
             corrupted: its new partner; None keeps the old one.
         """
         self.check_open()
-        prompt_set = edited_prompt_set(
-            self.model,
-            self.prompt_set,
-            index,
-            text,
-            answers=answers,
-            corrupted=corrupted,
-            prepend_bos=self._prepend_bos,
-        )
+        with on_its_device(self.model):
+            prompt_set = edited_prompt_set(
+                self.model,
+                self.prompt_set,
+                index,
+                text,
+                answers=answers,
+                corrupted=corrupted,
+                prepend_bos=self._prepend_bos,
+            )
         self._take(prompt_set, self._requested_metric)
 
     def refresh(self) -> None:
@@ -189,7 +193,7 @@ class Session(MeasuredModel):
         refuses to mix its numbers.
         """
         self.check_open()
-        _check_model(self.model)
+        check_model(self.model)
         access = access_for(self.model)
         facts = access.run_inline(access.facts)
         self._take(self.prompt_set.to(torch.device(facts.device)), self._requested_metric, facts)
@@ -381,17 +385,4 @@ class Session(MeasuredModel):
         return (
             f"Session({self.facts.name}, {self.prompt_set.n_prompts} prompts, "
             f"{self.metric.label}, {len(self.interventions)} interventions)"
-        )
-
-
-def _check_model(model: TransformerModel) -> None:
-    if not all(hasattr(model, name) for name in ("run_with_hooks", "cfg", "blocks")):
-        raise InputError(
-            f"model is a {type(model).__name__}, not a TransformerLens model.",
-            'Pass TransformerBridge.boot_transformers("gpt2") or lw.load_demo("ioi").',
-        )
-    if model.training:
-        raise InputError(
-            "model is in training mode: dropout would make every number random.",
-            "Call model.eval() first.",
         )

@@ -31,7 +31,7 @@ def attention_scores(
     InputError when the model's scores cannot be had.
     """
     pattern, scores = _read(session, run, prompt, layer, score_way(session, layer))
-    return _masked(scores, pattern)
+    return _masked(scores, pattern, session.facts.batch.causal)
 
 
 def score_way(session: Session, layer: int) -> float | str:
@@ -62,7 +62,7 @@ def _gives_pattern(session: Session, run: Run, layer: int, way: float | str) -> 
     if any(f"blocks.{layer}.attn.{name}" not in session.facts.hooks for name in names):
         return False
     pattern, scores = _read(session, run, 0, layer, way)
-    scores = _masked(scores, pattern)
+    scores = _masked(scores, pattern, session.facts.batch.causal)
     again = scores.masked_fill(scores.isnan(), float("-inf")).softmax(dim=-1)
     # An attention sink takes a share of each row that no key has.
     expected = pattern / pattern.sum(dim=-1, keepdim=True)
@@ -88,14 +88,15 @@ def _read(
     return pattern, float(way) * torch.einsum("qhd,khd->hqk", query, key)
 
 
-def _masked(scores: Tensor, pattern: Tensor) -> Tensor:
-    """NaN at what the softmax does not see: the future, and what a local attention leaves out.
+def _masked(scores: Tensor, pattern: Tensor, causal: bool) -> Tensor:
+    """NaN at what the softmax does not see: the future of a causal model, and what a local
+    attention leaves out.
 
     Recomputed scores know no mask. An attended key whose weight rounds to zero lies far below its
     row's largest score; a masked one does not.
     """
     size = scores.shape[-1]
-    future = torch.ones(size, size, dtype=torch.bool, device=scores.device).triu(1)
+    future = torch.full((size, size), causal, device=scores.device).triu(1)
     top = scores.masked_fill(pattern <= 0, float("-inf")).amax(dim=-1, keepdim=True)
     unseen = (pattern <= 0) & ((scores - top > -80.0) | (scores < MASK_BELOW))
     return scores.masked_fill(future | unseen, float("nan"))

@@ -51,12 +51,13 @@ SCORES = {
 """Lines that give ``scores`` [head, query, key] of ``layer``, masked ones still among them."""
 
 MASKED = f"""\
-        # NaN where the softmax does not look: at later keys, and outside of a local window.
+        # NaN where the softmax does not look.
         top = scores.masked_fill(pattern <= 0, -torch.inf).amax(dim=-1, keepdim=True)
         hidden = (pattern <= 0) & ((scores - top > -80.0) | (scores < {MASK_BELOW:g}))
-        hidden |= torch.ones_like(hidden[0]).triu(1)
-        scores = scores.masked_fill(hidden, torch.nan)"""
-"""Lines that mask ``scores`` with the help of ``pattern``."""
+FUTURE        scores = scores.masked_fill(hidden, torch.nan)"""
+"""Lines that mask ``scores`` with the help of ``pattern``; ``FUTURE`` is still to be put in."""
+
+_FUTURE = "        hidden |= torch.ones_like(hidden[0]).triu(1)  # later keys\n"
 
 _CHOSEN = {
     "none": "found[0][{head}]",
@@ -128,7 +129,8 @@ def score_lines(session: Session, layers: list[int]) -> tuple[tuple[str, ...], s
             "Choose the heads of one layer.",
         )
     (way,) = ways
+    masked = MASKED.replace("FUTURE", _FUTURE if session.facts.batch.causal else "")
     if way == "hook":
-        return ("hook_pattern", "hook_attn_scores"), f"{SCORES['hook']}\n{MASKED}"
+        return ("hook_pattern", "hook_attn_scores"), f"{SCORES['hook']}\n{masked}"
     lines = SCORES["query times key"].replace("FACTOR", repr(way))
-    return ("hook_pattern", "hook_q", "hook_k"), f"{lines}\n{MASKED}"
+    return ("hook_pattern", "hook_q", "hook_k"), f"{lines}\n{masked}"

@@ -21,6 +21,7 @@ from lens_widgets.analysis.circuits.head_weights import (
     unembedding,
 )
 from lens_widgets.components import Component
+from lens_widgets.engine.access import access_for
 from lens_widgets.engine.current import check_cancelled
 from lens_widgets.errors import InputError
 
@@ -117,7 +118,8 @@ def pos_circuit(source: Any, head: Component | str) -> FactoredCircuit:
         rows are query and columns key positions.
 
     Raises:
-        InputError: what is no head of the model; a model without learned absolute positions.
+        InputError: what is no head of the model; a model without learned absolute positions, or
+            one that looks ahead.
 
     Source:
         Elhage et al., A Mathematical Framework for Transformer Circuits (2021); previous-token
@@ -129,7 +131,12 @@ def pos_circuit(source: Any, head: Component | str) -> FactoredCircuit:
         (8, 8)
     """
     model = model_of(source)
-    h, pos = head_weights(model, head), positions(model_of(source))
+    h, pos = head_weights(model, head), positions(model)
+    if not access_for(model).facts().batch.causal:
+        raise InputError(
+            "pos_circuit: positions of this model see the ones after them.",
+            "Positional circuits exist for models that look back only.",
+        )
     return FactoredCircuit(
         f"positions {h.name}",
         f"attention of {h.name} if queries and keys were positional embeddings alone",

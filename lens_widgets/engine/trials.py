@@ -1,0 +1,153 @@
+"""What is taken for granted of a model, tried on two tiny prompts: three short forwards.
+
+Sweeps cut positions and share beginnings because attention looks back only; prompts of different
+lengths share a batch because padding is harmless; attribution adds up because every part writes
+into one residual stream. Each of these is a property of a model and not of all models.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from lens_widgets.engine.forward import WholeForward, forward
+from lens_widgets.engine.model import TransformerModel
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """[a b c], [a b] padded to the same length, [a b d], and [d c b] as something else beside them.
+
+    ``alone`` is [a b] by itself; ``pair`` is [a b] and [d c]. Different tokens, none of them 0: a
+    padding token's embedding can be all zeros.
+    """
+
+    alone: Int[Tensor, "1 short"]
+    pair: Int[Tensor, "2 short"]
+    tokens: Int[Tensor, "prompt pos"]
+    mask: Int[Tensor, "prompt pos"]
+
+    @classmethod
+    def of(cls, model: TransformerModel) -> Batch:
+        """The same tokens for every model, within its vocabulary."""
+        device = next(iter(model.parameters())).device
+        d_vocab = model.cfg.d_vocab
+        a, b, c, d, pad = ((i + d_vocab // 2) % d_vocab for i in (1, 2, 3, 4, 5))
+        return cls(
+            torch.tensor([[a, b]], device=device),
+            torch.tensor([[a, b], [d, c]], device=device),
+            torch.tensor([[a, b, c], [a, b, pad], [a, b, d], [d, c, b]], device=device),
+            torch.tensor([[1, 1, 1], [1, 1, 0], [1, 1, 1], [1, 1, 1]], device=device),
+        )
+
+
+@dataclass(frozen=True)
+class BatchTrials:
+    """What the batch told.
+
+    Args:
+        causal: no position's logits depend on a later token.
+        batched: a prompt's logits do not depend on the prompts beside it.
+        padding: nor on padding at its end, with an attention mask.
+        unmasked: nor on padding at its end without one.
+    """
+
+    causal: bool
+    batched: bool
+    padding: bool
+    unmasked: bool
+
+
+def try_batch(
+    model: TransformerModel, batch: Batch, alone: Tensor
+) -> tuple[BatchTrials, WholeForward | None]:
+    """What the batch tells beside ``alone``, the logits of its short prompt by itself.
+
+    Also its masked forward, recorded; None where the model takes no attention mask.
+    """
+    plain = forward(model, batch.tokens).logits[:, :2]
+    masked: WholeForward | None = None
+    try:
+        masked = forward(model, batch.tokens, attention_mask=batch.mask, record=True)
+    except Exception:
+        log.debug("%s takes no attention mask", model.cfg.model_name, exc_info=True)
+    # In one batch there is next to no rounding between rows that are equal.
+    causal = same(plain[0], plain[2], slack=0.3)
+    padding = masked is not None and same(alone[0], masked.logits[1, :2])
+    # Of a model that looks ahead, a longer prompt is another one.
+    longer = not causal or same(alone[0], plain[0])
+    found = BatchTrials(
+        causal=causal,
+        batched=(padding and longer) or same(alone[0], forward(model, batch.pair).logits[0]),
+        padding=padding and longer,
+        unmasked=same(alone[0], plain[1]),
+    )
+    return found, masked
+
+
+def same(expected: Tensor, got: Tensor, slack: float = 1.0) -> bool:
+    """Whether logits agree up to rounding, which is measured against their spread.
+
+    Different batches are computed by different kernels: in half precision that moves logits by some
+    per cent of their spread. What a model should not see moves them by more.
+    """
+    exact = expected.dtype in (torch.float32, torch.float64)
+    spread = expected.float().std().clamp(min=1e-6)
+    difference = (expected.float() - got.float()).abs().max()
+    return bool(difference <= slack * (1e-3 if exact else 1e-1) * spread)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Which layers have what: ``unlike`` are those whose attention has another shape than the
+    first attention layer's."""
+
+    attention: tuple[int, ...]
+    mlp: tuple[int, ...]
+    unlike: tuple[int, ...]
+
+
+def layers_of(n_layers: int, hooks: Mapping[str, tuple[int, ...]]) -> Layers:
+    """What each layer has, by the hooks that fired and the shapes they had."""
+    attention = [
+        layer
+        for layer in range(n_layers)
+        if any(f"blocks.{layer}.{part}" in hooks for part in ("attn.hook_z", "hook_attn_out"))
+    ]
+    shapes = {
+        layer: [hooks.get(f"blocks.{layer}.attn.hook_{part}") for part in "qkvz"]
+        for layer in attention
+    }
+    return Layers(
+        attention=tuple(attention),
+        mlp=tuple(la for la in range(n_layers) if f"blocks.{la}.hook_mlp_out" in hooks),
+        unlike=tuple(la for la in attention if shapes[la] != shapes[attention[0]]),
+    )
+
+
+def changes_beyond(model: TransformerModel) -> int | None:
+    """The length of the longest prompt beyond which all numbers change; None for no such length.
+
+    Read from Hugging Face's configuration: LongRoPE turns every position with other frequencies as
+    soon as one prompt of a batch is longer than the model was first trained on.
+    """
+    config: Any = getattr(getattr(model, "original_model", None), "config", None)
+    for each in (config, getattr(config, "text_config", None)):
+        scaling = getattr(each, "rope_parameters", None) or getattr(each, "rope_scaling", None)
+        if not isinstance(scaling, Mapping):
+            continue
+        kind = scaling.get("rope_type", scaling.get("type"))
+        length = scaling.get("original_max_position_embeddings") or getattr(
+            each, "original_max_position_embeddings", None
+        )
+        if kind == "longrope" and length and length < model.cfg.n_ctx:
+            return int(length)
+    return None
