@@ -185,7 +185,7 @@ def _at(resid: Tensor, positions: Tensor, rows: _Rows) -> Float[Tensor, "row 1 d
 
 
 def _only(positions: Tensor, base: BaseRun) -> Bool[Tensor, "prompt pos"]:
-    return torch.arange(base.n_pos)[None] == positions.cpu()[:, None]
+    return torch.arange(base.n_pos, device="cpu")[None] == positions.cpu()[:, None]
 
 
 def _grouped(base: BaseRun, rows: _Rows) -> list[Hook]:

@@ -84,19 +84,19 @@ def _split(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Flat indices of what is computed, of what is copied, and of what among the computed."""
     n_rows, n_pos = mask.shape
-    empty = torch.zeros(0, dtype=torch.long)
+    empty = torch.zeros(0, dtype=torch.long, device="cpu")
     if prefix_owner is None:
         return mask.flatten().nonzero()[:, 0], empty, empty
     n_prompts = len(prefix_owner)
-    group = torch.arange(n_rows // n_prompts)[:, None, None] * n_prompts
+    group = torch.arange(n_rows // n_prompts, device="cpu")[:, None, None] * n_prompts
     first = (group + prefix_owner).reshape(n_rows, n_pos)
-    own = torch.arange(n_rows)[:, None]
+    own = torch.arange(n_rows, device="cpu")[:, None]
     shared = mask & (first != own) & mask.gather(0, first)
     computed = (mask & ~shared).flatten().nonzero()[:, 0]
     copied = shared.flatten().nonzero()[:, 0]
-    number = torch.full((n_rows * n_pos,), -1)
-    number[computed] = torch.arange(len(computed))
-    wanted = first * n_pos + torch.arange(n_pos)
+    number = torch.full((n_rows * n_pos,), -1, device="cpu")
+    number[computed] = torch.arange(len(computed), device="cpu")
+    wanted = first * n_pos + torch.arange(n_pos, device="cpu")
     return computed, copied, number[wanted.flatten()[copied]]
 
 
@@ -107,13 +107,13 @@ def first_alike(*token_rows: Int[Tensor, "prompt pos"]) -> Int[Tensor, "prompt p
     """
     rows = [rows.cpu() for rows in token_rows]
     n_prompts, n_pos = rows[0].shape
-    first = torch.arange(n_prompts)[:, None].repeat(1, n_pos)
+    first = torch.arange(n_prompts, device="cpu")[:, None].repeat(1, n_pos)
     for later in range(n_prompts):
         for earlier in range(later):
             same = torch.stack([part[later] == part[earlier] for part in rows]).all(dim=0)
             alike = same.long().cumprod(dim=0).bool()
             first[later] = torch.where(alike, first[later].clamp(max=earlier), first[later])
-    return first if bool((first != torch.arange(n_prompts)[:, None]).any()) else None
+    return first if bool((first != torch.arange(n_prompts, device="cpu")[:, None]).any()) else None
 
 
 def computing_at(

@@ -55,7 +55,9 @@ class Steer(Intervention):
     def __post_init__(self) -> None:
         object.__setattr__(self, "hook", parse_target(self.hook))
         try:
-            vector = torch.as_tensor(self.vector, dtype=torch.float32).detach()
+            # Where a tensor is, it stays; a list does not follow the default device.
+            device = self.vector.device if isinstance(self.vector, Tensor) else "cpu"
+            vector = torch.as_tensor(self.vector, dtype=torch.float32, device=device).detach()
         except (TypeError, ValueError, RuntimeError) as error:
             raise InputError(
                 f"vector must hold numbers; got {type(self.vector).__name__}.",

@@ -114,7 +114,9 @@ def saved_prompt_set(
         if group is None:
             continue
         for index, row in enumerate(group):
-            _tensor_rows(model, torch.tensor([row], dtype=torch.long), f"{argument}[{index}]")
+            _tensor_rows(
+                model, torch.tensor([row], dtype=torch.long, device="cpu"), f"{argument}[{index}]"
+            )
         if names is None or len(names) != len(group) or not group:
             raise InputError(f"{argument}: tokens and texts do not belong together.")
     if corrupted_rows is not None:
@@ -313,7 +315,7 @@ def _answers(model: TransformerModel, answers: Any, n_prompts: int) -> Tensor:
         [answer_id(model, token, f"answers[{i}][{j}]") for j, token in enumerate(pair)]
         for i, pair in enumerate(pairs)
     ]
-    return torch.tensor(ids)
+    return torch.tensor(ids, device="cpu")
 
 
 def _pairs(answers: Any) -> list[tuple[Any, Any]]:

@@ -135,12 +135,12 @@ def random_sequences(
             "Pass token ids of your own to lw.Session.",
         )
     special = set(tokenizer.all_special_ids)
-    ordinary = torch.tensor([i for i in range(model.cfg.d_vocab) if i not in special])
+    ordinary = torch.tensor([i for i in range(model.cfg.d_vocab) if i not in special], device="cpu")
     generator = torch.Generator().manual_seed(seed)
     drawn = [
-        ordinary[torch.randint(len(ordinary), (batch, seq_len), generator=generator)]
+        ordinary[torch.randint(len(ordinary), (batch, seq_len), generator=generator, device="cpu")]
         for _ in range(count)
     ]
     device = next(iter(model.parameters())).device
-    first = torch.full((batch, 1), begin)
+    first = torch.full((batch, 1), begin, device="cpu")
     return first.to(device), [sequence.to(device) for sequence in drawn]

@@ -188,8 +188,8 @@ def _effects(
     session: Session, kind: AblationKind, prompt: int | None
 ) -> Generator[Step, None, xr.Dataset]:
     facts, n_prompts = session.facts, session.prompt_set.n_prompts
-    heads = torch.full((n_prompts, facts.n_layers, facts.n_heads), float("nan"))
-    mlps = torch.full((n_prompts, facts.n_layers), float("nan"))
+    heads = torch.full((n_prompts, facts.n_layers, facts.n_heads), float("nan"), device="cpu")
+    mlps = torch.full((n_prompts, facts.n_layers), float("nan"), device="cpu")
     definition = f"Change of the {session.metric.label} when the part is ablated ({kind})."
 
     def known() -> xr.Dataset:

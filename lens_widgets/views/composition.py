@@ -100,7 +100,7 @@ class CompositionView(View):
         layers = range(dst_from, dst_from + count)
         units, definition = describe(composition, subtract_random)
         mean, spread = random_baseline(session.model)
-        scores = torch.full((sources, heads, count, heads), float("nan"))
+        scores = torch.full((sources, heads, count, heads), float("nan"), device="cpu")
 
         def known() -> xr.Dataset:
             return Composition.dataset(

@@ -92,7 +92,9 @@ class HeadScoresView(View):
         if session.metric.name != "loss":
             active = session.interventions.active
             measured = session.with_prompt_set(session.prompt_set, active, "loss")
-        heads = torch.full((session.facts.n_layers, session.facts.n_heads), float("nan"))
+        heads = torch.full(
+            (session.facts.n_layers, session.facts.n_heads), float("nan"), device="cpu"
+        )
         total, label = len(sweep_components(session, "head")), f"{ablation_kind} ablation"
 
         def known() -> xr.Dataset:

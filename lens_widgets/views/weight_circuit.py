@@ -235,7 +235,8 @@ class WeightCircuitView(View):
             raise InputError(f"{found.name} has positions, not tokens.", "")
         ids = found.find(text, MAX_FOUND) if text else []
         return Found.dataset(
-            token=found.labels(ids, "rows"), token_id=torch.tensor(ids, dtype=torch.long)
+            token=found.labels(ids, "rows"),
+            token_id=torch.tensor(ids, dtype=torch.long, device="cpu"),
         )
 
     @question(Spectrum)

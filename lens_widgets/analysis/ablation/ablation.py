@@ -59,7 +59,7 @@ def ablation_variant(session: Session, ablate: Ablate) -> Variant:
     """One ablation of a head, an MLP or an attention layer, as the engine's sweep takes it."""
     part = Component.parse(ablate.component)
     assert part.layer is not None
-    everywhere = torch.ones(session.tokens.shape, dtype=torch.bool)
+    everywhere = torch.ones(session.tokens.shape, dtype=torch.bool, device="cpu")
     reach = hook_kind(part.hook).reach(everywhere)
     return Variant(part.layer, ablate.hooks(session)[0], *reach)
 

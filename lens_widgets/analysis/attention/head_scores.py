@@ -105,7 +105,7 @@ def stripe(
 ) -> tuple[Int[Tensor, "place"], Int[Tensor, "place"]]:
     """The query and key positions of one prompt that a kind of score looks at, on the host."""
     row = token_rows(session)[prompt]
-    queries = torch.arange(len(row))
+    queries = torch.arange(len(row), device="cpu")
     if kind == "previous":
         return queries[1:], queries[:-1]
     if kind == "current":
@@ -121,7 +121,7 @@ def stripe(
         if token in latest:
             found.append((position, latest[token] + (kind == "induction")))
         latest[token] = position
-    pairs = torch.tensor(found, dtype=torch.long).reshape(-1, 2)
+    pairs = torch.tensor(found, dtype=torch.long, device="cpu").reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]
 
 

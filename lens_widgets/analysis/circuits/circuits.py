@@ -285,7 +285,7 @@ def copy_counts(
         raise InputError(
             f"copying: {circuit.name} does not lead from tokens to tokens.", "Use an OV circuit."
         )
-    counts, device = torch.zeros(len(ks), dtype=torch.long), circuit.left.device
+    counts, device = torch.zeros(len(ks), dtype=torch.long, device="cpu"), circuit.left.device
     # One buffer for all: fresh pages would cost as much as the product.
     buffer = circuit.left.new_empty(ACCURACY_ROWS, n_columns)
     for start in range(0, n_rows, ACCURACY_ROWS):

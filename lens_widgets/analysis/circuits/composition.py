@@ -179,7 +179,7 @@ def random_scores(d_model: int, d_head: int) -> Float[Tensor, "seed"]:
         numbers = torch.Generator().manual_seed(seed)
 
         def draw(*shape: int, numbers: torch.Generator = numbers) -> Tensor:
-            return torch.randn(1, *shape, generator=numbers)
+            return torch.randn(1, *shape, generator=numbers, device="cpu")
 
         wide, tall = (d_head, d_model), (d_model, d_head)
         found.append(pair_scores(draw(*tall), draw(*wide), draw(*tall), draw(*wide))[0, 0])

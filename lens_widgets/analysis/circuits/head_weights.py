@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -126,4 +125,4 @@ def positions(model: TransformerModel) -> Float[Tensor, "n_ctx d_model"]:
             "Positional circuits exist for models with learned absolute positions.",
         )
     # Some tables have rows before the first position (OPT keeps two).
-    return torch.as_tensor(weights).detach().float()[-model.cfg.n_ctx :]
+    return weights.detach().float()[-model.cfg.n_ctx :]

@@ -255,7 +255,7 @@ def rank_correlation(estimate: xr.DataArray, exact: xr.DataArray) -> float:
         >>> lw.analysis.rank_correlation(estimate, lw.analysis.patch_sweep(session, "v")) > 0.5
         True
     """
-    first, second = (torch.as_tensor(m.values.ravel()) for m in (estimate, exact))
+    first, second = (torch.as_tensor(m.values.ravel(), device="cpu") for m in (estimate, exact))
     return _spearman(first, second)
 
 

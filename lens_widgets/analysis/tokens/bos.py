@@ -60,9 +60,9 @@ def compare_bos(session: Session, prompt: int = 0) -> xr.Dataset:
     other = _other(session)
     both = {own: session, ("without" if own == "with" else "with"): other}
     length = int(both["with"].prompt_set.lengths[prompt])
-    ids = torch.full((2, length), -1)
-    loss = torch.full((2, length), float("nan"))
-    rank = torch.full((2, length), -1)
+    ids = torch.full((2, length), -1, device="cpu")
+    loss = torch.full((2, length), float("nan"), device="cpu")
+    rank = torch.full((2, length), -1, device="cpu")
     for index, name in enumerate(BOS):
         chosen = both[name]
         run, at = chosen.run(), slice(index, length)

@@ -163,24 +163,26 @@ def logit_diffs(
     import torch
 
     tokens = [model.to_tokens(prompt)[0] for prompt in prompts]
-    lengths = torch.tensor([len(row) for row in tokens])
+    lengths = torch.tensor([len(row) for row in tokens], device="cpu")
     # Padding on the right changes nothing at or before the last token: attention is causal.
     padded = torch.nn.utils.rnn.pad_sequence(
         tokens, batch_first=True, padding_value=model.tokenizer.pad_token_id
     )
-    ids = torch.tensor([[model.to_single_token(name) for name in pair] for pair in answers])
+    ids = torch.tensor(
+        [[model.to_single_token(name) for name in pair] for pair in answers], device="cpu"
+    )
     ids = ids.to(padded.device)
     diffs, tops = [], []
     for start in range(0, len(prompts), 100):
         rows = slice(start, start + 100)
-        mask = torch.arange(padded.shape[1]) < lengths[rows, None]
+        mask = torch.arange(padded.shape[1], device="cpu") < lengths[rows, None]
         logits = model.run_with_hooks(
             padded[rows],
             attention_mask=mask.long().to(padded.device),
             return_type="logits",
             fwd_hooks=fwd_hooks or [],
         )
-        last = logits[torch.arange(len(logits)), lengths[rows] - 1]
+        last = logits[torch.arange(len(logits), device="cpu"), lengths[rows] - 1]
         pair = last.gather(1, ids[rows])
         diffs.append(pair[:, 0] - pair[:, 1])
         tops.append((last.argmax(-1) == ids[rows, 0]).float())
