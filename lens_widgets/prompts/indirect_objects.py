@@ -119,7 +119,9 @@ _TEMPLATES = tuple(
 )
 
 
-def ioi(n: int = 8, seed: int = 0, *, model: TransformerModel | None = None) -> PromptPairs:
+def ioi(
+    n: int = 8, seed: int = 0, *, model: TransformerModel | None = None
+) -> PromptPairs[tuple[str, ...]]:
     """Indirect-object prompts in neighbouring pairs that differ in the giver alone.
 
     Each prompt's corrupted partner has the other name as giver, and so the other answer: the names

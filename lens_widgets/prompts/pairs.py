@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from lens_widgets.errors import InputError
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Float
     from torch import Tensor
 
 Pair = tuple["str | int", "str | int"]
 
 
+Prompts = TypeVar("Prompts", bound="tuple[str, ...] | Tensor")
+
+
 @dataclass(frozen=True, eq=False)
-class PromptPairs:
+class PromptPairs(Generic[Prompts]):
     """What :class:`lens_widgets.Session` takes: ``lw.Session(model, pairs)`` uses the prompts, the
     answers and the corrupted prompts.
 
@@ -28,9 +31,9 @@ class PromptPairs:
             asked for: ``lw.Session(model, pairs, metric=pairs.metric)``.
     """
 
-    prompts: tuple[str, ...] | Int[Tensor, "prompt pos"]
+    prompts: Prompts
     answers: tuple[Pair, ...] | None = None
-    corrupted: tuple[str, ...] | Int[Tensor, "prompt pos"] | None = None
+    corrupted: Prompts | None = None
     metric: Callable[[Float[Tensor, "prompt pos d_vocab"]], Float[Tensor, "prompt"]] | None = None
 
     def __len__(self) -> int:

@@ -25,7 +25,7 @@ def repeated_tokens(
     *,
     halves: str = "AA",
     corrupted: str | None = None,
-) -> PromptPairs:
+) -> PromptPairs[Int[Tensor, "batch pos"]]:
     """``<bos>`` and two halves of random tokens, told by letters: "AA" repeats the first.
 
     A, B and C are three sequences drawn from the seed, the same whichever halves are asked for.
@@ -41,7 +41,7 @@ def repeated_tokens(
         corrupted: the halves of the corrupted prompts; None for no corrupted prompts.
 
     Returns:
-        Token ids [batch, 1 + 2 * seq_len] on the model's device as prompts and corrupted.
+        Prompts and corrupted prompts as token ids [batch, 1 + 2 * seq_len] on the model's device.
 
     Raises:
         InputError: halves of other letters, too few or too many tokens, or no tokenizer.

@@ -31,12 +31,6 @@ def attention_only(n_layers: int, n_heads: int, n_tokens: int) -> Session:
     return Session(model, tokens, answers=(4, 5))
 
 
-def token_ids(prompts: object) -> Tensor:
-    """Of prompts that may be texts or token ids, the latter."""
-    assert isinstance(prompts, Tensor)
-    return prompts
-
-
 def rows(session: Session) -> list[Tensor]:
     """Each prompt's token ids [1, pos], without padding."""
     lengths = session.prompt_set.lengths.tolist()

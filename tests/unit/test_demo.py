@@ -26,7 +26,6 @@ from lens_widgets.prompts.indirect_objects import (
 )
 from lens_widgets.prompts.repeated import repeated_tokens
 from lens_widgets.prompts.words import NAMES
-from tests.unit.cases import token_ids
 
 ODD_TEXTS = (
     "",
@@ -127,7 +126,7 @@ def test_the_induction_model_continues_text_it_has_just_seen() -> None:
 @pytest.mark.parametrize("seq_len", [10, 50, 120, 250])
 def test_induction_works_over_the_whole_context(seq_len: int) -> None:
     model = shared("induction")
-    tokens = token_ids(repeated_tokens(model, seq_len, batch=4, seed=3).prompts)
+    tokens = repeated_tokens(model, seq_len, batch=4, seed=3).prompts
     with torch.no_grad():
         loss = model.loss_fn(model(tokens), tokens, per_token=True).mean(0)
     assert loss[seq_len + 3 :].mean() < 1.5 < 5 < loss[:seq_len].mean()
@@ -211,8 +210,7 @@ def test_prompts_repeat_with_their_seed() -> None:
 def test_repeated_tokens_are_bos_and_the_same_half_twice(name: str) -> None:
     model = shared(name)
     tokens, same, other = (
-        token_ids(repeated_tokens(model, seq_len=7, batch=3, seed=seed).prompts)
-        for seed in (1, 1, 2)
+        repeated_tokens(model, seq_len=7, batch=3, seed=seed).prompts for seed in (1, 1, 2)
     )
     assert tokens.shape == (3, 15)
     assert (tokens[:, 0] == model.tokenizer.bos_token_id).all()

@@ -11,7 +11,7 @@ import torch
 import lens_widgets as lw
 from lens_widgets.errors import InputError
 from tests.models import byte_tokenizer, hugging_face, native, tiny
-from tests.unit.cases import ANSWERS, PROMPTS, token_ids
+from tests.unit.cases import ANSWERS, PROMPTS
 
 SMALL = {"n_layer": 1, "n_head": 2, "n_embd": 8, "n_positions": 32}
 
@@ -32,12 +32,14 @@ def induction_model() -> Any:
     return lw.load_demo("induction")
 
 
-def _texts(pairs: lw.prompts.PromptPairs) -> tuple[list[str], list[tuple[str, str]], list[str]]:
-    """Prompts, answers and corrupted prompts of a set that consists of texts."""
+def _texts(
+    pairs: lw.prompts.PromptPairs[tuple[str, ...]],
+) -> tuple[tuple[str, ...], list[tuple[str, str]], tuple[str, ...]]:
+    """Prompts, answers and corrupted prompts of a set that has all three."""
     assert pairs.answers is not None
     assert pairs.corrupted is not None
     answers = [(str(correct), str(wrong)) for correct, wrong in pairs.answers]
-    return list(map(str, pairs.prompts)), answers, list(map(str, pairs.corrupted))
+    return pairs.prompts, answers, pairs.corrupted
 
 
 def test_partners_swap_the_giver_and_the_answer(ioi_model: Any) -> None:
@@ -55,7 +57,8 @@ def test_partners_swap_the_giver_and_the_answer(ioi_model: Any) -> None:
 
 
 def _answer_ids(session: lw.Session) -> list[list[int]]:
-    return token_ids(session.answer_tokens).tolist()
+    assert session.answer_tokens is not None
+    return session.answer_tokens.tolist()
 
 
 def test_a_session_takes_a_set_as_it_is_or_part_by_part(ioi_model: Any) -> None:
@@ -84,7 +87,7 @@ def test_the_eight_prompts_of_the_patching_demo_are_a_set(ioi_model: Any) -> Non
     pairs = lw.prompts.IOI
     assert pairs.prompts == lw.prompts.IOI_PROMPTS
     prompts, _, corrupted = _texts(pairs)
-    assert corrupted[:2] == [prompts[1], prompts[0]]
+    assert corrupted[:2] == (prompts[1], prompts[0])
     session = lw.Session(ioi_model, pairs)
     before, after = session.baseline.mean(), session.corrupted_run().metric.mean()
     assert float(after) == pytest.approx(-float(before), abs=1e-5)
@@ -155,11 +158,12 @@ def test_halves_are_named_by_letters_of_the_same_sequences(
     plain = lw.prompts.repeated_tokens(induction_model, n, 3, seed=6)
     pairs = lw.prompts.repeated_tokens(induction_model, n, 3, seed=6, corrupted=halves)
     three = lw.prompts.repeated_tokens(induction_model, n, 3, seed=6, halves="BC")
-    first, other = token_ids(plain.prompts), token_ids(three.prompts)
+    first, other = plain.prompts, three.prompts
     of = {"A": first[:, 1 : n + 1], "B": other[:, 1 : n + 1], "C": other[:, n + 1 :]}
     assert len({tuple(sequence.flatten().tolist()) for sequence in of.values()}) == 3
     assert plain.corrupted is None
-    prompts, corrupted = token_ids(pairs.prompts), token_ids(pairs.corrupted)
+    prompts, corrupted = pairs.prompts, pairs.corrupted
+    assert corrupted is not None
     assert torch.equal(prompts, first)
     assert torch.equal(prompts[:, n + 1 :], of["A"])
     assert torch.equal(corrupted[:, 1 : n + 1], of[halves[0]])
@@ -173,7 +177,8 @@ def test_the_metric_is_minus_the_loss_of_predicting_a(induction_model: Any, halv
     pairs = lw.prompts.repeated_tokens(induction_model, n, 3, seed=6, corrupted=halves)
     session = lw.Session(induction_model, pairs, metric=pairs.metric)
     assert (session.metric.label, session.metric.units) == ("second half log prob", "nats")
-    prompts, corrupted = token_ids(pairs.prompts), token_ids(pairs.corrupted)
+    prompts, corrupted = pairs.prompts, pairs.corrupted
+    assert corrupted is not None
     sequence = prompts[:, 1 : n + 1]
     for tokens, metric in (
         (prompts, session.baseline),
