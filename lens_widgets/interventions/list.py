@@ -121,38 +121,42 @@ class Interventions(Observed):
 
         An ablation of it that is switched off in the list is switched on as it stands.
         """
-        self._session.check_open()
-        wanted = toggled_intervention(component, kind)
         with self._lock:
-            mine = [e for e in self.entries if wanted.switched_with(e.intervention)]
-            if any(e.enabled for e in mine):
-                self._set(tuple(e for e in self.entries if e not in mine or not e.enabled))
-                return False
-            if mine:
-                self._set(self._with(mine[-1].key, enabled=True))
-                return True
-            self.add(wanted)
-            return True
+            on = not any(entry.enabled for entry in self._ablations_of(component, kind))
+            self.set_ablated(component, kind, on)
+            return on
 
-    def toggle_all(self, wanted: Sequence[Intervention]) -> bool:
-        """Puts all of them in force, or takes them out when all are in force already.
+    def set_ablated(self, component: str | Component, kind: str = "zero", on: bool = True) -> None:
+        """Ablates a component, or ends its ablation; nothing changes where that is so already.
 
-        One step to undo. Returns whether they are now in force.
+        An ablation of it that is switched off in the list is switched on as it stands.
         """
+        self._session.check_open()
+        with self._lock:
+            mine = self._ablations_of(component, kind)
+            ablated = any(entry.enabled for entry in mine)
+            if not on:
+                self._set(tuple(e for e in self.entries if e not in mine or not e.enabled))
+            elif mine and not ablated:
+                self._set(self._with(mine[-1].key, enabled=True))
+            elif not ablated:
+                self.add(toggled_intervention(component, kind))
+
+    def set_all(self, wanted: Sequence[Intervention], on: bool = True) -> None:
+        """Puts all of them in force, or takes all of them out; one step to undo."""
         self._session.check_open()
         for item in wanted:
             item.validate(self._session.facts, self._session.prompt_set)
         with self._lock:
-            if all(item in self.active for item in wanted):
+            if not on:
                 self._set(tuple(e for e in self.entries if e.intervention not in wanted))
-                return False
+                return
             entries = tuple(
                 replace(e, enabled=True) if e.intervention in wanted else e for e in self.entries
             )
             listed = {e.intervention for e in entries}
             new = [item for item in dict.fromkeys(wanted) if item not in listed]
             self._set((*entries, *(self._entry(item) for item in new)))
-            return True
 
     def set_enabled(self, key: str, enabled: bool) -> None:
         """Switches one entry on or off without losing its place in the list."""
@@ -220,6 +224,10 @@ class Interventions(Observed):
                     f"{error.message}",
                     "Remove it first, or change the prompts.",
                 ) from error
+
+    def _ablations_of(self, component: str | Component, kind: str) -> list[Entry]:
+        wanted = toggled_intervention(component, kind)
+        return [entry for entry in self.entries if wanted.switched_with(entry.intervention)]
 
     def _entry(self, intervention: Intervention) -> Entry:
         self._made += 1

@@ -77,9 +77,10 @@ def _question(view: str, question: Question) -> str:
     args = arguments_type(_fields(question), defaults)
     answer = question.answer_type
     kind = f"Question<{args}, {answer.__name__}>" if answer else f"Command<{args}>"
+    shared = ", shared: true" if question.shared else ""
     return (
         f"{comment(question.function)}export const {camel(question.name)}: {kind} = "
-        f'{{ method: "{view}/{question.name}" }};\n'
+        f'{{ method: "{view}/{question.name}"{shared} }};\n'
     )
 
 

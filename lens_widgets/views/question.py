@@ -37,7 +37,7 @@ class Question:
 
     ``first``: asked as the view opens. ``quick``: runs no model, so it is answered at once.
     ``writes``: gets the session itself; all others get it frozen, so that no number moves
-    meanwhile. Long ones are generators that yield ``Step`` and return their answer.
+    meanwhile. ``shared``: asked once for all views of a page. Long ones are generators that yield ``Step`` and return their answer.
     """
 
     function: Function
@@ -45,6 +45,7 @@ class Question:
     first: bool = False
     quick: bool = False
     writes: bool = False
+    shared: bool = False
     name: str = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -132,10 +133,10 @@ class Question:
 
 
 def question(
-    answer: type[Answer], *, first: bool = False, quick: bool = False
+    answer: type[Answer], *, first: bool = False, quick: bool = False, shared: bool = False
 ) -> Callable[[Any], Question]:
     """Makes a static method a question of the view in whose class it stands."""
-    return lambda made: Question(_plain(made), answer, first=first, quick=quick)
+    return lambda made: Question(_plain(made), answer, first=first, quick=quick, shared=shared)
 
 
 def command(*, writes: bool = False) -> Callable[[Any], Question]:

@@ -3,7 +3,7 @@ page can ask for. Asked once a revision for all views of a page."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import xarray as xr
 from jaxtyping import Int, Shaped
@@ -14,6 +14,7 @@ from lens_widgets.analysis.tokens.bos import has_bos
 from lens_widgets.errors import InputError
 from lens_widgets.prompts.token_text import token_text
 from lens_widgets.session.session import Session
+from lens_widgets.session.settings import AblationKind
 from lens_widgets.views.checks import check_prompt
 from lens_widgets.views.question import command, question, questions_of
 from lens_widgets.views.registry import register
@@ -67,7 +68,7 @@ class Code(Answer):
 class SessionData:
     """Questions and commands that belong to no single view."""
 
-    @question(Metric)
+    @question(Metric, shared=True)
     @staticmethod
     def metric(session: Session) -> xr.Dataset:
         """The metric before and after."""
@@ -79,7 +80,7 @@ class SessionData:
             current=float(session.current.mean()),
         )
 
-    @question(Tokens)
+    @question(Tokens, shared=True)
     @staticmethod
     def tokens(session: Session, prompt: int) -> xr.Dataset:
         """The tokens of one prompt."""
@@ -108,19 +109,20 @@ class SessionData:
         """The interventions written out."""
         return Code.dataset(code=session.interventions.to_code())
 
+    # Changes say what shall be, never "the other way": one that arrives twice does nothing.
     @command()
     @staticmethod
-    def toggle(session: Session, component: str, kind: Literal["zero", "mean", "resample"]) -> None:
+    def set_ablated(session: Session, component: str, kind: AblationKind, on: bool) -> None:
         """Ablates a component, or ends its ablation."""
-        session.interventions.toggle(component, kind)
+        session.interventions.set_ablated(component, kind, on)
 
     @command()
     @staticmethod
-    def toggle_patches(session: Session, cells: list[PatchCell]) -> None:
-        """Keeps the cells' patches, or takes them away when all are kept; one step to undo."""
+    def set_patched(session: Session, cells: list[PatchCell], on: bool) -> None:
+        """Keeps the cells of maps as patches, or takes them away; one step to undo."""
         if not cells:
             raise InputError("cells is empty.", "Choose at least one cell of a map.")
-        session.interventions.toggle_all([patch_of(session, cell) for cell in cells])
+        session.interventions.set_all([patch_of(session, cell) for cell in cells], on)
 
     @command()
     @staticmethod

@@ -61,19 +61,19 @@ export interface Code {
 }
 
 /** The metric before and after. */
-export const metric: Question<Record<string, never>, Metric> = { method: "session/metric" };
+export const metric: Question<Record<string, never>, Metric> = { method: "session/metric", shared: true };
 
 /** The tokens of one prompt. */
-export const tokens: Question<{ prompt: number }, Tokens> = { method: "session/tokens" };
+export const tokens: Question<{ prompt: number }, Tokens> = { method: "session/tokens", shared: true };
 
 /** The interventions written out. */
 export const code: Question<Record<string, never>, Code> = { method: "session/code" };
 
 /** Ablates a component, or ends its ablation. */
-export const toggle: Command<{ component: string; kind: "zero" | "mean" | "resample" }> = { method: "session/toggle" };
+export const setAblated: Command<{ component: string; kind: "zero" | "mean" | "resample"; on: boolean }> = { method: "session/set_ablated" };
 
-/** Keeps the cells' patches, or takes them away when all are kept; one step to undo. */
-export const togglePatches: Command<{ cells: PatchCell[] }> = { method: "session/toggle_patches" };
+/** Keeps the cells of maps as patches, or takes them away; one step to undo. */
+export const setPatched: Command<{ cells: PatchCell[]; on: boolean }> = { method: "session/set_patched" };
 
 /** Switches one line of the list on or off. */
 export const setEnabled: Command<{ key: string; enabled: boolean }> = { method: "session/set_enabled" };

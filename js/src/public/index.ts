@@ -10,5 +10,5 @@ export { RankedList } from "../core/parts/ranked/ranked";
 export { useView, ViewFrame, type ViewFrameProps } from "../core/parts/view";
 export { Dataset } from "../core/state/dataset";
 export { type Answered, useAnswer } from "../core/state/resource";
-export { metric, redo, toggle, tokens, undo } from "../generated/session";
+export { metric, redo, setAblated, tokens, undo } from "../generated/session";
 export type { AnswerType, Command, OptionSpec, Question } from "../wire/question";

@@ -7,9 +7,11 @@ export interface AnswerType {
   attrs: object;
 }
 
-/** `method` is `view/question`. The other two fields carry types only. */
+/** `method` is `view/question`. `args` and `answer` carry types only. */
 export interface Question<Args extends object = object, A extends AnswerType = AnswerType> {
   readonly method: string;
+  /** About the session itself: asked once for all views of the page. */
+  readonly shared?: boolean;
   readonly args?: Args;
   readonly answer?: A;
 }

@@ -1,30 +1,39 @@
 import { render } from "preact";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { undo } from "../../generated/session";
+import type { Question } from "../../wire/question";
 import { NO_STATE } from "../state/parse";
-import { useResource } from "../state/resource";
+import { useAnswer } from "../state/resource";
 import { FakeModel } from "../state/testing";
 import { mountView, type PanelProps } from "./mount";
 import { useView, ViewFrame } from "./view";
 
+const pattern: Question<
+  { layer: number; head: number },
+  { numbers: never; texts: never; attrs: { layer: number; head: number } }
+> = { method: "probe/pattern" };
+
 function Panel({ session, rpc, compact }: PanelProps) {
   const view = useView("probe", { session, rpc });
   const { layer, head } = session.selection.value;
-  const args = { prompt: 0, which: "current", layer, head } as const;
-  const { result } = useResource(view, "pattern", "pattern", args);
+  const { data } = useAnswer(view, pattern, { layer, head });
   return (
     <ViewFrame handle={view} title="probe" compact={compact}>
-      <p>{result ? `L${result.layer}H${result.head}` : "nothing"}</p>
+      <p>{data ? `L${data.attrs.layer}H${data.attrs.head}` : "nothing"}</p>
       <button type="button" data-pick onClick={() => session.select({ head: 1 })} />
       <button type="button" data-back onClick={() => session.select({ head: 0 })} />
-      <button type="button" data-undo onClick={() => void view.change("undo", {})} />
+      <button type="button" data-undo onClick={() => void view.change(undo, {})} />
     </ViewFrame>
   );
 }
 
-const ARGS = { prompt: 0, which: "current", layer: 0, head: 0 };
+const ARGS = { layer: 0, head: 0 };
+const RESULT = { dims: {}, variables: {}, attrs: ARGS };
 const SAVED = {
   version: 1,
-  slots: { "probe/pattern": { method: "pattern", args: ARGS, result: { ...ARGS }, buffers: [] } },
+  slots: {
+    "probe/pattern": { method: "probe/pattern", args: ARGS, result: RESULT, buffers: [] },
+  },
 };
 
 describe("a view that nobody answers", () => {
@@ -100,7 +109,7 @@ describe("a view that nobody answers", () => {
   it("believes the host's view where that marks no element", async () => {
     await mount({});
     expect(status()).toBe("snapshot");
-    expect(model.requests("pattern").length).toBe(1);
+    expect(model.requests("probe/pattern").length).toBe(1);
     model.view = { model: { comm_live: false } };
     model.emit("comm_live_update");
     await vi.advanceTimersByTimeAsync(10);
@@ -111,7 +120,7 @@ describe("a view that nobody answers", () => {
 
   it("becomes a snapshot when the kernel goes in the middle of a question, and asks when it is back", async () => {
     await mount({ snapshot: null });
-    expect([status(), model.requests("pattern").length]).toEqual(["busy", 1]);
+    expect([status(), model.requests("probe/pattern").length]).toEqual(["busy", 1]);
     host.className = "jupyter-widgets-disconnected";
     model.emit("comm_live_update");
     await vi.advanceTimersByTimeAsync(10);
@@ -119,6 +128,6 @@ describe("a view that nobody answers", () => {
     host.className = "";
     model.emit("comm_live_update");
     await vi.advanceTimersByTimeAsync(10);
-    expect([status(), model.requests("pattern").length]).toEqual(["busy", 2]);
+    expect([status(), model.requests("probe/pattern").length]).toEqual(["busy", 2]);
   });
 });

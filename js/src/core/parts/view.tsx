@@ -180,21 +180,21 @@ function count(n: number, what: string): string {
 
 /** `logit difference 3.55 → 0.94 −2.61` */
 export function Metric({ handle }: { handle: ViewState }): JSX.Element {
-  const summary = handle.session.summary.value;
-  const { baseline = null, current = null } = summary ?? {};
+  const seen = handle.session.metric.value;
+  const { baseline = null, current = null } = seen ?? {};
   const change = baseline === null || current === null ? null : current - baseline;
   const sign = change === null || fixed(change) === "0.00" ? "" : change > 0 ? "lw-pos" : "lw-neg";
-  const prompts = summary && summary.n_prompts > 1 ? `mean of ${summary.n_prompts} prompts` : "";
+  const prompts = seen && seen.n_prompts > 1 ? `mean of ${seen.n_prompts} prompts` : "";
   return (
     <span
       class="lw-metric"
-      data-lw-metric={summary?.metric ?? ""}
+      data-lw-metric={seen?.metric ?? ""}
       data-baseline={baseline === null ? "" : String(baseline)}
       data-current={current === null ? "" : String(current)}
       data-change={change === null ? "" : String(change)}
-      title={[summary?.units, prompts].filter(Boolean).join(", ")}
+      title={[seen?.units, prompts].filter(Boolean).join(", ")}
     >
-      <span class="lw-metric-name">{summary?.metric ?? "metric"}</span>
+      <span class="lw-metric-name">{seen?.metric ?? "metric"}</span>
       <span class="lw-metric-values lw-num">
         <span class="lw-muted">{fixed(baseline)}</span>
         {" → "}

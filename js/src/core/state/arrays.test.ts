@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ArrayRef } from "../../generated/protocol";
+import type { ArrayRef } from "../../generated/messages";
 import { at, decode, maxAbs, part, toViews } from "./arrays";
 
 const ref = (dtype: ArrayRef["dtype"], shape: number[], scale = 1, offset = 0): ArrayRef => ({

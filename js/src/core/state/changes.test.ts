@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 import { beforeEach, describe, expect, it } from "vitest";
-import type { InterventionInfo, PatchCell } from "../../generated/protocol";
+import type { InterventionInfo, PatchCell } from "../../generated/messages";
 import { Changes, settled } from "./changes";
 import { type Change, cellKey, type InterventionList, type PendingChange } from "./interventions";
 import type { ChangesSession } from "./view_state";
@@ -24,7 +24,7 @@ describe("the changes of a session", () => {
   let store: Changes;
   let asked: { method: string; args: unknown; answer: (granted: boolean) => void }[];
   const view: ChangesSession = {
-    change: (method, args) =>
+    change: ({ method }, args) =>
       new Promise((resolve) => {
         changing.value = true;
         asked.push({ method, args, answer: resolve });
@@ -78,7 +78,10 @@ describe("the changes of a session", () => {
     void store.make(view, keep(5));
     const both = [cell(3), cell(5)].map(cellKey);
     expect(kept()).toEqual(both);
-    expect(asked.map(({ args }) => args)).toEqual([{ cells: [cell(3)] }, { cells: [cell(5)] }]);
+    expect(asked.map(({ args }) => args)).toEqual([
+      { cells: [cell(3)], on: true },
+      { cells: [cell(5)], on: true },
+    ]);
 
     // The kernel's state after the first of them must not hide the second.
     await answer(0, true);
@@ -130,12 +133,12 @@ describe("the changes of a session", () => {
     void store.make(view, { what: "redo" });
     expect([ablated(), kept()]).toEqual([["L0H0"], [cellKey(cell(3))]]);
     expect(asked.map(({ method }) => method)).toEqual([
-      "toggle",
-      "toggle_patches",
-      "undo",
-      "undo",
-      "redo",
-      "redo",
+      "session/set_ablated",
+      "session/set_patched",
+      "session/undo",
+      "session/undo",
+      "session/redo",
+      "session/redo",
     ]);
   });
 
@@ -156,7 +159,7 @@ describe("the changes of a session", () => {
     state.value = { ...nothing, interventions: [item("L0H0")] };
     const prompt = { prompt: 0, text: "a b", correct: "", wrong: "", corrupted: null };
     const made = store.make(view, { what: "edit", prompt });
-    expect(asked).toMatchObject([{ method: "edit_prompt", args: prompt }]);
+    expect(asked).toMatchObject([{ method: "session/edit_prompt", args: prompt }]);
     expect(ablated()).toEqual(["L0H0"]);
     await answer(0, false);
     expect(await made).toBe(false);

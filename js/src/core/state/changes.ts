@@ -4,6 +4,16 @@
 
 import { computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { SessionState } from "../../generated/messages";
+import {
+  clear,
+  editPrompt,
+  redo,
+  remove,
+  setAblated,
+  setEnabled,
+  setPatched,
+  undo,
+} from "../../generated/session";
 import { flush } from "./flush";
 import {
   ablatedComponents,
@@ -137,16 +147,24 @@ export function settled(
 function send(view: ChangesSession, change: Change): Promise<boolean> {
   switch (change.what) {
     case "ablate":
-      return view.change("toggle", { component: change.component, kind: change.kind });
+      return view.change(setAblated, {
+        component: change.component,
+        kind: change.kind,
+        on: change.on,
+      });
     case "patch":
-      return view.change("toggle_patches", { cells: [...change.cells] });
+      return view.change(setPatched, { cells: [...change.cells], on: change.on });
     case "enable":
-      return view.change("set_enabled", { key: change.key, enabled: change.on });
+      return view.change(setEnabled, { key: change.key, enabled: change.on });
     case "remove":
-      return view.change("remove", { key: change.key });
+      return view.change(remove, { key: change.key });
     case "edit":
-      return view.change("edit_prompt", change.prompt);
-    default:
-      return view.change(change.what, {});
+      return view.change(editPrompt, change.prompt);
+    case "clear":
+      return view.change(clear, {});
+    case "undo":
+      return view.change(undo, {});
+    case "redo":
+      return view.change(redo, {});
   }
 }

@@ -108,7 +108,8 @@ function inline(values: unknown[]): Float32Array {
   return Float32Array.from(values.flat(Number.POSITIVE_INFINITY), Number);
 }
 
-function isEncoded(raw: unknown): raw is Encoded {
+/** Whether a reply's result is a dataset. */
+export function isEncoded(raw: unknown): raw is Encoded {
   return isRecord(raw) && isRecord(raw.dims) && isRecord(raw.variables) && isRecord(raw.attrs);
 }
 

@@ -1,9 +1,10 @@
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import type { ErrorInfo, Methods } from "../../generated/protocol";
+import type { ErrorInfo } from "../../generated/messages";
+import type { Command } from "../../wire/question";
 import { flush } from "./flush";
 import { isWithdrawn, type ProgressInfo, type Rpc, RpcError } from "./rpc";
 import type { ViewSession } from "./session";
-import type { AnySlot, ChangeMethod, ChangesSession, MountedView, Status } from "./view_state";
+import type { AnySlot, ChangesSession, MountedView, Status } from "./view_state";
 
 export type { Status } from "./view_state";
 
@@ -69,7 +70,7 @@ export class ViewHandle implements ViewState, ChangesSession {
   }
 
   /** Asks for a change of the session; an error is shown in this view. True when it was made. */
-  async change<M extends ChangeMethod>(method: M, args: Methods[M]["args"]): Promise<boolean> {
+  async change<Args extends object>(command: Command<Args>, args: Args): Promise<boolean> {
     flush(() => {
       this.#changes.value++;
       if (this.#errorOf === CHANGE) this.error.value = null;
@@ -77,7 +78,7 @@ export class ViewHandle implements ViewState, ChangesSession {
     });
     const onProgress = (progress: ProgressInfo) => flush(() => this.progressed(CHANGE, progress));
     try {
-      await this.session.change(method, args, { onProgress });
+      await this.session.change(command, args, { onProgress });
       return true;
     } catch (error) {
       if (!isWithdrawn(error)) {

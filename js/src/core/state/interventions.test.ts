@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { InterventionInfo, PatchCell } from "../../generated/protocol";
+import type { InterventionInfo, PatchCell } from "../../generated/messages";
 import {
   ablatedComponents,
   type Change,

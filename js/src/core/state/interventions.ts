@@ -2,23 +2,19 @@
 // said, until the kernel's list contains it (or refuses it). Changes are absolute ("L1H4 on"), never
 // "flip": the kernel's new list may arrive before its answer, and a change made twice must do nothing.
 
-import type {
-  EditPromptArgs,
-  InterventionInfo,
-  PatchCell,
-  ToggleArgs,
-} from "../../generated/protocol";
+import type { InterventionInfo, PatchCell, Settings } from "../../generated/messages";
+import type { editPrompt } from "../../generated/session";
 
 /** Whatever a view can ask the kernel to change. */
 export type Change =
-  | { what: "ablate"; component: string; kind: ToggleArgs["kind"]; on: boolean }
+  | { what: "ablate"; component: string; kind: Settings["ablation_kind"]; on: boolean }
   | { what: "patch"; cells: readonly PatchCell[]; on: boolean }
   | { what: "enable"; key: string; on: boolean }
   | { what: "remove"; key: string }
   | { what: "clear" }
   | { what: "undo" }
   | { what: "redo" }
-  | { what: "edit"; prompt: EditPromptArgs };
+  | { what: "edit"; prompt: NonNullable<(typeof editPrompt)["args"]> };
 
 /** A change that the kernel has not answered yet, or whose new state is still on the way. */
 export interface PendingChange {

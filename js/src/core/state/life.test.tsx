@@ -1,10 +1,12 @@
 import { render } from "preact";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { SessionState, Summary } from "../../generated/protocol";
+import type { SessionState } from "../../generated/messages";
+import { setAblated } from "../../generated/session";
+import type { Question } from "../../wire/question";
 import { flush } from "./flush";
 import { ViewHandle } from "./handle";
 import { NO_STATE } from "./parse";
-import { useResource } from "./resource";
+import { useAnswer } from "./resource";
 import { Rpc } from "./rpc";
 import { ViewSession } from "./session";
 import { FakeModel } from "./testing";
@@ -15,22 +17,18 @@ const state = (revision: number, prompts_revision = 1): SessionState => ({
   revision,
   prompts_revision,
 });
-const summary = (revision: number): Summary => ({
-  metric: "logit difference",
-  units: "logits",
-  n_prompts: 1,
-  baseline: 3.5,
-  current: 1,
-  revision,
-});
+const pattern: Question<
+  { layer: number; head: number },
+  { numbers: never; texts: never; attrs: { layer: number; head: number } }
+> = { method: "probe/pattern" };
+const ABLATE = { component: "L0H1", kind: "zero", on: true } as const;
 
 function Probe({ view }: { view: ViewHandle }) {
-  const { layer, head, prompt } = view.session.selection.value;
-  const args = { prompt, which: "current", layer, head } as const;
-  const { result, stale } = useResource(view, "pattern", "pattern", args);
+  const { layer, head } = view.session.selection.value;
+  const { data, stale } = useAnswer(view, pattern, { layer, head });
   return (
     <p data-status={view.status.value} data-seq={view.paintedSeq.value} data-stale={stale}>
-      {result ? `L${result.layer}H${result.head}` : "nothing"}
+      {data ? `L${data.attrs.layer}H${data.attrs.head}` : "nothing"}
     </p>
   );
 }
@@ -45,7 +43,7 @@ describe("a view's life", () => {
   const attribute = (name: string) => root.querySelector("p")?.getAttribute(`data-${name}`);
   const settle = () => vi.advanceTimersByTimeAsync(0);
   const answer = (request: Record<string, unknown>, revision = 1) =>
-    model.reply(request, { ...Object(request.args), summary: summary(revision) });
+    model.answer(request, Object(request.args), revision);
 
   const mount = (traits: Record<string, unknown> = {}) => {
     model = new FakeModel({
@@ -87,12 +85,11 @@ describe("a view's life", () => {
     await settle();
     expect([attribute("status"), shown()]).toEqual(["idle", "L1H4"]);
     expect(Number(attribute("seq"))).toBeGreaterThan(before);
-    expect(session.summary.value?.current).toBe(1);
   });
 
   it("paints only the last of many clicks, whatever the order of replies", async () => {
     for (let head = 1; head <= 20; head++) session.select({ head });
-    const requests = model.requests("pattern");
+    const requests = model.requests("probe/pattern");
     const last = requests.at(-1);
     const painted: (string | null)[] = [];
     if (last) answer(last);
@@ -164,7 +161,7 @@ describe("a view's life", () => {
     session.toggleAblation(view, "L0H1");
     expect(session.changes.ablated.value.has("L0H1")).toBe(true);
     expect(attribute("status")).toBe("busy");
-    model.fail(model.lastRequest("session/toggle"), {
+    model.fail(model.lastRequest("session/set_ablated"), {
       type: "ValueError",
       message: "cannot",
       hint: "",
@@ -177,10 +174,13 @@ describe("a view's life", () => {
   it("asks for the new numbers together with a change, and stays busy until they are painted", async () => {
     answer(model.lastSent());
     await settle();
-    const change = view.change("toggle", { component: "L0H1", kind: "zero" });
-    expect(model.sent.slice(-2).map(({ method }) => method)).toEqual(["session/toggle", "pattern"]);
+    const change = view.change(setAblated, ABLATE);
+    expect(model.sent.slice(-2).map(({ method }) => method)).toEqual([
+      "session/set_ablated",
+      "probe/pattern",
+    ]);
     const question = model.lastSent();
-    model.reply(model.lastRequest("session/toggle"), { revision: 2 });
+    model.reply(model.lastRequest("session/set_ablated"), {}, 2);
     expect(await change).toBe(true);
     expect(attribute("status")).toBe("busy");
     answer(question, 2);
@@ -204,9 +204,9 @@ describe("a view's life", () => {
   it("keeps the numbers it has when a change is refused", async () => {
     answer(model.lastSent());
     await settle();
-    const change = view.change("toggle", { component: "L0H1", kind: "zero" });
+    const change = view.change(setAblated, ABLATE);
     const question = model.lastSent();
-    model.fail(model.lastRequest("session/toggle"), {
+    model.fail(model.lastRequest("session/set_ablated"), {
       type: "ValueError",
       message: "cannot",
       hint: "",
@@ -215,10 +215,10 @@ describe("a view's life", () => {
     answer(question, 1);
     await settle();
     expect(view.paintedRevision.value).toBe(1);
-    const again = view.change("toggle", { component: "L0H2", kind: "zero" });
-    expect(model.lastSent()).toMatchObject({ method: "pattern" });
+    const again = view.change(setAblated, { ...ABLATE, component: "L0H2" });
+    expect(model.lastSent()).toMatchObject({ method: "probe/pattern" });
     expect(model.lastSent()).not.toBe(question);
-    model.reply(model.lastRequest("session/toggle"), { revision: 2 });
+    model.reply(model.lastRequest("session/set_ablated"), {}, 2);
     expect(await again).toBe(true);
   });
 

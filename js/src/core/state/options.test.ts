@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { OPTIONS } from "../../generated/protocol";
+import { OPTIONS } from "../../generated/attribution";
 import { Rpc } from "./rpc";
 import { ViewSession } from "./session";
 import { FakeModel } from "./testing";
@@ -15,20 +15,21 @@ describe("options", () => {
   };
 
   it("start from the trait, or from what was declared where there is none", () => {
-    const view = session({ scope: "selected" });
-    expect(view.option("scope").value).toBe("selected");
-    for (const [name, { initial, is }] of Object.entries(OPTIONS)) {
+    const view = session({ by: "layer" });
+    expect(view.option(OPTIONS.by).value).toBe("layer");
+    for (const { name, initial, is } of Object.values(OPTIONS)) {
       expect(is(initial), name).toBe(true);
     }
-    expect(view.option("show").value).toBe(OPTIONS.show.initial);
+    expect(view.option(OPTIONS.read_at).value).toBe(OPTIONS.read_at.initial);
   });
 
   it("do not follow what cannot be their value", () => {
-    const view = session({ scope: "selected" });
-    model.set("scope", "some");
-    expect(view.option("scope").value).toBe("selected");
-    model.set("scope", "mean");
-    expect(view.option("scope").value).toBe("mean");
+    const view = session({ by: "layer" });
+    const by = view.option(OPTIONS.by);
+    model.set("by", "some");
+    expect(by.value).toBe("layer");
+    model.set("by", "head");
+    expect(by.value).toBe("head");
   });
 });
 

@@ -1,40 +1,9 @@
 import { useLayoutEffect, useMemo } from "preact/hooks";
-import type { ErrorInfo, Methods } from "../../generated/protocol";
+import type { ErrorInfo } from "../../generated/messages";
 import type { AnswerType, Question } from "../../wire/question";
-import { Dataset } from "./dataset";
+import type { Dataset } from "./dataset";
 import type { ViewHandle } from "./handle";
-import type { Asked, Method } from "./rpc";
 import { Slot, type SlotOptions } from "./slot";
-
-/** The last good result (null before the first), kept while a newer one is computed. */
-export interface Resource<Q extends Asked> {
-  result: Q["result"] | null;
-  buffers: DataView[];
-  /** The arguments that `result` answers; compare with the wanted ones where it matters. */
-  args: Q["args"] | null;
-  seq: number;
-  revision: number;
-  /** True while what is shown answers an older question than the one asked. */
-  stale: boolean;
-  /** True while only part of the result is known. */
-  partial: boolean;
-  error: ErrorInfo | null;
-}
-
-/**
- * Asks the kernel and keeps asking when the arguments (by value) or the session's revision change.
- * The newest question wins. Draw in this component or its children: after they are painted, the
- * number of the reply appears as `data-lw-seq` on the view's root.
- */
-export function useResource<M extends Method>(
-  view: ViewHandle,
-  name: string,
-  method: M,
-  args: Methods[M]["args"] | null,
-  options: SlotOptions = {},
-): Resource<Methods[M]> {
-  return useSlot<Methods[M]>(view, name, method, args, options);
-}
 
 /** The last good answer (null before the first), kept while a newer one is computed. */
 export interface Answered<Args extends object, A extends AnswerType> {
@@ -63,29 +32,15 @@ export function useAnswer<Args extends object, A extends AnswerType>(
   options: SlotOptions & { slot?: string } = {},
 ): Answered<Args, A> {
   const name = options.slot ?? question.method.slice(question.method.indexOf("/") + 1);
-  const slot = useSlot<{ args: Args; result: object }>(view, name, question.method, args, options);
-  const { result, buffers } = slot;
-  const data = useMemo(() => result && Dataset.read<A>(result, buffers), [result, buffers]);
-  const { seq, revision, stale, partial, error } = slot;
-  return { data, args: slot.args, seq, revision, stale, partial, error };
-}
-
-function useSlot<Q extends Asked>(
-  view: ViewHandle,
-  name: string,
-  method: string,
-  args: Q["args"] | null,
-  options: SlotOptions,
-): Resource<Q> {
   const { on, quiet } = options;
   const slot = useMemo(
-    () => new Slot<Q>(view, name, method, { on: on ?? "revision", quiet: quiet ?? false }),
-    [view, name, method, on, quiet],
+    () => new Slot(view, name, question, { on: on ?? "revision", quiet: quiet ?? false }),
+    [view, name, question, on, quiet],
   );
   const { session } = view;
   const revision =
     slot.on === "prompts" ? session.state.value.prompts_revision : session.revision.value;
-  const loaded = slot.data.value;
+  const loaded = slot.loaded.value;
   // Read here, so that the question is put again when somebody can answer.
   void session.connected.value;
 
@@ -106,8 +61,7 @@ function useSlot<Q extends Asked>(
     loaded.revision >= revision &&
     JSON.stringify(loaded.args) === JSON.stringify(args);
   return {
-    result: loaded?.result ?? null,
-    buffers: loaded?.buffers ?? NO_BUFFERS,
+    data: loaded?.data ?? null,
     args: loaded?.args ?? null,
     seq: loaded?.seq ?? 0,
     revision: loaded?.revision ?? -1,
@@ -116,5 +70,3 @@ function useSlot<Q extends Asked>(
     error: slot.error.value,
   };
 }
-
-const NO_BUFFERS: DataView[] = [];

@@ -18,7 +18,7 @@ describe("Rpc", () => {
   afterEach(() => vi.useRealTimers());
 
   it("sends the request with its slot named for this page and resolves with the reply", async () => {
-    const answer = rpc.request("tokens", 7, "tokens", prompt);
+    const answer = rpc.send("tokens", 7, "tokens", prompt);
     const sent = model.lastSent();
     expect(sent).toMatchObject({ kind: "request", seq: 7, method: "tokens", args: prompt });
     expect(sent.slot).toBe(`${rpc.clientId}:tokens`);
@@ -27,9 +27,9 @@ describe("Rpc", () => {
   });
 
   it("lets only the newest request of a slot win, whatever the order of the replies", async () => {
-    const first = rpc.request("tokens", 1, "tokens", prompt);
+    const first = rpc.send("tokens", 1, "tokens", prompt);
     const early = model.lastSent();
-    const second = rpc.request("tokens", 2, "tokens", { prompt: 1 });
+    const second = rpc.send("tokens", 2, "tokens", { prompt: 1 });
     const late = model.lastSent();
     await expect(first).rejects.toMatchObject({ type: "Superseded" });
     model.reply(late, { text: "second" });
@@ -38,7 +38,7 @@ describe("Rpc", () => {
   });
 
   it("asks again when it hears nothing, and not once it has heard something", async () => {
-    const answer = rpc.request("tokens", 1, "tokens", prompt);
+    const answer = rpc.send("tokens", 1, "tokens", prompt);
     const sent = model.lastSent();
     await vi.advanceTimersByTimeAsync(2_900);
     expect(model.sent).toEqual([sent]);
@@ -59,9 +59,9 @@ describe("Rpc", () => {
   });
 
   it("keeps slots apart", async () => {
-    const one = rpc.request("one", 1, "tokens", prompt);
+    const one = rpc.send("one", 1, "tokens", prompt);
     const message = model.lastSent();
-    const two = rpc.request("two", 2, "tokens", prompt);
+    const two = rpc.send("two", 2, "tokens", prompt);
     model.reply(model.lastSent(), { text: "2" });
     model.reply(message, { text: "1" });
     expect((await one).result).toMatchObject({ text: "1" });
@@ -69,7 +69,7 @@ describe("Rpc", () => {
   });
 
   it("rejects with the kernel's error", async () => {
-    const answer = rpc.request("tokens", 1, "tokens", prompt);
+    const answer = rpc.send("tokens", 1, "tokens", prompt);
     model.fail(model.lastSent(), { type: "ValueError", message: "no", hint: "do this" });
     const error = await answer.catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(RpcError);
@@ -78,7 +78,7 @@ describe("Rpc", () => {
   });
 
   it("cancels here at once and tells the kernel", async () => {
-    const answer = rpc.request("tokens", 1, "tokens", prompt);
+    const answer = rpc.send("tokens", 1, "tokens", prompt);
     const sent = model.lastSent();
     rpc.cancel("tokens");
     await expect(answer).rejects.toMatchObject({ type: "Cancelled" });
@@ -92,7 +92,7 @@ describe("Rpc", () => {
     const seen: string[] = [];
     const onProgress = ({ state, done }: { state: string; done: number }) =>
       seen.push(`${state} ${done}`);
-    void rpc.request("tokens", 1, "tokens", prompt, { onProgress });
+    void rpc.send("tokens", 1, "tokens", prompt, { onProgress });
     vi.advanceTimersByTime(999);
     expect(seen).toEqual([]);
     vi.advanceTimersByTime(1);
@@ -108,8 +108,9 @@ describe("Rpc", () => {
     ["a view into a larger buffer", () => Uint8Array.of(0, 1, 2, 3, 4).subarray(1, 4)],
     ["an array of numbers, from VS Code", () => [1, 2, 3]],
   ])("reads buffers that come as %s", async (_name, make) => {
-    const answer = rpc.request("tokens", 1, "tokens", prompt);
-    model.reply(model.lastSent(), {}, [make()]);
+    const answer = rpc.send("tokens", 1, "tokens", prompt);
+    const { id } = model.lastSent();
+    model.receive({ kind: "reply", id, result: {} }, [make()]);
     const [view] = (await answer).buffers;
     expect(view?.byteLength).toBe(3);
     expect([0, 1, 2].map((i) => view?.getUint8(i))).toEqual([1, 2, 3]);
@@ -118,17 +119,17 @@ describe("Rpc", () => {
   it("refuses what is too large to send", async () => {
     const text = "x".repeat(70_000);
     const args = { prompt: 0, text, correct: "", wrong: "", corrupted: null };
-    await expect(rpc.request("edit", 1, "edit_prompt", args)).rejects.toMatchObject({
+    await expect(rpc.send("edit", 1, "edit_prompt", args)).rejects.toMatchObject({
       message: expect.stringContaining("64000"),
     });
     expect(model.sent).toHaveLength(0);
   });
 
   it("leaves no listener and no open promise behind", async () => {
-    const answer = rpc.request("tokens", 1, "tokens", prompt);
+    const answer = rpc.send("tokens", 1, "tokens", prompt);
     abort.abort();
     await expect(answer).rejects.toMatchObject({ type: "Cancelled" });
     expect(model.listenerCount).toBe(0);
-    await expect(rpc.request("tokens", 2, "tokens", prompt)).rejects.toBeInstanceOf(RpcError);
+    await expect(rpc.send("tokens", 2, "tokens", prompt)).rejects.toBeInstanceOf(RpcError);
   });
 });

@@ -1,29 +1,17 @@
 import { effect, type ReadonlySignal, signal } from "@preact/signals";
-import {
-  type ErrorInfo,
-  MAX_REQUEST_BYTES,
-  type Methods,
-  type Progress,
-} from "../../generated/protocol";
+import { type ErrorInfo, MAX_REQUEST_BYTES, type Progress } from "../../generated/messages";
 import type { AnswerType, Question } from "../../wire/question";
 import { toViews } from "./arrays";
 import { NO_KERNEL } from "./connection";
 import { Dataset } from "./dataset";
 import { isRecord, listen, type WidgetModel } from "./model";
 
-export type Method = keyof Methods;
-
 /** Progress of a request. `partial` is present when part of the result is known. */
 export type ProgressInfo = Omit<Progress, "partial"> & { partial?: Record<string, unknown> };
 
-/** What a question takes and what its reply's `result` is. */
-export interface Asked {
-  args: object;
-  result: object;
-}
-
-export interface Answer<Q extends Asked> {
-  result: Q["result"];
+/** An answer as it came. */
+export interface Reply {
+  result: Record<string, unknown>;
   buffers: DataView[];
   /** Of the session whose numbers these are; null where the reply does not tell. */
   revision: number | null;
@@ -53,11 +41,6 @@ export function isWithdrawn(error: unknown): boolean {
 /** Nobody can answer: the page is an export, or the kernel has gone. */
 export function isUnanswerable(error: ErrorInfo | null): boolean {
   return error?.type === NO_KERNEL.type;
-}
-
-/** The kernel checks its replies against the schema before sending, so their shape is taken as given. */
-export function isResult<Q extends Asked>(value: unknown): value is Q["result"] {
-  return isRecord(value);
 }
 
 interface Pending {
@@ -107,18 +90,7 @@ export class Rpc {
     );
   }
 
-  /** Resolves with the reply. Rejects with `RpcError`, of type `Superseded` as soon as a newer request takes the slot. */
-  request<M extends Method>(
-    slot: string,
-    seq: number,
-    method: M,
-    args: Methods[M]["args"],
-    options: RequestOptions = {},
-  ): Promise<Answer<Methods[M]>> {
-    return this.send<Methods[M]>(slot, seq, method, args, options);
-  }
-
-  /** The same for a question that answers with a dataset. */
+  /** The answer to a question. Rejects as `send` does. */
   async ask<Args extends object, A extends AnswerType>(
     slot: string,
     seq: number,
@@ -126,18 +98,18 @@ export class Rpc {
     args: Args,
     options: RequestOptions = {},
   ): Promise<Dataset<A>> {
-    const answer = await this.send(slot, seq, question.method, args, options);
-    return Dataset.read<A>(answer.result, answer.buffers);
+    const { result, buffers } = await this.send(slot, seq, question.method, args, options);
+    return Dataset.read<A>(result, buffers);
   }
 
-  /** Any request by the name of its method. */
-  send<Q extends Asked>(
+  /** Resolves with the reply. Rejects with `RpcError`, of type `Superseded` as soon as a newer request takes the slot. */
+  send(
     slot: string,
     seq: number,
     method: string,
-    args: Q["args"],
+    args: object,
     options: RequestOptions = {},
-  ): Promise<Answer<Q>> {
+  ): Promise<Reply> {
     this.#withdraw(slot, "Superseded", "a newer request took its place");
     return new Promise((resolve, reject) => {
       const id = `${this.clientId}-${++this.#count}`;
@@ -156,7 +128,7 @@ export class Rpc {
         seq,
         settle: ({ result, revision }, buffers) => {
           const known = typeof revision === "number" ? revision : null;
-          if (isResult<Q>(result)) resolve({ result, buffers, revision: known });
+          if (isRecord(result)) resolve({ result, buffers, revision: known });
           else reject(malformed(method));
         },
         fail: reject,

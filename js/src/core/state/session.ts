@@ -1,18 +1,13 @@
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import type { Settings } from "../../generated/messages";
-import {
-  type Methods,
-  OPTIONS,
-  type OptionSignals,
-  type Options,
-  type PatchCell,
-  readOptions,
-  type Selection,
-  type SessionInfo,
-  type SessionState,
-  type Summary,
-} from "../../generated/protocol";
-import type { OptionSpec } from "../../wire/question";
+import type {
+  PatchCell,
+  Selection,
+  SessionInfo,
+  SessionState,
+  Settings,
+} from "../../generated/messages";
+import type { Metric } from "../../generated/session";
+import type { Command, OptionSpec, Question } from "../../wire/question";
 import { Changes } from "./changes";
 import { flush } from "./flush";
 import { cellKey } from "./interventions";
@@ -27,15 +22,18 @@ import {
   parseSettings,
   parseState,
 } from "./parse";
-import type { Answer, Asked, RequestOptions, Rpc } from "./rpc";
+import type { Reply, RequestOptions, Rpc } from "./rpc";
 import { SnapshotStore } from "./snapshot";
 import { syncedTrait } from "./trait";
-import type { ChangeMethod, ChangesSession, MountedView } from "./view_state";
+import type { ChangesSession, MountedView } from "./view_state";
 
 export interface HeadRef {
   layer: number;
   head: number;
 }
+
+/** The metric, and the session's revision that it was computed at; -1 for a snapshot's. */
+export type SeenMetric = Metric["attrs"] & { revision: number };
 
 /** Answers about the session itself that are kept for a view that asks later. */
 const REMEMBERED = 8;
@@ -49,8 +47,8 @@ export class ViewSession {
   readonly settings: ReadonlySignal<Settings>;
   /** The head under the mouse in any view; never leaves the page. */
   readonly preview: Signal<HeadRef | null> = signal(null);
-  /** The newest metric that any reply carried. */
-  readonly summary: Signal<Summary | null> = signal(null);
+  /** The newest metric that any view got. */
+  readonly metric: Signal<SeenMetric | null> = signal(null);
   /** What was asked for, granted by the kernel or not yet, and the interventions as that leaves them. */
   readonly changes: Changes;
   /**
@@ -67,11 +65,10 @@ export class ViewSession {
 
   readonly #selection: Signal<Selection>;
   readonly #settings: Signal<Settings>;
-  readonly #specified = new Map<string, unknown>();
-  readonly #asked = new Map<string, Promise<Answer<Asked>>>();
+  readonly #options = new Map<string, unknown>();
+  readonly #asked = new Map<string, Promise<Reply>>();
   readonly #model: WidgetModel;
   readonly #abort: AbortSignal;
-  readonly #options: OptionSignals;
   readonly #rpc: Rpc;
   /** The revisions that the changes on their way should lead to. */
   readonly #underway: Signal<readonly number[]> = signal([]);
@@ -90,12 +87,6 @@ export class ViewSession {
     this.#settings = syncedTrait(model, "settings", parseSettings, NO_SETTINGS, abort);
     this.settings = this.#settings;
     this.snapshot = new SnapshotStore(model, abort);
-
-    this.#options = readOptions(<K extends keyof Options>(name: K) => {
-      const { initial, is } = OPTIONS[name];
-      const parse = (raw: unknown) => (is(raw) ? raw : undefined);
-      return syncedTrait<Options[K]>(model, name, parse, initial, abort);
-    });
 
     this.changing = computed(
       () => this.#underway.value.length > 0 || this.#expected.value > this.state.value.revision,
@@ -130,17 +121,13 @@ export class ViewSession {
   }
 
   /** An option of the widget. Setting `.value` shows at once and writes the trait, where there is one. */
-  option<T>(spec: OptionSpec<T>): Signal<T>;
-  option<K extends keyof Options>(name: K): Signal<Options[K]>;
-  option<K extends keyof Options, T>(wanted: K | OptionSpec<T>): Signal<T> | OptionSignals[K] {
-    if (typeof wanted === "string") return this.#options[wanted];
-    const { name, initial, is } = wanted;
-    const known = this.#specified.get(name);
+  option<T>({ name, initial, is }: OptionSpec<T>): Signal<T> {
+    const known = this.#options.get(name);
     // One name is one option, whichever view declares it, so the signal is of the same type.
     if (known) return known as Signal<T>;
     const parse = (raw: unknown) => (is(raw) ? raw : undefined);
     const made = syncedTrait<T>(this.#model, name, parse, initial, this.#abort);
-    this.#specified.set(name, made);
+    this.#options.set(name, made);
     return made;
   }
 
@@ -148,19 +135,19 @@ export class ViewSession {
    * Asks the kernel, once for all views of the page where the question is about the session itself:
    * each of them shows the same tokens, and one forward gives the metric.
    */
-  askOnce<Q extends Asked>(
+  askOnce(
     rpc: Rpc,
     slot: string,
     seq: number,
-    method: string,
-    args: Q["args"],
+    { method, shared }: Question,
+    args: object,
     options: RequestOptions,
-  ): Promise<Answer<Q>> {
-    if (!method.startsWith("session/")) return rpc.send<Q>(slot, seq, method, args, options);
+  ): Promise<Reply> {
+    if (!shared) return rpc.send(slot, seq, method, args, options);
     const wanted = this.revision.peek();
     const key = `${method} ${wanted} ${JSON.stringify(args)}`;
     const known = this.#asked.get(key);
-    const answer = known ?? rpc.send<Asked>(`shared ${key}`, seq, method, args, options);
+    const answer = known ?? rpc.send(`shared ${key}`, seq, method, args, options);
     if (!known) {
       this.#asked.set(key, answer);
       answer.then(
@@ -174,23 +161,22 @@ export class ViewSession {
         if (this.#asked.size > REMEMBERED) this.#asked.delete(old);
       }
     }
-    // The method is part of the key, so the answer is of the type that is asked for.
-    return answer as Promise<Answer<Q>>;
+    return answer;
   }
 
   /**
    * Asks the kernel for a change. Rejects with `RpcError`; views call `changes.make`, which shows the
    * change at once and its refusal in their own alert. Changes never supersede each other: two quick toggles both count.
    */
-  async change<M extends ChangeMethod>(
-    method: M,
-    args: Methods[M]["args"],
+  async change<Args extends object>(
+    { method }: Command<Args>,
+    args: Args,
     options: RequestOptions = {},
   ): Promise<void> {
     const number = ++this.#count;
     const target = this.revision.peek() + 1;
     // Sent before the flush, in which the views ask for the numbers that follow from it.
-    const answer = this.#rpc.send(`change${number}`, number, `session/${method}`, args, options);
+    const answer = this.#rpc.send(`change${number}`, number, method, args, options);
     flush(() => {
       this.#underway.value = [...this.#underway.peek(), target];
     });
@@ -222,10 +208,10 @@ export class ViewSession {
     void this.changes.make(view, { what: "patch", cells, on });
   }
 
-  /** Takes note of a reply's metric unless a newer one was seen. */
-  see(summary: Summary): void {
-    const seen = this.summary.peek();
-    if (!seen || summary.revision >= seen.revision) this.summary.value = summary;
+  /** Takes note of the metric unless a newer one was seen. */
+  see(metric: SeenMetric): void {
+    const seen = this.metric.peek();
+    if (!seen || metric.revision >= seen.revision) this.metric.value = metric;
   }
 
   /** Registers a view for as long as the returned function is not called. */

@@ -1,24 +1,16 @@
 import { type Signal, signal } from "@preact/signals";
-import type { ErrorInfo, Summary } from "../../generated/protocol";
+import type { ErrorInfo } from "../../generated/messages";
+import type { AnswerType, Question } from "../../wire/question";
+import { Dataset } from "./dataset";
 import { flush } from "./flush";
 import type { ViewHandle } from "./handle";
-import { isRecord } from "./model";
-import {
-  type Answer,
-  type Asked,
-  isResult,
-  isUnanswerable,
-  isWithdrawn,
-  type ProgressInfo,
-  RpcError,
-} from "./rpc";
+import { isUnanswerable, isWithdrawn, type ProgressInfo, type Reply, RpcError } from "./rpc";
 import type { AnySlot } from "./view_state";
 
-/** A result as shown, with the question it answers. `seq` is 0 for one from the snapshot. */
-export interface Loaded<Q extends Asked> {
-  result: Q["result"];
-  buffers: DataView[];
-  args: Q["args"];
+/** An answer as shown, with the arguments it answers. `seq` is 0 for one from the snapshot. */
+export interface Loaded<Args extends object, A extends AnswerType> {
+  data: Dataset<A>;
+  args: Args;
   seq: number;
   /** The session revision its numbers belong to. */
   revision: number;
@@ -33,8 +25,8 @@ export interface SlotOptions {
 }
 
 /** One question of a view that is asked again whenever its arguments or the session change. */
-export class Slot<Q extends Asked> implements AnySlot {
-  readonly data: Signal<Loaded<Q> | null>;
+export class Slot<Args extends object, A extends AnswerType> implements AnySlot {
+  readonly loaded: Signal<Loaded<Args, A> | null>;
   readonly error: Signal<ErrorInfo | null> = signal(null);
   readonly pending = signal(false);
   readonly paintedRevision: Signal<number | null> = signal(null);
@@ -43,36 +35,38 @@ export class Slot<Q extends Asked> implements AnySlot {
   readonly on: "revision" | "prompts";
   readonly #view: ViewHandle;
   readonly #key: string;
-  readonly #method: string;
+  readonly #question: Question<Args, A>;
   #wanted = "";
   #ask: (() => void) | null = null;
   #seq = 0;
   #asked = 0;
 
-  constructor(view: ViewHandle, name: string, method: string, options: SlotOptions = {}) {
+  constructor(
+    view: ViewHandle,
+    name: string,
+    question: Question<Args, A>,
+    options: SlotOptions = {},
+  ) {
     this.#view = view;
     this.#key = `${view.name}/${name}`;
-    this.#method = method;
+    this.#question = question;
     this.quiet = options.quiet ?? false;
     this.on = options.on ?? "revision";
-    const saved = view.session.snapshot.saved<Q>(this.#key, method);
-    const first = saved ? { ...saved, seq: 0, revision: -1, partial: false } : null;
-    this.data = signal<Loaded<Q> | null>(first);
-    this.fromSnapshot.value = first !== null;
-    if (first) {
-      const summary = summaryOf(first.result);
-      if (summary) view.session.see({ ...summary, revision: -1 });
-    }
+    const saved = view.session.snapshot.saved(this.#key, question);
+    this.loaded = signal<Loaded<Args, A> | null>(
+      saved && { ...saved, seq: 0, revision: -1, partial: false },
+    );
+    this.fromSnapshot.value = saved !== null;
   }
 
   /** States the question; null means nothing is asked now. Asks only when it differs from before. */
-  want(args: Q["args"] | null, revision: number): void {
+  want(args: Args | null, revision: number): void {
     // Asked anew when somebody can answer again.
     const connected = this.#view.session.connected.value;
     const wanted = args === null ? "" : `${connected} ${revision} ${JSON.stringify(args)}`;
     if (wanted === this.#wanted) return;
     this.#wanted = wanted;
-    const held = this.data.peek();
+    const held = this.loaded.peek();
     const known =
       args === null ||
       (held !== null &&
@@ -89,7 +83,7 @@ export class Slot<Q extends Asked> implements AnySlot {
   }
 
   /** The result is on screen: publishes its number, and the slot is done if nothing newer was asked. */
-  painted(loaded: Loaded<Q>): void {
+  painted(loaded: Loaded<Args, A>): void {
     if (loaded.partial || loaded.seq === 0) return;
     this.paintedRevision.value = this.on === "revision" ? loaded.revision : null;
     if (!this.quiet) this.#view.painted(loaded.seq);
@@ -97,7 +91,7 @@ export class Slot<Q extends Asked> implements AnySlot {
   }
 
   stop(): void {
-    if (!this.#method.startsWith("session/")) {
+    if (!this.#question.shared) {
       this.#view.rpc.cancel(this.#key);
       return;
     }
@@ -133,7 +127,7 @@ export class Slot<Q extends Asked> implements AnySlot {
     this.#view.settled(this.#key);
   }
 
-  #request(args: Q["args"], revision: number): void {
+  #request(args: Args, revision: number): void {
     const seq = this.#view.nextSeq();
     this.#seq = seq;
     this.#asked++;
@@ -145,21 +139,20 @@ export class Slot<Q extends Asked> implements AnySlot {
       flush(() => {
         if (!this.quiet) this.#view.progressed(this.#key, progress);
         const { partial } = progress;
-        if (partial && isResult<Q>(partial)) {
-          this.data.value = { result: partial, buffers, args, seq, revision, partial: true };
+        if (partial) {
+          const data = Dataset.read<A>(partial, buffers);
+          this.loaded.value = { data, args, seq, revision, partial: true };
         }
       });
     };
     this.#view.session
-      .askOnce<Q>(this.#view.rpc, this.#key, seq, this.#method, args, { onProgress })
-      .then(
-        (answer) => {
-          if (seq === this.#seq) this.#show(args, answer, revision);
-        },
-        (error: unknown) => {
-          if (seq === this.#seq) this.#fail(error);
-        },
-      );
+      .askOnce(this.#view.rpc, this.#key, seq, this.#question, args, { onProgress })
+      .then((reply) => {
+        if (seq === this.#seq) this.#show(args, reply, revision);
+      })
+      .catch((error: unknown) => {
+        if (seq === this.#seq) this.#fail(error);
+      });
   }
 
   /**
@@ -168,25 +161,24 @@ export class Slot<Q extends Asked> implements AnySlot {
    */
   #needsNoExcuse(error: ErrorInfo): boolean {
     if (!isUnanswerable(error)) return false;
-    const held = this.data.peek();
+    const held = this.loaded.peek();
     const same = held !== null && this.#wanted.endsWith(` ${JSON.stringify(held.args)}`);
     return same || (this.#asked <= 1 && !this.#view.session.snapshot.empty);
   }
 
-  #show(args: Q["args"], answer: Answer<Q>, asked: number): void {
-    const { result, buffers } = answer;
-    const summary = summaryOf(result);
+  #show(args: Args, { result, buffers, revision: known }: Reply, asked: number): void {
+    const data = Dataset.read<A>(result, buffers);
     // The kernel's word: a change that was refused leaves the numbers at the revision before it.
-    const told = answer.revision ?? summary?.revision ?? asked;
+    const told = known ?? asked;
     const revision = this.on === "revision" ? told : asked;
     const { session } = this.#view;
     flush(() => {
-      if (summary) session.see(summary);
       this.fromSnapshot.value = false;
       this.#view.answered(this.#key);
-      this.data.value = { result, buffers, args, seq: this.#seq, revision, partial: false };
+      this.loaded.value = { data, args, seq: this.#seq, revision, partial: false };
     });
-    session.snapshot.remember(this.#key, this.#method, { args, revision: told, result, buffers });
+    const { method } = this.#question;
+    session.snapshot.remember(this.#key, { method, args, revision: told, result, buffers });
   }
 
   #fail(error: unknown): void {
@@ -204,10 +196,4 @@ export class Slot<Q extends Asked> implements AnySlot {
       this.#settle();
     });
   }
-}
-
-function summaryOf(result: unknown): Summary | null {
-  const has = (value: unknown): value is { summary: Summary } =>
-    isRecord(value) && isRecord(value.summary) && typeof value.summary.revision === "number";
-  return has(result) ? result.summary : null;
 }

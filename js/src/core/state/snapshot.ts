@@ -1,13 +1,15 @@
+import type { AnswerType, Question } from "../../wire/question";
+import { Dataset, isEncoded } from "./dataset";
 import { isRecord, type WidgetModel } from "./model";
-import { type Asked, isResult } from "./rpc";
 import { type Entry, fromBase64, shrunk, toBase64 } from "./shrink";
 
-/** A result worth keeping in the notebook. */
-export interface Saved<Q extends Asked> {
-  args: Q["args"];
+/** An answer worth keeping in the notebook, as it came. */
+export interface Kept {
+  method: string;
+  args: object;
   /** The session's revision when it was computed. */
   revision: number;
-  result: Q["result"];
+  result: object;
   buffers: DataView[];
 }
 
@@ -43,24 +45,19 @@ export class SnapshotStore {
     return this.#initial.size === 0;
   }
 
-  /** The result under this key from an earlier sitting. */
-  saved<Q extends Asked>(key: string, method: string): Saved<Q> | null {
+  /** The answer under this key from an earlier sitting; null where that is of no use. */
+  saved<Args extends object, A extends AnswerType>(
+    key: string,
+    question: Question<Args, A>,
+  ): { data: Dataset<A>; args: Args } | null {
     const entry = this.#initial.get(key);
-    if (!entry || entry.method !== method || !isResult<Q>(entry.result)) return null;
-    if (!isArgs<Q>(entry.args)) return null;
-    const { args, result, revision } = entry;
-    return { args, revision, result, buffers: entry.buffers.map(fromBase64) };
+    if (!entry || entry.method !== question.method || !isArgs<Args>(entry.args)) return null;
+    if (!isEncoded(entry.result)) return null;
+    return { data: Dataset.read<A>(entry.result, entry.buffers.map(fromBase64)), args: entry.args };
   }
 
-  remember<Q extends Asked>(key: string, method: string, saved: Saved<Q>): void {
-    const { args, revision, result, buffers } = saved;
-    this.#entries.set(key, () => ({
-      method,
-      args,
-      revision,
-      result,
-      buffers: buffers.map(toBase64),
-    }));
+  remember(key: string, kept: Kept): void {
+    this.#entries.set(key, () => ({ ...kept, buffers: kept.buffers.map(toBase64) }));
   }
 
   /** Call when a view came to rest; any other activity within the delay starts it anew. */
@@ -117,6 +114,6 @@ function parseSnapshot(raw: unknown): Map<string, Entry> {
   return entries;
 }
 
-function isArgs<Q extends Asked>(value: unknown): value is Q["args"] {
+function isArgs<Args extends object>(value: unknown): value is Args {
   return isRecord(value);
 }

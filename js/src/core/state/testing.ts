@@ -1,4 +1,4 @@
-import type { ErrorInfo } from "../../generated/protocol";
+import type { ErrorInfo } from "../../generated/messages";
 import { isRecord, type WidgetModel } from "./model";
 
 /** A model for tests: keeps what was sent and lets the test play the kernel. */
@@ -65,9 +65,14 @@ export class FakeModel implements WidgetModel {
     this.emit("msg:custom", content, buffers);
   }
 
-  reply(to: Record<string, unknown>, result: unknown, buffers: unknown[] = []): void {
+  reply(to: Record<string, unknown>, result: unknown, revision?: number): void {
     const { id, slot, seq } = to;
-    this.receive({ kind: "reply", id, slot, seq, result }, buffers);
+    this.receive({ kind: "reply", id, slot, seq, result, revision });
+  }
+
+  /** Answers a question with a dataset that holds these attributes alone. */
+  answer(to: Record<string, unknown>, attrs: object, revision?: number): void {
+    this.reply(to, { dims: {}, variables: {}, attrs }, revision);
   }
 
   fail(to: Record<string, unknown>, error: ErrorInfo): void {

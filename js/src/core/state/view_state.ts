@@ -2,25 +2,15 @@
 // to these descriptions rather than to one another, so that none of their files imports the other way round.
 
 import type { ReadonlySignal, Signal } from "@preact/signals";
-import type { ErrorInfo, Methods } from "../../generated/protocol";
+import type { ErrorInfo } from "../../generated/messages";
+import type { Command } from "../../wire/question";
 import type { ProgressInfo } from "./rpc";
 
 export type Status = "idle" | "busy" | "waiting" | "error" | "snapshot";
 
-/** The methods that change the session; each answers with the revision it made. */
-export type ChangeMethod =
-  | "toggle"
-  | "set_enabled"
-  | "remove"
-  | "undo"
-  | "redo"
-  | "clear"
-  | "toggle_patches"
-  | "edit_prompt";
-
 /** Whoever can ask for a change of the session and show why it was refused. True when it was made. */
 export interface ChangesSession {
-  change<M extends ChangeMethod>(method: M, args: Methods[M]["args"]): Promise<boolean>;
+  change<Args extends object>(command: Command<Args>, args: Args): Promise<boolean>;
 }
 
 /** What a session knows of the views that are on the page for it. */
@@ -37,7 +27,7 @@ export interface MountedView {
   dismiss(): void;
 }
 
-/** What the view needs to know of a slot whatever its method. */
+/** What the view needs to know of a slot whatever its question. */
 export interface AnySlot {
   readonly pending: Signal<boolean>;
   readonly quiet: boolean;

@@ -5,7 +5,7 @@ import { Button, Switch } from "../../core/parts/ui";
 import type { Dataset } from "../../core/state/dataset";
 import { isPending } from "../../core/state/interventions";
 import type { InterventionEffects } from "../../generated/ablation";
-import type { InterventionInfo } from "../../generated/protocol";
+import type { InterventionInfo } from "../../generated/messages";
 import { interventionText } from "./format";
 
 /** What is switched off or changed now, with the effect of each intervention by itself. */

@@ -2,13 +2,13 @@ import type { JSX } from "preact";
 import { change, fixed, signed } from "../../core/draw/format";
 import type { Dataset } from "../../core/state/dataset";
 import type { Predictions } from "../../generated/ablation";
-import type { Summary } from "../../generated/protocol";
+import type { Metric } from "../../generated/session";
 
 /** The metric and the next token, before and after the interventions. */
 export function BeforeAfter(props: {
   predictions: Dataset<Predictions>;
   /** The metric's mean over prompts; null before it is known. */
-  mean: Summary | null;
+  mean: Metric["attrs"] | null;
 }): JSX.Element {
   const { predictions, mean } = props;
   const { prompt, metric, metric_baseline, metric_current } = predictions.attrs;

@@ -133,7 +133,7 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
           </section>
           <section class="lw-abl-column lw-abl-after" aria-label="before and after">
             {predictions.data && (
-              <BeforeAfter predictions={predictions.data} mean={session.summary.value} />
+              <BeforeAfter predictions={predictions.data} mean={session.metric.value} />
             )}
           </section>
         </div>

@@ -1,7 +1,7 @@
 import type { JSX, TargetedKeyboardEvent } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Button } from "../../core/parts/ui";
-import type { ErrorInfo } from "../../generated/protocol";
+import type { ErrorInfo } from "../../generated/messages";
 import type { editPrompt, Tokens } from "../../generated/session";
 
 export type EditedPrompt = NonNullable<(typeof editPrompt)["args"]>;

@@ -4,7 +4,7 @@ import { palette } from "../../core/draw/color";
 import { fixed } from "../../core/draw/format";
 import { useTheme } from "../../core/draw/theme";
 import { TokenStrip } from "../../core/parts/tokens/tokens";
-import type { Selection } from "../../generated/protocol";
+import type { Selection } from "../../generated/messages";
 import { type ChipTone, chipTone, type TokenColor } from "./format";
 import type { TokenStats } from "./stats";
 

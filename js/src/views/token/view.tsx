@@ -15,7 +15,7 @@ import { RpcError } from "../../core/state/rpc";
 import type { ViewSession } from "../../core/state/session";
 import { areTokensOf, useLastKnown, usePromptTokens } from "../../core/state/tokens";
 import type { ChangesSession } from "../../core/state/view_state";
-import type { ErrorInfo } from "../../generated/protocol";
+import type { ErrorInfo } from "../../generated/messages";
 import type { Tokens } from "../../generated/session";
 import * as ask from "../../generated/token";
 import { BosComparison } from "./bos";
