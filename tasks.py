@@ -83,7 +83,6 @@ def lint(arguments: Sequence[str]) -> None:
     python("-m", "ruff", "check", *arguments)
     python("-m", "ruff", "format", "--check")
     python("-m", "mypy")
-    python("-m", "lens_widgets.wire.generate", "--check")
     python("-m", "lens_widgets.views.generate", "--check")
     npm("run", "check")
     npm("run", "typecheck")

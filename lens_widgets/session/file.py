@@ -62,13 +62,15 @@ class SavedSession:
     results: Mapping[str, xr.DataArray | xr.Dataset]
 
 
-def write(path: str | os.PathLike[str], saved: SavedSession, model: TransformerModel) -> None:
+def write_session(
+    path: str | os.PathLike[str], saved: SavedSession, model: TransformerModel
+) -> None:
     """Writes ``saved`` to ``path``, at once and whole; ``model`` is the one it was measured on."""
     archive = Archive()
     archive.write(Path(path), _manifest(saved, model, archive))
 
 
-def read(path: str | os.PathLike[str], model: TransformerModel) -> SavedSession:
+def read_session(path: str | os.PathLike[str], model: TransformerModel) -> SavedSession:
     """What the file at ``path`` keeps, checked as far as that needs no run of the model.
 
     InputError for a damaged file and for another model than it was saved with.

@@ -19,7 +19,14 @@ from lens_widgets.interventions.base import Intervention
 from lens_widgets.interventions.list import Entry, Interventions
 from lens_widgets.jupyter.cells import install_cell_pause
 from lens_widgets.prompts.prompt_set import PromptSet, edited_prompt_set, make_prompt_set
-from lens_widgets.session import file
+from lens_widgets.session.file import (
+    SavedMetric,
+    SavedSession,
+    check_values,
+    metric_to_use,
+    read_session,
+    write_session,
+)
 from lens_widgets.session.fitness import check_model
 from lens_widgets.session.measured import MeasuredModel, checked_interventions
 from lens_widgets.session.metrics import resolve_metric
@@ -286,13 +293,13 @@ class Session(MeasuredModel):
             now = self.frozen()
             undo, redo = self.interventions.history
             selection, results = self.selection.as_dict(), dict(self.results)
-        metric = file.SavedMetric(
+        metric = SavedMetric(
             now.metric.name,
             "function" if callable(requested) else requested,
             now.baseline.tolist(),
             now.current.tolist(),
         )
-        saved = file.SavedSession(
+        saved = SavedSession(
             prompts=now.prompt_set,
             prepend_bos=self._prepend_bos,
             metric=metric,
@@ -303,7 +310,7 @@ class Session(MeasuredModel):
             settings=now.settings.as_dict(),
             results=results,
         )
-        file.write(path, saved, self.model)
+        write_session(path, saved, self.model)
 
     @classmethod
     def open(
@@ -328,13 +335,13 @@ class Session(MeasuredModel):
             >>> bool((again.baseline == session.baseline).all())
             True
         """
-        saved = file.read(path, model)
-        requested = file.metric_to_use(path, saved.metric, metric)
+        saved = read_session(path, model)
+        requested = metric_to_use(path, saved.metric, metric)
         session = cls._of(model, saved.prompts, requested, saved.prepend_bos)
         dtype = session.facts.dtype
-        file.check_values(path, saved.metric, "baseline", session.baseline, dtype)
+        check_values(path, saved.metric, "baseline", session.baseline, dtype)
         session.interventions.restore(saved.entries, saved.undo, saved.redo)
-        file.check_values(path, saved.metric, "current", session.current, dtype)
+        check_values(path, saved.metric, "current", session.current, dtype)
         session.selection.update(**saved.selection)
         session.settings.update(**saved.settings)
         session.results.update(saved.results)

@@ -27,6 +27,7 @@ from lens_widgets.views.options import (
 from lens_widgets.views.picture import picture, text
 from lens_widgets.views.question import Question, questions_of
 from lens_widgets.views.registry import METHODS, VIEWS, register
+from lens_widgets.views.session_data import QUESTIONS as SESSION_QUESTIONS
 from lens_widgets.views.state import session_info, session_state
 from lens_widgets.views.widget import Widget
 from lens_widgets.wire.dispatch import Dispatcher
@@ -177,12 +178,8 @@ class View(Widget, Observed):
             for session_question in getattr(base, "of_session", ()) if name else ():
                 if session_question == "metric" and name != self.view:
                     continue  # The header has it, which parts of an explorer do not.
-                found = METHODS[f"session/{session_question}"]
-                if isinstance(found, Question):
-                    asked[f"{name}/{session_question}"] = (
-                        f"session/{session_question}",
-                        self.arguments(found),
-                    )
+                found = SESSION_QUESTIONS[session_question]
+                asked[f"{name}/{found.name}"] = (f"session/{found.name}", self.arguments(found))
             for question in vars(base).values():
                 if name and isinstance(question, Question) and question.first:
                     method = f"{name}/{question.name}"

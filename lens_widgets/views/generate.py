@@ -17,8 +17,8 @@ import msgspec
 
 from lens_widgets.views import bundle
 from lens_widgets.views.options import Option, options_of
-from lens_widgets.views.question import Question, questions_of
-from lens_widgets.views.registry import VIEWS
+from lens_widgets.views.question import Question
+from lens_widgets.views.registry import package_views
 from lens_widgets.wire.typescript import (
     answer_interface,
     arguments_type,
@@ -114,13 +114,13 @@ def _messages() -> str:
 
 def modules() -> dict[str, str]:
     """The text of every generated file by its name."""
-    from lens_widgets.views.session_data import SessionData
+    from lens_widgets.views.session_data import QUESTIONS
 
     made = {
         "messages.ts": _messages(),
-        "session.ts": _module("session", questions_of(SessionData), {}, "../wire/question"),
+        "session.ts": _module("session", QUESTIONS, {}, "../wire/question"),
     }
-    for name, view in VIEWS.items():
+    for name, view in package_views().items():
         # One that only puts others together declares nothing of its own.
         if any(isinstance(value, Question) for value in vars(view).values()):
             made[f"{name}.ts"] = typescript_of(view)
@@ -135,8 +135,6 @@ def main(argv: list[str]) -> int:
         Path(argv[1]).write_text(typescript_of(view, types="lens-widgets"), encoding="utf-8")
         return 0
     bundle.unbuilt_is_fine = True
-    import lens_widgets.widgets  # noqa: F401  (their class statements register them)
-
     stale = [
         name
         for name, text in modules().items()

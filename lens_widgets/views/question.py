@@ -37,7 +37,8 @@ class Question:
 
     ``first``: asked as the view opens. ``quick``: runs no model, so it is answered at once.
     ``writes``: gets the session itself; all others get it frozen, so that no number moves
-    meanwhile. ``shared``: asked once for all views of a page. Long ones are generators that yield ``Step`` and return their answer.
+    meanwhile. ``shared``: asked once for all views of a page. Long ones are generators that yield
+    ``Step`` and return their answer.
     """
 
     function: Function

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from lens_widgets.views.question import Question
-from lens_widgets.wire.dispatch import Answerable
+import pkgutil
+from importlib import import_module
+from pathlib import Path
 
-METHODS: dict[str, Answerable] = {}
+from lens_widgets.views.question import Question
+
+METHODS: dict[str, Question] = {}
 """``view/question`` and what answers it. One table for all views: an explorer shows several."""
 
 VIEWS: dict[str, type] = {}
@@ -16,3 +19,12 @@ def register(view: str, questions: dict[str, Question]) -> None:
     """Makes the questions of one view known under its name."""
     for name, found in questions.items():
         METHODS[f"{view}/{name}"] = found
+
+
+def package_views() -> dict[str, type]:
+    """All views, those of every file of this room among them: their class statements register
+    them."""
+    room = __name__.rpartition(".")[0]
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        import_module(f"{room}.{module.name}")
+    return VIEWS

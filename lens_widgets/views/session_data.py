@@ -170,7 +170,8 @@ class SessionData:
         session.edit_prompt(prompt, text, answers=answers, corrupted=corrupted)
 
 
-register("session", questions_of(SessionData))
+QUESTIONS = questions_of(SessionData)
+register("session", QUESTIONS)
 
 
 def token_info(session: Session, token: int) -> TokenInfo:

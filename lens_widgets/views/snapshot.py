@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Generator
 from typing import Any
-
-import xarray as xr
 
 from lens_widgets.session.session import Session
 from lens_widgets.views.base import View
 from lens_widgets.views.registry import METHODS
-from lens_widgets.wire.arrays import pack
 from lens_widgets.wire.dataset import encode
 from lens_widgets.wire.messages import MAX_REPLY_BYTES, FieldError
 
@@ -72,10 +68,8 @@ def _revision(entry: Any) -> int | None:
 def _answer(session: Session, method: str, args: dict[str, Any]) -> dict[str, Any] | None:
     try:
         asked = METHODS[method]
-        outcome = asked.run(session, asked.check(args))
-        found = _finished(outcome) if isinstance(outcome, Generator) else outcome
-        is_dataset = isinstance(found, xr.Dataset)
-        result, buffers = encode(found, MAX_REPLY_BYTES) if is_dataset else pack(found)
+        found = asked.answer(session, asked.check(args))
+        result, buffers = encode(found, MAX_REPLY_BYTES)
     except ValueError as error:
         # A model or prompts that cannot give this: the view says so itself when asked.
         log.info("%s cannot be answered: %s", method, error)
@@ -87,11 +81,3 @@ def _answer(session: Session, method: str, args: dict[str, Any]) -> dict[str, An
         "result": result,
         "buffers": [base64.b64encode(buffer).decode() for buffer in buffers],
     }
-
-
-def _finished(steps: Generator[Any, None, Any]) -> Any:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return stop.value

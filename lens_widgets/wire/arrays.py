@@ -122,19 +122,3 @@ def reference(array: Packed, buffers: list[bytes]) -> ArrayRef:
     if array.pool != (1, 1):
         ref["pool"] = list(array.pool)
     return ref
-
-
-def pack(result: Any) -> tuple[Any, list[bytes]]:
-    """``result`` with every ``Packed`` replaced by its reference, and the buffers."""
-    buffers: list[bytes] = []
-
-    def walk(value: Any) -> Any:
-        if isinstance(value, Packed):
-            return reference(value, buffers)
-        if isinstance(value, dict):
-            return {key: walk(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [walk(item) for item in value]
-        return value
-
-    return walk(result), buffers

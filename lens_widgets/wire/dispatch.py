@@ -11,19 +11,16 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
-
-import xarray as xr
 
 from lens_widgets.engine.cancel import Cancelled
 from lens_widgets.engine.cell_pause import CELL_PAUSE
 from lens_widgets.engine.locks import lock
 from lens_widgets.engine.memory import is_out_of_memory
 from lens_widgets.errors import near, shown
-from lens_widgets.wire.arrays import pack
 from lens_widgets.wire.dataset import encode
 from lens_widgets.wire.messages import (
+    MAX_INTEGER,
     MAX_PROGRESS_PER_SECOND,
     MAX_REPLY_BYTES,
     MAX_REQUEST_BYTES,
@@ -33,7 +30,6 @@ from lens_widgets.wire.messages import (
     Step,
     checked,
 )
-from lens_widgets.wire.schema import MAX_INTEGER, check
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +48,6 @@ MAX_ERROR_CHARS = 2_000
 CLIENT_MESSAGES: dict[str, type[Request] | type[Cancel]] = {"request": Request, "cancel": Cancel}
 
 Send = Callable[[dict[str, Any], list[bytes]], None]
-Handler = Callable[[Any, dict[str, Any]], Any]
 
 
 class Answering(Protocol):
@@ -93,27 +88,7 @@ class Answerable(Protocol):
         """The arguments; FieldError names the one that does not fit."""
 
     def run(self, session: Any, args: dict[str, Any]) -> Any:
-        """The answer, or a generator of ``Step`` that returns it."""
-
-
-@dataclass(frozen=True)
-class Method:
-    """A handler of a view that answers in a shape of its own."""
-
-    handler: Handler
-    quick: bool = False
-    writes: bool = False
-
-    schema: Any = None
-
-    def check(self, args: Any) -> dict[str, Any]:
-        if self.schema is not None:
-            check(self.schema, args, "args")
-        checked: dict[str, Any] = args
-        return checked
-
-    def run(self, session: Any, args: dict[str, Any]) -> Any:
-        return self.handler(session, args)
+        """The dataset that answers, or a generator of ``Step`` that returns it."""
 
 
 class Dispatcher:
@@ -212,12 +187,6 @@ def _check_size(content: dict[str, Any]) -> None:
         )
 
 
-def _encoded(result: Any) -> tuple[Any, list[bytes]]:
-    if isinstance(result, xr.Dataset):
-        return encode(result, MAX_REPLY_BYTES)
-    return pack(result)
-
-
 def _cut(text: Any) -> str:
     """An error's text: it may quote what came, which may be long."""
     text = str(text)
@@ -257,7 +226,7 @@ class _Request:
             self.fail(error)
 
     def reply(self, result: Any) -> None:
-        packed, buffers = _encoded(result)
+        packed, buffers = encode(result, MAX_REPLY_BYTES)
         # Arrays are made to fit by whoever packs them; the text beside them has the same room.
         for size in (sum(map(len, buffers)), len(json.dumps(packed, allow_nan=False))):
             if size > MAX_REPLY_BYTES:
@@ -317,7 +286,7 @@ class _Request:
         }
         buffers: list[bytes] = []
         if step.partial is not None and throttle:
-            partial, buffers = _encoded(step.partial)
+            partial, buffers = encode(step.partial, MAX_REPLY_BYTES)
             if sum(map(len, buffers)) <= MAX_REPLY_BYTES:
                 message["partial"] = partial
             else:

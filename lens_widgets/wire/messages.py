@@ -19,6 +19,8 @@ from lens_widgets.errors import InputError, shown
 MAX_REPLY_BYTES = 1_000_000
 MAX_REQUEST_BYTES = 64_000
 MAX_PROGRESS_PER_SECOND = 10
+MAX_INTEGER = 2**53 - 1
+"""JavaScript knows no larger ones."""
 
 _AT = re.compile(r" - at `\$\.?(?P<path>.*)`$")
 _SURPLUS = re.compile(r"Object contains unknown field `(?P<name>.*)`")

@@ -20,13 +20,14 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
 import lens_widgets as lw
-import lens_widgets.widgets
-from lens_widgets.views.registry import METHODS
+from lens_widgets.views.options import options_of
+from lens_widgets.views.registry import METHODS, package_views
 from lens_widgets.wire.dataset import encode
 from lens_widgets.wire.messages import MAX_REPLY_BYTES
 from tests.models import native
 
 N_CTX = 1024
+package_views()
 
 
 def answer(described: dict[str, Any], method: str, args: dict[str, Any]) -> dict[str, Any]:
@@ -63,8 +64,15 @@ def ask(described: dict[str, Any], method: str, args: dict[str, Any]) -> xr.Data
     return found
 
 
+def defaults(view: str) -> dict[str, Any]:
+    """The options that a view starts from; nothing of what is no view of the package."""
+    found = package_views().get(view)
+    return {} if found is None else {n: o.default for n, o in options_of(found).items()}
+
+
 def _lasting(described: dict[str, Any]) -> dict[str, Any]:
-    return {name: described[name] for name in ("n_layers", "n_heads", "prompts", "vocabulary")}
+    names = ("n_layers", "n_heads", "prompts", "answers", "vocabulary")
+    return {name: described[name] for name in names}
 
 
 def _intervention(item: dict[str, Any]) -> Any:
@@ -97,7 +105,7 @@ def _session(lasting: str) -> lw.Session:
     return lw.Session(
         model,
         given(rows),
-        answers=[pair] * len(rows),
+        answers=[tuple(index[text] for text in pair) for pair in described["answers"]],
         corrupted=given(partners),
         metric="logit_diff",
     )

@@ -56,9 +56,6 @@ class Lab:
         """What the real question answers for the page's session as it is."""
         return answers.ask(self.js("return kernel.described;"), method, args)
 
-    def truth(self, method: str, **args: Any) -> Any:
-        return self.js("return kernel.truth(...arg);", [method, args])
-
 
 @pytest.fixture(scope="package")
 def harness_url() -> Iterator[str]:

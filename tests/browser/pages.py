@@ -117,7 +117,8 @@ def start(page: Page, url: str, *views: str, **options: Any) -> None:
     page.expose_function("lwAnswer", answers.answer)
     page.goto(url)
     page.wait_for_function("window.ready === true")
-    page.evaluate("options => window.start(options)", {"views": list(views), **options})
+    shown = {"views": list(views), "defaults": {view: answers.defaults(view) for view in views}}
+    page.evaluate("options => window.start(options)", {**shown, **options})
 
 
 def wait_idle(page: Page, view: str) -> None:

@@ -82,7 +82,7 @@ def test_many_layers_start_closed_but_for_the_chosen_one(mount: Mount) -> None:
     assert box["y"] <= inside["y"] <= box["y"] + box["height"] - inside["height"]
     scroll = "return root.querySelector('[role=treegrid]').scrollTop"
     lab.js("root.querySelector('[role=treegrid]').scrollTop = 0")
-    lab.js("kernel.applyChange('toggle', { component: 'L0H1', kind: 'zero' })")
+    lab.js("kernel.ablate('L0H1')")
     lab.wait("root.dataset.lwRevision === '2' && root.dataset.lwStatus === 'idle'")
     assert lab.js(scroll) == 0
     lab.find('[role="radio"][data-option="hook"]').click()

@@ -156,7 +156,7 @@ def test_hovering_a_cell_says_its_exact_weight(mount: Mount) -> None:
     lab = mount("attention", selection={"layer": 1, "head": 2})
     n = 15
     truth = weights(lab, layer=1, head=2)
-    tokens = lab.js("return kernel.prompts[0].tokens.map(({ text }) => text)")
+    tokens = lab.js("return kernel.prompts[0].texts")
     for q, k in [(14, 0), (14, 4), (9, 9), (0, 14)]:
         lab.page.mouse.move(*cell_point(lab, q, k, n))
         readout = lab.find("[data-lw-readout]").first

@@ -131,7 +131,7 @@ def test_bos_can_be_left_out_of_the_colours_and_keeps_its_number(mount: Mount) -
 
 
 def test_a_prompt_without_bos_has_nothing_to_leave_out(mount: Mount) -> None:
-    lab = mount("attention", bos=False, settings={"skip_bos": True})
+    lab = mount("attention", tokens=["When", "·John", "·and"], settings={"skip_bos": True})
     assert lab.find('input[aria-label="leave BOS out of the colours"]').is_disabled()
     assert lab.find(".lw-pattern-foot .lw-colorbar").inner_text() == "0 – 1 attention"
 
@@ -157,7 +157,7 @@ def test_the_large_pattern_is_taken_away_as_table_and_code(mount: Mount) -> None
     args |= {"attention_mode": "pattern", "head_average": "none"}
     table = list(csv.DictReader(io.StringIO(save(lab, "save CSV").decode())))
     assert [float(row["pattern"]) for row in table] == weights(lab, layer=2, head=5)
-    texts = lab.js("return kernel.prompts[0].tokens.map(({ text }) => text)")
+    texts = lab.js("return kernel.prompts[0].texts")
     n = len(texts)
     assert [row["query_token"] for row in table] == [text for text in texts for _ in range(n)]
     assert [row["key_token"] for row in table] == texts * n

@@ -75,11 +75,11 @@ def test_header_qualifies_the_numbers(mount: Mount, view: str) -> None:
     if view in WITHOUT_METRIC:
         assert lab.find("[data-lw-metric]").count() == 0
         return
-    summary = lab.truth("effects", prompt=0)["summary"]
+    told = lab.answer("session/metric").attrs
     metric = lab.find("[data-lw-metric]").first
     assert metric.get_attribute("data-lw-metric") == "logit difference"
-    assert float(metric.get_attribute("data-baseline") or "nan") == summary["baseline"]
-    assert float(metric.get_attribute("data-current") or "nan") == summary["current"]
+    assert float(metric.get_attribute("data-baseline") or "nan") == told["baseline"]
+    assert float(metric.get_attribute("data-current") or "nan") == told["current"]
     assert metric.get_attribute("data-change") == "0"
 
 
@@ -111,7 +111,7 @@ def test_an_error_can_be_dismissed_and_the_last_numbers_stay(mount: Mount, view:
     numbers = "return root.querySelectorAll('[data-value], [data-token-id]').length"
     before = lab.js(numbers)
     lab.js(f"kernel.failures = {{ '{METHOD[view]}': 'out of memory' }}")
-    lab.js("kernel.applyChange('toggle', { component: 'L0H1', kind: 'zero' })")
+    lab.js("kernel.ablate('L0H1')")
     lab.wait_status("error")
     assert lab.js(numbers) >= before
     lab.find('[role="alert"]').first.get_by_role("button", name="dismiss").click()
@@ -227,7 +227,7 @@ def test_nothing_is_cut_off(mount: Mount, view: str, width: int) -> None:
 @each_view
 def test_z_undoes_and_shift_z_redoes(mount: Mount, view: str) -> None:
     lab = mount(view)
-    lab.js("kernel.applyChange('toggle', { component: 'L1H3', kind: 'zero' })")
+    lab.js("kernel.ablate('L1H3')")
     lab.wait("root.dataset.lwRevision === '2' && root.dataset.lwStatus === 'idle'")
     lab.find("button:not([disabled])").first.focus()
     lab.page.keyboard.press("z")

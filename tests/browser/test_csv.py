@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import lens_widgets.widgets  # noqa: F401  (its views register themselves)
-from lens_widgets.views.registry import VIEWS
+from lens_widgets.views.registry import package_views
 from tests.unit.page import decoded
 
 from . import answers
@@ -20,6 +19,7 @@ from .conftest import Lab
 from .test_takeaway import copied
 
 Mount = Callable[..., Lab]
+VIEWS = package_views()
 SHOWN = {name: vars(view)["shown"] for name, view in VIEWS.items() if vars(view).get("shown")}
 
 

@@ -57,9 +57,9 @@ def test_one_toggle_moves_every_number_and_undo_takes_it_back(mount: Mount) -> N
     lab.wait("root.dataset.lwRevision === '2' && root.dataset.lwStatus === 'idle'")
     for part in PARTS:
         assert lab.find(f'[data-lw-view="{part}"]').get_attribute("data-lw-revision") == "2"
-    summary = lab.truth("effects", prompt=0)["summary"]
+    told = lab.answer("session/metric").attrs
     metric = lab.find("[data-lw-metric]")
-    assert float(metric.get_attribute("data-current") or "nan") == summary["current"] != before
+    assert float(metric.get_attribute("data-current") or "nan") == told["current"] != before
     assert lab.head("L3H1").get_attribute("data-ablated") == "true"
     assert lab.find('[role="switch"][aria-label="ablate L3H1"][aria-checked="true"]').count() >= 1
     assert lab.find('[data-intervention][data-component="L3H1"]').count() == 1
@@ -104,7 +104,7 @@ def test_nothing_moves_when_numbers_change(mount: Mount) -> None:
     lab.head("L2H2").click()
     lab.idle()
     assert lab.js(boxes) == before
-    lab.js("kernel.applyChange('toggle', { component: 'L3H1', kind: 'zero' })")
+    lab.js("kernel.ablate('L3H1')")
     lab.wait("root.dataset.lwRevision === '2' && root.dataset.lwStatus === 'idle'")
     moved = [(a, b) for a, b in zip(before, lab.js(boxes), strict=True) if a != b]
     assert moved == []

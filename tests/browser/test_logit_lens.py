@@ -134,7 +134,7 @@ def test_tokens_are_followed_from_the_list_by_name_and_no_more(mount: Mount) -> 
 def test_lines_show_baseline_current_difference_and_errors(mount: Mount) -> None:
     lab = mount("logit_lens")
     assert values(lab, "baseline", LINES) == []
-    lab.js("kernel.applyChange('toggle', { component: 'L1H3', kind: 'zero' })")
+    lab.js("kernel.ablate('L1H3')")
     lab.wait(AT_REST, "2")
     told = lab.answer("logit_lens/lines", prompt=None, incl_mid=True)
     for series in ("baseline", "current"):

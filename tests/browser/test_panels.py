@@ -20,7 +20,7 @@ def number(lab: Lab, selector: str) -> float:
 
 def test_tokens_are_chips_with_their_positions(mount: Mount) -> None:
     lab = mount("token")
-    texts = lab.js("return kernel.prompts[0].tokens.map(({ text }) => text)")
+    texts = lab.js("return kernel.prompts[0].texts")
     chips = lab.js(
         """return [...root.querySelectorAll('[data-token-id][data-pos]')]
              .map((chip) => chip.textContent)"""

@@ -64,7 +64,7 @@ def test_chips_card_and_table_say_what_the_kernel_answered(mount: Mount) -> None
         stats["top_prob"].values[3].tolist()
     )
     table = list(csv.DictReader(io.StringIO(save(lab, "save CSV").decode())))
-    texts = lab.js("return kernel.prompts[0].tokens.map(({ text }) => text)")
+    texts = lab.js("return kernel.prompts[0].texts")
     assert [row["token"] for row in table] == texts
     for name in ("loss", "baseline_loss", "prob", "rank", "baseline_rank"):
         values = [float(row[name] or "nan") for row in table]
@@ -80,7 +80,7 @@ def test_the_code_is_the_scripts_for_the_shown_prompt(mount: Mount) -> None:
 @pytest.mark.parametrize("bos", [True, False])
 def test_both_tokenizations_stand_over_each_other(mount: Mount, bos: bool) -> None:
     texts = ["<bos>", "When", "·John", "·and", "·Mary", "·went", "·to"]
-    lab = mount("token", tokens=texts if bos else texts[1:], bos=bos)
+    lab = mount("token", tokens=texts if bos else texts[1:])
     button = lab.page.get_by_role("button", name="compare BOS")
     button.click()
     lab.wait("root.querySelector('.lw-token-bos') !== null")

@@ -62,3 +62,7 @@ def state(session: Session) -> dict[str, Any]:
         "baseline": session.baseline.tolist(),
         "current": session.current.tolist(),
     }
+
+
+ROWS = {"by": "head", "prompt": None, "pos": None}
+"""What the attribution table asks as it opens."""

@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-import lens_widgets.widgets  # noqa: F401  (its views put their methods into the table)
 from lens_widgets.session import Session
-from lens_widgets.views.registry import METHODS
-from lens_widgets.wire import protocol
+from lens_widgets.views.registry import METHODS, package_views
 from lens_widgets.wire.dispatch import Dispatcher
-from lens_widgets.wire.schema import check
+from lens_widgets.wire.messages import ArrayRef, ErrorMessage, Progress, Reply, checked
 from tests.unit.waiting import LIMIT_S
 
 _ids = itertools.count(1)
+package_views()
 
 
 def decoded(result: dict[str, Any], buffers: list[bytes]) -> xr.Dataset:
@@ -26,7 +25,7 @@ def decoded(result: dict[str, Any], buffers: list[bytes]) -> xr.Dataset:
     for name, variable in result["variables"].items():
         values = variable["values"]
         if isinstance(values, dict):
-            check(protocol.ArrayRef, values)
+            checked(ArrayRef, values, "values")
             raw = np.frombuffer(buffers[values["buffer"]], dtype=values["dtype"])
             numbers = raw.astype(np.float64) * values["scale"] + values["offset"]
             if values["dtype"] == "int8":
@@ -49,7 +48,6 @@ class Page:
         self._changed = threading.Condition()
         self.messages: list[dict[str, Any]] = []
         self.buffers: dict[str, list[bytes]] = {}
-        self._methods: dict[str, str] = {}
         self.dispatcher = Dispatcher(f"page {next(_ids)}", session, METHODS, self._record)
 
     def _record(self, content: dict[str, Any], buffers: list[bytes]) -> None:
@@ -63,7 +61,6 @@ class Page:
         """Asks for something and returns the request's id at once."""
         number = next(_ids)
         identity = f"r{number}"
-        self._methods[identity] = method
         self.dispatcher.receive(
             {
                 "kind": "request",
@@ -101,20 +98,21 @@ class Page:
         """The one reply or error to a request, checked against the protocol."""
         self.wait_until(lambda: self.answers(identity))
         (message,) = self.answers(identity)
-        check(protocol.Reply if message["kind"] == "reply" else protocol.ErrorMessage, message)
-        method = self._methods[identity]
-        if message["kind"] == "reply" and "/" not in method:
-            check(protocol.METHODS[method][1], message["result"], "result")
+        checked(Reply if message["kind"] == "reply" else ErrorMessage, message, "message")
         for told in self.progress(identity):
-            check(protocol.Progress, told)
+            checked(Progress, told, "message")
         return message
 
-    def ask(self, method: str, slot: str | None = None, /, **args: Any) -> dict[str, Any]:
-        """The result of a request; fails on an error."""
-        message = self.answer(self.send(method, slot, **args))
+    def change(self, command: str, /, **args: Any) -> int:
+        """Makes a change of the session and returns the revision it led to; fails on an error."""
+        message = self.answer(self.send(f"session/{command}", **args))
         assert message["kind"] == "reply", message
-        message["result"]["_id"] = message["id"]
-        return message["result"]
+        revision: int = message["revision"]
+        return revision
+
+    def ablate(self, component: str, on: bool = True) -> int:
+        """Switches a component off, or on again; the revision that leads to."""
+        return self.change("set_ablated", component=component, kind="zero", on=on)
 
     def dataset(self, method: str, slot: str | None = None, /, **args: Any) -> xr.Dataset:
         """The answer to a view's question, decoded as the front end does; fails on an error."""
@@ -129,15 +127,3 @@ class Page:
         message = self.answer(self.send(method, slot, **args))
         assert message["kind"] == "error", message
         return message["error"]
-
-    def array(self, result: dict[str, Any], field: str) -> np.ndarray[Any, Any]:
-        """An array of a result, decoded as the front end does."""
-        ref = result[field]
-        check(protocol.ArrayRef, ref)
-        raw = np.frombuffer(self.buffers[result["_id"]][ref["buffer"]], dtype=ref["dtype"])
-        values = raw.astype(np.float64) * ref["scale"] + ref["offset"]
-        return values.reshape(ref["shape"])
-
-    def size(self, result: dict[str, Any]) -> int:
-        """Bytes of all buffers of a result."""
-        return sum(map(len, self.buffers[result["_id"]]))

@@ -9,15 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from lens_widgets.wire.arrays import Packed, exact, integers, pack, signed, weights
-from lens_widgets.wire.messages import ArrayRef
-from lens_widgets.wire.schema import check
+from lens_widgets.wire.arrays import Packed, exact, integers, reference, signed, weights
+from lens_widgets.wire.messages import ArrayRef, checked
 
 
 def decode(packed: Packed) -> np.ndarray[Any, Any]:
     """As the front end does: value = raw * scale + offset, row-major."""
-    (ref,), buffers = pack([packed])
-    check(ArrayRef, ref)
+    buffers: list[bytes] = []
+    ref = checked(ArrayRef, reference(packed, buffers), "values")
     raw = np.frombuffer(buffers[ref["buffer"]], dtype=ref["dtype"])
     return (raw.astype(np.float64) * ref["scale"] + ref["offset"]).reshape(ref["shape"])
 
@@ -82,10 +81,7 @@ def test_gradients_do_not_get_in_the_way() -> None:
 
 
 def test_each_array_of_a_result_gets_a_buffer_of_its_own() -> None:
-    result = {"a": exact(_random(2)), "rows": [{"b": weights(_random(3))}, None], "n": 3, "t": "x"}
-    packed, buffers = pack(result)
-    assert packed["a"]["buffer"] == 0
-    assert packed["rows"][0]["b"]["buffer"] == 1
+    buffers: list[bytes] = []
+    refs = [reference(values, buffers) for values in (exact(_random(2)), weights(_random(3)))]
+    assert [ref["buffer"] for ref in refs] == [0, 1]
     assert [len(buffer) for buffer in buffers] == [8, 3]
-    assert (packed["n"], packed["t"], packed["rows"][1]) == (3, "x", None)
-    assert isinstance(result["a"], Packed)

@@ -205,8 +205,12 @@ def test_a_cells_own_forwards_are_bit_identical_while_toggles_are_clicked(
     def click() -> None:
         for number in range(40):
             component = f"L{number % 2}H{number % 4}"
-            sent.append(page.send("toggle", component=component, kind="zero"))
-            sent.append(page.send("attribution", by="head", scope="mean", prompt=0))
+            sent.append(
+                page.send(
+                    "session/set_ablated", component=component, kind="zero", on=number % 16 < 8
+                )
+            )
+            sent.append(page.send("attribution/rows", **ROWS))
             sent.append(page.send("ablation/predictions", prompt=0))
             if number == 10:
                 enough.set()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 import lens_widgets as lw
-from lens_widgets.wire import protocol
-from lens_widgets.wire.dispatch import Dispatcher, Method
-from lens_widgets.wire.messages import Step
-from lens_widgets.wire.schema import check
+from lens_widgets.wire.dispatch import Dispatcher
+from lens_widgets.wire.messages import ErrorMessage, Step, checked
 from tests.models import tiny
 from tests.unit.cases import ANSWERS, PROMPTS, state
 from tests.unit.page import Page
@@ -22,6 +24,7 @@ PATTERN = {
     "prompt": 0, "show": "current", "layer": 0, "head": 0,
     "attention_mode": "pattern", "head_average": "none",
 }  # fmt: skip
+ABLATE = {"kind": "zero", "on": True}
 GRID = {"ablation_kind": "zero", "prompt": None}
 
 
@@ -32,7 +35,7 @@ def page(session: lw.Session) -> Page:
 
 def _request(**changes: Any) -> dict[str, Any]:
     request = {
-        "kind": "request", "id": "r", "slot": "s", "seq": 1, "method": "undo", "args": {}
+        "kind": "request", "id": "r", "slot": "s", "seq": 1, "method": "session/undo", "args": {}
     }  # fmt: skip
     return {**request, **changes}
 
@@ -53,15 +56,21 @@ def _request(**changes: Any) -> dict[str, Any]:
         (_request(extra=1), ["message.extra is not a field"]),
         ({"kind": "request", "id": "r"}, ["message.slot is missing"]),
         ({"kind": "cancel"}, ["message.slot is missing"]),
-        (_request(method="undoo"), ["message.method='undoo'", "Did you mean 'undo'?"]),
-        (_request(args={"surplus": 1}), ["args.surplus is not a field; it takes none"]),
-        (_request(method="toggle"), ["args.component is missing"]),
         (
-            _request(method="toggle", args={"component": "L0H0", "kind": "zeros"}),
+            _request(method="session/undoo"),
+            ["message.method='session/undoo'", "Did you mean 'session/undo'?"],
+        ),
+        (_request(args={"surplus": 1}), ["args.surplus is not a field; it takes none"]),
+        (_request(method="session/set_ablated"), ["args.component is missing"]),
+        (
+            _request(
+                method="session/set_ablated",
+                args={"component": "L0H0", "kind": "zeros", "on": True},
+            ),
             ["args.kind='zeros'", "'zero', 'mean', 'resample'"],
         ),
         (
-            _request(method="edit_prompt", args={"text": "x" * 70_000}),
+            _request(method="session/edit_prompt", args={"text": "x" * 70_000}),
             ["message has 701", "64000", "Shorten the prompt"],
         ),
         (_request(args={"nested": float("nan")}), ["args.nested is not a field"]),
@@ -73,7 +82,7 @@ def test_a_bad_message_is_answered_once_and_names_the_field(
     before = state(session)
     page.dispatcher.receive(content)
     (answer,) = page.messages
-    check(protocol.ErrorMessage, answer)
+    checked(ErrorMessage, answer, "message")
     for part in parts:
         assert part in f"{answer['error']['message']} {answer['error']['hint']}"
     assert state(session) == before
@@ -81,7 +90,7 @@ def test_a_bad_message_is_answered_once_and_names_the_field(
 
 def test_an_answer_carries_the_requests_id_slot_and_seq(page: Page) -> None:
     page.dispatcher.receive(_request(id="abc", slot="view", seq=7))
-    page.dispatcher.receive(_request(id="abd", slot="view", seq=8, method="tokenz"))
+    page.dispatcher.receive(_request(id="abd", slot="view", seq=8, method="session/tokenz"))
     heads = [(m["kind"], m["id"], m["slot"], m["seq"]) for m in page.messages]
     assert heads == [("reply", "abc", "view", 7), ("error", "abd", "view", 8)]
 
@@ -89,32 +98,40 @@ def test_an_answer_carries_the_requests_id_slot_and_seq(page: Page) -> None:
 @pytest.mark.parametrize(
     ("method", "args", "parts"),
     [
-        ("tokens", {"prompt": 2}, ["prompt=2", "out of range"]),
-        ("tokens", {"prompt": -1}, ["prompt=-1"]),
+        ("session/tokens", {"prompt": 2}, ["prompt=2", "out of range"]),
+        ("session/tokens", {"prompt": -1}, ["prompt=-1"]),
         ("ablation/predictions", {"prompt": 9}, ["prompt=9"]),
         ("attention/pattern", {**PATTERN, "layer": 2}, ["L2H0"]),
         ("attention/pattern", {**PATTERN, "head": -1}, ["L0H-1"]),
-        ("toggle", {"component": "L9H9", "kind": "zero"}, ["component='L9H9'", "2 layers"]),
-        ("toggle", {"component": "nonsense", "kind": "zero"}, ["component='nonsense'"]),
-        ("remove", {"key": "i9"}, ["'i9'"]),
-        ("set_enabled", {"key": "i9", "enabled": True}, ["key='i9'"]),
         (
-            "edit_prompt",
+            "session/set_ablated",
+            {"component": "L9H9", "kind": "zero", "on": True},
+            ["component='L9H9'", "2 layers"],
+        ),
+        (
+            "session/set_ablated",
+            {"component": "nonsense", "kind": "zero", "on": True},
+            ["component='nonsense'"],
+        ),
+        ("session/remove", {"key": "i9"}, ["'i9'"]),
+        ("session/set_enabled", {"key": "i9", "enabled": True}, ["key='i9'"]),
+        (
+            "session/edit_prompt",
             {"prompt": 0, "text": "", "correct": "w30", "wrong": "w31"},
             ["prompts[0]", "empty string"],
         ),
         (
-            "edit_prompt",
+            "session/edit_prompt",
             {"prompt": 0, "text": PROMPTS[0], "correct": "w30 w31", "wrong": "w31"},
             ["answers[0][0]", "2 tokens"],
         ),
         (
-            "edit_prompt",
+            "session/edit_prompt",
             {"prompt": 0, "text": "w5 w6", "correct": "", "wrong": "w31"},
             ["correct is empty"],
         ),
         (
-            "edit_prompt",
+            "session/edit_prompt",
             {"prompt": 0, "text": "w5 w6", "correct": "w30", "wrong": "w31"},
             ["corrupted[0] is 7 tokens long, prompts[0] is 3"],
         ),
@@ -129,22 +146,38 @@ def test_an_error_in_a_handler_reaches_the_page_and_the_session_stays(
         assert part in f"{error['message']} {error['hint']}"
     assert error["type"] == "InputError"
     assert state(session) == before
-    assert page.ask("tokens", prompt=0)["prompt"] == 0
+    assert page.dataset("session/tokens", prompt=0).attrs["prompt"] == 0
 
 
 def test_what_an_ablation_lacks_is_said_in_the_view() -> None:
     page = Page(lw.Session(tiny("gpt2"), PROMPTS, answers=ANSWERS))
-    error = page.error("toggle", component="L0H0", kind="resample")
+    error = page.error("session/set_ablated", component="L0H0", kind="resample", on=True)
     assert "needs corrupted prompts" in error["message"]
     assert "corrupted=[...]" in error["hint"]
 
 
 def test_a_closed_session_answers_with_an_error(session: lw.Session, page: Page) -> None:
     session.close()
-    for method, args in (("tokens", {"prompt": 0}), ("undo", {})):
+    for method, args in (("session/tokens", {"prompt": 0}), ("session/undo", {})):
         error = page.error(method, **args)
         assert error["type"] == "ClosedError"
         assert "lw.Session(model, prompts)" in error["hint"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a test makes a page ask for."""
+
+    handler: Callable[[Any, dict[str, Any]], Any]
+    quick: bool = False
+    writes: bool = False
+
+    def check(self, args: Any) -> dict[str, Any]:
+        given: dict[str, Any] = args
+        return given
+
+    def run(self, session: Any, args: dict[str, Any]) -> Any:
+        return self.handler(session, args)
 
 
 class Slow(Page):
@@ -156,11 +189,11 @@ class Slow(Page):
 
 
 def _hold(inside: threading.Event, release: threading.Event) -> Method:
-    def handler(session: lw.Session, args: dict[str, Any]) -> dict[str, Any]:
+    def handler(session: lw.Session, args: dict[str, Any]) -> xr.Dataset:
         inside.set()
         wait_for(release)
         _ = session.run([lw.Ablate("L0H1", positions=args["prompt"])])
-        return {}
+        return xr.Dataset()
 
     return Method(handler)
 
@@ -219,7 +252,7 @@ def test_progress_is_told_at_most_ten_times_a_second(
     def handler(session: lw.Session, args: dict[str, Any]) -> Any:
         for number in range(1000):
             yield Step(number, 1000, "counting")
-        return {}
+        return xr.Dataset()
 
     page = Slow(session, tokens=Method(handler))
     identity = page.send("tokens", prompt=0)
@@ -228,17 +261,17 @@ def test_progress_is_told_at_most_ten_times_a_second(
 
 
 def test_a_reply_that_is_too_large_becomes_an_error(session: lw.Session) -> None:
-    from lens_widgets.wire.arrays import exact
-
+    numbers = xr.Dataset({"x": ("row", np.zeros(250_001, dtype=np.float32))})
+    words = xr.Dataset(attrs={"text": "x" * 1_000_001})
     page = Slow(
         session,
-        tokens=Method(lambda s, a: {"x": exact(torch.zeros(250_001))}),
-        toggle=Method(lambda s, a: {"x": exact(torch.zeros(250_001))}, quick=True),
-        undo=Method(lambda s, a: {}, quick=True),
+        numbers=Method(lambda s, a: numbers),
+        words=Method(lambda s, a: words, quick=True),
+        nothing=Method(lambda s, a: xr.Dataset(), quick=True),
     )
-    assert "1000004 bytes" in page.error("tokens", prompt=0)["message"]
-    assert "1000004 bytes" in page.error("toggle", component="L0H0", kind="zero")["message"]
-    identity = page.send("undo")
+    assert "250001 numbers does not fit" in page.error("numbers")["message"]
+    assert "exceeds 1000000" in page.error("words")["message"]
+    identity = page.send("nothing")
     assert page.answers(identity)[0]["kind"] == "reply"
 
 
@@ -259,7 +292,7 @@ def test_a_quick_change_is_answered_in_place_while_the_worker_is_busy(session: l
     slow, page = Slow(session, tokens=_hold(inside, release)), Page(session)
     busy = slow.send("tokens", prompt=0)
     wait_for(inside)
-    identity = page.send("toggle", component="L1H2", kind="zero")
+    identity = page.send("session/set_ablated", component="L1H2", kind="zero", on=True)
     assert [m["kind"] for m in page.answers(identity)] == ["reply"]
     assert list(session.interventions) == [lw.Ablate("L1H2")]
     release.set()
@@ -269,11 +302,12 @@ def test_a_quick_change_is_answered_in_place_while_the_worker_is_busy(session: l
 def test_a_reply_is_about_one_revision_even_when_clicks_come_meanwhile(session: lw.Session) -> None:
     inside, release = threading.Event(), threading.Event()
 
-    def handler(frozen: lw.Session, args: dict[str, Any]) -> dict[str, Any]:
+    def handler(frozen: lw.Session, args: dict[str, Any]) -> xr.Dataset:
         before = frozen.current.clone()
         inside.set()
         wait_for(release)
-        return {"same": torch.equal(before, frozen.current), "revision": frozen.revision}
+        same = torch.equal(before, frozen.current)
+        return xr.Dataset(attrs={"same": same, "revision": frozen.revision})
 
     page = Slow(session, tokens=Method(handler))
     identity = page.send("tokens", prompt=0)
@@ -282,11 +316,14 @@ def test_a_reply_is_about_one_revision_even_when_clicks_come_meanwhile(session: 
     release.set()
     page.wait_until(lambda: page.answers(identity))
     (answer,) = page.answers(identity)
-    assert answer["result"] == {"same": True, "revision": 0}
+    assert answer["result"]["attrs"] == {"same": True, "revision": 0}
+    assert answer["revision"] == 0
 
 
 def test_a_request_that_arrives_again_is_carried_out_once(session: lw.Session, page: Page) -> None:
-    again = _request(id="again", method="toggle", args={"component": "L0H1", "kind": "zero"})
+    session.interventions.toggle("L0H1")
+    session.interventions.toggle("L0H2")
+    again = _request(id="again")
     for _ in range(3):
         page.dispatcher.receive(again)
     assert [m["kind"] for m in page.messages] == ["reply"]

@@ -15,9 +15,9 @@ import pytest
 import torch
 
 import lens_widgets as lw
-from lens_widgets import widgets
 from lens_widgets.engine.cell_pause import CELL_PAUSE
 from lens_widgets.errors import InputError
+from lens_widgets.views.registry import package_views
 from tests.models import fresh, tensor_bytes, tiny, traces
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
 from tests.unit.page import Page
@@ -48,8 +48,8 @@ def test_a_changed_model_is_refused_by_every_view_and_welcome_when_it_is_back(na
     page, before = Page(session), session.baseline.tolist()
     pristine = traces(model)
     _cell(lambda: change(model))
-    page.ask("toggle", component="L0H1", kind="zero")
-    error = page.error("attribution", by="head", scope="mean", prompt=0)
+    page.ablate("L0H1")
+    error = page.error("attribution/rows", **ROWS)
     assert error["type"] == "InputError"
     assert said in error["message"]
     assert error["hint"]
@@ -63,7 +63,7 @@ def test_a_changed_model_is_refused_by_every_view_and_welcome_when_it_is_back(na
     plain = _session(fresh("gpt2"))
     plain.interventions.toggle("L0H1")
     torch.testing.assert_close(session.current, plain.current)
-    assert page.ask("attribution", by="head", scope="mean", prompt=0)
+    assert page.dataset("attribution/rows", **ROWS)
 
 
 def test_a_new_session_on_a_cast_model_has_its_numbers() -> None:
@@ -114,9 +114,9 @@ def test_written_weights_are_noticed_and_refresh_computes_with_them(name: str, w
     session = _session(model)
     session.interventions.toggle("L0H1")
     page, before = Page(session), session.current.tolist()
-    page.ask("attribution", by="head", scope="mean", prompt=0)
+    page.dataset("attribution/rows", **ROWS)
     _cell(lambda: write(model))
-    error = page.error("attribution", by="head", scope="mean", prompt=0)
+    error = page.error("attribution/rows", **ROWS)
     assert "weights were changed" in error["message"]
     assert "session.refresh()" in error["hint"]
     with pytest.raises(InputError, match="weights were changed"):
@@ -127,7 +127,7 @@ def test_written_weights_are_noticed_and_refresh_computes_with_them(name: str, w
     new = _session(model).run([lw.Ablate("L0H1")]).metric
     torch.testing.assert_close(session.current, new)
     assert session.current.tolist() != before
-    assert page.ask("attribution", by="head", scope="mean", prompt=0)
+    assert page.dataset("attribution/rows", **ROWS)
 
 
 def test_refresh_takes_a_cast_model_over_and_tells_the_views() -> None:
@@ -148,7 +148,7 @@ def test_refresh_takes_a_cast_model_over_and_tells_the_views() -> None:
 def test_a_model_that_was_deleted_lives_as_long_as_its_session_and_no_longer() -> None:
     model = fresh("gpt2")
     session = _session(model)
-    views = [getattr(widgets, name)(session) for name in widgets.__all__]
+    views: list[Any] = [view(session) for view in package_views().values()]
     gone = weakref.ref(model)
     del model
     gc.collect()
@@ -189,11 +189,11 @@ errors = 0
 for number in range(3):
     # The worker's thread and its arenas are there before the memory is taken away, and it holds
     # nothing of the request before.
-    page.ask("tokens", prompt=0)
+    page.dataset("session/tokens", prompt=0)
     gc.collect()
     limit(size() + 1_000_000)
-    page.ask("toggle", component=f"L0H{number}", kind="zero")
-    sent = page.send("attribution", by="head", scope="mean", prompt=0)
+    page.ablate(f"L0H{number}")
+    sent = page.send("attribution/rows", **ROWS)
     answer = page.answer(sent)
     limit(resource.RLIM_INFINITY)
     assert answer["kind"] == "error", (number, answer["kind"])
@@ -202,9 +202,10 @@ for number in range(3):
     assert traces(model) == pristine
     errors += 1
     # With memory again everything is as if nothing had been.
-    result = page.ask("attribution", by="head", scope="mean", prompt=0)
+    page.dataset("attribution/rows", **ROWS)
+    metric = page.dataset("session/metric").attrs
     twin = session.with_interventions(list(session.interventions))
-    assert abs(result["summary"]["current"] - float(twin.current.mean())) < 1e-5
+    assert abs(metric["current"] - float(twin.current.mean())) < 1e-5
     assert traces(model) == pristine
 print("errors", errors)
 """
@@ -234,10 +235,10 @@ def test_closed_views_and_sessions_leave_the_memory_that_the_model_takes() -> No
     before, own = tensor_bytes(), sum(4 * p.numel() for p in model.parameters())
     session = _session(model)
     page = Page(session)
-    page.ask("attribution", by="head", scope="mean", prompt=0)
+    page.dataset("attribution/rows", **ROWS)
     lw.analysis.ablation_sweep(session)
-    page.ask("toggle", component="L0H1", kind="zero")
-    page.ask("ablation/predictions", prompt=0)
+    page.ablate("L0H1")
+    page.dataset("ablation/predictions", prompt=0)
     assert tensor_bytes() > before + 0.05 * own
     page.dispatcher.close()
     session.close()
@@ -252,9 +253,8 @@ def test_fifty_views_follow_one_session_and_leave_no_trace(session: lw.Session) 
         return sum(len(group) for owner in told for group in _notifiers(owner))
 
     before = watched()
-    views = [
-        getattr(widgets, widgets.__all__[i % len(widgets.__all__)])(session) for i in range(50)
-    ]
+    kinds: list[Any] = list(package_views().values())
+    views = [kinds[i % len(kinds)](session) for i in range(50)]
     session.interventions.toggle("L0H1")
     session.selection.update(layer=1, head=2)
     for view in views:
@@ -281,12 +281,11 @@ def test_ten_thousand_changes_leave_memory_as_it_was() -> None:
 
     def click(count: int) -> None:
         for number in range(count):
-            page.ask("toggle", component=parts[number % len(parts)], kind="zero")
+            page.ablate(parts[number % len(parts)], on=number // len(parts) % 2 == 0)
             if number % 100 == 99:
-                page.ask("attribution", by="head", scope="mean", prompt=0)
+                page.dataset("attribution/rows", **ROWS)
             page.messages.clear()
             page.buffers.clear()
-            page._methods.clear()
         gc.collect()
 
     click(2_000)

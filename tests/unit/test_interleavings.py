@@ -92,14 +92,20 @@ CHANGE: list[Act] = [
     lambda draw, stage: stage.session.interventions.undo(),
     lambda draw, stage: stage.session.interventions.clear(),
 ]
+ASKED = ["attribution/rows", "ablation/predictions"]
 PATTERNS = {"prompt": 0, "show": "current", "attention_mode": "pattern"}
 ASK: list[Act] = [
-    lambda draw, stage: stage.ask("toggle", component=draw.choice(PARTS), kind="zero"),
-    lambda draw, stage: stage.ask("attribution", by="head", scope="mean", prompt=0),
+    lambda draw, stage: stage.ask(
+        "session/set_ablated",
+        component=draw.choice(PARTS),
+        kind="zero",
+        on=draw.random() < 0.5,
+    ),
+    lambda draw, stage: stage.ask("attribution/rows", **ROWS),
     lambda draw, stage: stage.ask("ablation/predictions", prompt=draw.randrange(2)),
     lambda draw, stage: stage.ask("ablation/grid", **GRID),
     lambda draw, stage: stage.ask("attention/patterns", **PATTERNS),
-    lambda draw, stage: stage.page.cancel(draw.choice(["attribution", "ablation/predictions"])),
+    lambda draw, stage: stage.page.cancel(draw.choice(ASKED)),
     _select,
 ]
 

@@ -18,9 +18,8 @@ import xarray as xr
 from jaxtyping import Float
 
 import lens_widgets as lw
-import lens_widgets.widgets  # its views register themselves
 from lens_widgets.views.question import Question, questions_of
-from lens_widgets.views.registry import VIEWS
+from lens_widgets.views.registry import package_views
 from lens_widgets.wire.dataset import Answer, Numbers, encode
 from lens_widgets.wire.messages import MAX_REPLY_BYTES
 from tests.models import tiny
@@ -44,6 +43,7 @@ EXAMPLES: dict[str, Any] = {
 }
 """By name: arguments that nothing in a view fills in. Others are the first value of their type."""
 
+VIEWS = package_views()
 SHOWN = {name: vars(view)["shown"] for name, view in VIEWS.items() if vars(view).get("shown")}
 QUESTIONS = sorted(
     (name, question.name)

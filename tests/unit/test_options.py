@@ -1,32 +1,14 @@
 """Options of any plain type: declared once, checked in Python, read by generated TypeScript."""
 
-# No `from __future__ import annotations`: the declarations are read as they stand.
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import pytest
-from typing_extensions import TypedDict
 
 import lens_widgets as lw
 from lens_widgets.errors import InputError
-from lens_widgets.widgets import options
-from lens_widgets.widgets.base import View
-from lens_widgets.wire import generate, protocol
-from lens_widgets.wire.options import option_types
-
-
-class Everything(TypedDict):
-    side: Literal["left", "right"]
-    start: Annotated[Literal["a", "b"], "b"]
-    k: Annotated[int, 5]
-    smooth: float
-    hook: str
-    by_pos: bool
-    layers: list[int]
-    stages: Annotated[list[str], ["embed"]]
-    head: str | None
-    upto: int | None
-
+from lens_widgets.views.base import View
+from lens_widgets.views.generate import _options
+from lens_widgets.views.options import option, options_of
 
 DEFAULTS = {
     "side": "left", "start": "b", "k": 5, "smooth": 0.0, "hook": "", "by_pos": False,
@@ -34,15 +16,25 @@ DEFAULTS = {
 }  # fmt: skip
 
 
+class AnyView(View):
+    """Has an option of every kind."""
+
+    _esm = ""
+    side = option(Literal["left", "right"], "left", "A side.")
+    start = option(Literal["a", "b"], "b", "A start.")
+    k = option(int, 5, "How many.", min=1, max=20)
+    smooth = option(float, 0.0, "How smooth.")
+    hook = option(str, "", "A hook.")
+    by_pos = option(bool, False, "By position.")
+    layers = option(list[int], [], "Some layers.", maxlen=3)
+    stages = option(list[str], ["embed"], "Some stages.")
+    head = option(str | None, None, "A head.")
+    upto = option(int | None, None, "Up to where.")
+
+
 @pytest.fixture
-def view(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[View]]:
-    monkeypatch.setattr(protocol, "Options", Everything)
-    option_types.cache_clear()
-    names = tuple(Everything.__annotations__)
-    limits = {"k": {"min": 1, "max": 20}, "layers": {"maxlen": 3}}
-    traits = {name: options._trait(name, **limits.get(name, {})) for name in names}
-    yield type("AnyView", (View,), {"_esm": "", **traits})
-    option_types.cache_clear()
+def view() -> type[View]:
+    return AnyView
 
 
 def test_an_option_starts_from_its_declared_default(view: Any, session: lw.Session) -> None:
@@ -96,33 +88,23 @@ def test_a_value_that_does_not_fit_is_named(
     assert str(caught.value).startswith(option)
 
 
-def test_the_page_gets_a_default_and_a_check_for_each(view: Any) -> None:
-    text = generate.generate()
+def test_the_page_gets_a_default_and_a_check_for_each() -> None:
+    text = _options(options_of(AnyView))
     lines = {line.strip() for line in text.splitlines()}
     for line in (
         "initial: 5,",
         "initial: null,",
         'initial: ["embed"],',
-        'is: (value): value is Options["k"] => typeof value === "number"'
-        " && Number.isInteger(value),",
-        'is: (value): value is Options["head"] => typeof value === "string" || value === null,',
-        'is: (value): value is Options["layers"] => (Array.isArray(value)'
+        "is: (value: unknown): value is number =>"
+        ' typeof value === "number" && Number.isInteger(value),',
+        "is: (value: unknown): value is string | null =>"
+        ' typeof value === "string" || value === null,',
+        "is: (value: unknown): value is number[] => (Array.isArray(value)"
         ' && value.every((item: unknown) => typeof item === "number" && Number.isInteger(item))),',
-        'upto: read("upto"),',
     ):
         assert line in lines
 
 
-def test_a_type_that_cannot_cross_the_wire_cannot_be_an_option(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Bad(TypedDict):
-        table: dict[str, int]
-
-    monkeypatch.setattr(protocol, "Options", Bad)
-    option_types.cache_clear()
-    try:
-        with pytest.raises(TypeError, match="cannot be an option"):
-            option_types()
-    finally:
-        option_types.cache_clear()
+def test_a_type_that_cannot_cross_the_wire_cannot_be_an_option() -> None:
+    with pytest.raises(TypeError, match="cannot be an option"):
+        option(dict[str, int], {}, "A table.")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lens_widgets.widgets.replies import METHODS
 from torch import Tensor
 from transformer_lens import patching
 

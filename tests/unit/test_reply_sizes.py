@@ -11,10 +11,11 @@ def test_all_other_replies_of_a_large_session_fit(wide: lw.Session, long: lw.Ses
     for session in (wide, long):
         page = Page(session)
         for method, args in (
-            ("token_stats", {"prompt": 0}),
+            ("token/stats", {"prompt": 0}),
             ("ablation/predictions", {"prompt": 0}),
-            ("attribution", {"by": "head", "scope": "mean", "prompt": 0}),
+            ("attribution/rows", ROWS),
             ("ablation/grid", {"ablation_kind": None, "prompt": None}),
         ):
-            result = page.ask(method, **args)
-            assert page.size(result) + len(repr(result)) <= MAX_REPLY_BYTES
+            message = page.answer(page.send(method, **args))
+            size = sum(map(len, page.buffers[message["id"]]))
+            assert size + len(repr(message["result"])) <= MAX_REPLY_BYTES

@@ -40,9 +40,8 @@ def test_special_tokens_and_markup_show_as_themselves() -> None:
     tokenizer = tiny("gpt2").tokenizer
     assert token_text(tokenizer, BOS) == "<bos>"
     page = Page(lw.Session(tiny("gpt2"), "<script> w5"))
-    assert [t["text"] for t in page.ask("tokens", prompt=0)["tokens"]] == [
-        "<bos>", "<script>", "w5"
-    ]  # fmt: skip
+    told = page.dataset("session/tokens", prompt=0)
+    assert told["token"].values.tolist() == ["<bos>", "<script>", "w5"]
 
 
 def _shown(tokenizer: PreTrainedTokenizerFast, text: str) -> list[str]:

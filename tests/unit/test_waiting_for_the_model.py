@@ -123,7 +123,7 @@ def test_an_observer_that_waits_for_a_run_stops_no_change(session: lw.Session) -
 
     session.observe(observe, "revision")
     sent = page.send(
-        "edit_prompt",
+        "session/edit_prompt",
         prompt=0,
         text="w7 w6 w7 w8 w9 w10",
         correct="w30",

@@ -13,8 +13,8 @@ import traitlets
 
 import lens_widgets as lw
 from lens_widgets.errors import ClosedError, InputError, KeywordError
-from lens_widgets.wire import protocol
-from lens_widgets.wire.schema import check
+from lens_widgets.views import state
+from lens_widgets.wire.messages import Reply, checked
 from tests.unit.cases import ANSWERS, PROMPTS
 from tests.unit.page import decoded
 from tests.unit.waiting import Outcome
@@ -68,9 +68,9 @@ def test_a_view_mirrors_its_session(session: lw.Session, view: Any) -> None:
     session.interventions.add(lw.Ablate("L0H1", "mean", positions=-1))
     session.selection.update(layer=1, head=2, query_pos=3)
     shown = view(session)
-    check(protocol.SessionInfo, shown.info)
-    check(protocol.SessionState, shown.state)
-    check(protocol.Selection, shown.selection)
+    checked(state.SessionInfo, shown.info, "info")
+    checked(state.SessionState, shown.state, "state")
+    checked(state.Selection, shown.selection, "selection")
     assert shown.session is session
     assert shown.selection == {
         "layer": 1, "head": 2, "query_pos": 3, "key_pos": None, "prompt": 0,
@@ -260,7 +260,7 @@ def test_a_message_of_the_page_is_answered_through_the_widget(session: lw.Sessio
     }  # fmt: skip
     shown._handle_custom_msg({**request, "args": {"prompt": 1}}, [])
     content, buffers = outcome.value()
-    check(protocol.Reply, content)
+    checked(Reply, content, "message")
     table = decoded(content["result"], buffers)
     np.testing.assert_allclose(table["loss"], session.run().loss_per_token[1, :5], atol=1e-6)
 

@@ -1,4 +1,5 @@
-// Answers every method of the protocol with synthetic data.
+// Takes a page's messages as the kernel does: changes at once, numbers when their turn is. The answers
+// are those of the real questions, which the test's Python asks of a real session like the page's.
 //
 // options: n_layers, n_heads, n_tokens or tokens (texts), n_prompts
 //   delay_ms: a number, or [low, high] for replies that overtake each other
@@ -8,10 +9,8 @@
 //   plain_buffers: true sends buffers as arrays of numbers, as VS Code does
 //   progress: number of progress messages before each slow reply
 
-import { answer, change, summary, tokens } from "./methods.js";
-import { makeTokens, noise, tokensOf } from "./data.js";
-
-const CHANGES = new Set(["toggle", "set_enabled", "remove", "undo", "redo", "clear", "toggle_patches", "edit_prompt"]);
+import { CHANGES, change, intervention } from "./changes.js";
+import { noise, sentence } from "./data.js";
 
 export class MockKernel {
   constructor(options = {}) {
@@ -28,7 +27,7 @@ export class MockKernel {
     this.cancelled = [];
     this.newest = new Map();
     this.prompts = Array.from({ length: n_prompts }, (_, i) => ({
-      tokens: tokens ? tokensOf(tokens) : makeTokens(i === 0 ? n_tokens : Math.max(4, n_tokens - i)),
+      texts: tokens ?? sentence(i === 0 ? n_tokens : Math.max(4, n_tokens - i)),
       correct: " Mary",
       wrong: " John",
     }));
@@ -95,19 +94,13 @@ export class MockKernel {
       return;
     }
     this.requests.push(message);
-    const name = message.method.replace(/^session\//, "");
-    if (CHANGES.has(name)) message = { ...message, method: name };
     this.newest.set(message.slot, message.id);
     if (this.silent) return;
     // As the kernel does: a change is made as it comes in, numbers are worked out when their turn is.
-    const made = CHANGES.has(message.method) ? this.outcome(message) : null;
-    const send = () => {
-      // Worked out when its turn is; the page is told when the real question has been answered.
-      const known = made ?? this.outcome(message);
-      if (known instanceof Promise) void known.then((answer) => this.respond(model, message, answer));
-      else this.respond(model, message, known);
-    };
-    if (this.manual && !CHANGES.has(message.method)) this.held.push({ message, send });
+    const changes = CHANGES.has(message.method);
+    const made = changes ? this.outcome(message) : null;
+    const send = async () => this.respond(model, message, await (made ?? this.outcome(message)));
+    if (this.manual && !changes) this.held.push({ message, send });
     else this.later(model, message, send);
   }
 
@@ -140,37 +133,32 @@ export class MockKernel {
     model.emit("msg:custom", { kind, id, slot, seq, ...content }, buffers);
   }
 
+  // The answer, or for a question the promise of it.
   outcome({ method, args }) {
     const fail = (message, hint) => ({ kind: "error", error: { type: "ValueError", message, hint } });
     const failure = this.failures[method];
     if (failure) return fail(failure, "This is what to do about it.");
-    if (method === "session/metric") return this.plain(summary(this));
-    if (method === "session/tokens") return this.tokens(args);
-    if (method.includes("/")) return this.real(method, args);
-    const packed = [];
+    if (!CHANGES.has(method)) return this.answer(method, args);
     try {
-      const result = CHANGES.has(method)
-        ? this.applyChange(method, args)
-        : answer(this, method, args, (array, shape, how) => pack(packed, array, shape, how));
-      const buffers = this.options.plain_buffers
-        ? packed.map((view) => [...new Uint8Array(view.buffer)])
-        : packed;
-      return { kind: "reply", revision: result.revision ?? result.summary?.revision, result, buffers };
+      this.make(method, args);
     } catch (error) {
-      return fail(String(error.message), error.hint ?? "");
+      return fail(String(error.message), "");
     }
+    const result = { dims: {}, variables: {}, attrs: {} };
+    return { kind: "reply", revision: this.state.revision, result };
   }
 
   // The session as Python can make it again: see tests/browser/answers.py.
   get described() {
     const { n_layers, n_heads } = this.info;
-    const prompts = this.prompts.map(({ tokens }) => tokens.map(({ text }) => text));
-    const vocabulary = [...new Set(["<bos>", "·Mary", "·John", ...prompts.flat()])];
-    return { n_layers, n_heads, prompts, vocabulary, interventions: this.interventions };
+    const prompts = this.prompts.map(({ texts }) => texts);
+    const answers = this.prompts.map(({ correct, wrong }) => [correct, wrong].map((text) => text.replace(" ", "·")));
+    const vocabulary = [...new Set(["<bos>", "·Mary", "·John", ...answers.flat(), ...prompts.flat()])];
+    return { n_layers, n_heads, prompts, answers, vocabulary, interventions: this.interventions };
   }
 
   // What the real question answers, asked of a real session by the test's Python.
-  async real(method, args) {
+  async answer(method, args) {
     const { revision } = this.state;
     const answer = await window.lwAnswer(this.described, method, args);
     const buffers = (answer.buffers ?? []).map((text) => {
@@ -180,62 +168,19 @@ export class MockKernel {
     return { ...answer, revision, buffers };
   }
 
-  plain(attrs) {
-    const { revision, ...others } = attrs;
-    return { kind: "reply", revision, result: { dims: {}, variables: {}, attrs: others } };
-  }
-
-  tokens(args) {
-    const { tokens: known, summary: metric, answer: pair, ...attrs } = tokens(this, args);
-    const of = (field) => ({ dims: ["pos"], values: known.map((token) => token[field]) });
-    const ids = new DataView(Int32Array.from(known, ({ id }) => id).buffer);
-    const ref = { buffer: 0, dtype: "int32", shape: [known.length], scale: 1, offset: 0 };
-    const told = this.plain({ ...attrs, revision: metric.revision });
-    told.result.attrs.correct_token = pair?.correct ?? null;
-    told.result.attrs.wrong_token = pair?.wrong ?? null;
-    told.result.dims = { pos: known.length };
-    told.result.variables = { token: of("text"), token_id: { dims: ["pos"], values: ref } };
-    return { ...told, buffers: [ids] };
-  }
-
-  // What a method answers, with arrays as plain numbers: for tests to compare the screen with.
-  truth(method, args) {
-    return answer(this, method, args, (values) => [...Float32Array.from(values)]);
-  }
-
-  applyChange(method, args) {
-    const prompts_changed = method === "edit_prompt";
-    change(this, method, args, intervention);
+  // A change by whoever holds the session.
+  make(method, args) {
+    change(this, method, args);
     const { revision, prompts_revision } = this.state;
-    this.state = this.describe(revision + 1, prompts_revision + (prompts_changed ? 1 : 0));
+    this.state = this.describe(revision + 1, prompts_revision + (method === "session/edit_prompt" ? 1 : 0));
     const { state } = this;
     // The trait travels apart from the reply and may come after it.
     setTimeout(() => {
       for (const model of this.models) model.push("state", state);
     }, 1);
-    return { revision: state.revision };
   }
-}
 
-function intervention(component, kind) {
-  return {
-    key: `${component}:${kind}`,
-    label: component,
-    component,
-    kind,
-    detail: "all positions",
-    enabled: true,
-    cell: null,
-  };
-}
-
-// Writes an array as a buffer and returns its ArrayRef. how: "float32" or "uint8" (values in [0, 1]).
-function pack(buffers, values, shape, how = "float32") {
-  const buffer = buffers.length;
-  if (how === "uint8") {
-    buffers.push(new DataView(Uint8Array.from(values, (v) => Math.round(v * 255)).buffer));
-    return { buffer, dtype: "uint8", shape, scale: 1 / 255, offset: 0 };
+  ablate(component, on = true) {
+    this.make("session/set_ablated", { component, kind: "zero", on });
   }
-  buffers.push(new DataView(Float32Array.from(values).buffer));
-  return { buffer, dtype: "float32", shape, scale: 1, offset: 0 };
 }

@@ -3,68 +3,19 @@
 // options: views: ["attention", ...], plus those of MockKernel, plus
 //   theme: "light" | "dark" as JupyterLab marks it; null leaves the page unmarked
 //   shadow: true mounts in an open shadow root, as marimo does
-//   options: initial traits such as { show: "difference" }
+//   options: initial traits such as { show: "difference" }, over the declared ones
+//   defaults: those of each view, as Python declares them
 //   snapshot: initial snapshot trait
 
 import { MockKernel } from "./kernel.js";
 import { MockModel } from "./model.js";
-
-const OPTIONS = {
-  token: { color: "loss" },
-  attention: {
-    show: "current",
-    token_mode: "from",
-    attention_mode: "pattern",
-    head_average: "none",
-    skip_bos: false,
-    kind: "zero",
-  },
-  attribution: { by: "head", scope: "mean", read_at: "metric", kind: "zero" },
-  ablation: { kind: "zero", values: "attribution", scope: "mean" },
-  logit_lens: {
-    show: "current",
-    lens_color: "prob",
-    lens_target: "auto",
-    lens_order: "last_on_top",
-    incl_mid: true,
-    pins: [],
-    scope: "mean",
-  },
-  head_scores: { scope: "mean", kind: "zero", threshold: 0.4 },
-  loss: { scope: "mean" },
-  model_card: {},
-  activation_browser: {
-    activation: "blocks.1.attn.hook_z",
-    show: "current",
-    slice_rows: "pos",
-    group_by: "layer",
-  },
-  composition: { composition: "K", subtract_random: true },
-  circuit: { circuit: "OV", circuit_tokens: "prompt", top_k: 10 },
-  neuron: { neuron: "L0N0", show: "current", top_k: 10 },
-  scores: { sources_by: "head", query_source: "", key_source: "", show: "current" },
-  patching: { patch_maps: "heads", by_pos: false, patch_into: "corrupted", normalize: true, scope: "mean" },
-  explorer: {
-    show: "current",
-    token_mode: "from",
-    attention_mode: "pattern",
-    head_average: "none",
-    skip_bos: false,
-    color: "loss",
-    by: "head",
-    scope: "mean",
-    read_at: "metric",
-    kind: "zero",
-    values: "attribution",
-  },
-};
 
 export function setTheme(theme) {
   if (theme === null) delete document.body.dataset.jpThemeLight;
   else document.body.dataset.jpThemeLight = String(theme === "light");
 }
 
-window.start = async ({ views, theme = "light", shadow = false, options = {}, snapshot = {}, ...rest }) => {
+window.start = async ({ views, theme = "light", shadow = false, options = {}, snapshot = {}, defaults, ...rest }) => {
   setTheme(theme);
   const kernel = new MockKernel(rest);
   const mounts = [];
@@ -76,7 +27,7 @@ window.start = async ({ views, theme = "light", shadow = false, options = {}, sn
       selection: { ...kernel.selection },
       settings: { ...kernel.settings },
       snapshot,
-      ...OPTIONS[view],
+      ...defaults[view],
       ...options,
     });
     const host = document.createElement("div");
