@@ -22,9 +22,9 @@ def register(view: str, questions: dict[str, Question]) -> None:
 
 
 def package_views() -> dict[str, type]:
-    """All views, those of every file of this room among them: their class statements register
+    """The package's own views by name, every file of this room imported: class statements register
     them."""
     room = __name__.rpartition(".")[0]
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
         import_module(f"{room}.{module.name}")
-    return VIEWS
+    return {name: view for name, view in VIEWS.items() if view.__module__.startswith(room)}

@@ -15,13 +15,13 @@ import torch
 from playwright.sync_api import Page
 
 import lens_widgets as lw
-from lens_widgets import widgets
+from tests.every_view import EVERY_VIEW
 from tests.frontends.conftest import ANSWERS, PROMPTS
 from tests.frontends.records import RECORDS, record
 from tests.frontends.screen import Screen
 from tests.frontends.truth import Truth
 
-NAMES: tuple[str, ...] = tuple(widgets.__all__)
+NAMES: tuple[str, ...] = tuple(EVERY_VIEW)
 CORRUPTED = tuple(
     text.replace(f" {subject} gave", f" {other} gave", 1)
     for text, subject, other in zip(
@@ -35,7 +35,7 @@ SETUP = f"""
 import torch
 torch.set_num_threads(1)
 import lens_widgets as lw
-from lens_widgets import widgets
+from tests.every_view import EVERY_VIEW
 from tests.models import traces
 
 model = lw.load_demo("ioi")
@@ -44,7 +44,7 @@ pristine = traces(model)
 session = lw.Session(
     model, {list(PROMPTS)!r}, answers={list(ANSWERS)!r}, corrupted={list(CORRUPTED)!r}
 )
-views = [getattr(widgets, name)(session) for name in widgets.__all__]
+views = [getattr(lw, name)(session) for name in EVERY_VIEW]
 """
 SHOW = "from IPython.display import display\ndisplay(*views)"
 

@@ -14,7 +14,6 @@ from ipywidgets.embed import dependency_state, embed_minimal_html
 from playwright.sync_api import BrowserContext, Page
 
 import lens_widgets as lw
-from lens_widgets import widgets
 from lens_widgets.views.snapshot import snapshot_of
 from tests.browser.pages import ROOT
 from tests.frontends import packages
@@ -39,7 +38,7 @@ def views() -> list[Any]:
     session = lw.Session(model, list(PROMPTS), answers=list(ANSWERS), corrupted=list(CORRUPTED))
     session.interventions.toggle(ABLATED)
     session.selection.update(layer=int(HEAD[1]), head=int(HEAD[3]))
-    return [getattr(widgets, name)(session) for name in NAMES]
+    return [getattr(lw, name)(session) for name in NAMES]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from lens_widgets.jupyter import cells
 from lens_widgets.jupyter.cells import install_cell_pause
 from tests.models import leftovers, tiny
 from tests.unit import reference
-from tests.unit.cases import ANSWERS, PROMPTS, rows
+from tests.unit.cases import ANSWERS, PROMPTS, ROWS, rows
 from tests.unit.page import Page
 from tests.unit.waiting import Outcome, in_thread, join, wait_for, wait_until
 

@@ -215,7 +215,7 @@ def test_the_newest_request_of_a_slot_wins(session: lw.Session) -> None:
 
 def test_slots_of_two_pages_do_not_supersede_each_other(session: lw.Session) -> None:
     one, two = Page(session), Page(session)
-    sent = [(page, page.send("tokens", "view", prompt=0)) for page in (one, two)]
+    sent = [(page, page.send("session/tokens", "view", prompt=0)) for page in (one, two)]
     assert [page.answer(identity)["kind"] for page, identity in sent] == ["reply", "reply"]
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import lens_widgets as lw
-from lens_widgets import widgets
 from lens_widgets.errors import InputError
 from lens_widgets.views.snapshot import snapshot_of
+from tests.every_view import EVERY_VIEW
 from tests.models import hugging_face, tiny, word_tokenizer
 from tests.unit.cases import ANSWERS, PROMPTS
 
@@ -66,9 +66,9 @@ def _exported(path: Path, *views: Any, **options: Any) -> tuple[Parts, list[dict
 def test_a_page_carries_every_view_and_asks_for_nothing(
     session: lw.Session, tmp_path: Path
 ) -> None:
-    views = [getattr(widgets, name)(session) for name in widgets.__all__]
+    views = [getattr(lw, name)(session) for name in EVERY_VIEW]
     parts, saved = _exported(tmp_path / "page.html", *views)
-    assert [item["view"] for item in saved] == list(widgets.__all__)
+    assert [item["view"] for item in saved] == EVERY_VIEW
     for attrs in (attrs for _, attrs in parts.elements):
         assert "src" not in attrs
         assert attrs.get("href") in (None, "data:,")
@@ -113,11 +113,11 @@ def test_hostile_names_prompts_and_titles_stay_text(tmp_path: Path) -> None:
     assert any("<script>" in text for text in still.texts["td"])
 
 
-@pytest.mark.parametrize("name", widgets.__all__)
+@pytest.mark.parametrize("name", EVERY_VIEW)
 def test_a_view_that_was_never_shown_is_saved_with_what_it_opens_with(
     name: str, session: lw.Session
 ) -> None:
-    view = getattr(widgets, name)(session)
+    view = getattr(lw, name)(session)
     session.interventions.toggle("L1H2")
     session.selection.stripe = "previous"
     saved = snapshot_of(view)["slots"]

@@ -19,7 +19,7 @@ from lens_widgets.engine.cell_pause import CELL_PAUSE
 from lens_widgets.errors import InputError
 from lens_widgets.views.registry import package_views
 from tests.models import fresh, tensor_bytes, tiny, traces
-from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
+from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS, ROWS
 from tests.unit.page import Page
 from tests.unit.waiting import wait_until
 
@@ -169,6 +169,7 @@ import torch
 torch.set_num_threads(1)
 import lens_widgets as lw
 from tests.models import hugging_face, traces, word_tokenizer
+from tests.unit.cases import ROWS
 from tests.unit.page import Page
 from tests.unit.waiting import wait_until
 

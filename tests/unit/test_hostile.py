@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from typing_extensions import NotRequired, get_type_hints, is_typeddict
 
 import lens_widgets as lw
-from lens_widgets import widgets
 from lens_widgets.errors import InputError
 from lens_widgets.views.question import Question
 from lens_widgets.views.registry import METHODS
 from lens_widgets.wire.dispatch import CLIENT_MESSAGES, Dispatcher
 from lens_widgets.wire.messages import MAX_REPLY_BYTES, MAX_REQUEST_BYTES, FieldError, checked
+from tests.every_view import EVERY_VIEW
 from tests.models import tiny
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS, state
 from tests.unit.waiting import LIMIT_S
@@ -355,11 +355,11 @@ HOSTILE_STATE: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("name", widgets.__all__)
+@pytest.mark.parametrize("name", EVERY_VIEW)
 def test_a_page_can_only_write_what_is_its_to_write(
     name: str, session: lw.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    view = getattr(widgets, name)(session)
+    view = getattr(lw, name)(session)
     corrected: list[Any] = []
     monkeypatch.setattr(view, "send_state", lambda key=None: corrected.append(key))
     before, traits = state(session), {k: getattr(view, k) for k in view.keys}

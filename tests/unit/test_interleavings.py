@@ -24,7 +24,7 @@ from lens_widgets.engine.cancel import Cancelled
 from lens_widgets.engine.cell_pause import CELL_PAUSE
 from lens_widgets.errors import ClosedError
 from tests.models import tiny
-from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
+from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS, ROWS
 from tests.unit.page import Page
 from tests.unit.waiting import in_thread
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import lens_widgets as lw
-from lens_widgets import widgets
+from tests.every_view import EVERY_VIEW
 from tests.models import ARCHITECTURES, PATTERN_IS_A_COPY, fresh, tiny
 from tests.unit import reference
 from tests.unit.cases import ANSWER_IDS, ANSWERS, CORRUPTED, PROMPTS, rows
@@ -60,10 +60,10 @@ def test_a_model_whose_forward_is_more_than_its_blocks_says_so_and_is_right() ->
     assert swept.item() == pytest.approx(effect, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", widgets.__all__)
+@pytest.mark.parametrize("name", EVERY_VIEW)
 def test_every_view_carries_the_notes(name: str) -> None:
     session = _session(tiny("opt"))
-    view = getattr(widgets, name)(session)
+    view = getattr(lw, name)(session)
     assert view.info["notes"] == session.notes
     assert len(session.notes) == 1
     view.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lens_widgets as lw
 from lens_widgets.wire.messages import MAX_REPLY_BYTES
+from tests.unit.cases import ROWS
 from tests.unit.page import Page
 
 
