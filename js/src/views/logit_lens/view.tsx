@@ -24,11 +24,6 @@ const MAX_PINS = 8;
 const FINAL = "final_post";
 const NO_TEXTS: readonly string[] = [];
 
-interface SavedGrid {
-  args: NonNullable<(typeof ask.grid)["args"]>;
-  result: object;
-}
-
 /** What the model would predict if it stopped at each stage of the residual stream. */
 export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const handle = useView("logit_lens", { session, rpc });
@@ -51,7 +46,7 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const question = { prompt, show, lens_target, incl_mid };
   // Without a kernel the window is the one that was saved, whatever the width now.
   const live = session.connected.value;
-  const saved = live ? null : session.snapshot.saved<SavedGrid>("logit_lens/grid", ask.grid.method);
+  const saved = live ? null : session.snapshot.saved("logit_lens/grid", ask.grid);
   const asked = count === 0 ? null : { ...question, ...(start === null ? {} : { start }), count };
   const loaded = useAnswer(handle, ask.grid, saved?.args ?? asked);
   const { data } = loaded;
