@@ -17,7 +17,6 @@ from typing_extensions import NotRequired, get_type_hints, is_typeddict
 
 import lens_widgets as lw
 from lens_widgets.errors import InputError
-from lens_widgets.views.question import Question
 from lens_widgets.views.registry import METHODS
 from lens_widgets.wire.dispatch import CLIENT_MESSAGES, Dispatcher
 from lens_widgets.wire.messages import MAX_REPLY_BYTES, MAX_REQUEST_BYTES, FieldError, checked
@@ -86,9 +85,7 @@ def _values(schema: Any) -> st.SearchStrategy[Any]:
 
 
 def _arguments(method: str) -> Any:
-    """The type of a method's arguments: a question's own, or a handler's schema."""
-    found = METHODS[method]
-    return found.arguments if isinstance(found, Question) else getattr(found, "schema", None)
+    return METHODS[method].arguments
 
 
 JUNK = st.recursive(
@@ -240,12 +237,9 @@ def test_each_method_is_answered_once_and_a_refusal_changes_nothing(
     page.dispatcher.receive(message)
     page.wait(["r"])
     found = METHODS[method]
-    if isinstance(found, Question):
-        only_asks = found.answer_type is not None
-        # What comes in a known place may fit by chance; a place that is unknown never does.
-        assert page.kinds["error"] or wrong in found.arguments.__struct_fields__
-    else:
-        only_asks = not (found.quick or found.writes)
+    # What comes in a known place may fit by chance; a place that is unknown never does.
+    assert page.kinds["error"] or wrong in found.arguments.__struct_fields__
+    only_asks = found.answer_type is not None
     if only_asks or page.kinds["error"]:
         assert state(session) == before
     # What the page asks next is answered, and nothing comes twice.
