@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lens_widgets.widgets.replies import METHODS
 from torch import Tensor
 from transformer_lens import patching
 
@@ -205,7 +204,7 @@ def test_a_clicked_cell_is_in_force_in_the_sessions_run(
 ) -> None:
     session = _session("gpt2")
     args = {"cells": [dict(zip(("node", "layer", "head", "pos"), cell, strict=True))]}
-    METHODS["session/toggle_patches"].run(session, args)
+    METHODS["session/set_patched"].run(session, {**args, "on": True})
     expected = []
     for row, (clean, corrupted) in enumerate(
         zip(rows(session), corrupted_rows(session), strict=True)
@@ -219,7 +218,7 @@ def test_a_clicked_cell_is_in_force_in_the_sessions_run(
     assert session.current.tolist() == pytest.approx(expected, abs=2e-5)
     widget = lw.PatchingView(session)
     assert widget.state["interventions"][0]["cell"] == args["cells"][0]
-    METHODS["session/toggle_patches"].run(session, args)
+    METHODS["session/set_patched"].run(session, {**args, "on": False})
     assert list(session.interventions) == []
 
 
@@ -259,8 +258,8 @@ def test_patches_of_single_heads_are_written_out(patch: lw.Patch) -> None:
 def test_several_cells_are_one_step_to_undo() -> None:
     session = _session("gpt2")
     cells = [{"node": "z", "layer": 0, "head": head, "pos": None} for head in range(3)]
-    METHODS["session/toggle_patches"].run(session, {"cells": cells[:1]})
-    METHODS["session/toggle_patches"].run(session, {"cells": cells})
+    METHODS["session/set_patched"].run(session, {"cells": cells[:1], "on": True})
+    METHODS["session/set_patched"].run(session, {"cells": cells, "on": True})
     assert len(list(session.interventions)) == 3
     session.interventions.undo()
     assert len(list(session.interventions)) == 1
@@ -279,7 +278,7 @@ def test_several_cells_are_one_step_to_undo() -> None:
 def test_bad_cells_are_named_and_change_nothing(cell: Any, message: str) -> None:
     session = _session("gpt2")
     with pytest.raises(InputError, match=message):
-        METHODS["session/toggle_patches"].run(session, {"cells": [cell]})
+        METHODS["session/set_patched"].run(session, {"cells": [cell], "on": True})
     assert list(session.interventions) == []
 
 
