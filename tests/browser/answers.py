@@ -28,6 +28,8 @@ from tests.models import native
 
 N_CTX = 1024
 package_views()
+CHOSEN = {"activation_browser": {"activation": "blocks.1.attn.hook_z"}}
+"""What somebody has chosen of views that show nothing before."""
 
 
 def answer(described: dict[str, Any], method: str, args: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +69,8 @@ def ask(described: dict[str, Any], method: str, args: dict[str, Any]) -> xr.Data
 def defaults(view: str) -> dict[str, Any]:
     """The options that a view starts from; nothing of what is no view of the package."""
     found = package_views().get(view)
-    return {} if found is None else {n: o.default for n, o in options_of(found).items()}
+    declared = {} if found is None else {n: o.default for n, o in options_of(found).items()}
+    return declared | CHOSEN.get(view, {})
 
 
 def _lasting(described: dict[str, Any]) -> dict[str, Any]:

@@ -42,8 +42,6 @@ METHOD = {
     "model_card": "model_card/card",
     "activation_browser": "activation_browser/plane",
 }
-CHOSEN = {"activation_browser": {"activation": "blocks.1.attn.hook_z"}}
-"""Options that a view needs to have asked its question of METHOD."""
 HOSTILE = [
     "<bos>",
     "<script>window.hit=1</script>",
@@ -98,7 +96,7 @@ def test_hostile_tokens_are_text(mount: Mount, view: str) -> None:
 @each_view
 def test_an_error_is_shown_and_the_view_recovers(mount: Mount, view: str) -> None:
     failures = {METHOD[view]: "the kernel said <b>no</b>"}
-    lab = mount(view, rest="error", failures=failures, options=CHOSEN.get(view, {}))
+    lab = mount(view, rest="error", failures=failures)
     alert = lab.find('[role="alert"]').first
     assert "the kernel said <b>no</b>" in alert.inner_text()
     assert "This is what to do about it." in alert.inner_text()
@@ -110,7 +108,7 @@ def test_an_error_is_shown_and_the_view_recovers(mount: Mount, view: str) -> Non
 
 @each_view
 def test_an_error_can_be_dismissed_and_the_last_numbers_stay(mount: Mount, view: str) -> None:
-    lab = mount(view, options=CHOSEN.get(view, {}))
+    lab = mount(view)
     numbers = "return root.querySelectorAll('[data-value], [data-token-id]').length"
     before = lab.js(numbers)
     lab.js(f"kernel.failures = {{ '{METHOD[view]}': 'out of memory' }}")
