@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -22,7 +22,7 @@ class Option:
     help: str
 
 
-def option(*whole: Any, default: Any = ..., help: str = "", **limits: Any) -> Any:
+def option(*, default: Any, help: str, **limits: Any) -> Any:
     """An option of the view in whose class it stands, annotated with what it may be.
 
     ``k: int = option(default=5, help="...", min=1)`` is a synced trait, a keyword of the
@@ -35,9 +35,6 @@ def option(*whole: Any, default: Any = ..., help: str = "", **limits: Any) -> An
         limits: ``min`` and ``max`` of a number, ``minlen`` and ``maxlen`` of a list, ``pattern``
             of a text together with ``form``, which says in words what it must look like.
     """
-    if whole:  # Hint, default and help of one that is not annotated.
-        made = _trait(whole[0], default_value=whole[1], **limits)
-        return made.tag(sync=True, option=Option("", *whole))
     return _Declared(default, help, limits)
 
 
@@ -78,7 +75,7 @@ def options_of(owner: type[traitlets.HasTraits]) -> dict[str, Option]:
     for base in reversed(owner.__mro__):
         for name, trait in vars(base).items():
             if isinstance(trait, traitlets.TraitType) and "option" in trait.metadata:
-                found[name] = replace(trait.metadata["option"], name=name)
+                found[name] = trait.metadata["option"]
     return found
 
 

@@ -20,16 +20,16 @@ class AnyView(View):
     """Has an option of every kind."""
 
     _esm = ""
-    side = option(Literal["left", "right"], "left", "A side.")
-    start = option(Literal["a", "b"], "b", "A start.")
-    k = option(int, 5, "How many.", min=1, max=20)
-    smooth = option(float, 0.0, "How smooth.")
-    hook = option(str, "", "A hook.")
-    by_pos = option(bool, False, "By position.")
-    layers = option(list[int], [], "Some layers.", maxlen=3)
-    stages = option(list[str], ["embed"], "Some stages.")
-    head = option(str | None, None, "A head.")
-    upto = option(int | None, None, "Up to where.")
+    side: Literal["left", "right"] = option(default="left", help="A side.")
+    start: Literal["a", "b"] = option(default="b", help="A start.")
+    k: int = option(default=5, help="How many.", min=1, max=20)
+    smooth: float = option(default=0.0, help="How smooth.")
+    hook: str = option(default="", help="A hook.")
+    by_pos: bool = option(default=False, help="By position.")
+    layers: list[int] = option(default=[], help="Some layers.", maxlen=3)
+    stages: list[str] = option(default=["embed"], help="Some stages.")
+    head: str | None = option(default=None, help="A head.")
+    upto: int | None = option(default=None, help="Up to where.")
 
 
 @pytest.fixture
@@ -107,4 +107,6 @@ def test_the_page_gets_a_default_and_a_check_for_each() -> None:
 
 def test_a_type_that_cannot_cross_the_wire_cannot_be_an_option() -> None:
     with pytest.raises(TypeError, match="cannot be an option"):
-        option(dict[str, int], {}, "A table.")
+
+        class Odd(View):
+            table: dict[str, int] = option(default={}, help="A table.")

@@ -14,7 +14,6 @@ import jedi
 import pytest
 
 import lens_widgets as lw
-from lens_widgets.errors import InputError
 from lens_widgets.views.base import View
 from lens_widgets.views.options import option
 
@@ -134,22 +133,10 @@ def test_an_option_without_a_type_is_refused() -> None:
             threshold = option(default=3, help="A limit.")
 
 
-def test_an_option_of_a_type_that_no_page_has_is_refused() -> None:
-    with pytest.raises(TypeError, match="cannot be an option"):
-
-        class Odd(View):
-            table: dict = option(default={}, help="A table.")
-
-
-def test_options_of_every_type_are_declared_by_their_annotation(session: lw.Session) -> None:
-    class Every(View):
+def test_options_stand_in_the_order_in_which_they_are_written() -> None:
+    class Two(View):
         side: Literal["left", "right"] = option(default="left", help="A side.")
-        k: int = option(default=3, help="How many.", min=1)
-        layers: list[int] = option(default=[], help="Which.")
         head: str | None = option(default=None, help="A head.")
 
-    view = Every(session, k=4, layers=[1], head="L1H4")
-    assert (view.side, view.k, view.layers, view.head) == ("left", 4, [1], "L1H4")
-    assert list(parameters(Every)) == ["session", "side", "k", "layers", "head", "layout"]
-    with pytest.raises(InputError, match="k=0 cannot be used"):
-        Every(session, k=0)
+    assert list(parameters(Two)) == ["session", "side", "head", "layout"]
+    assert parameters(Two)["head"].annotation == (str | None)
