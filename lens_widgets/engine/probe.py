@@ -28,6 +28,7 @@ from lens_widgets.engine.trials import (
     Layers,
     changes_beyond,
     layers_of,
+    no_sum,
     try_batch,
 )
 
@@ -52,7 +53,7 @@ class ModelFacts:
     one by one; ``pattern_edits``, ``score_edits``: attention uses an edited pattern, or edited
     scores; ``token_logits``: a few logits can be computed without the others; ``finite``: the
     logits of two tokens are numbers. ``beyond``: how long a prompt may be before it changes all
-    others, or None."""
+    others, or None; ``no_sum``: why the logits are no sum of what the parts write, or ""."""
 
     name: str
     n_layers: int
@@ -72,6 +73,7 @@ class ModelFacts:
     batch: BatchTrials
     layers: Layers
     beyond: int | None
+    no_sum: str
 
     @property
     def mlp_layers(self) -> tuple[int, ...]:
@@ -85,7 +87,6 @@ class ModelFacts:
     @property
     def notes(self) -> list[str]:
         """What a reader of any view of this model should know of it, a sentence each."""
-        layers = self.layers
         told = [
             (
                 not self.batch.causal,
@@ -113,22 +114,32 @@ class ModelFacts:
                 "one.",
             ),
             (
-                not self.pattern_edits and bool(layers.attention),
+                not self.pattern_edits and bool(self.layers.attention),
                 "Edits of attention patterns do nothing in this model: edit queries, keys or z.",
             ),
-            *(
-                (True, f"{_layers(lacking)} no {what}.")
-                for what, present in (("attention", layers.attention), ("MLP", layers.mlp))
-                if present and (lacking := sorted(set(range(self.n_layers)) - set(present)))
-            ),
-            (not layers.attention, "This model has no attention."),
+            *((True, text) for text in self.layer_notes),
             (
-                bool(layers.unlike),
-                f"{_layers(layers.unlike)} attention of another shape than layer "
-                f"{layers.attention[0] if layers.attention else 0}.",
+                bool(self.no_sum),
+                f"Direct effects are refused, as they would not add up: {self.no_sum}.",
             ),
         ]
         return [sentence for holds, sentence in told if holds]
+
+    @property
+    def layer_notes(self) -> list[str]:
+        """What layers lack that others have, a sentence each."""
+        layers = self.layers
+        found = []
+        for what, present in (("attention", layers.attention), ("MLP", layers.mlp)):
+            lacking = sorted(set(range(self.n_layers)) - set(present))
+            if present and lacking:
+                found.append(f"{_layers(lacking)} no {what}.")
+        if not layers.attention:
+            found.append("This model has no attention.")
+        if layers.unlike:
+            first = layers.attention[0]
+            found.append(f"{_layers(layers.unlike)} attention of another shape than layer {first}.")
+        return found
 
     def edits_count(self, kind: HookKind) -> bool:
         """Whether the model uses what is made of such an activation: some only report a copy."""
@@ -196,6 +207,8 @@ def probe(model: TransformerModel) -> ModelFacts:
     trials, recorded = try_batch(model, batch, logits)
     calls = [] if recorded is None else recorded.calls
     resumable = recorded is not None and _resumes_exactly(model, recorded, batch.mask)
+    layers = layers_of(cfg.n_layers, hooks)
+    token_logits = _logits_stand_alone(model, batch.alone, logits, cache)
     plain = _Plain(model, hooks, batch.alone, logits, calls if resumable else [])
     return ModelFacts(
         name=str(cfg.model_name),
@@ -209,11 +222,13 @@ def probe(model: TransformerModel) -> ModelFacts:
         resumable=resumable and trials.batched,
         pattern_edits=plain.uses_edits("attn.hook_pattern"),
         score_edits=plain.uses_edits("attn.hook_attn_scores"),
-        token_logits=_logits_stand_alone(model, batch.alone, logits, cache),
+        token_logits=token_logits,
         finite=bool(logits.isfinite().all()),
         batch=trials,
-        layers=layers_of(cfg.n_layers, hooks),
+        layers=layers,
         beyond=changes_beyond(model),
+        no_sum=no_sum(model, layers, cache)
+        or ("" if token_logits else "its logits are not read off the final norm one by one"),
     )
 
 

@@ -18,8 +18,17 @@ from torch import Tensor
 
 from lens_widgets.engine.forward import WholeForward, forward
 from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.norms import found_norm, held_norm
 
 log = logging.getLogger(__name__)
+
+WRITES = {
+    "attn": "hook_attn_out",
+    "mlp": "hook_mlp_out",
+    # Gemma 4 and 3n: an embedding of the token for each layer.
+    "per_layer_input": "post_per_layer_input_norm.hook_out",
+}
+"""What a block adds to the residual stream, in the order of its parts."""
 
 
 @dataclass(frozen=True)
@@ -108,29 +117,74 @@ def same(expected: Tensor, got: Tensor, slack: float = 1.0) -> bool:
 @dataclass(frozen=True)
 class Layers:
     """Which layers have what: ``unlike`` are those whose attention has another shape than the
-    first attention layer's."""
+    first attention layer's; ``other`` names what else they write into the stream."""
 
     attention: tuple[int, ...]
     mlp: tuple[int, ...]
     unlike: tuple[int, ...]
+    other: Mapping[int, str]
+
+    def writes(self, layer: int) -> dict[str, str]:
+        """The hooks of all that a layer adds to the residual stream, by the part's name."""
+        names = {"attn": self.attention, "mlp": self.mlp}
+        present = [name for name, layers in names.items() if layer in layers]
+        present += [self.other[layer]] if layer in self.other else []
+        return {name: f"blocks.{layer}.{WRITES[name]}" for name in present}
 
 
 def layers_of(n_layers: int, hooks: Mapping[str, tuple[int, ...]]) -> Layers:
     """What each layer has, by the hooks that fired and the shapes they had."""
-    attention = [
-        layer
-        for layer in range(n_layers)
-        if any(f"blocks.{layer}.{part}" in hooks for part in ("attn.hook_z", "hook_attn_out"))
-    ]
+    attention = [layer for layer in range(n_layers) if f"blocks.{layer}.{WRITES['attn']}" in hooks]
     shapes = {
         layer: [hooks.get(f"blocks.{layer}.attn.hook_{part}") for part in "qkvz"]
         for layer in attention
     }
     return Layers(
         attention=tuple(attention),
-        mlp=tuple(la for la in range(n_layers) if f"blocks.{la}.hook_mlp_out" in hooks),
+        mlp=tuple(la for la in range(n_layers) if f"blocks.{la}.{WRITES['mlp']}" in hooks),
         unlike=tuple(la for la in attention if shapes[la] != shapes[attention[0]]),
+        other={
+            la: name
+            for la in range(n_layers)
+            for name, part in WRITES.items()
+            if name not in ("attn", "mlp") and f"blocks.{la}.{part}" in hooks
+        },
     )
+
+
+def no_sum(model: TransformerModel, layers: Layers, cache: Mapping[str, Tensor]) -> str:
+    """Why the logits are not the sum of what is listed as written into the stream; "" if they are.
+
+    ``cache``: all activations of a run. The embedding and what each layer writes must give the
+    stream, and the final norm must be linear once its scale is held.
+    """
+    n_layers = model.cfg.n_layers
+    names = [*(f"blocks.{layer}.hook_in" for layer in range(n_layers)), "ln_final.hook_in"]
+    if any(name not in cache for name in (*names, "ln_final.hook_out")):
+        return "its residual stream and its final norm cannot be read"
+    tolerance = 1e-3 if cache[names[0]].dtype in (torch.float32, torch.float64) else 5e-2
+    for layer in range(n_layers):
+        start, end = (cache[name].float() for name in names[layer : layer + 2])
+        writes = [cache[name].float() for name in layers.writes(layer).values()]
+        if start.shape != end.shape or any(each.shape != start.shape for each in writes):
+            return f"what layer {layer} writes has another shape than its stream"
+        largest = torch.stack([start, end, *writes]).abs().max()
+        if not bool((end - sum(writes, start)).abs().max() <= tolerance * largest):
+            return (
+                f"the stream after layer {layer} is not the one before it plus what its attention "
+                "and MLP write"
+            )
+    before, after = (cache[f"ln_final.hook_{side}"].float().flatten(0, 1) for side in ("in", "out"))
+    if "ln_final.hook_scale" not in cache:
+        held = found_norm(model.ln_final, before, after, tolerance)
+    else:
+        scale = cache["ln_final.hook_scale"].float().flatten(0, 1)
+        held = held_norm(model.ln_final, scale)
+    if held is None or not bool(
+        (held.forth(before) - after).abs().max() <= tolerance * after.abs().max()
+    ):
+        return "its final norm does more than to scale and shift"
+    return ""
 
 
 def changes_beyond(model: TransformerModel) -> int | None:

@@ -19,7 +19,7 @@ from lens_widgets.analysis.ablation.ablation import (
 )
 from lens_widgets.analysis.ablation.ablation_script import ablation_script
 from lens_widgets.analysis.attribution.attribution_script import attribution_script
-from lens_widgets.analysis.attribution.decomposition import decompose
+from lens_widgets.analysis.attribution.decomposition import decompose_heads
 from lens_widgets.analysis.attribution.readout import DEFINITIONS
 from lens_widgets.session.session import Session
 from lens_widgets.session.settings import AblationKind
@@ -108,7 +108,7 @@ class AblationPanel(View):
         chosen = None if prompt is None else check_prompt(session, prompt)
         if ablation_kind is not None:
             return _effects(session, ablation_kind, chosen)
-        parts = decompose(session)
+        parts = decompose_heads(session)
         mlps = parts.mlp.clone()
         mlps[:, sorted(set(range(session.facts.n_layers)) - set(session.facts.mlp_layers))] = (
             torch.nan

@@ -252,9 +252,10 @@ class AttentionView(View):
         figure.update_yaxes(autorange="reversed")
         kind = self._session.selection.stripe
         if kind is not None:
-            place = self.ask("stripe")
-            cells = zip(place["query_pos"].values, place["key_pos"].values, strict=True)
-            outline(figure, list(cells), f"{kind} stripe")
+            # Only where it lies: the question also reads every head's pattern there.
+            queries, keys = stripe_of(self.session, kind, self.session.selection.prompt)
+            cells = list(zip(queries.tolist(), keys.tolist(), strict=True))
+            outline(figure, cells, f"{kind} stripe")
         return figure
 
 

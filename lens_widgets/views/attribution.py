@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 from lens_widgets.analysis.attribution.attribution import read_where
 from lens_widgets.analysis.attribution.attribution_script import attribution_script
 from lens_widgets.analysis.attribution.compared import By, check_read, compared, parts_of
-from lens_widgets.analysis.attribution.decomposition import decompose
+from lens_widgets.analysis.attribution.decomposition import decompose, decompose_heads
 from lens_widgets.analysis.attribution.neuron_effects import neuron_activations_read, neuron_effects
 from lens_widgets.analysis.attribution.readout import definition_of
 from lens_widgets.analysis.attribution.sources import source_effects
@@ -130,7 +130,8 @@ class AttributionTable(View):
         """All parts before and after, of one prompt or the mean."""
         chosen = None if prompt is None else check_prompt(session, prompt)
         where = read_where(pos)
-        runs = [decompose(session, run, where) for run in (session.run(()), session.run())]
+        split = decompose_heads if by == "head" else decompose
+        runs = [split(session, run, where) for run in (session.run(()), session.run())]
         now = runs[1]
         check_read(now.total, chosen, pos)
         both = [parts_of(session, parts, by) for parts in runs]

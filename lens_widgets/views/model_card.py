@@ -17,7 +17,7 @@ from lens_widgets.wire.dataset import Answer, Numbers, Texts
 
 class Card(Answer):
     """Facts (``group`` is shape, design, weights or tokenizer), findings (``works`` is false where
-    something cannot be had), and every parameter.
+    something cannot be had, ``how`` says how it was tried), and every parameter.
 
     A matrix is listed once for the layers it is in: ``layers`` ("0-11"; empty outside of blocks).
     ``shape`` is one layer's, by ``axes`` where those have names; ``count`` and ``megabytes`` are
@@ -30,6 +30,7 @@ class Card(Answer):
     note: Shaped[Texts, "fact"]
     finding: Shaped[Texts, "finding"]
     works: Bool[Numbers, "finding"]
+    how: Shaped[Texts, "finding"]
     matrix: Shaped[Texts, "matrix"]
     name: Shaped[Texts, "matrix"]
     matrix_group: Shaped[Texts, "matrix"]
@@ -71,6 +72,7 @@ class ModelCard(View):
             note=[fact.note for fact in facts],
             finding=[one.text for one in tried],
             works=[one.works for one in tried],
+            how=[one.how for one in tried],
             matrix=[unique_name(matrix, rows) for matrix in rows],
             name=[matrix.name for matrix in rows],
             matrix_group=[matrix.group for matrix in rows],

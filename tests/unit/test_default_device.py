@@ -56,7 +56,7 @@ def _numbers(session: lw.Session) -> dict[str, Any]:
         "composition": A.composition_scores(session.model, "K").values,
         "OV": A.ov_circuit(session, "L0H1").tile(range(4), range(4)).values,
         "positions": A.pos_circuit(session, "L0H1").tile(range(4), range(4)).values,
-        "repeated": lw.prompts.repeated_tokens(session.model, 4).prompts.tolist(),
+        "repeated": np.asarray(lw.prompts.repeated_tokens(session.model, 4).prompts),
     }
 
 

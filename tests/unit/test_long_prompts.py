@@ -85,6 +85,17 @@ def test_opening_a_head_runs_its_block_alone(session: lw.Session, blocks: list[i
     assert beyond == [], "no further than the pattern"
 
 
+def test_the_figure_of_a_head_runs_its_block_alone(session: lw.Session, blocks: list[int]) -> None:
+    view = lw.AttentionView(session)
+    session.selection.update(layer=4, head=2, stripe="previous")
+    figure = view.figure()
+    assert blocks == [4]
+    assert np.shape(figure.data[0].z) == (N_POS, N_POS)
+    assert session.run().n_bytes < CAPTURE_BYTES
+    session.selection.update(stripe=None)
+    view.close()
+
+
 def test_reading_every_pattern_leaves_memory_within_bounds(session: lw.Session) -> None:
     page = Page(session)
     told = page.answer(page.send("attention/pattern", **{**HEAD, "head_average": "all"}))

@@ -14,6 +14,7 @@ from transformer_lens.model_bridge import TransformerBridge
 import lens_widgets as lw
 from lens_widgets.analysis.model.model_card import findings, model_facts
 from lens_widgets.analysis.model.parameters import Matrix, parameters
+from tests import odd_models
 from tests.models import (
     ARCHITECTURES,
     PATTERN_IS_A_COPY,
@@ -167,3 +168,69 @@ def test_counts_that_no_float32_holds_arrive_as_they_are() -> None:
     card = Page(lw.Session(model, PROMPTS)).dataset("model_card/card")
     (row,) = [i for i, name in enumerate(card["matrix"].values) if name == "W_E"]
     assert int(card["count"].values[row]) == 50257 * 768 == 38_597_376
+
+
+def _told(model: Any) -> dict[str, tuple[bool, str]]:
+    found = findings(lw.Session(model, ["w5 w6 w7 w8"]))
+    assert all(one.how for one in found)
+    return {one.text: (one.works, one.how) for one in found}
+
+
+def test_every_trial_is_told_with_how_it_was_made() -> None:
+    told = _told(tiny("gpt2"))
+    assert all(works for works, _ in told.values())
+    for text in (
+        "No position sees the tokens after it.",
+        "A prompt has the numbers that it has alone, whatever is beside it.",
+        "Padding changes no number, with or without an attention mask.",
+        "What embeddings and layers write sums to the logits: direct effects add up.",
+        "Every layer has attention and an MLP, of one shape.",
+        "Logits are finite.",
+    ):
+        assert text in told
+    assert "Every layer has attention and no MLP, of one shape." in _told(tiny("attn_only"))
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (
+            odd_models.looking_ahead,
+            "Positions see the tokens after them: every change is computed at all positions.",
+        ),
+        (
+            lambda: odd_models.minding_length(fresh("gpt2")),
+            "Padding changes numbers: all prompts of a session have the same length.",
+        ),
+        (
+            lambda: odd_models.minding_neighbours(fresh("gpt2")),
+            "A prompt's numbers depend on the prompts beside it: one prompt a session.",
+        ),
+        (
+            lambda: odd_models.long_rope(6),
+            "A prompt of more than 6 tokens changes the numbers of all others.",
+        ),
+        (
+            lambda: odd_models.gemma4(second_head_dim=16),
+            "Layer 1 has attention of another shape than layer 0.",
+        ),
+        (
+            odd_models.masked_language_model,
+            "Direct effects are refused, as they would not add up: the stream after layer 0 is not "
+            "the one before it plus what its attention and MLP write.",
+        ),
+    ],
+)
+def test_what_a_model_lacks_is_told_as_not_working(make: Any, text: str) -> None:
+    works, how = _told(make())[text]
+    assert not works
+    assert how
+
+
+def test_the_card_shows_findings_as_the_analysis_has_them() -> None:
+    session = lw.Session(odd_models.looking_ahead(), ["w5 w6 w7 w8"])
+    card = Page(session).dataset("model_card/card")
+    shown = zip(card["finding"].values, card["works"].values, card["how"].values, strict=True)
+    assert [(str(text), bool(works), str(how)) for text, works, how in shown] == [
+        (one.text, one.works, one.how) for one in findings(session)
+    ]

@@ -14,6 +14,7 @@ from tests.unit import reference
 from tests.unit.cases import ANSWER_IDS, ANSWERS, CORRUPTED, PROMPTS, rows
 
 WHOLE_FORWARD = "Every change takes a whole forward"
+NO_SUM = "Direct effects are refused"
 PATTERN_EDITS = "Edits of attention patterns do nothing"
 
 
@@ -47,8 +48,9 @@ def _scaled(_module: Any, _args: Any, output: Any) -> Any:
 def test_a_model_whose_forward_is_more_than_its_blocks_says_so_and_is_right() -> None:
     session = _session(_outside_its_blocks())
     assert not session.facts.resumable
-    (note,) = session.notes
+    note, effects = session.notes
     assert note.startswith(WHOLE_FORWARD)
+    assert effects.startswith(NO_SUM)
     edit = reference.write("blocks.1.attn.hook_z", 0.0, head=2)
     expected = reference.logits(session.model, rows(session)[0], [edit])
     got = session.run([lw.Ablate("L1H2")])
@@ -77,6 +79,7 @@ def test_notes_follow_a_refresh() -> None:
     model.to(torch.float64)
     hook = model.original_model.register_forward_hook(_scaled)
     session.refresh()
-    assert [note[: len(WHOLE_FORWARD)] for note in view.info["notes"]] == [WHOLE_FORWARD]
+    told = view.info["notes"]
+    assert all(n.startswith(by) for n, by in zip(told, (WHOLE_FORWARD, NO_SUM), strict=True))
     hook.remove()
     view.close()

@@ -207,7 +207,13 @@ def _written(
     if session.edits_stream:
         named["interventions"] = rest
     else:
-        # Rounding alone, which belongs to nobody.
+        # Rounding alone, which belongs to nobody; or parts of the stream that nobody listed.
+        if not _close(session, stream - rest, stream):
+            raise InputError(
+                f"The stream that enters layer {layer} of this model is not the sum of its "
+                "embeddings and of what earlier heads and MLPs wrote.",
+                "Look at mode='scores' in AttentionView instead.",
+            )
         bias = bias + rest
     named["bias"] = bias
     return list(named), torch.stack(list(named.values()))

@@ -8,7 +8,12 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from lens_widgets.analysis.attribution.decomposition import Decomposition, components, decompose
+from lens_widgets.analysis.attribution.decomposition import (
+    Decomposition,
+    components,
+    decompose,
+    decompose_heads,
+)
 from lens_widgets.analysis.attribution.neuron_effects import neuron_effects
 from lens_widgets.analysis.attribution.readout import Where, definition_of
 from lens_widgets.analysis.labels import labelled
@@ -44,7 +49,7 @@ def attribution(
 
     Args:
         session: whose prompts, answers and interventions.
-        by: ``"head"``; ``"layer"``, attention and MLP together; ``"component"``, embeddings,
+        by: ``"head"``; ``"layer"``, all that a layer writes; ``"component"``, embeddings,
             attention layers, MLPs and ``bias``; ``"neuron"``, activation times output direction.
         per_position: read every position with its own final norm, not only where the metric reads.
         per_prompt: keep the prompts apart instead of their mean.
@@ -61,7 +66,8 @@ def attribution(
 
     Raises:
         InputError: an unknown ``by``; a position or a layer out of range; ``pos`` together with
-            ``per_position``; models whose MLPs cannot be split into neurons.
+            ``per_position``; models whose MLPs cannot be split into neurons, whose heads do not add
+            up to their layers, or whose logits are no sum of what the parts write.
 
     Source:
         Direct logit attribution, Elhage et al., A Mathematical Framework for Transformer Circuits
@@ -82,7 +88,7 @@ def attribution(
     if layer is not None and by != "neuron":
         raise InputError(f"layer={layer} is for by='neuron', not by={by!r}.", "Leave it out.")
     where = read_where(pos, per_position)
-    parts = decompose(session, where=where)
+    parts = (decompose_heads if by == "head" else decompose)(session, where=where)
     values, coords = _values(session, parts, by, layer, where)
     dims = tuple(dim for dim in _DIMS[by] if dim not in coords or dim == "component")
     attrs: dict[str, Any] = {
@@ -124,6 +130,6 @@ def _values(
     if by == "head":
         return parts.heads, {}
     if by == "layer":
-        return parts.attn + parts.mlp, {}
+        return parts.layers, {}
     values = neuron_effects(session, where=where, layer=layer)
     return values, {} if layer is None else {"layer": layer}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from lens_widgets.analysis.attribution.attribution import read_where
-from lens_widgets.analysis.attribution.decomposition import end_hooks, replaced
+from lens_widgets.analysis.attribution.decomposition import check_sum, end_hooks, replaced
 from lens_widgets.analysis.attribution.readout import (
     Target,
     Where,
@@ -130,6 +130,7 @@ def attribution_script(
     check_choice("by", by, BY)
     check_choice("which", which, WHICH)
     check_prompt(session, prompt)
+    _check_written_out(session)
     where, target = read_where(pos), attribution_target(session)
     rows, _, _ = read_places(session, target, where)
     if prompt is not None and prompt not in rows.tolist():
@@ -155,6 +156,27 @@ def attribution_script(
     if by == "head" and which != "baseline":
         text += _replaced(session)
     return text + code
+
+
+def _check_written_out(session: Session) -> None:
+    """InputError for models whose direct effects take more than these lines have."""
+    check_sum(session)
+    facts = session.facts
+    silent = [
+        name
+        for name in ("ln_final", "blocks.0.ln1_post")
+        if f"{name}.hook_out" in facts.hooks and f"{name}.hook_scale" not in facts.hooks
+    ]
+    if silent or facts.layers.other or facts.layers.unlike:
+        raise InputError(
+            "The direct effects of this model are not written out as code: "
+            + (
+                f"{silent[0]} does not report its scale."
+                if silent
+                else "its layers write or hold more than others do."
+            ),
+            "lw.analysis.attribution(session) gives the same numbers.",
+        )
 
 
 def _names(session: Session, by: By) -> list[str]:

@@ -59,7 +59,7 @@ def parts_of(session: Session, parts: Decomposition, by: By) -> Parts:
     middle: Parts = []
     for layer in range(facts.n_layers):
         if by == "layer":
-            middle.append((f"L{layer}", None, parts.attn[:, layer] + parts.mlp[:, layer]))
+            middle.append((f"L{layer}", None, parts.layers[:, layer]))
             continue
         for head in range(facts.n_heads):
             part = Component("head", layer, head)
@@ -67,6 +67,8 @@ def parts_of(session: Session, parts: Decomposition, by: By) -> Parts:
         if layer in facts.mlp_layers:
             mlp = Component("mlp", layer)
             middle.append((str(mlp), mlp, parts.mlp[:, layer]))
+        if layer in parts.other:
+            middle.append((f"L{layer}.{facts.layers.other[layer]}", None, parts.other[layer]))
     bias = parts.bias + (parts.attn_bias.sum(dim=1) if by == "head" else 0)
     ends.append(("bias", None, bias))
     if session.edits_stream:
@@ -75,4 +77,5 @@ def parts_of(session: Session, parts: Decomposition, by: By) -> Parts:
 
 
 def _component(name: str) -> Component | None:
-    return None if name in ("bias", "interventions") else Component.parse(name)
+    known = name in ("embed", "pos_embed") or name.endswith((".attn", ".mlp"))
+    return Component.parse(name) if known else None

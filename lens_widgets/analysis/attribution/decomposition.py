@@ -20,7 +20,8 @@ from lens_widgets.analysis.attribution.readout import (
     target_logits,
     through_norm,
 )
-from lens_widgets.engine.transformer_lens_private import attention_scale
+from lens_widgets.engine.transformer_lens_private import attention_scale, wrapped_module
+from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention
 from lens_widgets.interventions.site import position_mask
 from lens_widgets.session.run import Run
@@ -45,13 +46,15 @@ class Decomposition:
     """Every part's direct effect in one run; the parts sum to ``total``.
 
     ``heads`` [*lead, layer, head] exclude the attention output biases, which are in ``attn_bias``
-    [*lead, layer]; ``attn`` [*lead, layer] is the whole attention layer. ``edits`` is what
+    [*lead, layer]; ``attn`` [*lead, layer] is the whole attention layer. ``other`` is what some
+    layers write beside attention and MLP. ``edits`` is what
     interventions on the residual stream itself added. ``lead`` is prompt, or prompt and pos when
     read everywhere.
     """
 
     def __init__(self, session: Session, run: Run, where: Where = "metric") -> None:
         facts = session.facts
+        check_sum(session)
         readout = make_readout(session, run, where)
         self.readout = readout
         active = interventions_of(session, run)
@@ -59,15 +62,12 @@ class Decomposition:
         streams = [readout.at(run.activation(f"blocks.{layer}.hook_in")) for layer in layers]
         final = readout.at(run.activation(_FINAL))
         writes: list[Tensor] = []
-        heads, attn, mlp = [], [], []
+        heads, effects = [], []
         for layer in layers:
-            attn_out = readout.at(run.activation(f"blocks.{layer}.hook_attn_out"))
-            mlp_out = torch.zeros_like(attn_out)
-            if layer in facts.mlp_layers:
-                mlp_out = readout.at(run.activation(f"blocks.{layer}.hook_mlp_out"))
-            writes.append(attn_out + mlp_out)
-            attn.append(_effect(readout, attn_out))
-            mlp.append(_effect(readout, mlp_out))
+            hooks = facts.layers.writes(layer)
+            found = {name: readout.at(run.activation(hook)) for name, hook in hooks.items()}
+            writes.append(sum(found.values(), torch.zeros_like(final)))
+            effects.append({name: _effect(readout, written) for name, written in found.items()})
             heads.append(_heads(session, run, active, readout, layer))
         ends = [*streams[1:], final]
         edited = torch.zeros_like(final)
@@ -78,8 +78,16 @@ class Decomposition:
             shape = session.tokens.shape
             pos_embed = readout.at(run.activation("hook_pos_embed").expand(*shape, -1))
         self.heads: Float[Tensor, "*lead layer head"] = torch.stack(heads, dim=-2)
-        self.attn: Float[Tensor, "*lead layer"] = torch.stack(attn, dim=-1)
-        self.mlp: Float[Tensor, "*lead layer"] = torch.stack(mlp, dim=-1)
+        nothing = _effect(readout, torch.zeros_like(final))
+        self.attn: Float[Tensor, "*lead layer"] = torch.stack(
+            [each.get("attn", nothing) for each in effects], dim=-1
+        )
+        self.mlp: Float[Tensor, "*lead layer"] = torch.stack(
+            [each.get("mlp", nothing) for each in effects], dim=-1
+        )
+        self.other: dict[int, Effects] = {
+            layer: effects[layer][name] for layer, name in facts.layers.other.items()
+        }
         self.attn_bias = self.attn - self.heads.sum(dim=-1)
         self.pos_embed: Effects = _effect(readout, pos_embed)
         self.embed: Effects = _effect(readout, streams[0] - pos_embed)
@@ -91,10 +99,18 @@ class Decomposition:
             self.edits = self.edits + logits - self.total
 
     @property
+    def layers(self) -> Float[Tensor, "*lead layer"]:
+        """All that a layer writes."""
+        whole = self.attn + self.mlp
+        for layer, effect in self.other.items():
+            whole[..., layer] += effect
+        return whole
+
+    @property
     def total(self) -> Effects:
         """What all parts sum to: the target's logits."""
         parts = [self.embed, self.pos_embed, self.bias, self.edits]
-        return sum(parts, start=self.attn.sum(dim=-1) + self.mlp.sum(dim=-1))
+        return sum(parts, start=self.layers.sum(dim=-1))
 
 
 def decompose(session: Session, run: Run | None = None, where: Where = "metric") -> Decomposition:
@@ -107,6 +123,42 @@ def decompose(session: Session, run: Run | None = None, where: Where = "metric")
     return parts
 
 
+def decompose_heads(
+    session: Session, run: Run | None = None, where: Where = "metric"
+) -> Decomposition:
+    """The same for its heads; InputError where they do not add up to their attention layer.
+
+    Attention can be gated or mixed after its heads, so that z times W_O is not what it writes.
+    """
+    clean = decompose(session, session.run(()), where)
+    exact = session.facts.dtype in ("float32", "float64")
+    for layer in session.facts.layers.attention:
+        heads, bias = clean.heads[..., layer, :], clean.attn_bias[..., layer]
+        expected = _bias_effect(session, session.run(()), clean.readout, layer)
+        size = 1.0 + clean.attn[..., layer].abs() + heads.abs().sum(dim=-1) + expected.abs()
+        off = (bias - expected).abs() / size
+        if not bool(off.nan_to_num().max() <= (1e-3 if exact else 1e-1)):
+            raise InputError(
+                f"The heads of layer {layer} do not add up to what its attention writes in this "
+                "model, so they have no direct effects by themselves.",
+                "Use by='component', or ablate the heads.",
+            )
+    return decompose(session, run, where)
+
+
+def _bias_effect(session: Session, run: Run, readout: Readout, layer: int) -> Effects:
+    """The direct effect of the bias that a layer adds to the outputs of its heads."""
+    block = session.model.blocks[layer]
+    try:
+        bias = block.attn.b_O
+    except (AttributeError, NotImplementedError, ValueError):
+        bias = None
+    direction = _behind_attention(session, run, readout, layer)
+    if not isinstance(bias, Tensor):
+        return readout.collect(torch.zeros_like(direction[:, 0]))
+    return readout.collect(attention_scale(block.attn) * direction @ bias.detach().float())
+
+
 def components(session: Session, parts: Decomposition) -> tuple[list[str], list[Effects]]:
     """Names and effects of the coarse decomposition, in the model's order."""
     facts = session.facts
@@ -117,6 +169,8 @@ def components(session: Session, parts: Decomposition) -> tuple[list[str], list[
         named[f"L{layer}.attn"] = parts.attn[..., layer]
         if layer in facts.mlp_layers:
             named[f"L{layer}.mlp"] = parts.mlp[..., layer]
+        if layer in parts.other:
+            named[f"L{layer}.{facts.layers.other[layer]}"] = parts.other[layer]
     named["bias"] = parts.bias
     if session.edits_stream:
         named["interventions"] = parts.edits
@@ -174,14 +228,41 @@ def head_reads(
 ) -> Float[Tensor, "n head d_head"]:
     """What a head's output z is multiplied with to give its direct effect: W_O, any norm after the
     attention layer and the readout, in one vector for each place and head."""
-    block = session.model.blocks[layer]
-    direction = readout.direction
-    name = f"blocks.{layer}.ln1_post"
-    if f"{name}.hook_scale" in session.facts.hooks:
-        direction = through_norm(session, run, readout, name, block.ln1_post, direction)
-    scale = attention_scale(block.attn)
-    output = block.attn.W_O.detach().float()
-    return scale * torch.einsum("hdm,nm->nhd", output, direction)
+    scale = attention_scale(session.model.blocks[layer].attn)
+    direction = _behind_attention(session, run, readout, layer)
+    return scale * torch.einsum("hdm,nm->nhd", output_weights(session, layer), direction)
+
+
+def _behind_attention(
+    session: Session, run: Run, readout: Readout, layer: int
+) -> Float[Tensor, "n d_model"]:
+    """What an attention layer's output is multiplied with, before any norm of its own."""
+    norm = getattr(session.model.blocks[layer], "ln1_post", None)
+    return through_norm(session, run, readout, f"blocks.{layer}.ln1_post", norm, readout.direction)
+
+
+def output_weights(session: Session, layer: int) -> Float[Tensor, "head d_head d_model"]:
+    """W_O of a layer, also of one whose heads have another shape than the configuration says."""
+    attention = session.model.blocks[layer].attn
+    if layer not in session.facts.layers.unlike:
+        return attention.W_O.detach().float()
+    whole = wrapped_module(attention.o)
+    n_heads, d_head = session.facts.hooks[f"blocks.{layer}.attn.hook_z"][-2:]
+    if not isinstance(whole, torch.nn.Linear) or whole.in_features != n_heads * d_head:
+        raise InputError(
+            f"The output weights of layer {layer} cannot be split into heads.",
+            "Use attribution(session, by='component').",
+        )
+    return whole.weight.detach().float().T.unflatten(0, (n_heads, d_head))
+
+
+def check_sum(session: Session) -> None:
+    """InputError for a model whose logits are no sum of what its parts write."""
+    if session.facts.no_sum:
+        raise InputError(
+            f"Direct effects would not add up to the logits in this model: {session.facts.no_sum}.",
+            "Ablate or patch instead: those are exact in every model.",
+        )
 
 
 def _effect(readout: Readout, written: Float[Tensor, "n d_model"]) -> Effects:

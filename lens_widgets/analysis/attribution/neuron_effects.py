@@ -94,10 +94,9 @@ def _of_layer(session: Session, run: Run, where: Where, layer: int) -> Tensor:
     block = session.model.blocks[layer]
     # Shares the readout of the session's decomposition, which is kept with the run.
     readout = decompose(session, run, where).readout
-    direction = readout.direction
     name = f"blocks.{layer}.ln2_post"
-    if f"{name}.hook_scale" in session.facts.hooks:
-        direction = through_norm(session, run, readout, name, block.ln2_post, direction)
+    norm = getattr(block, "ln2_post", None)
+    direction = through_norm(session, run, readout, name, norm, readout.direction)
     output = _output_weights(session, layer)
     assert output is not None
     scale = float(getattr(block, "residual_contribution_scale", 1.0))

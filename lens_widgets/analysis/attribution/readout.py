@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lens_widgets.engine.norms import found_norm, held_norm
 from lens_widgets.engine.transformer_lens_private import logits_transform
 from lens_widgets.errors import InputError
 from lens_widgets.session.run import Run
@@ -163,17 +164,28 @@ def through_norm(
     norm: Any,
     direction: Float[Tensor, "n d_model"],
 ) -> Float[Tensor, "n d_model"]:
-    """The direction before a norm that has ``direction`` after it, its scale held fixed."""
-    hook = f"{name}.hook_scale"
-    if hook not in session.facts.hooks:
+    """The direction before a norm that has ``direction`` after it, its scale held fixed; itself
+    where the model has no such norm.
+
+    InputError for a norm that is no linear map once its scale is held.
+    """
+    hooks = session.facts.hooks
+    if f"{name}.hook_scale" in hooks:
+        scale = readout.at(run.activation(f"{name}.hook_scale"))
+        return held_norm(norm, scale).back(direction)
+    ends = [f"{name}.hook_in", f"{name}.hook_out"]
+    if any(end not in hooks for end in ends):
         return direction
-    weight = getattr(norm, "weight", None)
-    if isinstance(weight, Tensor):
-        gain = weight.detach().float()
-        direction = direction * (gain + 1.0 if norm.uses_weight_offset else gain)
-    if not norm.uses_rms_norm:
-        direction = direction - direction.mean(dim=-1, keepdim=True)
-    return direction / readout.at(run.activation(hook))
+    found = run.activations(ends)
+    before, after = (readout.at(found[end]) for end in ends)
+    exact = session.facts.dtype in ("float32", "float64")
+    held = found_norm(norm, before, after, 1e-4 if exact else 3e-2)
+    if held is None:
+        raise InputError(
+            f"{name} of this model does more than to scale, so that direct effects do not pass it.",
+            "Ablate or patch instead: those are exact in every model.",
+        )
+    return held.back(direction)
 
 
 def _through_transform(session: Session, run: Run, readout: Readout) -> Readout:

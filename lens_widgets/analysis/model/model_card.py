@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lens_widgets.analysis.model.parameters import Parameters
 from lens_widgets.engine.memory import free_bytes
 from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.prompts.token_text import token_text
 
 if TYPE_CHECKING:
@@ -29,10 +30,11 @@ class Fact:
 
 @dataclass(frozen=True)
 class Finding:
-    """What trying a model on a few tokens told: ``works`` or not, and what follows."""
+    """What was found: ``works`` or not, what follows, and ``how`` it was tried."""
 
     works: bool
     text: str
+    how: str
 
 
 def model_facts(session: Session, found: Parameters) -> list[Fact]:
@@ -51,27 +53,93 @@ def model_facts(session: Session, found: Parameters) -> list[Fact]:
 
 
 def findings(session: Session) -> list[Finding]:
-    """What the probe of the session's model found out, and what it means here."""
+    """What the trials of the session's model told, and what it means here."""
     facts = session.facts
-    found = [
-        Finding(True, "Blocks run one by one: a change costs only the blocks from there on.")
-        if facts.resumable
-        else Finding(False, "Blocks do not run one by one exactly: every change runs all of them."),
-        Finding(True, "Edited attention patterns change the output.")
-        if facts.pattern_edits
-        else Finding(False, "Edited attention patterns change nothing, so they are refused."),
-        Finding(True, "Edited attention scores change the output.")
-        if facts.score_edits
-        else Finding(False, "Edited attention scores change nothing: a copy is reported."),
-        Finding(True, "A few logits are computed without the others.")
-        if facts.token_logits
-        else Finding(False, "A few logits cannot be computed without all others."),
-    ]
     points = len(set(facts.points.values()))
     return [
-        *found,
-        Finding(True, f"{points} activations can be read, by {len(facts.hooks)} names."),
+        *_batch(facts),
+        _either(
+            not facts.no_sum,
+            "What embeddings and layers write sums to the logits: direct effects add up.",
+            f"Direct effects are refused, as they would not add up: {facts.no_sum}.",
+            "the stream before and after each layer on two tokens; the final norm, its scale held",
+        ),
+        *_layers(facts),
+        _either(
+            facts.resumable,
+            "Blocks run one by one: a change costs only the blocks from there on.",
+            "Blocks do not run one by one exactly: every change runs all of them.",
+            "four prompts of three tokens, block by block beside the model's own logits",
+        ),
+        _either(
+            facts.pattern_edits,
+            "Edited attention patterns change the output.",
+            "Edited attention patterns change nothing, so they are refused.",
+            "the last layer's patterns set to zero",
+        ),
+        _either(
+            facts.score_edits,
+            "Edited attention scores change the output.",
+            "Edited attention scores change nothing: a copy is reported.",
+            "the last layer's scores set to zero",
+        ),
+        _either(
+            facts.token_logits,
+            "A few logits are computed without the others.",
+            "A few logits cannot be computed without all others.",
+            "two logits by their columns of the unembedding, beside the model's own",
+        ),
+        Finding(True, "Logits are finite.", "logits of two tokens and of this session's prompts"),
+        Finding(
+            True,
+            f"{points} activations can be read, by {len(facts.hooks)} names.",
+            "every hook that fired on two tokens",
+        ),
     ]
+
+
+def _batch(facts: ModelFacts) -> list[Finding]:
+    """What a prompt's numbers depend on besides its own tokens so far."""
+    batch = facts.batch
+    masked = "with or without an attention mask" if batch.unmasked else "where it is masked"
+    found = [
+        _either(
+            batch.causal,
+            "No position sees the tokens after it.",
+            "Positions see the tokens after them: every change is computed at all positions.",
+            "two prompts that differ in their last token: logits before it",
+        ),
+        _either(
+            batch.batched,
+            "A prompt has the numbers that it has alone, whatever is beside it.",
+            "A prompt's numbers depend on the prompts beside it: one prompt a session.",
+            "two tokens alone, and beside other prompts",
+        ),
+        _either(
+            batch.padding,
+            f"Padding changes no number, {masked}.",
+            "Padding changes numbers: all prompts of a session have the same length.",
+            "two tokens alone, and padded to three with and without an attention mask",
+        ),
+    ]
+    if facts.beyond is not None:
+        text = f"A prompt of more than {facts.beyond:,} tokens changes the numbers of all others."
+        found.append(Finding(False, text, "read from the configuration: LongRoPE"))
+    return found
+
+
+def _layers(facts: ModelFacts) -> list[Finding]:
+    """What layers have and lack."""
+    how = "the activations that fired on two tokens, and their shapes"
+    lacking = facts.layer_notes
+    if lacking:
+        return [Finding(False, text, how) for text in lacking]
+    parts = "attention and an MLP" if facts.mlp_layers else "attention and no MLP"
+    return [Finding(True, f"Every layer has {parts}, of one shape.", how)]
+
+
+def _either(works: bool, yes: str, no: str, how: str) -> Finding:
+    return Finding(works, yes if works else no, how)
 
 
 def _shape(cfg: Any, facts: Any, found: Parameters) -> list[Fact]:
@@ -100,7 +168,7 @@ def _design(model: TransformerModel, facts: Any, found: Parameters) -> list[Fact
     rotary_dim = getattr(cfg, "rotary_dim", None)
     part = f"{rotary_dim} of {cfg.d_head} dimensions" if rotary_dim else ""
     norm = str(cfg.normalization_type)
-    after = "blocks.0.ln1_post.hook_scale" in facts.hooks
+    after = "blocks.0.ln1_post.hook_out" in facts.hooks
     lines = [
         Fact("design", "architecture", str(cfg.architecture)),
         Fact("design", "positions", _POSITIONS.get(positions, positions), part),

@@ -13,6 +13,8 @@ export interface Fact {
 export interface Finding {
   works: boolean;
   text: string;
+  /** How it was tried. */
+  how: string;
 }
 
 export interface MatrixRow {
@@ -38,8 +40,10 @@ export function readFacts(card: Dataset<Card>): Fact[] {
 }
 
 export function readFindings(card: Dataset<Card>): Finding[] {
-  const works = card.numbers("works");
-  return card.texts("finding").map((text, i) => ({ works: works[i] === 1, text }));
+  const [works, how] = [card.numbers("works"), card.texts("how")];
+  return card
+    .texts("finding")
+    .map((text, i) => ({ works: works[i] === 1, text, how: how[i] ?? "" }));
 }
 
 export function readMatrices(card: Dataset<Card>): MatrixRow[] {

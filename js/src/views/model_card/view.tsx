@@ -59,12 +59,15 @@ export function ModelCardPanel({ session, rpc, compact }: PanelProps): JSX.Eleme
           <section class="lw-card-found">
             <h3 class="lw-card-title">found by trying it</h3>
             <ul>
-              {card.findings.map(({ works, text }) => (
+              {card.findings.map(({ works, text, how }) => (
                 <li key={text} data-works={String(works)}>
                   <span class="lw-card-mark" role="img" aria-label={works ? "works" : "does not"}>
                     {works ? "✓" : "✗"}
                   </span>
-                  {text}
+                  <span>
+                    {text}
+                    <span class="lw-card-note lw-muted"> {how}</span>
+                  </span>
                 </li>
               ))}
             </ul>
