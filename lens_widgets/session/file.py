@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,11 +22,14 @@ from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention, intervention_kind
 from lens_widgets.interventions.list import Entries, Entry
 from lens_widgets.prompts.prompt_set import PromptSet, saved_prompt_set
+from lens_widgets.prompts.rows import Rows
 from lens_widgets.session.archive import Archive, pack_results, unpack_results
 from lens_widgets.session.fingerprint import check_fingerprint, fingerprint
 from lens_widgets.session.selection import FIELDS
 
-FORMAT, VERSION = "lens_widgets session", 2
+T = TypeVar("T")
+
+FORMAT, VERSION = "lens_widgets session", 3
 TOLERANCE = {"float32": 1e-3, "float64": 1e-3}
 """Of saved and recomputed metrics, relative to 1 + their size; other dtypes are coarser."""
 COARSE = 5e-2
@@ -130,7 +133,7 @@ def check_values(
 
 def _manifest(saved: SavedSession, model: TransformerModel, archive: Archive) -> dict[str, Any]:
     prompts, metric = saved.prompts, saved.metric
-    lengths = prompts.lengths.tolist()
+    answers = prompts.answers
     table: list[Intervention] = []
     return {
         "format": FORMAT,
@@ -140,12 +143,17 @@ def _manifest(saved: SavedSession, model: TransformerModel, archive: Archive) ->
         },
         "model": fingerprint(model),
         "prompts": {
-            "tokens": _cut(prompts.tokens, lengths),
+            "tokens": prompts.rows(),
             "texts": list(prompts.texts),
-            "answers": None if prompts.answer_tokens is None else prompts.answer_tokens.tolist(),
+            "added": list(prompts.added),
+            "notes": list(prompts.notes),
+            # A list of correct and one of wrong ids for each prompt.
+            "answers": None
+            if answers is None
+            else list(zip(answers.correct, answers.wrong, strict=True)),
             "corrupted_tokens": None
             if prompts.corrupted_tokens is None
-            else _cut(prompts.corrupted_tokens, lengths),
+            else prompts.rows(corrupted=True),
             "corrupted_texts": prompts.corrupted_texts,
             "prepend_bos": saved.prepend_bos,
         },
@@ -166,10 +174,6 @@ def _manifest(saved: SavedSession, model: TransformerModel, archive: Archive) ->
         "settings": saved.settings,
         "results": pack_results(saved.results, archive),
     }
-
-
-def _cut(tokens: torch.Tensor, lengths: list[int]) -> list[list[int]]:
-    return [row[:length] for row, length in zip(tokens.tolist(), lengths, strict=True)]
 
 
 def _entries(entries: Entries, table: list[Intervention]) -> list[list[Any]]:
@@ -224,15 +228,7 @@ def _read(path: Path, model: TransformerModel) -> SavedSession:
         )
     check_fingerprint(path, manifest["model"], model)
     saved, metric = manifest["prompts"], manifest["metric"]
-    corrupted = saved["corrupted_texts"]
-    prompts = saved_prompt_set(
-        model,
-        saved["tokens"],
-        tuple(saved["texts"]),
-        answers=saved["answers"],
-        corrupted_rows=saved["corrupted_tokens"],
-        corrupted_texts=None if corrupted is None else tuple(corrupted),
-    )
+    prompts = _prompts(saved, model)
     table = [_intervention(item, archive) for item in manifest["interventions"]]
     history = manifest["history"]
     return SavedSession(
@@ -254,6 +250,22 @@ def _read(path: Path, model: TransformerModel) -> SavedSession:
         },
         results=unpack_results(manifest["results"], archive),
     )
+
+
+def _prompts(saved: dict[str, Any], model: TransformerModel) -> PromptSet:
+    texts, corrupted = saved["texts"], saved["corrupted_texts"]
+    added, notes = _all(int, saved["added"]), _all(str, saved["notes"])
+    others = None
+    if corrupted is not None:
+        others = Rows(saved["corrupted_tokens"], _all(str, corrupted), added)
+    rows = Rows(saved["tokens"], _all(str, texts), added, notes)
+    return saved_prompt_set(model, rows, answers=saved["answers"], corrupted=others)
+
+
+def _all(kind: type[T], values: list[T]) -> tuple[T, ...]:
+    if not isinstance(values, list) or not all(type(value) is kind for value in values):
+        raise TypeError(f"{values!r} is no list of {kind.__name__}")
+    return tuple(values)
 
 
 def _optional(kind: type, value: Any) -> Any:

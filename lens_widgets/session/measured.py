@@ -48,8 +48,15 @@ class MeasuredModel(Observed):
 
     @property
     def notes(self) -> list[str]:
-        """Limits of the model that every view of it shows."""
-        return self.facts.notes
+        """Limits of the model, and what was taken as padding: shown in every view."""
+        prompts = self.prompt_set
+        found = [*self.facts.notes, *prompts.notes]
+        if prompts.n_logits < self.facts.d_vocab:
+            found.append(
+                f"This model has logits for token ids 0 to {prompts.n_logits - 1} alone: others "
+                "have no loss, probability or rank as next tokens."
+            )
+        return found
 
     @property
     def prompt_set(self) -> PromptSet:
@@ -94,8 +101,10 @@ class MeasuredModel(Observed):
         return self.prompt_set.positions
 
     @property
-    def answer_tokens(self) -> Int[Tensor, "prompt 2"] | None:
-        """Token ids of (correct, wrong), or None."""
+    def answer_tokens(self) -> Int[Tensor, "prompt answer"] | None:
+        """Token ids of each prompt's answers, [prompt, 2] where they are (correct, wrong) pairs;
+        None without. With several answers the correct ones are first; see ``prompt_set.answers``.
+        """
         return self.prompt_set.answer_tokens
 
     @property

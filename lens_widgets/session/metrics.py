@@ -13,18 +13,19 @@ from torch import Tensor
 from lens_widgets.engine.trace import Trace
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.prompts.prompt_set import PromptSet
+from lens_widgets.session.own_metric import OwnMetric
 
 Logits = Float[Tensor, "prompt *read"]
-NAMES = ("logit_diff", "loss", "prob", "kl")
+NAMES = ("logit_diff", "log_prob", "loss", "prob", "kl")
 
 
 @dataclass(frozen=True)
 class Metric:
     """A named quantity of the logits.
 
-    ``reads`` is where it looks: ``"answers"``, the (correct, wrong) logits at each prompt's last
-    position, and it is given [prompt, 2]; ``"last"``, all logits there, [prompt, d_vocab]; or
-    ``"all"``, and it is given [prompt, pos, d_vocab].
+    ``reads`` is where it looks: ``"answers"``, the answers' logits at each prompt's last position,
+    and it is given [prompt, answer]; ``"last"``, all logits there, [prompt, d_vocab]; or ``"all"``,
+    and it is given [prompt, pos, d_vocab]. ``own`` is the user's function, where it is one.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Metric:
     units: str
     reads: Literal["answers", "last", "all"]
     compute: Callable[[Logits, PromptSet, Logits | None], Float[Tensor, "prompt"]]
+    own: OwnMetric | None = None
 
     def of(
         self, trace: Trace, prompts: PromptSet, clean: Trace | None = None
@@ -57,7 +59,7 @@ class Metric:
 def resolve_metric(metric: Any, prompts: PromptSet) -> Metric:
     """The metric a session was asked for; without one, the one its answers suggest."""
     if metric is None:
-        metric = "loss" if prompts.answer_tokens is None else "logit_diff"
+        metric = _suggested(prompts)
     if callable(metric):
         return _custom(metric)
     if not isinstance(metric, str):
@@ -66,28 +68,52 @@ def resolve_metric(metric: Any, prompts: PromptSet) -> Metric:
             "Pass a name, or a function from logits [prompt, pos, d_vocab] to one value a prompt.",
         )
     check_choice("metric", metric, NAMES)
-    if metric in ("logit_diff", "prob") and prompts.answer_tokens is None:
+    if metric in ("logit_diff", "log_prob", "prob") and prompts.answers is None:
         raise InputError(f"metric={metric!r} needs answers.", 'Pass answers=[(" Mary", " John")].')
+    if metric == "logit_diff" and prompts.answers is not None and not prompts.answers.have_wrong:
+        raise InputError(
+            "metric='logit_diff' needs wrong answers too.",
+            'Pass answers=[(" Mary", " John")], or measure "log_prob" or "prob".',
+        )
     if metric == "loss" and bool((prompts.lengths < 2).any()):
         raise InputError(
             "metric='loss' needs prompts of two tokens or more: there is no next token to predict.",
             "Use a longer prompt, or pass answers.",
         )
+    if metric == "loss" and not bool(prompts.predicted.any(dim=1).all()):
+        raise InputError(
+            f"metric='loss' needs next tokens that the model can predict: it has logits for ids 0 "
+            f"to {prompts.n_logits - 1}, and a prompt has none of them after its first token.",
+            "Use other prompts, or pass answers.",
+        )
     return _BUILT_IN[metric]
 
 
+def _suggested(prompts: PromptSet) -> str:
+    if prompts.answers is None:
+        return "loss"
+    return "logit_diff" if prompts.answers.have_wrong else "log_prob"
+
+
 def loss_per_token(logits: Logits, prompts: PromptSet) -> Float[Tensor, "prompt pos"]:
-    """Nats for predicting token pos + 1 at each pos; NaN at the last position and at padding."""
-    log_probs = logits[:, :-1].float().log_softmax(dim=-1)
-    nats = -log_probs.gather(-1, prompts.tokens[:, 1:, None])[..., 0]
-    loss = torch.full(prompts.tokens.shape, float("nan"), device=logits.device)
-    loss[:, :-1] = nats
-    positions = torch.arange(loss.shape[1], device=logits.device)
-    return loss.masked_fill(positions[None] >= prompts.positions[:, None], float("nan"))
+    """Nats for predicting token pos + 1 at each pos; NaN at the last position, at padding, and
+    where the model has no logit for the next token."""
+    predicted = prompts.predicted
+    following = prompts.tokens.roll(-1, dims=1).where(predicted, 0)
+    log_probs = logits.float().log_softmax(dim=-1)
+    nats = -log_probs.gather(-1, following[..., None])[..., 0]
+    return nats.masked_fill(~predicted, float("nan"))
 
 
 def _logit_diff(logits: Logits, prompts: PromptSet, clean: Logits | None) -> Tensor:
-    return logits[:, 0] - logits[:, 1]
+    assert prompts.answers is not None
+    return (logits * prompts.answers.weights).sum(dim=-1)
+
+
+def _log_prob(logits: Logits, prompts: PromptSet, clean: Logits | None) -> Tensor:
+    assert prompts.answers is not None
+    found = logits.log_softmax(dim=-1).gather(-1, prompts.answers.tokens)
+    return (found * prompts.answers.correct_weights).sum(dim=-1)
 
 
 def _loss(logits: Logits, prompts: PromptSet, clean: Logits | None) -> Tensor:
@@ -95,9 +121,10 @@ def _loss(logits: Logits, prompts: PromptSet, clean: Logits | None) -> Tensor:
 
 
 def _prob(logits: Logits, prompts: PromptSet, clean: Logits | None) -> Tensor:
-    assert prompts.answer_tokens is not None
-    probs = logits.softmax(dim=-1)
-    return probs.gather(-1, prompts.answer_tokens[:, :1])[:, 0]
+    assert prompts.answers is not None
+    probs = logits.softmax(dim=-1).gather(-1, prompts.answers.tokens)
+    # Of several correct answers, that one of them follows.
+    return (probs * (prompts.answers.weights > 0)).sum(dim=-1)
 
 
 def _kl(logits: Logits, prompts: PromptSet, clean: Logits | None) -> Tensor:
@@ -109,6 +136,7 @@ def _kl(logits: Logits, prompts: PromptSet, clean: Logits | None) -> Tensor:
 
 _BUILT_IN = {
     "logit_diff": Metric("logit_diff", "logit difference", "logits", "answers", _logit_diff),
+    "log_prob": Metric("log_prob", "log probability of the answer", "nats", "last", _log_prob),
     "loss": Metric("loss", "next-token loss", "nats", "all", _loss),
     "prob": Metric("prob", "probability of the answer", "probability", "last", _prob),
     "kl": Metric("kl", "KL from the clean run", "nats", "last", _kl),
@@ -116,33 +144,11 @@ _BUILT_IN = {
 
 
 def _custom(function: Callable[[Logits], Any]) -> Metric:
-    name = getattr(function, "__name__", type(function).__name__)
+    own = OwnMetric(function)
 
     def compute(logits: Logits, prompts: PromptSet, clean: Logits | None) -> Tensor:
-        try:
-            values = function(logits)
-        except Exception as error:
-            raise InputError(
-                f"metric {name!r} raised {type(error).__name__}: {error}",
-                f"It was called with logits of shape {list(logits.shape)}.",
-            ) from error
-        if not isinstance(values, Tensor) or values.shape != (prompts.n_prompts,):
-            came = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
-            raise InputError(
-                f"metric {name!r} must return a tensor of shape [{prompts.n_prompts}], one value "
-                f"per prompt; got {came}.",
-                "Do not average over prompts: lens_widgets does that.",
-            )
-        values = values.float()
-        if not logits.requires_grad:
-            values = values.detach()
-        if not bool(values.isfinite().all()):
-            raise InputError(
-                f"metric {name!r} returned values that are not finite: {values.tolist()}.",
-                "Check for logs of zero and for padding positions.",
-            )
-        return values
+        return own(logits, prompts)
 
-    label = "metric" if name == "<lambda>" else name.replace("_", " ")
+    label = "metric" if own.name == "<lambda>" else own.name.replace("_", " ")
     units = str(getattr(function, "units", "metric units"))
-    return Metric(name, label, units, "all", compute)
+    return Metric(own.name, label, units, "all", compute, own)

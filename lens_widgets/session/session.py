@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     import lens_widgets
 
-_OPTIONS = ("answers", "corrupted", "metric", "prepend_bos")
+_OPTIONS = ("answers", "corrupted", "metric", "prepend_bos", "attention_mask")
 
 
 class Session(MeasuredModel):
@@ -52,20 +52,30 @@ class Session(MeasuredModel):
 
     Args:
         model: a TransformerLens ``TransformerBridge``, in eval mode.
-        prompts: a string, a list of strings, token ids [prompt, pos], or a set from ``lw.prompts``,
-            which brings its answers and corrupted prompts.
+        prompts: a string, a list of strings, token ids [prompt, pos], lists of token ids, or a set
+            from ``lw.prompts``, which brings its answers and corrupted prompts.
         answers: one ``(correct, wrong)`` pair per prompt, or one for all; strings that are one
-            token, or token ids.
+            token, or token ids. Either can be a list of several, and ``(correct,)`` has no wrong
+            one.
         corrupted: prompts of the same token lengths, for resampling and patching.
-        metric: ``"logit_diff"`` (logits; the default with answers), ``"loss"`` (nats; the default
-            without), ``"prob"``, ``"kl"`` (nats, from the clean run), or a function from logits
-            [prompt, pos, d_vocab] to one value per prompt; its name and its ``units``, where it has
-            them, are shown.
-        prepend_bos: whether text gets a BOS token; None leaves it to the model.
+        metric: ``"logit_diff"`` (logits, of several answers their means; the default with wrong
+            answers), ``"log_prob"`` (nats, mean over the correct answers; the default with
+            correct ones alone), ``"loss"`` (nats; the default without answers), ``"prob"`` (that
+            one of the correct answers follows), ``"kl"`` (nats, from the clean run), or a function
+            from logits [prompt, pos, d_vocab] to one value per prompt; its name and its ``units``,
+            where it has them, are shown. To a function that counts positions from the end, logits
+            of prompts of different lengths are given with their ends at -1.
+        prepend_bos: whether text gets a BOS token; None leaves it to the model. Text that begins
+            with BOS, as chat templates write it, does not get another.
+        attention_mask: of padded token ids, 1 at the prompts' own tokens and 0 at padding [prompt,
+            pos]; it serves ``corrupted`` too where that is token ids. Without it rows that differ
+            in runs of the tokenizer's padding at one end are unpadded, which ``notes`` say; rows
+            that leave it open are refused.
 
     Raises:
         InputError: a ValueError, for anything it cannot use: a model in training mode, answers of
-            several tokens, corrupted prompts of other lengths, an unknown metric.
+            several tokens, corrupted prompts of other lengths, an unknown metric, ids that could
+            be padding or not.
 
     Examples:
         >>> prompt = "When John and Mary went to the shops, John gave the bag to"
@@ -86,6 +96,7 @@ class Session(MeasuredModel):
         corrupted: Any = None,
         metric: Any = None,
         prepend_bos: bool | None = None,
+        attention_mask: Any = None,
         **unknown: Any,
     ) -> None:
         check_keywords("Session", unknown, ("model", "prompts", *_OPTIONS))
@@ -93,7 +104,12 @@ class Session(MeasuredModel):
         install_cell_pause()
         with on_its_device(model):
             prompt_set = make_prompt_set(
-                model, prompts, answers=answers, corrupted=corrupted, prepend_bos=prepend_bos
+                model,
+                prompts,
+                answers=answers,
+                corrupted=corrupted,
+                prepend_bos=prepend_bos,
+                attention_mask=attention_mask,
             )
         self._start(model, prompt_set, metric, prepend_bos)
 
@@ -146,13 +162,19 @@ class Session(MeasuredModel):
     # --- changes ----------------------------------------------------------------------------
 
     def set_prompts(
-        self, prompts: Any, *, answers: Any = None, corrupted: Any = None, metric: Any = None
+        self,
+        prompts: Any,
+        *,
+        answers: Any = None,
+        corrupted: Any = None,
+        metric: Any = None,
+        attention_mask: Any = None,
     ) -> None:
         """Replaces the prompts, and with them answers and corrupted prompts.
 
         Everything is checked and run first; on an error the session stays as it was. ``prompts``,
-        ``answers`` and ``corrupted`` are as of ``Session``; ``metric=None`` keeps the metric that
-        the session was made with.
+        ``answers``, ``corrupted`` and ``attention_mask`` are as of ``Session``; ``metric=None``
+        keeps the metric that the session was made with.
 
         Raises:
             InputError: as ``Session``; an intervention in the list that cannot act on the new
@@ -166,6 +188,7 @@ class Session(MeasuredModel):
                 answers=answers,
                 corrupted=corrupted,
                 prepend_bos=self._prepend_bos,
+                attention_mask=attention_mask,
             )
         self._take(prompt_set, self._requested_metric if metric is None else metric)
 

@@ -17,16 +17,16 @@ from lens_widgets.analysis.attribution.readout import DEFINITIONS
 from lens_widgets.analysis.attribution.stages import model_stages
 from lens_widgets.analysis.logit_lens.followed import followed_tokens, top_tokens
 from lens_widgets.analysis.logit_lens.lens import (
-    TARGET_NAMES,
     LensTarget,
     lens_of,
     lens_target,
     path_at,
+    target_name,
     target_tokens,
 )
 from lens_widgets.analysis.logit_lens.lens_script import lens_script
 from lens_widgets.analysis.logit_lens.logit_lens import described
-from lens_widgets.prompts.prompt_set import answer_id
+from lens_widgets.prompts.answers import answer_id
 from lens_widgets.session.session import Session
 from lens_widgets.views.base import View
 from lens_widgets.views.bundle import bundle
@@ -202,7 +202,7 @@ class LogitLensView(View):
         chosen: dict[str, Any] = {"stages": stages, "target": target, "k": 1}
         found, before = lens_of(session, show, prompt, places, **chosen)
         wanted = target_tokens(session, prompt, target)[places]
-        facts = described(show, target)
+        facts = described(session, show, target)
         facts["prob"] = facts.pop("probs")
         return Grid.dataset(
             stage=[stage.name for stage in stages],
@@ -218,8 +218,8 @@ class LogitLensView(View):
             target_prob=found.target_prob,
             kl=found.kl,
             show=show,
-            target=TARGET_NAMES[target],
-            d_vocab=session.facts.d_vocab,
+            target=target_name(session, target),
+            d_vocab=session.prompt_set.n_logits,
             units={name: units for name, (units, _) in facts.items()},
             definition={name: definition for name, (_, definition) in facts.items()},
         )
@@ -238,7 +238,7 @@ class LogitLensView(View):
         """The ``k`` likeliest tokens of one stage at one position, the last by default."""
         pos = _position(session, check_prompt(session, prompt), query_pos)
         target = _target(session, lens_target)
-        k = min(max(k, 1), MAX_K, session.facts.d_vocab)
+        k = min(max(k, 1), MAX_K, session.prompt_set.n_logits)
         found = top_tokens(session, prompt, stage, pos, target=target, incl_mid=incl_mid, k=k)
         return Cell.dataset(
             token=token_texts(session, found.tokens),

@@ -60,13 +60,12 @@ def _html(name: str, session: Session) -> str:
     rows += [
         (f"prompt {index}", _cut(prompt)) for index, prompt in enumerate(prompts.texts[:MAX_ROWS])
     ]
-    if prompts.answer_tokens is not None:
-        pairs = prompts.answer_tokens[:MAX_ROWS].tolist()
+    if prompts.answers is not None:
         tokenizer = session.model.tokenizer
-        rows += [
-            (f"answer {index}", " rather than ".join(token_text(tokenizer, i) for i in pair))
-            for index, pair in enumerate(pairs)
-        ]
+        pairs = zip(prompts.answers.correct, prompts.answers.wrong, strict=True)
+        for index, pair in enumerate(list(pairs)[:MAX_ROWS]):
+            sets = [" or ".join(token_text(tokenizer, i) for i in ids) for ids in pair if ids]
+            rows.append((f"answer {index}", " rather than ".join(sets)))
     rows += [
         (
             "intervention" if entry.enabled else "switched off",

@@ -41,8 +41,9 @@ class TokenInfo(TypedDict):
 class Tokens(Answer):
     """The tokens of one prompt, and what its editor starts from, verbatim.
 
-    ``bos``: the prompt begins with the tokenizer's BOS. ``correct`` and ``wrong`` are empty without
-    answers.
+    ``bos``: the prompt begins with the tokenizer's BOS. ``added``: the tokens in front that are not
+    in its text. ``correct`` and ``wrong`` are empty without such answers; several are joined by
+    "or".
     """
 
     coords = ("token_id",)
@@ -54,9 +55,8 @@ class Tokens(Answer):
     correct: str
     wrong: str
     corrupted: str | None
-    correct_token: TokenInfo | None
-    wrong_token: TokenInfo | None
     bos: bool
+    added: list[TokenInfo]
 
 
 class Code(Answer):
@@ -87,7 +87,7 @@ class SessionData:
         prompts = session.prompt_set
         check_prompt(session, prompt)
         ids = prompts.tokens[prompt, : int(prompts.lengths[prompt])].tolist()
-        pair = None if prompts.answer_tokens is None else prompts.answer_tokens[prompt].tolist()
+        correct, wrong = _answer_texts(session, prompt)
         corrupted = prompts.corrupted_texts
         return Tokens.dataset(
             token=token_texts(session, ids),
@@ -95,12 +95,11 @@ class SessionData:
             prompt=prompt,
             n_prompts=prompts.n_prompts,
             text=prompts.texts[prompt],
-            correct="" if pair is None else _verbatim(session, pair[0]),
-            wrong="" if pair is None else _verbatim(session, pair[1]),
+            correct=correct,
+            wrong=wrong,
             corrupted=None if corrupted is None else corrupted[prompt],
-            correct_token=None if pair is None else token_info(session, pair[0]),
-            wrong_token=None if pair is None else token_info(session, pair[1]),
             bos=has_bos(session, prompt),
+            added=[token_info(session, token) for token in ids[: prompts.added[prompt]]],
         )
 
     @question(Code, quick=True)
@@ -164,7 +163,10 @@ class SessionData:
         wrong: str,
         corrupted: str | None = None,
     ) -> None:
-        """Replaces one prompt, its answers and its corrupted prompt; all or nothing."""
+        """Replaces one prompt, its answers and its corrupted prompt; all or nothing.
+
+        Answers whose text is as ``tokens`` told it stay what they are, several of them too.
+        """
         check_prompt(session, prompt)
         answers = _answers(session, prompt, correct, wrong)
         session.edit_prompt(prompt, text, answers=answers, corrupted=corrupted)
@@ -184,20 +186,31 @@ def token_texts(session: Session, ids: list[int]) -> list[str]:
     return [token_text(session.model.tokenizer, token) for token in ids]
 
 
-def _verbatim(session: Session, token: int) -> str:
-    tokenizer = session.model.tokenizer
-    return str(token) if tokenizer is None else str(tokenizer.decode([token]))
+def _answer_texts(session: Session, prompt: int) -> tuple[str, str]:
+    """A prompt's correct and wrong answers, verbatim."""
+    answers, tokenizer = session.prompt_set.answers, session.model.tokenizer
+    if answers is None:
+        return "", ""
+
+    def text(ids: tuple[int, ...]) -> str:
+        return " or ".join(str(i) if tokenizer is None else str(tokenizer.decode([i])) for i in ids)
+
+    return text(answers.correct[prompt]), text(answers.wrong[prompt])
 
 
-def _answers(session: Session, prompt: int, correct: str, wrong: str) -> list[Any] | None:
-    given = (correct, wrong)
-    before = session.prompt_set.answer_tokens
-    if not any(given) and before is None:
+def _answers(session: Session, prompt: int, correct: str, wrong: str) -> Any:
+    """Answers of all prompts, those of one as the page has them now."""
+    before = session.prompt_set.answers
+    if before is None and not correct and not wrong:
         return None
-    if not all(given):
+    compared = before is None or before.have_wrong
+    if not correct or (compared and not wrong):
         missing = "correct" if not correct else "wrong"
         raise InputError(
-            f"{missing} is empty.", "Give a correct and a wrong answer, each a single token."
+            f"{missing} is empty.",
+            "Give a correct and a wrong answer, each a single token."
+            if compared
+            else "Give a correct answer, a single token.",
         )
     if before is None:
         if session.prompt_set.n_prompts > 1:
@@ -205,7 +218,11 @@ def _answers(session: Session, prompt: int, correct: str, wrong: str) -> list[An
                 "answers: the other prompts have none.",
                 "Give answers for every prompt: Session(..., answers=[...]).",
             )
-        return [given]
-    pairs: list[Any] = [tuple(pair) for pair in before.tolist()]
-    pairs[prompt] = given
-    return pairs
+        return [(correct, wrong)]
+    told = _answer_texts(session, prompt)
+    # Not every token is one token again as text: what was not changed is not read anew.
+    return before.replaced(
+        prompt,
+        before.correct[prompt] if correct == told[0] else correct,
+        before.wrong[prompt] if wrong == told[1] else wrong,
+    )

@@ -41,7 +41,8 @@ DEFINITIONS = {
 
 class Stats(Answer):
     """What is predicted at each token of one prompt, under the interventions and (``baseline_*``)
-    without: NaN, and -1 as a rank, at the last token, which nothing follows.
+    without: NaN, and -1 as a rank, at the last token, which nothing follows, and where the model
+    has no logit for the next token.
 
     ``top_*``: the likeliest next tokens, likeliest first. Of ``n_predicted`` next tokens of all
     prompts ``hits`` rank first. ``units`` and ``definition`` are by variable.
@@ -112,7 +113,7 @@ class TokenView(View):
             top_token_id=found.top_tokens,
             hits=int(first_ranked(session, run).sum()),
             baseline_hits=int(first_ranked(session, clean).sum()),
-            n_predicted=int(session.positions.sum()),
+            n_predicted=int(session.prompt_set.predicted.sum()),
             units=UNITS,
             definition=DEFINITIONS,
         )

@@ -50,9 +50,9 @@ CASES: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
     "too few answers": (
         [*PROMPTS, "w9"],
         {"answers": ANSWERS},
-        ["answers", "2 pairs", "3 prompts", "one for all"],
+        ["answers", "2 entries", "3 prompts", "one for all"],
     ),
-    "too many answers": (PROMPTS[:1], {"answers": ANSWERS}, ["answers", "2 pairs", "1 prompts"]),
+    "too many answers": (PROMPTS[:1], {"answers": ANSWERS}, ["answers", "2 entries", "1 prompts"]),
     "no answers": (PROMPTS, {"answers": []}, ["answers=[]", "(correct, wrong)"]),
     "answers not pairs": (PROMPTS, {"answers": ["w30", "w31"]}, ["answers", "(correct, wrong)"]),
     "answers of three": (
@@ -60,7 +60,6 @@ CASES: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
         {"answers": [("w30", "w31", "w32")]},
         ["answers", "(correct, wrong)"],
     ),
-    "one string": (PROMPTS, {"answers": "w30"}, ["answers='w30'", "(correct, wrong)"]),
     "answers of floats": (PROMPTS, {"answers": [(1.0, 2.0)]}, ["answers", "(correct, wrong)"]),
     "corrupted count": (
         PROMPTS,

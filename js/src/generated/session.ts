@@ -32,8 +32,9 @@ export interface Metric {
 /**
  * The tokens of one prompt, and what its editor starts from, verbatim.
  *
- * ``bos``: the prompt begins with the tokenizer's BOS. ``correct`` and ``wrong`` are empty without
- * answers.
+ * ``bos``: the prompt begins with the tokenizer's BOS. ``added``: the tokens in front that are not
+ * in its text. ``correct`` and ``wrong`` are empty without such answers; several are joined by
+ * "or".
  */
 export interface Tokens {
   numbers: "token_id" | "pos";
@@ -45,9 +46,8 @@ export interface Tokens {
     correct: string;
     wrong: string;
     corrupted: string | null;
-    correct_token: TokenInfo | null;
-    wrong_token: TokenInfo | null;
     bos: boolean;
+    added: TokenInfo[];
   };
 }
 
@@ -90,5 +90,9 @@ export const redo: Command<Record<string, never>> = { method: "session/redo" };
 /** Takes all interventions out. */
 export const clear: Command<Record<string, never>> = { method: "session/clear" };
 
-/** Replaces one prompt, its answers and its corrupted prompt; all or nothing. */
+/**
+ * Replaces one prompt, its answers and its corrupted prompt; all or nothing.
+ *
+ * Answers whose text is as ``tokens`` told it stay what they are, several of them too.
+ */
 export const editPrompt: Command<{ prompt: number; text: string; correct: string; wrong: string; corrupted?: string | null }> = { method: "session/edit_prompt" };

@@ -4,7 +4,8 @@ import type { OptionSpec, Question } from "../wire/question";
 
 /**
  * What is predicted at each token of one prompt, under the interventions and (``baseline_*``)
- * without: NaN, and -1 as a rank, at the last token, which nothing follows.
+ * without: NaN, and -1 as a rank, at the last token, which nothing follows, and where the model
+ * has no logit for the next token.
  *
  * ``top_*``: the likeliest next tokens, likeliest first. Of ``n_predicted`` next tokens of all
  * prompts ``hits`` rank first. ``units`` and ``definition`` are by variable.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lens_widgets.analysis.ablation.ablation_script import loss_effects_code
 from lens_widgets.analysis.tokens.losses import half_of
 from lens_widgets.interventions.code import mask_argument, script
+from lens_widgets.session.metric_code import loss_parts
 from lens_widgets.session.selection import SCORE_KINDS
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ for kind in {kinds}:
 
 _LOSSES = """
 last = torch.tensor({last}, device=tokens.device)
-real = torch.arange(tokens.shape[1] - 1, device=tokens.device) < last[:, None]
-nats = -logits[:, :-1].float().log_softmax(dim=-1).gather(-1, tokens[:, 1:, None])[..., 0]
+real = {predicted}
+nats = -logits[:, :-1].float().log_softmax(dim=-1).gather(-1, {following}[..., None])[..., 0]
 losses = nats.masked_fill(~real, torch.nan){rows}.nanmean(dim=0)  # [pos], nats
 """
 
@@ -91,11 +92,12 @@ def loss_script(session: Session, prompt: int | None = None) -> str:
     """A script that expects ``model`` and ``tokens`` [prompt, pos] and leaves ``losses`` [pos] of
     one prompt or the mean, and of a repeated sequence the means over its ``halves``."""
     rows = "" if prompt is None else f"[{prompt} : {prompt + 1}]"
-    text = _LOSSES.format(last=session.prompt_set.positions.tolist(), rows=rows)
+    last = session.prompt_set.positions.tolist()
+    text = _LOSSES.format(last=last, rows=rows, **loss_parts(session))
     leaves = ["losses"]
     if (half := half_of(session, prompt)) is not None:
         leaves.append("halves")
-        text += f"halves = losses[:{half}].mean(), losses[{half}:{2 * half}].mean()\n"
+        text += f"halves = losses[:{half}].nanmean(), losses[{half}:{2 * half}].nanmean()\n"
     return _after_run(session, leaves) + text
 
 

@@ -70,7 +70,7 @@ def accumulated(session: Session, run: Run, incl_mid: bool) -> Float[Tensor, "pr
     streams = read_stages(run, model_stages(session, incl_mid), readout.at)
     effects = [(stream * readout.direction).sum(dim=-1) + readout.bias for stream in streams]
     if edited_past_norm(session, run):
-        effects[-1] = target_logits(session, readout, readout.at(run.logits))
+        effects[-1] = target_logits(readout, readout.at(run.logits))
     return readout.per_prompt(torch.stack(effects, dim=-1))
 
 

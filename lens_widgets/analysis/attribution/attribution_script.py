@@ -11,6 +11,7 @@ from lens_widgets.analysis.attribution.readout import (
     Where,
     attribution_target,
     definition_of,
+    is_difference,
     is_identity,
     read_places,
 )
@@ -49,11 +50,11 @@ def direct_effects(fwd_hooks):
         return (total.movedim(0, -1) / count).movedim(-1, 0)  # NaN where nothing is read
 
     def target(logits):  # [place, d_vocab] -> [place]
-        return logits.gather(1, correct[:, None])[:, 0] - {against}
+        return {target}
 
     # What the final residual stream is multiplied with to give the target's logits.
     W_U = model.W_U.float()
-    direction = (W_U[:, correct] - {direction_against}).T
+    direction = ({direction}).T
 {readout}
 {parts}
     whole = target(at(logits))
@@ -142,8 +143,8 @@ def attribution_script(
         definition=definition_of(target, where),
         of="means over prompts" if prompt is None else f"prompt {prompt}",
         mask=mask_argument(session),
-        against=_against(target)[0],
-        direction_against=_against(target)[1],
+        target=_target(session, target)[0],
+        direction=_target(session, target)[1],
         readout=_readout(session, target),
         parts=_parts(session, by),
         picked=f"of_prompts(effects){picked}, of_prompts(whole){picked}",
@@ -202,22 +203,48 @@ def _places(session: Session, target: Target, where: Where) -> str:
         compared = "<" if target == "next_token" else "<="
         places = f"torch.arange({prompts.tokens.shape[1]}, {device})"
         at = "" if where == "metric" else f" & (places == {where})"
+        if target == "next_token" and prompts.n_logits < session.facts.d_vocab:
+            # Of other tokens the model has no logit.
+            at += f" & (tokens.roll(-1, dims=1) < {prompts.n_logits})"
         lines += [f"places = {places}"]
         lines += [
             f"rows, positions = ((places {compared} last[:, None]){at}).nonzero(as_tuple=True)"
         ]
     if target == "next_token":
         lines += ["correct = tokens[rows, positions + 1]"]
+    elif _in_sets(session, target):
+        lines += answer_lines(session, correct_only=not is_difference(target))
+        lines += ["ids, shares = answers[rows], weights[rows]"]
     else:
-        lines += [*answer_lines(session), "correct, wrong = answers[rows].T"]
+        lines += answer_lines(session)
+        both = prompts.answers is not None and prompts.answers.have_wrong
+        lines += ["correct, wrong = answers[rows].T" if both else "correct = answers[rows, 0]"]
     return "\n".join(lines) + "\n"
 
 
-def _against(target: Target) -> tuple[str, str]:
-    """What is taken off: of logits, and of the columns of the unembedding."""
+def _in_sets(session: Session, target: Target) -> bool:
+    """Whether the target is a mean over answers, or over as many as a prompt has."""
+    answers = session.prompt_set.answers
+    if target in ("mean_difference", "mean_answer"):
+        return True
+    # One correct answer a prompt, and of wrong ones more than one, which are not read.
+    return target == "answer" and answers is not None and answers.tokens.shape[1] > 2
+
+
+def _target(session: Session, target: Target) -> tuple[str, str]:
+    """The target's value of logits, and the same sum of the columns of the unembedding."""
+    if _in_sets(session, target):
+        value = "(logits.gather(1, ids) * shares).sum(dim=-1)"
+        columns = "(W_U[:, ids] * shares).sum(dim=-1)"
+    else:
+        value, columns = "logits.gather(1, correct[:, None])[:, 0]", "W_U[:, correct]"
     if target == "answer_difference":
-        return "logits.gather(1, wrong[:, None])[:, 0]", "W_U[:, wrong]"
-    return "logits.mean(dim=-1)", "W_U.mean(dim=1, keepdim=True)"
+        against = "logits.gather(1, wrong[:, None])[:, 0]", "W_U[:, wrong]"
+    elif is_difference(target):
+        return value, columns
+    else:
+        against = "logits.mean(dim=-1)", "W_U.mean(dim=1, keepdim=True)"
+    return f"{value} - {against[0]}", f"{columns} - {against[1]}"
 
 
 def _readout(session: Session, target: Target) -> str:

@@ -95,7 +95,7 @@ class Decomposition:
         self.edits: Effects = _effect(readout, edited)
         if session.edits_stream:
             # What interventions do past the final norm is theirs as well.
-            logits = readout.collect(target_logits(session, readout, readout.at(run.logits)))
+            logits = readout.collect(target_logits(readout, readout.at(run.logits)))
             self.edits = self.edits + logits - self.total
 
     @property

@@ -24,14 +24,17 @@ from lens_widgets.session.run import Run
 if TYPE_CHECKING:
     from lens_widgets.session.session import Session
 
-Target = Literal["answer_difference", "answer", "next_token"]
+Target = Literal["answer_difference", "mean_difference", "answer", "mean_answer", "next_token"]
 Where = Literal["metric", "everywhere"] | int
 """Where the logits are read: where the metric reads them, at every position, or at one."""
 
 DEFINITIONS: dict[Target, str] = {
     "answer_difference": "logit of the correct answer minus logit of the wrong one, "
     "at the last position",
+    "mean_difference": "mean logit of the correct answers minus mean logit of the wrong ones, "
+    "at the last position",
     "answer": "logit of the correct answer minus the mean logit, at the last position",
+    "mean_answer": "mean logit of the correct answers minus the mean logit, at the last position",
     "next_token": "logit of the true next token minus the mean logit, mean over positions",
 }
 
@@ -49,18 +52,26 @@ class Readout:
     """``n`` places where logits are read, those of one prompt after those of the prompt before.
 
     ``weight`` sums to 1 over the places of each prompt that has any, unless ``n_pos`` is given:
-    then each place is a result of its own. ``direction`` maps the final residual stream to the
-    target's logits; ``bias`` is what the final norm and the unembedding add by themselves.
+    then each place is a result of its own. The target of a place is the sum of its ``tokens``'
+    logits times ``shares``, less the mean logit where the shares do not cancel. ``direction`` maps
+    the final residual stream to it; ``bias`` is what the final norm and the unembedding add.
     """
 
     target: Target
     rows: Int[Tensor, "n"]
     positions: Int[Tensor, "n"]
     weight: Float[Tensor, "n"]
+    tokens: Int[Tensor, "n token"]
+    shares: Float[Tensor, "n token"]
     direction: Float[Tensor, "n d_model"]
     bias: Float[Tensor, "n"]
     n_prompts: int
     n_pos: int | None = None
+
+    @property
+    def against_mean(self) -> bool:
+        """Whether the mean logit is taken off."""
+        return not is_difference(self.target)
 
     def at(self, activation: Tensor) -> Float[Tensor, "n *rest"]:
         """The activation [prompt, pos, ...] at the places read, in float32."""
@@ -87,9 +98,18 @@ class Readout:
 
 def attribution_target(session: Session) -> Target:
     """Which logits a session's metric is about."""
-    if session.prompt_set.answer_tokens is None or session.metric.name == "loss":
+    answers = session.prompt_set.answers
+    if answers is None or session.metric.name == "loss":
         return "next_token"
-    return "answer" if session.metric.name == "prob" else "answer_difference"
+    single = all(len(ids) == 1 for ids in answers.correct)
+    if session.metric.name in ("prob", "log_prob") or not answers.have_wrong:
+        return "answer" if single else "mean_answer"
+    return "answer_difference" if answers.are_pairs else "mean_difference"
+
+
+def is_difference(target: Target) -> bool:
+    """Whether correct answers are compared with wrong ones, and not with all tokens."""
+    return target in ("answer_difference", "mean_difference")
 
 
 def make_readout(session: Session, run: Run, where: Where = "metric") -> Readout:
@@ -104,21 +124,31 @@ def make_readout(session: Session, run: Run, where: Where = "metric") -> Readout
     bias = model.b_U.detach() if model.b_U is not None else unembed.new_zeros(unembed.shape[1])
     rows, positions, weight = read_places(session, target, where)
     if target == "next_token":
-        wanted = prompts.tokens[rows, positions + 1]
+        tokens = prompts.tokens[rows, positions + 1][:, None]
+        shares = torch.ones_like(tokens, dtype=torch.float32)
     else:
-        assert prompts.answer_tokens is not None
-        wanted = prompts.answer_tokens[rows, 0]
-    if target == "answer_difference":
-        assert prompts.answer_tokens is not None
-        wrong = prompts.answer_tokens[rows, 1]
-        against, bias_against = unembed[:, wrong].float(), bias[wrong].float()
-    else:
-        against = unembed.float().mean(dim=1, keepdim=True)
-        bias_against = bias.float().mean()
-    direction = (unembed[:, wanted].float() - against).T
-    offset = bias[wanted].float() - bias_against
+        assert prompts.answers is not None
+        answers = prompts.answers
+        tokens = answers.tokens[rows]
+        shares = (answers.weights if is_difference(target) else answers.correct_weights)[rows]
+    direction = torch.einsum("dnt,nt->nd", unembed[:, tokens].float(), shares)
+    offset = (bias[tokens].float() * shares).sum(dim=-1)
+    if not is_difference(target):
+        direction = direction - unembed.float().mean(dim=1)
+        offset = offset - bias.float().mean()
     n_pos = int(prompts.tokens.shape[1]) if where == "everywhere" else None
-    readout = Readout(target, rows, positions, weight, direction, offset, prompts.n_prompts, n_pos)
+    readout = Readout(
+        target,
+        rows,
+        positions,
+        weight,
+        tokens,
+        shares,
+        direction,
+        offset,
+        prompts.n_prompts,
+        n_pos,
+    )
     return _through_transform(session, run, _through_final_norm(session, run, readout))
 
 
@@ -132,7 +162,7 @@ def read_places(session: Session, target: Target, where: Where) -> tuple[Tensor,
         rows = torch.arange(prompts.n_prompts, device=device)
         return rows, prompts.positions, torch.ones(len(rows), device=device)
     every = torch.arange(prompts.tokens.shape[1], device=device)
-    read = every[None] < ends[:, None]
+    read = prompts.predicted if target == "next_token" else every[None] < ends[:, None]
     if isinstance(where, int):
         longest = int(ends.max())
         if not 0 <= where < longest:
@@ -195,7 +225,7 @@ def _through_transform(session: Session, run: Run, readout: Readout) -> Readout:
         return readout
     raw = _raw_logits(session, run, readout)
     capped = transform(raw.clone()).float()
-    factor = target_logits(session, readout, capped) / target_logits(session, readout, raw)
+    factor = target_logits(readout, capped) / target_logits(readout, raw)
     # Two equal raw logits leave the secant undefined; the slope at that point is its limit.
     factor = torch.where(factor.isfinite(), factor, torch.ones_like(factor))
     return _with(readout, readout.direction * factor[:, None], readout.bias * factor)
@@ -214,19 +244,10 @@ def _raw_logits(session: Session, run: Run, readout: Readout) -> Float[Tensor, "
     return logits if model.b_U is None else logits + model.b_U.detach().float()
 
 
-def target_logits(session: Session, readout: Readout, logits: Float[Tensor, "n d_vocab"]) -> Tensor:
+def target_logits(readout: Readout, logits: Float[Tensor, "n d_vocab"]) -> Tensor:
     """The target's value of these logits, at each place."""
-    prompts = session.prompt_set
-    if readout.target == "next_token":
-        wanted = prompts.tokens[readout.rows, readout.positions + 1]
-    else:
-        assert prompts.answer_tokens is not None
-        wanted = prompts.answer_tokens[readout.rows, 0]
-    chosen = logits.gather(1, wanted[:, None])[:, 0]
-    if readout.target == "answer_difference":
-        assert prompts.answer_tokens is not None
-        return chosen - logits.gather(1, prompts.answer_tokens[readout.rows, 1:])[:, 0]
-    return chosen - logits.mean(dim=1)
+    chosen = (logits.gather(1, readout.tokens) * readout.shares).sum(dim=1)
+    return chosen - logits.mean(dim=1) if readout.against_mean else chosen
 
 
 def _with(readout: Readout, direction: Tensor, bias: Tensor) -> Readout:

@@ -13,7 +13,7 @@ from torch import Tensor
 from lens_widgets.analysis.attribution.stages import Stage, model_stages
 from lens_widgets.analysis.logit_lens.lens import LensTarget, lens_at, path_at, target_tokens
 from lens_widgets.errors import InputError, near
-from lens_widgets.prompts.prompt_set import answer_id
+from lens_widgets.prompts.answers import answer_id
 
 if TYPE_CHECKING:
     from lens_widgets.session.session import Session
@@ -87,7 +87,7 @@ def followed_tokens(session: Session, prompt: int, pos: int, pins: Sequence[int]
         return list(dict.fromkeys(session.answer_tokens[prompt].tolist()))
     final = model_stages(session)[-1:]
     place = torch.tensor([pos], device=session.device)
-    k = min(DEFAULT_FOLLOWED, session.facts.d_vocab)
+    k = min(DEFAULT_FOLLOWED, session.prompt_set.n_logits)
     found = lens_at(session, session.run(), prompt, place, stages=final, target="next", k=k)
     return [int(token) for token in found.tokens[0, 0].tolist()]
 

@@ -78,15 +78,22 @@ def lens_target(session: Session, target: str | None = None) -> LensTarget:
     return "answer" if target == "answer" else "next"
 
 
+def target_name(session: Session, target: LensTarget) -> str:
+    """Whose rank is told, in words."""
+    answers = session.prompt_set.answers
+    several = answers is not None and any(len(ids) > 1 for ids in answers.correct)
+    return "the first correct answer" if several and target == "answer" else TARGET_NAMES[target]
+
+
 def target_tokens(session: Session, prompt: int, target: LensTarget) -> Int[Tensor, "pos"]:
-    """The target at each position of one prompt; ``NO_TOKEN`` where there is none."""
+    """The target at each position of one prompt, of several correct answers the first;
+    ``NO_TOKEN`` where there is none."""
     length = int(session.prompt_set.lengths[prompt])
     if target == "answer":
         assert session.answer_tokens is not None
         return session.answer_tokens[prompt, 0].expand(length)
-    following = torch.full((length,), NO_TOKEN, device=session.device)
-    following[:-1] = session.tokens[prompt, 1:length]
-    return following
+    following = session.tokens[prompt, :length].roll(-1)
+    return following.where(session.prompt_set.predicted[prompt, :length], NO_TOKEN)
 
 
 def lens_at(
@@ -191,7 +198,7 @@ def _logits(
 
     Never more than ``CHUNK_ELEMENTS`` of them at once, or one row of the vocabulary.
     """
-    rows = max(1, CHUNK_ELEMENTS // session.facts.d_vocab)
+    rows = max(1, CHUNK_ELEMENTS // session.prompt_set.n_logits)
     streams = read_stages(run, stages, lambda activation: activation[prompt, positions])
     past_norm = edited_past_norm(session, run)
     for start in range(0, len(positions), rows):

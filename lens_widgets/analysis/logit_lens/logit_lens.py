@@ -15,16 +15,16 @@ from lens_widgets.analysis.attention.patterns import WHICH, Which, token_texts
 from lens_widgets.analysis.attribution.stages import Stage, model_stages
 from lens_widgets.analysis.logit_lens.lens import (
     NO_TOKEN,
-    TARGET_NAMES,
     TARGETS,
     Lens,
     LensTarget,
     lens_of,
     lens_target,
     path_at,
+    target_name,
 )
 from lens_widgets.errors import InputError, check_choice
-from lens_widgets.prompts.prompt_set import answer_id
+from lens_widgets.prompts.answers import answer_id
 from lens_widgets.prompts.token_text import token_text
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def logit_lens(
     if target is not None:
         check_choice("target", target, TARGETS)
     chosen = lens_target(session, target)
-    _check_range("k", k, 1, session.facts.d_vocab)
+    _check_range("k", k, 1, session.prompt_set.n_logits)
     prompts = range(session.prompt_set.n_prompts) if prompt is None else [prompt]
     for index in prompts:
         _check_range("prompt", index, 0, session.prompt_set.n_prompts - 1)
@@ -188,9 +188,9 @@ def _padded(session: Session, prompt: int, asked: _Asked) -> Lens:
     return empty
 
 
-def described(which: Which, target: LensTarget) -> dict[str, tuple[str, str]]:
+def described(session: Session, which: Which, target: LensTarget) -> dict[str, tuple[str, str]]:
     """Units and definition of each number of a ``Lens``, by its field."""
-    named = TARGET_NAMES[target]
+    named = target_name(session, target)
     change = "change of the " if which == "difference" else ""
     return {
         "probs": ("probability", f"{change}probability of each of the tokens"),
@@ -206,7 +206,7 @@ def _dataset(
     dims = ("prompt", "stage", "pos")
     columns = {
         "tokens": ("token id", "likeliest next tokens, likeliest first"),
-        **described(asked.which, asked.target),
+        **described(session, asked.which, asked.target),
     }
     arrays: dict[str, Any] = {}
     for name, (units, definition) in columns.items():
@@ -229,7 +229,7 @@ def _dataset(
         coords["token"] = ("pos", [labels[p] if p < len(labels) else "" for p in asked.positions])
     attrs = {
         "metric": session.metric.name,
-        "target": TARGET_NAMES[asked.target],
+        "target": target_name(session, asked.target),
         "which": asked.which,
     }
     return xr.Dataset(arrays, coords=coords, attrs=attrs)

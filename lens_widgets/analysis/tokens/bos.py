@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import torch
 import xarray as xr
-from torch import Tensor
 
 from lens_widgets.analysis.tokens.tokens import token_stats
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention
 from lens_widgets.prompts.prompt_set import saved_prompt_set
+from lens_widgets.prompts.rows import Rows
 from lens_widgets.prompts.token_text import token_text
 
 if TYPE_CHECKING:
@@ -128,18 +128,15 @@ def _other(session: Session) -> Session:
             "Shorten it by one token.",
         )
 
-    def moved(tokens: Tensor) -> list[list[int]]:
-        rows = [row[:n] for row, n in zip(tokens.tolist(), lengths, strict=True)]
-        return [row[1:] if shift < 0 else [token, *row] for row in rows]
+    def moved(rows: list[list[int]], texts: tuple[str, ...]) -> Rows:
+        added = tuple(max(0, n + shift) for n in prompts.added)
+        return Rows([row[1:] if shift < 0 else [token, *row] for row in rows], texts, added)
 
-    corrupted = prompts.corrupted_tokens
+    corrupted = None
+    if prompts.corrupted_texts is not None:
+        corrupted = moved(prompts.rows(corrupted=True), prompts.corrupted_texts)
     changed = saved_prompt_set(
-        session.model,
-        moved(prompts.tokens),
-        prompts.texts,
-        answers=None,
-        corrupted_rows=None if corrupted is None else moved(corrupted),
-        corrupted_texts=prompts.corrupted_texts,
+        session.model, moved(prompts.rows(), prompts.texts), answers=None, corrupted=corrupted
     )
     interventions = _moved(session.interventions.active, shift)
     return session.with_prompt_set(changed, interventions, "loss")

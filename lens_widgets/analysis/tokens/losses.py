@@ -45,7 +45,7 @@ def position_losses(session: Session, run: Run, prompt: int | None = None) -> Lo
     if half is None:
         halves = torch.full((len(loss), 2), float("nan"), device=loss.device)
     else:
-        halves = loss[:, : 2 * half].unflatten(1, (2, half)).mean(dim=-1)
+        halves = loss[:, : 2 * half].unflatten(1, (2, half)).nanmean(dim=-1)
     return Losses(
         loss.nanmean(dim=0), standard_error(loss), halves.mean(dim=0), standard_error(halves)
     )

@@ -17,11 +17,12 @@ def token_stats(fwd_hooks):
     the likeliest; NaN, NaN and -1 where a prompt has no next token."""
     with torch.no_grad():
         logits = model.run_with_hooks(tokens, fwd_hooks=fwd_hooks{mask}).float()
-    next_tokens = tokens.roll(-1, dims=1)[..., None]
-    loss = -logits.log_softmax(dim=-1).gather(-1, next_tokens)[..., 0]
-    rank = (logits > logits.gather(-1, next_tokens)).sum(dim=-1)
+    next_tokens = tokens.roll(-1, dims=1)
     last = torch.tensor({last}, device=tokens.device)
     none = torch.arange(tokens.shape[1], device=tokens.device) >= last[:, None]
+{beyond}    next_tokens = next_tokens.masked_fill(none, 0)[..., None]
+    loss = -logits.log_softmax(dim=-1).gather(-1, next_tokens)[..., 0]
+    rank = (logits > logits.gather(-1, next_tokens)).sum(dim=-1)
     loss = loss.masked_fill(none, torch.nan)
     return loss, (-loss).exp(), rank.masked_fill(none, -1)
 
@@ -40,7 +41,10 @@ def token_script(session: Session, prompt: int | None = None) -> str:
     active = session.interventions.active
     names = ["loss", "prob", "rank"]
     leaves = [*names, *(f"baseline_{name}" for name in names)] if active else names
-    code = _CODE.format(mask=mask_argument(session), last=session.positions.tolist())
+    n_logits, beyond = session.prompt_set.n_logits, ""
+    if n_logits < session.facts.d_vocab:
+        beyond = f"    none = none | (next_tokens >= {n_logits})  # no logit of these\n"
+    code = _CODE.format(mask=mask_argument(session), last=session.positions.tolist(), beyond=beyond)
     picked = ""
     if prompt is not None:
         length = int(session.prompt_set.lengths[prompt])

@@ -27,7 +27,7 @@ def token_loss(session: Session) -> xr.DataArray:
 
     Returns:
         Dims prompt, pos, in nats: minus the log probability of the token at pos + 1. NaN at each
-        prompt's last position and beyond.
+        prompt's last position and beyond, and where the model has no logit for the next token.
 
     Source:
         TransformerLens's ``loss_fn(..., per_token=True)``.
@@ -50,8 +50,8 @@ def token_accuracy(session: Session) -> xr.DataArray:
         session: whose prompts and interventions.
 
     Returns:
-        Dim prompt, a share from 0 to 1; NaN for a prompt of one token. Coordinates ``hits`` and
-        ``tokens`` count for each prompt, ``attrs`` for all together.
+        Dim prompt, a share from 0 to 1; NaN for a prompt without a next token to predict.
+        Coordinates ``hits`` and ``tokens`` count for each prompt, ``attrs`` for all together.
 
     Source:
         TransformerLens's ``utilities.lm_accuracy``.
@@ -62,7 +62,7 @@ def token_accuracy(session: Session) -> xr.DataArray:
         (('prompt',), 112)
     """
     first = first_ranked(session, session.run())
-    hits, tokens = first.sum(dim=1), session.positions
+    hits, tokens = first.sum(dim=1), session.prompt_set.predicted.sum(dim=1)
     share = torch.where(tokens > 0, hits / tokens, torch.full_like(hits / tokens, float("nan")))
     attrs = {
         "units": "share",
@@ -77,11 +77,10 @@ def token_accuracy(session: Session) -> xr.DataArray:
 
 def first_ranked(session: Session, run: Run) -> Bool[Tensor, "prompt next"]:
     """Where the true next token ranks first; false past a prompt's last."""
-    following = session.tokens[:, 1:]
+    predicted = session.prompt_set.predicted[:, :-1]
+    following = session.tokens[:, 1:].where(predicted, 0)
     true = run.logits[:, :-1].gather(-1, following[..., None])
-    first = (run.logits[:, :-1] > true).sum(dim=-1) == 0
-    positions = torch.arange(following.shape[1], device=following.device)
-    return first & (positions[None] < session.positions[:, None])
+    return ((run.logits[:, :-1] > true).sum(dim=-1) == 0) & predicted
 
 
 @dataclass(frozen=True)
@@ -100,11 +99,9 @@ def token_stats(session: Session, run: Run, prompt: int, k: int = 5) -> TokenSta
     length = int(session.prompt_set.lengths[prompt])
     logits = run.logits[prompt, :length].float()
     probs = logits.softmax(dim=-1)
-    following = session.tokens[prompt, 1:length]
-    prob = torch.full((length,), float("nan"), device=logits.device)
-    rank = torch.full((length,), -1, dtype=torch.long, device=logits.device)
-    true_logit = logits[:-1].gather(-1, following[:, None])
-    prob[:-1] = probs[:-1].gather(-1, following[:, None])[:, 0]
-    rank[:-1] = (logits[:-1] > true_logit).sum(dim=-1)
+    predicted = session.prompt_set.predicted[prompt, :length]
+    following = session.tokens[prompt, :length].roll(-1).where(predicted, 0)[:, None]
+    prob = probs.gather(-1, following)[:, 0].masked_fill(~predicted, float("nan"))
+    rank = (logits > logits.gather(-1, following)).sum(dim=-1).masked_fill(~predicted, -1)
     top = probs.topk(min(k, probs.shape[-1]), dim=-1)
     return TokenStats(prob, rank, top.values, top.indices)

@@ -4,10 +4,15 @@ import type { AnswerType } from "../../wire/question";
 import type { ViewHandle } from "./handle";
 import { type Answered, useAnswer } from "./resource";
 
+/** One token of a prompt; `added`: it was put in front and is not in the prompt's text. */
+export interface PromptToken extends TokenInfo {
+  added?: boolean;
+}
+
 /** The tokens of one prompt. */
 export interface PromptTokens {
   prompt: number;
-  list: readonly TokenInfo[];
+  list: readonly PromptToken[];
   texts: readonly string[];
   /** What is known of the prompt besides. */
   attrs: Tokens["attrs"];
@@ -23,7 +28,8 @@ export function usePromptTokens(view: ViewHandle, prompt: number): PromptTokens 
     if (!data) return null;
     const texts = data.texts("token");
     const ids = data.numbers("token_id");
-    const list = texts.map((text, pos) => ({ id: ids[pos] ?? -1, text }));
+    const added = data.attrs.added.length;
+    const list = texts.map((text, pos) => ({ id: ids[pos] ?? -1, text, added: pos < added }));
     return { prompt: data.attrs.prompt, list, texts, attrs: data.attrs };
   }, [data]);
 }

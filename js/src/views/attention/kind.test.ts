@@ -24,9 +24,8 @@ const TOKENS: PromptTokens = {
     correct: "",
     wrong: "",
     corrupted: null,
-    correct_token: null,
-    wrong_token: null,
     bos: true,
+    added: [{ id: 0, text: "a" }],
   },
 };
 

@@ -80,9 +80,8 @@ const prompt: Tokens["attrs"] = {
   correct: " x",
   wrong: " y",
   corrupted: null,
-  correct_token: { id: 5, text: "·x" },
-  wrong_token: { id: 6, text: "·y" },
   bos: true,
+  added: [],
 };
 
 describe("the editor", () => {

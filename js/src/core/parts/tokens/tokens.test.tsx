@@ -102,6 +102,13 @@ describe("a strip of tokens", () => {
     expect(root.querySelectorAll("[data-key], [data-other]")).toHaveLength(1);
   });
 
+  it("marks what was put in front of the prompt's text, and says so", () => {
+    show({ tokens: tokens.slice(0, 3).map((token, pos) => ({ ...token, added: pos < 1 })) });
+    expect(all().map((token) => token.dataset.added)).toEqual(["true", undefined, undefined]);
+    expect(at(0).title).toContain("not in the prompt's text");
+    expect(at(1).title).toBe("");
+  });
+
   it("renders again only the tokens that a hover touches", () => {
     const look = vi.fn(() => ({}));
     show({ look });

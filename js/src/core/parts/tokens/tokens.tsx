@@ -1,7 +1,7 @@
 import type { JSX, TargetedKeyboardEvent } from "preact";
 import { useRef, useState } from "preact/hooks";
-import type { TokenInfo } from "../../../generated/session";
 import { flush } from "../../state/flush";
+import type { PromptToken } from "../../state/tokens";
 import { useCachedMarkup } from "../cached_markup";
 import { TokenText } from "../ui";
 import { isMoveKey, moveAmong } from "./layout";
@@ -19,7 +19,7 @@ export interface TokenLook {
 
 export interface TokenStripProps {
   label: string;
-  tokens: readonly TokenInfo[];
+  tokens: readonly PromptToken[];
   /** The token that was clicked. It can be let go by another click and by Escape. */
   picked: number | null;
   onPick: (pos: number | null) => void;
@@ -36,6 +36,7 @@ export interface TokenStripProps {
 /** How many tokens are rendered together: of 1,024 a hover touches few. */
 const RUN = 64;
 const LONG = 24;
+const ADDED = "put in front by the tokenizer: not in the prompt's text";
 const PLAIN = (): TokenLook => ({});
 
 /**
@@ -127,7 +128,7 @@ function within(first: number, pos: number | null): number | null {
 }
 
 interface RunProps {
-  tokens: readonly TokenInfo[];
+  tokens: readonly PromptToken[];
   first: number;
   look: (pos: number) => TokenLook;
   numbered: boolean;
@@ -144,7 +145,7 @@ function Run({ tokens, first, look, numbered, picked, entry, marks }: RunProps):
     const marked = marks.split(",").map((mark) => mark.split(" "));
     return (
       <>
-        {tokens.slice(first, first + RUN).map(({ id, text }, index) => {
+        {tokens.slice(first, first + RUN).map(({ id, text, added }, index) => {
           const pos = first + index;
           const { words, value, title, style, attributes } = look(pos);
           const here = marked.filter(([, at]) => at === String(pos));
@@ -157,10 +158,11 @@ function Run({ tokens, first, look, numbered, picked, entry, marks }: RunProps):
               role="option"
               aria-selected={pos === picked}
               aria-label={words ? `${text} ${pos}, ${words}` : `${text} ${pos}`}
-              title={title}
+              title={title ?? (added ? ADDED : undefined)}
               data-pos={pos}
               data-token-id={id}
               data-value={value === undefined ? undefined : Number.isNaN(value) ? "" : value}
+              data-added={added || undefined}
               data-long={text.length > LONG || undefined}
               tabIndex={pos === entry ? 0 : -1}
               style={style}
