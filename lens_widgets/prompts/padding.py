@@ -172,6 +172,7 @@ def _told(model: TransformerModel, pad: int, ends: Ends, argument: str) -> tuple
     side = "beginning" if any(start for start, _ in ends) else "end"
     some = ", ".join(map(str, cut[:6])) + (", …" if len(cut) > 6 else "")
     return (
-        f"{argument}: token id {pad} ({token_text(model.tokenizer, pad)}) at the {side} of rows "
-        f"{some} was taken as padding. Pass attention_mask= if it belongs to the prompts.",
+        f"{argument}: token id {pad} ({token_text(model.tokenizer, pad)}) at the {side} of "
+        f"row{'s' * (len(cut) > 1)} {some} was taken as padding. Pass attention_mask= if it "
+        "belongs to the prompts.",
     )

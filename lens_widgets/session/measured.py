@@ -39,6 +39,12 @@ class MeasuredModel(Observed):
         if self.closed:
             raise ClosedError
 
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.facts.name}, {self.prompt_set.n_prompts} prompts, "
+            f"{self.metric.label}, {len(self.interventions)} interventions)"
+        )
+
     # --- what it is about -------------------------------------------------------------------
 
     @property

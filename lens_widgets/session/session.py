@@ -55,27 +55,21 @@ class Session(MeasuredModel):
         prompts: a string, a list of strings, token ids [prompt, pos], lists of token ids, or a set
             from ``lw.prompts``, which brings its answers and corrupted prompts.
         answers: one ``(correct, wrong)`` pair per prompt, or one for all; strings that are one
-            token, or token ids. Either can be a list of several, and ``(correct,)`` has no wrong
-            one.
+            token, or ids. Either can be a list of several; ``(correct,)`` has no wrong one.
         corrupted: prompts of the same token lengths, for resampling and patching.
-        metric: ``"logit_diff"`` (logits, of several answers their means; the default with wrong
-            answers), ``"log_prob"`` (nats, mean over the correct answers; the default with
-            correct ones alone), ``"loss"`` (nats; the default without answers), ``"prob"`` (that
-            one of the correct answers follows), ``"kl"`` (nats, from the clean run), or a function
-            from logits [prompt, pos, d_vocab] to one value per prompt; its name and its ``units``,
-            where it has them, are shown. To a function that counts positions from the end, logits
-            of prompts of different lengths are given with their ends at -1.
-        prepend_bos: whether text gets a BOS token; None leaves it to the model. Text that begins
-            with BOS, as chat templates write it, does not get another.
-        attention_mask: of padded token ids, 1 at the prompts' own tokens and 0 at padding [prompt,
-            pos]; it serves ``corrupted`` too where that is token ids. Without it rows that differ
-            in runs of the tokenizer's padding at one end are unpadded, which ``notes`` say; rows
-            that leave it open are refused.
+        metric: ``"logit_diff"`` (logits; of several answers the means; the default with wrong
+            answers), ``"log_prob"`` (nats, mean of the correct answers; the default with these
+            alone), ``"loss"`` (nats; the default without answers), ``"prob"`` (of any correct
+            answer), ``"kl"`` (nats, from the clean run), or a function from logits [prompt, pos,
+            d_vocab] to one value per prompt, shown with its name and ``units``. One that counts
+            from the end gets each prompt's last position at -1.
+        prepend_bos: whether text gets BOS, unless it begins with it; None leaves it to the model.
+        attention_mask: of padded ids, also ``corrupted`` ones: 1 at a prompt's own tokens, else 0.
+            Without it plain padding at one end is told in ``notes``, and unclear one is refused.
 
     Raises:
         InputError: a ValueError, for anything it cannot use: a model in training mode, answers of
-            several tokens, corrupted prompts of other lengths, an unknown metric, ids that could
-            be padding or not.
+            several tokens, corrupted prompts of other lengths, an unknown metric.
 
     Examples:
         >>> prompt = "When John and Mary went to the shops, John gave the bag to"
@@ -101,7 +95,6 @@ class Session(MeasuredModel):
     ) -> None:
         check_keywords("Session", unknown, ("model", "prompts", *_OPTIONS))
         check_model(model)
-        install_cell_pause()
         with on_its_device(model):
             prompt_set = make_prompt_set(
                 model,
@@ -119,7 +112,6 @@ class Session(MeasuredModel):
     ) -> Session:
         """A session of prompts that are tokens already."""
         check_model(model)
-        install_cell_pause()
         session: Session = cls.__new__(cls)
         session._start(model, prompt_set, metric, prepend_bos)
         return session
@@ -127,6 +119,7 @@ class Session(MeasuredModel):
     def _start(
         self, model: TransformerModel, prompt_set: PromptSet, metric: Any, prepend_bos: bool | None
     ) -> None:
+        install_cell_pause()
         chosen = resolve_metric(metric, prompt_set)
         access = access_for(model)
         runs = access.run_inline(lambda: PromptRuns(access, access.facts(), prompt_set, chosen))
@@ -409,10 +402,4 @@ class Session(MeasuredModel):
         wanted = (id(self), *key)
         self._runs.access.worker.cancel(
             lambda other: isinstance(other, tuple) and other[: len(wanted)] == wanted
-        )
-
-    def __repr__(self) -> str:
-        return (
-            f"Session({self.facts.name}, {self.prompt_set.n_prompts} prompts, "
-            f"{self.metric.label}, {len(self.interventions)} interventions)"
         )

@@ -128,8 +128,8 @@ def test_prob_of_several_answers_is_that_one_of_them_follows() -> None:
 @pytest.mark.parametrize("metric", ["logit_diff", "log_prob"])
 def test_attribution_sums_to_the_means_of_the_logits(name: str, metric: str) -> None:
     session = lw.Session(tiny(name), PROMPTS, answers=SETS, metric=metric)
-    found = lw.analysis.attribution(session, by="component", per_prompt=True)
-    found = found.sum("component").values
+    parts = lw.analysis.attribution(session, by="component", per_prompt=True)
+    found = parts.sum("component").values
     for got, logits, (good, bad) in zip(found, last_logits(session), SET_IDS, strict=True):
         against = logits[bad].mean() if metric == "logit_diff" else logits.mean()
         assert float(got) == pytest.approx(float(logits[good].mean() - against), abs=2e-4)

@@ -80,8 +80,8 @@ def test_scripts_have_the_same_gaps(session: lw.Session) -> None:
 
 
 def test_attribution_and_lens_read_the_tokens_that_have_a_logit(session: lw.Session) -> None:
-    found = lw.analysis.attribution(session, by="component", per_prompt=True)
-    found = found.sum("component").values
+    parts = lw.analysis.attribution(session, by="component", per_prompt=True)
+    found = parts.sum("component").values
     for i, row in enumerate(ROWS):
         logits = reference.logits(session.model, torch.tensor([row]))
         read = [

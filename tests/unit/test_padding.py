@@ -53,7 +53,7 @@ def test_padding_that_is_eos_too_is_found_at_either_end(side: str, begin: list[i
     assert session.baseline.tolist() == pytest.approx(alone(model, short, long), abs=1e-5)
     (note,) = session.notes
     where = "beginning" if side == "left" else "end"
-    assert f"token id {EOS} (w50) at the {where} of rows 0 was taken as padding" in note
+    assert f"token id {EOS} (w50) at the {where} of row 0 was taken as padding" in note
     assert "attention_mask=" in note
 
 

@@ -140,7 +140,7 @@ def sentence_piece(*words: str) -> PreTrainedTokenizerFast:
         tokenizer_object=tokenizer, bos_token="<bos>", eos_token="<bos>", pad_token="<pad>"
     )
     wrapped.init_kwargs.setdefault("name_or_path", "")
-    wrapped.add_bos_token = True
+    wrapped.add_bos_token = True  # type: ignore[misc]  # It has a setter, of another name.
     return wrapped
 
 
