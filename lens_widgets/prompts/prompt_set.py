@@ -12,7 +12,6 @@ from torch import Tensor
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.errors import InputError
 from lens_widgets.prompts.answers import Answers, make_answers, n_outputs
-from lens_widgets.prompts.answers import answer_id as answer_id
 from lens_widgets.prompts.padding import fill_id, padded
 from lens_widgets.prompts.pairs import PromptPairs
 from lens_widgets.prompts.rows import Rows, check_ids, prompt_rows

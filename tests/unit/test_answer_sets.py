@@ -187,7 +187,7 @@ def test_the_page_tells_sets_and_leaves_them_when_the_text_is_edited() -> None:
     told = page.dataset("session/tokens", prompt=0).attrs
     assert (told["correct"], told["wrong"]) == ("w30 or w31 or w32", "w33")
     edit = {"prompt": 0, "text": "w20 w21", "correct": told["correct"], "wrong": "w40"}
-    page.ask("session/edit_prompt", **edit)
+    page.change("edit_prompt", **edit)
     answers = session.prompt_set.answers
     assert answers is not None
     assert answers.correct == ((30, 31, 32), (34,))
@@ -199,7 +199,7 @@ def test_the_page_tells_sets_and_leaves_them_when_the_text_is_edited() -> None:
 def test_the_page_edits_prompts_with_correct_answers_alone() -> None:
     session = lw.Session(tiny("gpt2"), PROMPTS, answers=[("w30",), ("w31",)])
     page = Page(session)
-    page.ask("session/edit_prompt", prompt=1, text="w20", correct="w32", wrong="")
+    page.change("edit_prompt", prompt=1, text="w20", correct="w32", wrong="")
     answers = session.prompt_set.answers
     assert answers is not None
     assert answers.correct == ((30,), (32,))
