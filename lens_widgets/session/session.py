@@ -3,7 +3,7 @@ it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,7 +13,6 @@ from lens_widgets.engine.access import access_for
 from lens_widgets.engine.locks import StateLock
 from lens_widgets.engine.model import TransformerModel, on_its_device
 from lens_widgets.engine.probe import ModelFacts
-from lens_widgets.engine.worker import Job
 from lens_widgets.errors import check_keywords
 from lens_widgets.interventions.base import Intervention
 from lens_widgets.interventions.list import Entry, Interventions
@@ -380,26 +379,3 @@ class Session(MeasuredModel):
         with self.lock:
             self._runs.release()
             self.set_trait("closed", True)
-
-    def submit(
-        self,
-        key: tuple[Any, ...],
-        work: Callable[[], Any],
-        done: Callable[[Any], None],
-        failed: Callable[[BaseException], None],
-        on_wait: Callable[[bool], None] | None = None,
-    ) -> None:
-        """Queues ``work`` of views on the model's worker; the newest of each ``key`` wins.
-
-        ``done`` is told its result, ``failed`` its exception, ``on_wait`` whether it waits for the
-        running cell.
-        """
-        job = Job((id(self), *key), work, done, failed, on_wait)
-        self._runs.access.worker.submit(job)
-
-    def cancel(self, key: tuple[Any, ...]) -> None:
-        """Stops the queued or running work of views whose key begins with ``key``."""
-        wanted = (id(self), *key)
-        self._runs.access.worker.cancel(
-            lambda other: isinstance(other, tuple) and other[: len(wanted)] == wanted
-        )
