@@ -204,6 +204,7 @@ def probe(model: TransformerModel) -> ModelFacts:
             batch.alone, return_cache_object=False, use_cache=False
         )
     hooks = {name: tuple(value.shape) for name, value in cache.items() if hasattr(value, "shape")}
+    points = model.hook_dict  # made anew each time that it is asked for
     trials, recorded = try_batch(model, batch, logits)
     calls = [] if recorded is None else recorded.calls
     resumable = recorded is not None and _resumes_exactly(model, recorded, batch.mask)
@@ -217,7 +218,7 @@ def probe(model: TransformerModel) -> ModelFacts:
         n_ctx=cfg.n_ctx,
         d_vocab=cfg.d_vocab,
         hooks=hooks,
-        points={name: model.hook_dict[name].name for name in hooks},
+        points={name: points[name].name for name in hooks},
         **_form(model),
         resumable=resumable and trials.batched,
         pattern_edits=plain.uses_edits("attn.hook_pattern"),

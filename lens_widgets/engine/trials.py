@@ -1,4 +1,4 @@
-"""What is taken for granted of a model, tried on two tiny prompts: three short forwards.
+"""What is taken for granted of a model, tried on two tiny prompts: two short forwards.
 
 Sweeps cut positions and share beginnings because attention looks back only; prompts of different
 lengths share a batch because padding is harmless; attribution adds up because every part writes
@@ -33,10 +33,11 @@ WRITES = {
 
 @dataclass(frozen=True)
 class Batch:
-    """[a b c], [a b] padded to the same length, [a b d], and [d c b] as something else beside them.
+    """Prompts that agree as far as a model may look, each with what else could reach it.
 
-    ``alone`` is [a b] by itself; ``pair`` is [a b] and [d c]. Different tokens, none of them 0: a
-    padding token's embedding can be all zeros.
+    ``alone`` is [a b] by itself, ``pair`` is [a b] beside [d c]. The rows of ``tokens``: [a b c];
+    [a b] and padding, masked; the same and not masked; and [d c b], something else beside them.
+    Different tokens, none of them 0: a padding token's embedding can be all zeros.
     """
 
     alone: Int[Tensor, "1 short"]
@@ -53,7 +54,7 @@ class Batch:
         return cls(
             torch.tensor([[a, b]], device=device),
             torch.tensor([[a, b], [d, c]], device=device),
-            torch.tensor([[a, b, c], [a, b, pad], [a, b, d], [d, c, b]], device=device),
+            torch.tensor([[a, b, c], [a, b, pad], [a, b, pad], [d, c, b]], device=device),
             torch.tensor([[1, 1, 1], [1, 1, 0], [1, 1, 1], [1, 1, 1]], device=device),
         )
 
@@ -82,24 +83,25 @@ def try_batch(
 
     Also its masked forward, recorded; None where the model takes no attention mask.
     """
-    plain = forward(model, batch.tokens).logits[:, :2]
-    masked: WholeForward | None = None
+    recorded: WholeForward | None = None
     try:
-        masked = forward(model, batch.tokens, attention_mask=batch.mask, record=True)
+        recorded = forward(model, batch.tokens, attention_mask=batch.mask, record=True)
     except Exception:
         log.debug("%s takes no attention mask", model.cfg.model_name, exc_info=True)
+    whole = forward(model, batch.tokens) if recorded is None else recorded
+    longer, masked, unmasked, _ = whole.logits[:, :2]
     # In one batch there is next to no rounding between rows that are equal.
-    causal = same(plain[0], plain[2], slack=0.3)
-    padding = masked is not None and same(alone[0], masked.logits[1, :2])
+    causal = same(longer, unmasked, slack=0.3)
+    padding = recorded is not None and same(alone[0], masked)
     # Of a model that looks ahead, a longer prompt is another one.
-    longer = not causal or same(alone[0], plain[0])
+    padding = padding and (not causal or same(alone[0], longer))
     found = BatchTrials(
         causal=causal,
-        batched=(padding and longer) or same(alone[0], forward(model, batch.pair).logits[0]),
-        padding=padding and longer,
-        unmasked=same(alone[0], plain[1]),
+        batched=padding or same(alone[0], forward(model, batch.pair).logits[0]),
+        padding=padding,
+        unmasked=same(alone[0], unmasked),
     )
-    return found, masked
+    return found, recorded
 
 
 def same(expected: Tensor, got: Tensor, slack: float = 1.0) -> bool:

@@ -250,8 +250,8 @@ def test_a_model_is_tried_once_in_three_short_forwards() -> None:
     model.unembed.register_forward_pre_hook(lambda _, args: widths.append(tuple(args[0].shape[:2])))
     prompts = torch.randint(3, 60, (4, 20))
     _session(model, prompts)
-    # Alone, the batch without and with its mask, its blocks one by one; then the prompts once.
-    assert widths == [(1, 2), (4, 3), (4, 3), (4, 3), (4, 20)]
+    # Two tokens alone, a batch, its blocks one by one; then the prompts once.
+    assert widths == [(1, 2), (4, 3), (4, 3), (4, 20)]
     widths.clear()
     _session(model, prompts)
     assert widths == [(4, 20)]

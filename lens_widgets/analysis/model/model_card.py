@@ -119,7 +119,7 @@ def _batch(facts: ModelFacts) -> list[Finding]:
             batch.padding,
             f"Padding changes no number, {masked}.",
             "Padding changes numbers: all prompts of a session have the same length.",
-            "two tokens alone, and padded to three with and without an attention mask",
+            "two tokens alone, and padded to three: masked, and not masked",
         ),
     ]
     if facts.beyond is not None:
