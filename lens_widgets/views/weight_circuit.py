@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 import torch
 import xarray as xr
 from jaxtyping import Float, Int, Shaped
 
-from lens_widgets.analysis.circuits.circuit_choice import CircuitKind, choose_circuit
+from lens_widgets.analysis.circuits.circuit_choice import (
+    CircuitChoice,
+    CircuitKind,
+    choose_circuit,
+)
 from lens_widgets.analysis.circuits.circuit_script import circuit_script
 from lens_widgets.analysis.circuits.circuit_window import ends, largest_pool, tokens_once, window
 from lens_widgets.analysis.circuits.circuits import copy_counts
@@ -149,15 +153,16 @@ class WeightCircuitView(View):
     )
     top_k: int = option(default=10, help="How many tokens a list names.", min=1, max=MAX_TOP)
 
+    def chosen(self) -> dict[str, Any]:
+        """As for every view, and the circuit of the chosen heads as ``choice``."""
+        known = super().chosen()
+        return known | {"choice": {name: known[name] for name in CircuitChoice.__annotations__}}
+
     @question(Tile, first=True)
     @staticmethod
     def tile(
         session: Session,
-        circuit: CircuitKind,
-        layer: int,
-        head: int,
-        writer_layer: int | None,
-        writer_head: int | None,
+        choice: CircuitChoice,
         circuit_tokens: Of,
         prompt: int,
         row: int = 0,
@@ -167,7 +172,7 @@ class WeightCircuitView(View):
     ) -> xr.Dataset:
         """Between the tokens of a prompt, each once; or ``size`` x ``size`` entries from ``row``
         and ``col`` on, with ``pool`` as large as can be looked at."""
-        found = _circuit(session, circuit, layer, head, writer_layer, writer_head)
+        found = _circuit(session, choice)
         rows, columns, pool = _asked(session, found, circuit_tokens, prompt, row, col, size, pool)
         values = found.values(found.indices(rows, 0), found.indices(columns, 1))
         down, across = list(rows[::pool]), list(columns[::pool])
@@ -190,16 +195,12 @@ class WeightCircuitView(View):
     @staticmethod
     def row(
         session: Session,
-        circuit: CircuitKind,
-        layer: int,
-        head: int,
-        writer_layer: int | None,
-        writer_head: int | None,
+        choice: CircuitChoice,
         row: int,
         top_k: int,
     ) -> xr.Dataset:
         """The largest and smallest entries of one row."""
-        found = _circuit(session, circuit, layer, head, writer_layer, writer_head)
+        found = _circuit(session, choice)
         check_between("row", row, 0, found.shape[0] - 1)
         k = check_between("top_k", top_k, 1, MAX_TOP)
         values = found.values(found.indices([row], 0), found.indices(slice(None), 1))[0]
@@ -222,15 +223,11 @@ class WeightCircuitView(View):
     @staticmethod
     def find(
         session: Session,
-        circuit: CircuitKind,
-        layer: int,
-        head: int,
-        writer_layer: int | None,
-        writer_head: int | None,
+        choice: CircuitChoice,
         text: str,
     ) -> xr.Dataset:
         """Tokens by a part of their text; a space is written as it is or as a middle dot."""
-        found = _circuit(session, circuit, layer, head, writer_layer, writer_head)
+        found = _circuit(session, choice)
         if found.rows != "token":
             raise InputError(f"{found.name} has positions, not tokens.", "")
         ids = found.find(text, MAX_FOUND) if text else []
@@ -243,14 +240,10 @@ class WeightCircuitView(View):
     @staticmethod
     def spectrum(
         session: Session,
-        circuit: CircuitKind,
-        layer: int,
-        head: int,
-        writer_layer: int | None,
-        writer_head: int | None,
+        choice: CircuitChoice,
     ) -> xr.Dataset:
         """All singular values, largest first."""
-        found = _circuit(session, circuit, layer, head, writer_layer, writer_head)
+        found = _circuit(session, choice)
         return Spectrum.dataset(
             singular_value=found.svd[1],
             units=found.units,
@@ -261,16 +254,12 @@ class WeightCircuitView(View):
     @staticmethod
     def direction(
         session: Session,
-        circuit: CircuitKind,
-        layer: int,
-        head: int,
-        writer_layer: int | None,
-        writer_head: int | None,
+        choice: CircuitChoice,
         direction: int,
         top_k: int,
     ) -> xr.Dataset:
         """The tokens at both ends of one singular direction, on both sides."""
-        found = _circuit(session, circuit, layer, head, writer_layer, writer_head)
+        found = _circuit(session, choice)
         left, sizes, right = found.svd
         check_between("direction", direction, 0, len(sizes) - 1)
         k = min(check_between("top_k", top_k, 1, MAX_TOP), *found.shape)
@@ -295,14 +284,10 @@ class WeightCircuitView(View):
     @staticmethod
     def copy(
         session: Session,
-        circuit: CircuitKind,
-        layer: int,
-        head: int,
-        writer_layer: int | None,
-        writer_head: int | None,
+        choice: CircuitChoice,
     ) -> Generator[Step, None, xr.Dataset]:
         """How many tokens a circuit leads back to themselves, rows by rows."""
-        found = _circuit(session, circuit, layer, head, writer_layer, writer_head)
+        found = _circuit(session, choice)
         definition = f"tokens that {found.name} leads back to themselves"
         total = found.shape[0]
         answer = Copied.dataset(done=0, total=total, top1=0, top5=0, definition=definition)
@@ -318,11 +303,7 @@ class WeightCircuitView(View):
     @staticmethod
     def code(
         session: Session,
-        circuit: CircuitKind,
-        layer: int,
-        head: int,
-        writer_layer: int | None,
-        writer_head: int | None,
+        choice: CircuitChoice,
         circuit_tokens: Of,
         prompt: int,
         row: int = 0,
@@ -331,11 +312,10 @@ class WeightCircuitView(View):
         pool: int = 1,
     ) -> xr.Dataset:
         """Code for the entries that ``tile`` gives."""
-        found = _circuit(session, circuit, layer, head, writer_layer, writer_head)
+        found = _circuit(session, choice)
         rows, columns, pool = _asked(session, found, circuit_tokens, prompt, row, col, size, pool)
-        reader, writer = f"L{layer}H{head}", _writer(writer_layer, writer_head)
         script = circuit_script(
-            session.model, circuit, reader, writer, rows=rows, columns=columns, pool=pool
+            session.model, choice["circuit"], *_heads(choice), rows=rows, columns=columns, pool=pool
         )
         return Code.dataset(code=script)
 
@@ -360,21 +340,16 @@ class WeightCircuitView(View):
         )
 
 
-def _writer(layer: int | None, head: int | None) -> str | None:
-    return None if layer is None or head is None else f"L{layer}H{head}"
+def _circuit(session: Session, choice: CircuitChoice) -> FactoredCircuit:
+    check_head(session, choice["layer"], choice["head"])
+    return choose_circuit(session.model, choice["circuit"], *_heads(choice))
 
 
-def _circuit(
-    session: Session,
-    circuit: CircuitKind,
-    layer: int,
-    head: int,
-    writer_layer: int | None,
-    writer_head: int | None,
-) -> FactoredCircuit:
-    check_head(session, layer, head)
-    writer = _writer(writer_layer, writer_head)
-    return choose_circuit(session.model, circuit, f"L{layer}H{head}", writer)
+def _heads(choice: CircuitChoice) -> tuple[str, str | None]:
+    """The head that reads, and the earlier one where one is chosen."""
+    layer, head = choice["writer_layer"], choice["writer_head"]
+    writer = None if layer is None or head is None else f"L{layer}H{head}"
+    return f"L{choice['layer']}H{choice['head']}", writer
 
 
 def _asked(

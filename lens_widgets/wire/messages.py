@@ -154,8 +154,7 @@ def _named(message: str, schema: Any, value: Any, path: str) -> FieldError:
     if missing := _MISSING.match(text):
         return FieldError(f"{field}.{missing['name']} is missing.")
     came = _at(value, inside)
-    hint = get_type_hints(schema).get(inside) if inside.isidentifier() else schema
-    choices = get_args(hint)
+    choices = get_args(_hint_at(schema, inside))
     if choices and all(isinstance(choice, str) for choice in choices):
         allowed = ", ".join(map(repr, choices))
         return FieldError(f"{field}={shown(came)} is not one of {allowed}.")
@@ -163,6 +162,13 @@ def _named(message: str, schema: Any, value: Any, path: str) -> FieldError:
         kinds = [_WORDS.get(k, k) for k in expected["kinds"].split(" | ") if k != "null"]
         return FieldError(f"{field} must be {' or '.join(kinds)}; got {shown(came)}.")
     return FieldError(f"{field}: {text[0].lower()}{text[1:]}; got {shown(came)}.")
+
+
+def _hint_at(schema: Any, path: str) -> Any:
+    """The type of a field such as ``choice.circuit``; None inside of lists."""
+    for part in path.split(".") if path else ():
+        schema = get_type_hints(schema).get(part) if hasattr(schema, "__annotations__") else None
+    return schema
 
 
 def _at(value: Any, path: str) -> Any:

@@ -11,6 +11,7 @@ from .conftest import Lab
 from .test_takeaway import copied
 
 Mount = Callable[..., Lab]
+FIRST_HEAD = {"circuit": "OV", "layer": 0, "head": 0, "writer_layer": None, "writer_head": None}
 
 
 def test_a_clicked_pair_is_selected_everywhere_and_opens_its_circuit(mount: Mount) -> None:
@@ -48,8 +49,7 @@ def test_a_window_is_moved_zoomed_and_sent_to_a_searched_token(mount: Mount) -> 
     lab.wait("root.textContent.includes('largest of 2 × 2')")
     search = lab.find('input[aria-label="search for a token"]')
     search.fill(" bag")
-    circuit = {"circuit": "OV", "layer": 0, "head": 0, "writer_layer": None, "writer_head": None}
-    (bag,) = lab.answer("weight_circuit/find", **circuit, text="·bag")["token_id"].values
+    (bag,) = lab.answer("weight_circuit/find", choice=FIRST_HEAD, text="·bag")["token_id"].values
     lab.find(f'.lw-circuit-found [data-token-id="{bag}"]').wait_for()
     search.press("Enter")
     lab.wait("root.querySelector('[data-own]')?.dataset.row === arg", str(bag))
@@ -59,8 +59,7 @@ def test_copying_is_counted_when_asked(mount: Mount) -> None:
     lab = mount("weight_circuit", n_tokens=40)
     assert lab.find("[data-top1]").count() == 0
     lab.find('button[aria-label="count copied tokens"]').click()
-    circuit = {"circuit": "OV", "layer": 0, "head": 0, "writer_layer": None, "writer_head": None}
-    told = lab.answer("weight_circuit/copy", **circuit).attrs
+    told = lab.answer("weight_circuit/copy", choice=FIRST_HEAD).attrs
     assert told["done"] == told["total"] > 10
     counted = lab.find("[data-top1]")
     counted.wait_for()
@@ -72,8 +71,8 @@ def test_copying_is_counted_when_asked(mount: Mount) -> None:
 def test_rows_and_directions_are_those_of_the_circuit(mount: Mount) -> None:
     selection = {"layer": 2, "head": 5, "writer_layer": 0, "writer_head": 3}
     lab = mount("weight_circuit", options={"circuit": "K"}, selection=selection)
-    circuit = {"circuit": "K", **selection}
-    tile = lab.answer("weight_circuit/tile", **circuit, circuit_tokens="prompt", prompt=0)
+    choice = {"circuit": "K", **selection}
+    tile = lab.answer("weight_circuit/tile", choice=choice, circuit_tokens="prompt", prompt=0)
     shown = lab.js(
         """return [...root.querySelectorAll('[role=gridcell]')]
              .map(({ dataset: { rowId, columnId, value } }) => [+rowId, +columnId, +value]);"""
@@ -83,20 +82,20 @@ def test_rows_and_directions_are_those_of_the_circuit(mount: Mount) -> None:
         assert value == pytest.approx(float(tile["value"].sel(row=row, column=column)), abs=1e-6)
     lab.find('[role="gridcell"][data-row="3"][data-col="1"]').click()
     chosen = int(tile["row"][3])
-    row = lab.answer("weight_circuit/row", **circuit, row=chosen, top_k=10)
+    row = lab.answer("weight_circuit/row", choice=choice, row=chosen, top_k=10)
     lab.wait("root.querySelector('[data-own]')?.dataset.row === arg", str(chosen))
     lab.idle()
     own = lab.find("[data-own]").get_attribute("data-own")
     assert float(own or "nan") == pytest.approx(row.attrs["own"], abs=1e-6)
     assert_lists(lab, ".lw-circuit-row", row["column"].values, row["value"].values)
 
-    sizes = lab.answer("weight_circuit/spectrum", **circuit)["singular_value"].values
+    sizes = lab.answer("weight_circuit/spectrum", choice=choice)["singular_value"].values
     bars = lab.js(
         "return [...root.querySelectorAll('[data-direction]')].map(b => +b.dataset.value)"
     )
     assert bars == pytest.approx(sizes.tolist(), abs=1e-6)
     lab.find('input[aria-label="singular direction"]').fill("2")
-    ends = lab.answer("weight_circuit/direction", **circuit, direction=2, top_k=10)
+    ends = lab.answer("weight_circuit/direction", choice=choice, direction=2, top_k=10)
     lab.wait("root.textContent.includes('singular value 3 of')")
     lab.idle()
     # On screen the positive ends of both sides come first.

@@ -16,6 +16,10 @@ class Inner(TypedDict):
     flag: bool
 
 
+class Named(TypedDict):
+    name: Literal["a", "b"]
+
+
 def everything(
     session: Any,
     number: int,
@@ -23,6 +27,7 @@ def everything(
     name: Literal["a", "b"],
     items: list[Inner],
     table: dict[str, Any],
+    inside: Named,
     note: str | None = None,
 ) -> None:
     """Takes arguments of every kind."""
@@ -30,7 +35,8 @@ def everything(
 
 QUESTION = Question(everything, name="everything")
 GOOD: dict[str, Any] = {
-    "number": 1, "real": 2, "name": "a", "items": [{"flag": True}], "table": {"x": [1]}
+    "number": 1, "real": 2, "name": "a", "items": [{"flag": True}], "table": {"x": [1]},
+    "inside": {"name": "b"},
 }  # fmt: skip
 
 
@@ -50,6 +56,7 @@ def test_what_fits_passes(extra: dict[str, Any]) -> None:
         ({"real": float("inf")}, "args.real must be a finite number; got inf."),
         ({"name": "c"}, "args.name='c' is not one of 'a', 'b'."),
         ({"name": ["a"]}, "args.name=['a'] is not one of 'a', 'b'."),
+        ({"inside": {"name": "c"}}, "args.inside.name='c' is not one of 'a', 'b'."),
         ({"items": {}}, "args.items must be a list; got {}."),
         ({"items": [{"flag": 1}]}, "args.items[0].flag must be true or false; got 1."),
         ({"items": [{"flag": True}, {}]}, "args.items[1].flag is missing."),

@@ -29,8 +29,9 @@ def on(name: str) -> lw.Session:
 
 
 def ask(session: lw.Session, question: str, **args: Any) -> xr.Dataset:
-    """What the page is told, decoded."""
-    found = Page(session).dataset(f"weight_circuit/{question}", **{**PAIR, **args})
+    """What the page is told of ``PAIR``'s circuit, decoded."""
+    choice = {"circuit": args.pop("circuit"), **PAIR}
+    found = Page(session).dataset(f"weight_circuit/{question}", choice=choice, **args)
     assert found.attrs["_bytes"] <= MAX_REPLY_BYTES
     return found
 
@@ -171,7 +172,7 @@ def test_copying_is_counted_over_the_whole_vocabulary_with_progress() -> None:
     whole = product(session.model, "OV")
     places = (whole > whole.diagonal()[:, None]).sum(dim=1)
     page = Page(session)
-    identity = page.send("weight_circuit/copy", circuit="OV", **PAIR)
+    identity = page.send("weight_circuit/copy", choice={"circuit": "OV", **PAIR})
     found = page.answer(identity)["result"]["attrs"]
     assert [told["label"] for told in page.progress(identity)][:1] == ["copying"]
     assert found == lw.WeightCircuitView(session).copy().attrs
@@ -265,8 +266,10 @@ def test_what_a_model_cannot_give_is_said(
     question: str, name: str, args: dict[str, Any], words: list[str]
 ) -> None:
     view = lw.WeightCircuitView(on(name), circuit_tokens="vocabulary")
+    choice = {field: args.get(field, value) for field, value in view.chosen()["choice"].items()}
+    others = {field: value for field, value in args.items() if field not in choice}
     with pytest.raises(InputError) as caught:
-        view.ask(question, **args)
+        view.ask(question, choice=choice, **others)
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 

@@ -2,6 +2,15 @@
 
 import type { OptionSpec, Question } from "../wire/question";
 
+/** A circuit of a head; ``"K"``, ``"Q"`` and ``"V"`` are of an earlier head, the writer, too. */
+export interface CircuitChoice {
+  circuit: "OV" | "QK" | "positions" | "K" | "Q" | "V";
+  layer: number;
+  head: number;
+  writer_layer: number | null;
+  writer_head: number | null;
+}
+
 /**
  * Entries of a circuit that has ``n_rows`` and ``n_columns``, which count what ``axis`` says.
  *
@@ -106,25 +115,25 @@ export interface Code {
  * Between the tokens of a prompt, each once; or ``size`` x ``size`` entries from ``row``
  * and ``col`` on, with ``pool`` as large as can be looked at.
  */
-export const tile: Question<{ circuit: "OV" | "QK" | "positions" | "K" | "Q" | "V"; layer: number; head: number; writer_layer: number | null; writer_head: number | null; circuit_tokens: "prompt" | "vocabulary"; prompt: number; row?: number; col?: number; size?: number; pool?: number }, Tile> = { method: "weight_circuit/tile" };
+export const tile: Question<{ choice: CircuitChoice; circuit_tokens: "prompt" | "vocabulary"; prompt: number; row?: number; col?: number; size?: number; pool?: number }, Tile> = { method: "weight_circuit/tile" };
 
 /** The largest and smallest entries of one row. */
-export const row: Question<{ circuit: "OV" | "QK" | "positions" | "K" | "Q" | "V"; layer: number; head: number; writer_layer: number | null; writer_head: number | null; row: number; top_k: number }, Row> = { method: "weight_circuit/row" };
+export const row: Question<{ choice: CircuitChoice; row: number; top_k: number }, Row> = { method: "weight_circuit/row" };
 
 /** Tokens by a part of their text; a space is written as it is or as a middle dot. */
-export const find: Question<{ circuit: "OV" | "QK" | "positions" | "K" | "Q" | "V"; layer: number; head: number; writer_layer: number | null; writer_head: number | null; text: string }, Found> = { method: "weight_circuit/find" };
+export const find: Question<{ choice: CircuitChoice; text: string }, Found> = { method: "weight_circuit/find" };
 
 /** All singular values, largest first. */
-export const spectrum: Question<{ circuit: "OV" | "QK" | "positions" | "K" | "Q" | "V"; layer: number; head: number; writer_layer: number | null; writer_head: number | null }, Spectrum> = { method: "weight_circuit/spectrum" };
+export const spectrum: Question<{ choice: CircuitChoice }, Spectrum> = { method: "weight_circuit/spectrum" };
 
 /** The tokens at both ends of one singular direction, on both sides. */
-export const direction: Question<{ circuit: "OV" | "QK" | "positions" | "K" | "Q" | "V"; layer: number; head: number; writer_layer: number | null; writer_head: number | null; direction: number; top_k: number }, Direction> = { method: "weight_circuit/direction" };
+export const direction: Question<{ choice: CircuitChoice; direction: number; top_k: number }, Direction> = { method: "weight_circuit/direction" };
 
 /** How many tokens a circuit leads back to themselves, rows by rows. */
-export const copy: Question<{ circuit: "OV" | "QK" | "positions" | "K" | "Q" | "V"; layer: number; head: number; writer_layer: number | null; writer_head: number | null }, Copied> = { method: "weight_circuit/copy" };
+export const copy: Question<{ choice: CircuitChoice }, Copied> = { method: "weight_circuit/copy" };
 
 /** Code for the entries that ``tile`` gives. */
-export const code: Question<{ circuit: "OV" | "QK" | "positions" | "K" | "Q" | "V"; layer: number; head: number; writer_layer: number | null; writer_head: number | null; circuit_tokens: "prompt" | "vocabulary"; prompt: number; row?: number; col?: number; size?: number; pool?: number }, Code> = { method: "weight_circuit/code" };
+export const code: Question<{ choice: CircuitChoice; circuit_tokens: "prompt" | "vocabulary"; prompt: number; row?: number; col?: number; size?: number; pool?: number }, Code> = { method: "weight_circuit/code" };
 
 export const OPTIONS: {
   circuit: OptionSpec<"OV" | "QK" | "positions" | "K" | "Q" | "V">;

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import torch
+from typing_extensions import TypedDict
 
 from lens_widgets.analysis.circuits.circuits import (
     k_composition_circuit,
@@ -24,6 +25,18 @@ from lens_widgets.engine.model import TransformerModel
 from lens_widgets.errors import InputError, check_choice
 
 CircuitKind = Literal["OV", "QK", "positions", "K", "Q", "V"]
+
+
+class CircuitChoice(TypedDict):
+    """A circuit of a head; ``"K"``, ``"Q"`` and ``"V"`` are of an earlier head, the writer, too."""
+
+    circuit: CircuitKind
+    layer: int
+    head: int
+    writer_layer: int | None
+    writer_head: int | None
+
+
 _OF_HEAD: dict[str, Callable[..., FactoredCircuit]] = {
     "OV": ov_circuit,
     "QK": qk_circuit,

@@ -5,16 +5,18 @@ import { Button } from "../../core/parts/ui";
 import type { ViewHandle } from "../../core/state/handle";
 import { useAnswer } from "../../core/state/resource";
 import * as ask from "../../generated/weight_circuit";
-import type { CircuitArgs } from "./entries";
 
 /** How many tokens a circuit leads back to themselves; counted when asked, with the header's stop. */
-export function CopyAccuracy(props: { handle: ViewHandle; circuit: CircuitArgs }): JSX.Element {
-  const { handle, circuit } = props;
-  const key = JSON.stringify(circuit);
+export function CopyAccuracy(props: {
+  handle: ViewHandle;
+  choice: ask.CircuitChoice;
+}): JSX.Element {
+  const { handle, choice } = props;
+  const key = JSON.stringify(choice);
   const [asked, setAsked] = useState("");
   const wanted = asked === key;
-  const loaded = useAnswer(handle, ask.copy, wanted ? circuit : null, { on: "prompts" });
-  const result = JSON.stringify(loaded.args) === key ? loaded.data?.attrs : null;
+  const loaded = useAnswer(handle, ask.copy, wanted ? { choice } : null, { on: "prompts" });
+  const result = JSON.stringify(loaded.args?.choice) === key ? loaded.data?.attrs : null;
   const rate = (count: number) => (result && result.done > 0 ? count / result.done : null);
   return (
     <p class="lw-said lw-num lw-circuit-copy" aria-live="polite">

@@ -1,10 +1,6 @@
 // Ranked tokens (or positions) of an answer as the items of a list. Pure.
 
 import type { RankedItem } from "../../core/parts/ranked/ranked";
-import type { spectrum } from "../../generated/weight_circuit";
-
-/** What every question of the view names: the circuit of one head, or of two. */
-export type CircuitArgs = NonNullable<typeof spectrum.args>;
 
 /** Variables that rank tokens along their last dimension, of `length` each; one list of them. */
 export interface Lists {

@@ -7,25 +7,22 @@ import { flush } from "../../core/state/flush";
 import type { ViewHandle } from "../../core/state/handle";
 import { useAnswer } from "../../core/state/resource";
 import * as ask from "../../generated/weight_circuit";
-import { type CircuitArgs, entries } from "./entries";
+import { entries } from "./entries";
 
 /** Finds a token by its text and shows the largest and the smallest entries of its row. */
 export function RowPanel(props: {
   handle: ViewHandle;
-  circuit: CircuitArgs;
+  choice: ask.CircuitChoice;
   row: number | null;
   topK: number;
   searchable: boolean;
   onRow: (row: number) => void;
   onEntry: (row: number, col: number) => void;
 }): JSX.Element {
-  const { handle, circuit, row, topK, searchable, onRow, onEntry } = props;
-  const { data } = useAnswer(
-    handle,
-    ask.row,
-    row === null ? null : { ...circuit, row, top_k: topK },
-    { on: "prompts" },
-  );
+  const { handle, choice, row, topK, searchable, onRow, onEntry } = props;
+  const { data } = useAnswer(handle, ask.row, row === null ? null : { choice, row, top_k: topK }, {
+    on: "prompts",
+  });
   const result = data?.attrs;
   const [highest, lowest] = useMemo(() => {
     if (!data) return [[], []];
@@ -49,7 +46,7 @@ export function RowPanel(props: {
   );
   return (
     <div class="lw-circuit-row">
-      {searchable && <TokenSearch handle={handle} circuit={circuit} onRow={onRow} />}
+      {searchable && <TokenSearch handle={handle} choice={choice} onRow={onRow} />}
       {result && (
         <>
           <p class="lw-said lw-num" data-row={result.row} data-own={result.own}>
@@ -68,12 +65,12 @@ export function RowPanel(props: {
 
 function TokenSearch(props: {
   handle: ViewHandle;
-  circuit: CircuitArgs;
+  choice: ask.CircuitChoice;
   onRow: (row: number) => void;
 }): JSX.Element {
-  const { handle, circuit, onRow } = props;
+  const { handle, choice, onRow } = props;
   const [text, setText] = useState("");
-  const { data } = useAnswer(handle, ask.find, text === "" ? null : { ...circuit, text }, {
+  const { data } = useAnswer(handle, ask.find, text === "" ? null : { choice, text }, {
     on: "prompts",
     quiet: true,
   });

@@ -6,23 +6,23 @@ import { flush } from "../../core/state/flush";
 import type { ViewHandle } from "../../core/state/handle";
 import { useAnswer } from "../../core/state/resource";
 import * as ask from "../../generated/weight_circuit";
-import { type CircuitArgs, entries } from "./entries";
+import { entries } from "./entries";
 
 /** The singular values of a circuit as bars, and the tokens at the ends of one direction. */
 export function Spectrum(props: {
   handle: ViewHandle;
-  circuit: CircuitArgs;
+  choice: ask.CircuitChoice;
   topK: number;
 }): JSX.Element | null {
-  const { handle, circuit, topK } = props;
+  const { handle, choice, topK } = props;
   const [chosen, setDirection] = useState(0);
-  const spectrum = useAnswer(handle, ask.spectrum, circuit, { on: "prompts" });
+  const spectrum = useAnswer(handle, ask.spectrum, { choice }, { on: "prompts" });
   const values = spectrum.data?.numbers("singular_value") ?? null;
   const direction = Math.min(chosen, Math.max(0, (values?.length ?? 1) - 1));
   const { data: found } = useAnswer(
     handle,
     ask.direction,
-    values ? { ...circuit, direction, top_k: topK } : null,
+    values ? { choice, direction, top_k: topK } : null,
     { on: "prompts" },
   );
   // By side, then by end, in the order in which the answer has them.

@@ -14,7 +14,6 @@ import type { Dataset } from "../../core/state/dataset";
 import { useAnswer } from "../../core/state/resource";
 import * as ask from "../../generated/weight_circuit";
 import { CopyAccuracy } from "./copy";
-import type { CircuitArgs } from "./entries";
 import { HeadChoice } from "./heads";
 import { RowPanel } from "./row";
 import { Spectrum } from "./spectrum";
@@ -42,18 +41,16 @@ export function WeightCircuitPanel({ session, rpc, compact }: PanelProps): JSX.E
   const tokens = session.option(ask.OPTIONS.circuit_tokens);
   const topK = session.option(ask.OPTIONS.top_k);
   const isPair = circuit.value === "K" || circuit.value === "Q" || circuit.value === "V";
-  const question: CircuitArgs = {
+  const choice: ask.CircuitChoice = {
     circuit: circuit.value,
     layer,
     head,
     writer_layer: writer_layer ?? null,
     writer_head: writer_head ?? null,
   };
-  const asked = JSON.stringify(question);
-  const args = useMemo(() => question, [asked]);
   const [view, setView] = useState<Window>(START);
   const part = {
-    ...args,
+    choice,
     circuit_tokens: tokens.value,
     prompt,
     row: view.row,
@@ -73,7 +70,7 @@ export function WeightCircuitPanel({ session, rpc, compact }: PanelProps): JSX.E
   const ramp = useRamp([values], { scale: kind });
   const [chosen, setRow] = useState<{ of: string; id: number; col: number | null } | null>(null);
   // The tile's own refusal is enough: what goes with it is not asked for.
-  const possible = data !== null && sameCircuit(tile.args, args);
+  const possible = data !== null && sameCircuit(tile.args?.choice, choice);
   const row = chosen?.of === circuit.value ? chosen.id : (rowIds?.[0] ?? null);
   const selected = useMemo(() => {
     if (row === null) return [];
@@ -141,7 +138,6 @@ export function WeightCircuitPanel({ session, rpc, compact }: PanelProps): JSX.E
       />
     </>
   );
-  const usable = possible ? args : null;
   return (
     <ViewFrame
       handle={handle}
@@ -183,29 +179,29 @@ export function WeightCircuitPanel({ session, rpc, compact }: PanelProps): JSX.E
         </div>
         <RowPanel
           handle={handle}
-          circuit={args}
-          row={usable ? row : null}
+          choice={choice}
+          row={possible ? row : null}
           topK={topK.value}
           searchable={ofTokens}
           onRow={(id) => show(id)}
           onEntry={show}
         />
       </div>
-      {usable && ofTokens && (
+      {possible && ofTokens && (
         <>
           {(circuit.value === "OV" || circuit.value === "V") && (
-            <CopyAccuracy handle={handle} circuit={args} />
+            <CopyAccuracy handle={handle} choice={choice} />
           )}
-          <Spectrum handle={handle} circuit={args} topK={topK.value} />
+          <Spectrum handle={handle} choice={choice} topK={topK.value} />
         </>
       )}
     </ViewFrame>
   );
 }
 
-function sameCircuit(a: CircuitArgs | null, b: CircuitArgs): boolean {
+function sameCircuit(a: ask.CircuitChoice | undefined, b: ask.CircuitChoice): boolean {
   return (
-    a !== null &&
+    a !== undefined &&
     a.circuit === b.circuit &&
     a.layer === b.layer &&
     a.head === b.head &&
