@@ -12,6 +12,7 @@ from lens_widgets.errors import InputError
 from tests import odd_models
 from tests.models import ARCHITECTURES, fresh, tiny
 from tests.unit import reference
+from tests.unit.page import Page
 
 A = lw.analysis
 PROMPTS = ["w5 w6 w7 w8", "w9 w6 w7 w8"]
@@ -212,6 +213,33 @@ def test_corrupted_prompts_whose_logits_are_no_numbers_are_refused() -> None:
         session.corrupted_run()
     with pytest.raises(InputError, match=r"prompts\[0\]: .* are NaN"):
         _session(model, ["w30 w6", "w7 w8 w9"])
+
+
+def test_no_view_fails_on_interventions_that_overflow() -> None:
+    session = _session(tiny("gpt2"), corrupted=CORRUPTED)
+    session.interventions.add(lw.Steer("blocks.0.hook_resid_pre", [3e38] * 32, scale=1e3))
+    assert bool(session.current.isnan().all())
+    page = Page(session)
+    head = {"layer": 0, "head": 1}
+    pattern = {"show": "current", "attention_mode": "pattern"}
+    for method, args in (
+        ("session/metric", {}),
+        ("ablation/grid", {"ablation_kind": "zero", "prompt": None}),
+        ("attention/patterns", {"prompt": 0, **pattern}),
+        ("attention/pattern", {"prompt": 0, **pattern, **head, "head_average": "none"}),
+        ("attribution/rows", {"by": "head", "prompt": None, "pos": None}),
+    ):
+        assert page.answer(page.send(method, **args))["kind"] == "reply", method
+    blocks = {"patch_into": "corrupted", "normalize": False, "prompt": None}
+    for method, args, message in (
+        ("attribution/rows", {"by": "head", "prompt": 0, "pos": None}, "The logits of prompt 0"),
+        ("patching/blocks", blocks, "prompts: under the interventions the logit difference is NaN"),
+    ):
+        answer = page.answer(page.send(method, **args))
+        assert answer["error"]["type"] == "InputError"
+        assert answer["error"]["message"].startswith(message)
+    with pytest.raises(InputError, match="under the interventions"):
+        A.patch_sweep(session, "z")
 
 
 def test_a_model_made_in_inference_mode_is_refused() -> None:

@@ -39,11 +39,18 @@ def compared(
 
 def check_read(effects: Float[Tensor, "prompt"], prompt: int | None, pos: int | None) -> None:
     """InputError when the prompt has nothing to read at the position asked for."""
-    if prompt is not None and bool(effects[prompt].isnan()):
+    if prompt is None or not bool(effects[prompt].isnan()):
+        return
+    if pos is None:
         raise InputError(
-            f"pos={pos}: nothing can be read there in prompt {prompt}.",
-            "Select another position, or read where the metric does.",
+            f"The logits of prompt {prompt} are NaN under the interventions, or it has none to "
+            "read.",
+            "Undo the last intervention, or choose another prompt.",
         )
+    raise InputError(
+        f"pos={pos}: nothing can be read there in prompt {prompt}.",
+        "Select another position, or read where the metric does.",
+    )
 
 
 def parts_of(session: Session, parts: Decomposition, by: By) -> Parts:

@@ -309,8 +309,19 @@ def without_padding(
 
 
 def both_metrics(session: Session) -> tuple[Float[Tensor, "prompt"], Float[Tensor, "prompt"]]:
-    """The metric of the clean and of the corrupted run, under the interventions."""
-    return session.current, session.corrupted_run().metric
+    """The metric of the clean and of the corrupted run, under the interventions.
+
+    InputError where it is no number: nothing can be told to be restored.
+    """
+    metrics = session.current, session.corrupted_run().metric
+    for argument, metric in zip(("prompts", "corrupted"), metrics, strict=True):
+        if not bool(metric.isfinite().all()):
+            raise InputError(
+                f"{argument}: under the interventions the {session.metric.label} is NaN or "
+                f"infinite: {metric.tolist()}.",
+                "Undo the last intervention, or steer with a smaller scale.",
+            )
+    return metrics
 
 
 def normalized(session: Session, values: Tensor) -> Tensor:
