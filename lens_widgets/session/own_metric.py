@@ -53,9 +53,11 @@ class OwnMetric:
             # A function that holds something of the width of these prompts counts from the start.
             if longer is None or _same(plain, longer):
                 return "start"
-        first, second = (ends_aligned(x, prompts.lengths) for x in (logits, filled))
-        wider = torch.cat([first[:, :1] + 1, second], dim=1)
-        if _same(self._attempt(first), self._attempt(wider)):
+        # One copy of the logits at a time besides the refilled ones: they can be gigabytes.
+        aligned = self._attempt(ends_aligned(logits, prompts.lengths))
+        filled = ends_aligned(filled, prompts.lengths)
+        wider = self._attempt(torch.cat([filled[:, :1] + 1, filled], dim=1))
+        if _same(aligned, wider):
             return "end"
         # What is no metric at all is told as such.
         self._value(logits, prompts)

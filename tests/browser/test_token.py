@@ -127,3 +127,14 @@ def test_a_tokenizer_without_bos_is_told_in_the_view(mount: Mount) -> None:
     assert "no BOS token" in lab.find('[role="alert"]').inner_text()
     lab.page.get_by_role("button", name="compare BOS").click()
     lab.idle()
+
+
+def test_what_was_put_in_front_of_the_text_is_marked(mount: Mount) -> None:
+    lab = mount("token")
+    added = lab.answer("session/tokens", prompt=0).attrs["added"]
+    assert len(added) == 1
+    marked = lab.js(
+        """return [...root.querySelectorAll('.lw-tokens [data-pos]')]
+             .flatMap(({ dataset, title }) => (dataset.added ? [[dataset.pos, title]] : []))"""
+    )
+    assert marked == [["0", "put in front by the tokenizer: not in the prompt's text"]]
