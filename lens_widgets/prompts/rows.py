@@ -153,9 +153,13 @@ def _tokenized(
     own = text_ids(model, text)
     begins = bool(own) and own[0] == model.tokenizer.bos_token_id
     row = model.to_tokens(text, False if begins else prepend_bos, truncate=False)[0].tolist()
-    for n_added in range(len(row) - len(own) + 1):
-        if row[n_added : n_added + len(own)] == own:
+    for n_added in range(len(row)):
+        rest = row[n_added:]
+        if rest[: len(own)] == own:
             return row, n_added
+        # Of a tokenizer that ends texts with EOS, to_tokens takes off the text's own as well.
+        if rest == own[: len(rest)] and set(own[len(rest) :]) == {model.tokenizer.eos_token_id}:
+            return row[:n_added] + own, n_added
     # A tokenizer that joins what is put in front with the text.
     return row, 0
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer, decoders, normalizers
 from tokenizers.models import Unigram
+from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 import lens_widgets as lw
@@ -42,6 +43,19 @@ def test_a_chat_template_that_writes_bos_gives_one() -> None:
     session = lw.Session(model, text, answers=ANSWERS[0])
     own = model.tokenizer.apply_chat_template(chat, return_tensors="pt", return_dict=False)
     assert session.tokens.tolist() == own.tolist() == [[BOS, 5, 6]]
+
+
+def test_a_text_keeps_the_eos_that_it_ends_with() -> None:
+    tokenizer = word_tokenizer()
+    tokenizer.eos_token = "w50"
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<bos> $A w50", special_tokens=[("<bos>", BOS), ("w50", 50)]
+    )
+    model = hugging_face("GPT2Config", tokenizer, n_layer=1, n_head=2, n_embd=16)
+    assert model.cfg.tokenizer_appends_eos
+    rows = [lw.Session(model, text).tokens.tolist() for text in ("w5 w6", "w5 w6 w50")]
+    assert rows == [[[BOS, 5, 6]], [[BOS, 5, 6, 50]]]
+    assert lw.Session(model, "w5 w6 w50").prompt_set.added == (1,)
 
 
 def test_the_tokens_tell_what_was_put_in_front() -> None:
