@@ -37,7 +37,7 @@ MAX_SIZE = 128
 MAX_TOP = 100
 MAX_FOUND = 50
 ENDS = ("highest", "lowest")
-SIDES: tuple[Literal["rows", "columns"], ...] = ("rows", "columns")
+SIDES = ("rows", "columns")
 
 Of = Literal["prompt", "vocabulary"]
 
@@ -179,10 +179,10 @@ class WeightCircuitView(View):
         return Tile.dataset(
             row=down,
             column=across,
-            row_label=found.labels(down, "rows"),
-            column_label=found.labels(across, "columns"),
+            row_label=found.labels(down),
+            column_label=found.labels(across),
             value=pooled(values, pool, signed=True),
-            axis=found.rows,
+            axis=found.axis,
             n_rows=found.shape[0],
             n_columns=found.shape[1],
             rank=int(found.left.shape[1]),
@@ -210,9 +210,9 @@ class WeightCircuitView(View):
             end=ENDS,
             value=best,
             column=columns,
-            column_label=[found.labels(ids, "columns") for ids in columns.tolist()],
+            column_label=[found.labels(ids) for ids in columns.tolist()],
             row=row,
-            row_label=found.labels([row], "rows")[0],
+            row_label=found.labels([row])[0],
             own=own,
             own_rank=int((values > own).sum()),
             units=found.units,
@@ -228,11 +228,11 @@ class WeightCircuitView(View):
     ) -> xr.Dataset:
         """Tokens by a part of their text; a space is written as it is or as a middle dot."""
         found = _circuit(session, choice)
-        if found.rows != "token":
+        if found.axis != "token":
             raise InputError(f"{found.name} has positions, not tokens.", "")
         ids = found.find(text, MAX_FOUND) if text else []
         return Found.dataset(
-            token=found.labels(ids, "rows"),
+            token=found.labels(ids),
             token_id=torch.tensor(ids, dtype=torch.long, device="cpu"),
         )
 
@@ -269,10 +269,7 @@ class WeightCircuitView(View):
             side=SIDES,
             end=ENDS,
             value=torch.stack([values for values, _ in both]),
-            token=[
-                [found.labels(end, side) for end in at]
-                for side, at in zip(SIDES, ids.tolist(), strict=True)
-            ],
+            token=[[found.labels(end) for end in side] for side in ids.tolist()],
             token_id=ids,
             direction=direction,
             singular_value=sizes[direction],
@@ -367,7 +364,7 @@ def _asked(
     check_between("pool", pool, 1, largest_pool(circuit, size))
     check_between("row", row, 0, circuit.shape[0] - 1)
     check_between("col", col, 0, circuit.shape[1] - 1)
-    if of == "vocabulary" or circuit.rows != "token":
+    if of == "vocabulary" or circuit.axis != "token":
         return *window(circuit, row, col, size, pool), pool
     tokens = tokens_once(session, check_prompt(session, prompt), MAX_SIZE)
     return tokens, tokens, 1

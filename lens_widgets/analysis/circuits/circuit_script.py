@@ -142,7 +142,7 @@ def circuit_script(
     code = _WEIGHTS.format(
         rows=_listed(rows),
         columns=_listed(columns),
-        counted="positions" if circuit.rows == "position" else "token ids",
+        counted="positions" if circuit.axis == "position" else "token ids",
         embeddings="\n".join(
             f"{name} = model.{name}.detach().float(){part}"
             for name, part in names.items()

@@ -61,8 +61,6 @@ def ov_circuit(source: Any, head: Component | str) -> FactoredCircuit:
         "logits before the final norm",
         embedding(model) @ h.v,
         h.o @ unembedding(model),
-        "token",
-        "token",
         model,
     )
 
@@ -93,15 +91,13 @@ def qk_circuit(source: Any, head: Component | str) -> FactoredCircuit:
         True
     """
     model = model_of(source)
-    h, tokens = head_weights(model, head), embedding(model_of(source))
+    h, tokens = head_weights(model, head), embedding(model)
     return FactoredCircuit(
         f"QK {h.name}",
         f"W_E W_Q W_Kᵀ W_Eᵀ of {h.name}: score of the row's token as query, the column's as key",
         "score before scaling",
         tokens @ h.q,
         (tokens @ h.k).T,
-        "token",
-        "token",
         model,
     )
 
@@ -143,9 +139,8 @@ def pos_circuit(source: Any, head: Component | str) -> FactoredCircuit:
         "attention weight",
         pos @ h.q,
         (pos @ h.k).T,
-        "position",
-        "position",
         model,
+        "position",
         causal=True,
         scale=h.q.shape[1] ** -0.5,
     )
@@ -187,8 +182,6 @@ def k_composition_circuit(
         "score before scaling",
         tokens @ r.q,
         (tokens @ w.v @ (w.o @ r.k)).T,
-        "token",
-        "token",
         model,
     )
 
@@ -229,8 +222,6 @@ def q_composition_circuit(
         "score before scaling",
         tokens @ w.v @ (w.o @ r.q),
         (tokens @ r.k).T,
-        "token",
-        "token",
         model,
     )
 
@@ -270,8 +261,6 @@ def v_composition_circuit(
         "logits before the final norm",
         embedding(model) @ w.v,
         (w.o @ r.v) @ (r.o @ unembedding(model)),
-        "token",
-        "token",
         model,
     )
 
@@ -281,7 +270,7 @@ def copy_counts(
 ) -> Iterator[tuple[int, list[int]]]:
     """Rows done so far, and of them how many have their own token among their top k columns."""
     n_rows, n_columns = circuit.shape
-    if circuit.rows != "token" or n_rows != n_columns:
+    if circuit.axis != "token" or n_rows != n_columns:
         raise InputError(
             f"copying: {circuit.name} does not lead from tokens to tokens.", "Use an OV circuit."
         )

@@ -24,7 +24,7 @@ Axis = Literal["token", "position"]
 class FactoredCircuit:
     """``left @ right``, read in tiles and rows: the whole would have a vocabulary squared.
 
-    ``rows`` and ``columns`` say what the axes count: tokens of the vocabulary, or positions.
+    ``axis``: what rows and columns count, tokens of the vocabulary or positions.
     ``causal``: entries are scores of positions, masked, scaled and turned into attention weights.
     """
 
@@ -33,9 +33,8 @@ class FactoredCircuit:
     units: str
     left: Float[Tensor, "row rank"]
     right: Float[Tensor, "rank column"]
-    rows: Axis
-    columns: Axis
     model: TransformerModel
+    axis: Axis = "token"
     causal: bool = False
     scale: float = 1.0
 
@@ -70,8 +69,8 @@ class FactoredCircuit:
             coords={
                 "row": r.tolist(),
                 "column": c.tolist(),
-                "row_label": ("row", self.labels(r.tolist(), "rows")),
-                "column_label": ("column", self.labels(c.tolist(), "columns")),
+                "row_label": ("row", self.labels(r.tolist())),
+                "column_label": ("column", self.labels(c.tolist())),
             },
             attrs=self.attrs,
         )
@@ -88,9 +87,9 @@ class FactoredCircuit:
         found = values.topk(min(k, len(values)), largest=largest)
         return found.values, found.indices
 
-    def labels(self, indices: Sequence[int], axis: Literal["rows", "columns"]) -> list[str]:
+    def labels(self, indices: Sequence[int]) -> list[str]:
         """Token texts as shown, or positions."""
-        if getattr(self, axis) == "position":
+        if self.axis == "position":
             return [str(i) for i in indices]
         return [token_text(self.model.tokenizer, i) for i in indices]
 
@@ -102,8 +101,7 @@ class FactoredCircuit:
 
     @cached_property
     def _vocabulary(self) -> list[str]:
-        size = self.shape[0] if self.rows == "token" else self.shape[1]
-        return [token_text(self.model.tokenizer, i) for i in range(size)]
+        return self.labels(range(self.shape[0]))
 
     @cached_property
     def svd(self) -> tuple[Tensor, Tensor, Tensor]:
