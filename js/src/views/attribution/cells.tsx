@@ -39,6 +39,17 @@ export function attributionColumns(props: {
     title: errorText(sem, digits),
     attributes: { "data-sem": sem === null ? undefined : String(sem) },
   });
+  const numbers = (which: "baseline" | "current"): Column<ShownRow, SortColumn> => {
+    const cell = (row: AttributionRow) => value(row[which], row[`${which}_sem`], which);
+    return {
+      id: which,
+      head: which,
+      title: "sort by size",
+      numeric: true,
+      cell,
+      total: () => cell(total),
+    };
+  };
   const change = (row: AttributionRow): Cell => {
     const moved = rowChange(row);
     const text = signed(moved, digits);
@@ -76,14 +87,7 @@ export function attributionColumns(props: {
       cell: ({ component }) => ({ content: component, class: "lw-mono", title: component }),
       total: () => ({ content: `all ${count}`, class: "lw-num" }),
     },
-    {
-      id: "baseline",
-      head: "baseline",
-      title: "sort by size",
-      numeric: true,
-      cell: (row) => value(row.baseline, row.baseline_sem, "baseline"),
-      total: () => value(total.baseline, total.baseline_sem, "baseline"),
-    },
+    numbers("baseline"),
     {
       id: "bar",
       head: "",
@@ -100,14 +104,7 @@ export function attributionColumns(props: {
         live: true,
       }),
     },
-    {
-      id: "current",
-      head: "current",
-      title: "sort by size",
-      numeric: true,
-      cell: (row) => value(row.current, row.current_sem, "current"),
-      total: () => value(total.current, total.current_sem, "current"),
-    },
+    numbers("current"),
     {
       id: "change",
       head: "Δ",

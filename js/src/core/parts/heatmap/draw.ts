@@ -1,35 +1,29 @@
 import { drawCells, type Rect } from "../../draw/canvas";
 import { cssOf } from "../../draw/color";
-import { faint, type Look, type Theme } from "../../draw/theme";
-import { cellRect, FONT_PX, type MapLayout, type Scroll, visible } from "./layout";
+import { faint, type Theme } from "../../draw/theme";
+import type { MapDrawing } from "./drawing";
+import { cellRect, FONT_PX, visible } from "./layout";
 import { drawNames, fitted } from "./names";
-import type { MapCell, MapMarks, MapPicture } from "./types";
+import type { MapCell, MapPicture } from "./types";
 
 /** Draws the visible part of a map: cells, what qualifies them, marks, names. */
-export function drawMap(
-  context: CanvasRenderingContext2D,
-  picture: MapPicture,
-  layout: MapLayout,
-  scroll: Scroll,
-  marks: MapMarks,
-  theme: Theme,
-  look: Look,
-): void {
+export function drawMap(drawn: MapDrawing): void {
+  const { context, layout, scroll } = drawn;
   const { left, bottom, viewWidth, viewHeight } = layout;
   context.save();
   context.beginPath();
   context.rect(left - 2, 0, viewWidth - left + 2, viewHeight - bottom + 2);
   context.clip();
   context.translate(-scroll.x, -scroll.y);
-  drawValues(context, picture, layout, scroll, theme, look);
-  drawMarks(context, layout, marks, theme, look);
+  drawValues(drawn);
+  drawMarks(drawn);
   context.restore();
-  drawFrame(context, layout, theme);
-  drawNames(context, picture, layout, scroll, marks, theme, look);
+  drawFrame(drawn);
+  drawNames(drawn);
 }
 
 /** The edge of what is in sight: cells at zero have the panel's own colour. */
-function drawFrame(context: CanvasRenderingContext2D, layout: MapLayout, theme: Theme): void {
+function drawFrame({ context, layout, theme }: MapDrawing): void {
   const { left, top, gap, rows, cols, cellWidth, cellHeight } = layout;
   const width = Math.min(cols * cellWidth - gap, layout.viewWidth - left - 1);
   const height = Math.min(rows * cellHeight - gap, layout.viewHeight - layout.bottom - top);
@@ -38,14 +32,7 @@ function drawFrame(context: CanvasRenderingContext2D, layout: MapLayout, theme: 
   context.strokeRect(left - 0.5, top - 0.5, width + 1, height + 1);
 }
 
-function drawValues(
-  context: CanvasRenderingContext2D,
-  picture: MapPicture,
-  layout: MapLayout,
-  scroll: Scroll,
-  theme: Theme,
-  look: Look,
-): void {
+function drawValues({ context, picture, layout, scroll, theme, look }: MapDrawing): void {
   const { left, top, cellWidth, cellHeight, gap, cols } = layout;
   const { row0, row1, col0, col1 } = visible(layout, scroll);
   const image = picture.image;
@@ -161,13 +148,7 @@ function strike(context: CanvasRenderingContext2D, cell: Rect, gap: number, colo
   context.globalAlpha = 1;
 }
 
-function drawMarks(
-  context: CanvasRenderingContext2D,
-  layout: MapLayout,
-  marks: MapMarks,
-  theme: Theme,
-  look: Look,
-): void {
+function drawMarks({ context, layout, marks, theme, look }: MapDrawing): void {
   const outline = (cell: MapCell, color: string, width: number) => {
     const { x, y, width: w, height: h } = cellRect(cell, layout);
     context.strokeStyle = color;

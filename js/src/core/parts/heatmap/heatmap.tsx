@@ -95,7 +95,7 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
       axes: props.axes ?? null,
     };
     const marks = { selected, hover, previewed: props.previewed ?? null, brush };
-    drawMap(context, picture, layout, scrolled(), marks, theme, look);
+    drawMap({ context, picture, layout, scroll: scrolled(), marks, theme, look });
   };
   const { ablated, estimated, missing, previewed } = props;
   useLayoutEffect(draw, [

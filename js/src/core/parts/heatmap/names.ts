@@ -1,17 +1,10 @@
-import { faint, type Look, type Theme } from "../../draw/theme";
-import { FONT_PX, type MapLayout, type Scroll, visible } from "./layout";
-import type { MapMarks, MapPicture } from "./types";
+import { faint } from "../../draw/theme";
+import type { MapDrawing } from "./drawing";
+import { FONT_PX, visible } from "./layout";
 
 /** Writes row names at the left and column names below, thinned so that none touch or are cut. */
-export function drawNames(
-  context: CanvasRenderingContext2D,
-  picture: MapPicture,
-  layout: MapLayout,
-  scroll: Scroll,
-  marks: MapMarks,
-  theme: Theme,
-  look: Look,
-): void {
+export function drawNames(drawn: MapDrawing): void {
+  const { context, picture, layout, scroll, marks, theme, look } = drawn;
   const { left, top, bottom, cellWidth, cellHeight, viewWidth, viewHeight } = layout;
   const { row0, row1, col0, col1 } = visible(layout, scroll);
   const floor = viewHeight - bottom;
@@ -61,15 +54,12 @@ export function drawNames(
       context.fillText(text, middle, floor + 4 + half);
     }
   }
-  if (picture.axes) drawTitles(context, picture.axes, layout, theme, look);
+  if (picture.axes) drawTitles(drawn, picture.axes);
 }
 
 function drawTitles(
-  context: CanvasRenderingContext2D,
+  { context, layout, theme, look }: MapDrawing,
   axes: { rows: string; cols: string },
-  layout: MapLayout,
-  theme: Theme,
-  look: Look,
 ): void {
   const { left, bottom, viewWidth, viewHeight } = layout;
   context.font = `${FONT_PX}px ${look.text}`;
