@@ -11,6 +11,8 @@ export interface GridSize {
 }
 
 const LAYER_LABEL = 30;
+/** Left and right of the grid, for the outlines of its outer cells. */
+const PADDING = 6;
 const MLP_GAP = 16;
 const WIDEST = 44;
 const SMALLEST = 11;
@@ -27,7 +29,7 @@ export function gridSize(room: number, layers: number, heads: number, hasMlps: b
   const fitting = Math.floor(TALLEST_GRID / Math.max(1, layers)) - gap;
   const height = Math.max(SMALLEST, Math.min(tall, fitting));
   const mlpWidth = !hasMlps ? 0 : height >= PRINT_HEIGHT ? 40 : 26;
-  const across = room - LAYER_LABEL - (hasMlps ? MLP_GAP + mlpWidth : 0) - heads * gap;
+  const across = room - PADDING - LAYER_LABEL - (hasMlps ? MLP_GAP + mlpWidth : 0) - heads * gap;
   const cellWidth = Math.max(SMALLEST, Math.min(WIDEST, Math.floor(across / heads)));
   const printHeads = cellWidth >= PRINT_WIDTH && height >= PRINT_HEIGHT;
   return {

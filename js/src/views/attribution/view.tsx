@@ -88,7 +88,7 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
         class="lw-attr-filter"
         aria-label="filter parts"
         title="words must all match, commas mean or: L1 mlp, H3"
-        placeholder="filter: L1, mlp"
+        placeholder="filter: mlp"
         spellcheck={false}
         value={filter}
         onInput={(event) => setFilter(event.currentTarget.value)}

@@ -66,7 +66,10 @@ export function MatrixTable(props: {
           title: `${percent(count / total)} of all`,
           content: (
             <>
-              <span class="lw-card-bar" style={{ width: `${(100 * count) / most}%` }} />
+              <span
+                class="lw-card-bar"
+                style={{ "--lw-share": count / most, "--lw-number-ch": COUNT.format(most).length }}
+              />
               <span>{COUNT.format(count)}</span>
             </>
           ),

@@ -32,7 +32,7 @@ export function useHeadMap(view: ViewHandle, stale: boolean): HeadMap {
     previewed,
     ablated,
     stale,
-    maxHeight: 260,
+    maxHeight: 400,
     onSelect: (cells) => {
       const last = cells.at(-1);
       if (last) session.select({ layer: last.row, head: last.col });

@@ -36,6 +36,14 @@ export function RankedList(props: {
   const { title, items, hi, digits = 3, plain, onPick } = props;
   const { diverging } = palette(useTheme());
   const number = plain ? fixed : signed;
+  const said = ({ value, error }: RankedItem) => ({
+    number: number(value, digits),
+    error: Number.isFinite(error) ? ` ± ${fixed(error, digits)}` : "",
+  });
+  const longest = Math.max(
+    0,
+    ...items.map(said).map((words) => words.number.length + words.error.length),
+  );
   const [focused, setFocused] = useState<string | null>(null);
   const entry =
     items.find(({ id }) => id === focused) ?? items.find(({ selected }) => selected) ?? items[0];
@@ -53,25 +61,29 @@ export function RankedList(props: {
   return (
     <section class="lw-ranked">
       <h3 class="lw-ranked-title">{title}</h3>
-      <ol class="lw-ranked-list" aria-label={title} onKeyDown={onKeyDown}>
+      <ol
+        class="lw-ranked-list"
+        aria-label={title}
+        style={{ "--lw-number-ch": longest }}
+        onKeyDown={onKeyDown}
+      >
         {items.map((item) => {
           const share = hi > 0 ? Math.max(-1, Math.min(1, item.value / hi)) : 0;
+          const words = said(item);
           const row = (
             <>
               <span
                 class="lw-ranked-bar"
                 style={{
-                  width: `${100 * Math.abs(share)}%`,
+                  "--lw-share": Math.abs(share),
                   background: diverging.css(Math.sign(share) * 0.35),
                 }}
               />
               <span class="lw-mono lw-ranked-text">{item.text}</span>
               {item.note && <span class="lw-muted lw-ranked-note">{item.note}</span>}
               <span class="lw-num lw-ranked-value">
-                {number(item.value, digits)}
-                {Number.isFinite(item.error) && (
-                  <span class="lw-muted lw-ranked-error"> ± {fixed(item.error, digits)}</span>
-                )}
+                {words.number}
+                {words.error && <span class="lw-muted lw-ranked-error">{words.error}</span>}
               </span>
             </>
           );
