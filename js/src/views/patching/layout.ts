@@ -32,18 +32,25 @@ export interface Axes {
   heads: number;
 }
 
-export function axesOf(map: MapOf, shape: readonly number[], tokens: readonly string[]) {
+export function axesOf(
+  map: MapOf,
+  shape: readonly number[],
+  tokens: readonly string[],
+  modelHeads: number,
+) {
   const [layers = 0, second = 0, third = 0] = shape;
   const layerNames = names(layers, (i) => `L${i}`);
+  // Keys and values of several heads may be one: its number is no head's number.
+  const head = second === modelHeads ? "head" : "KV head";
   const tokenNames = (n: number) => names(n, (i) => `${tokens[i] ?? ""} ${i}`.trim());
   if (map.dims.length === 3) {
     const rows = names(layers * second, (i) => headLabel(Math.floor(i / second), i % second));
-    const titles = { rows: "head", cols: "position" };
+    const titles = { rows: head, cols: "position" };
     return { rows, cols: tokenNames(third), titles, heads: second } satisfies Axes;
   }
   if (map.dims[1] === "head") {
     const cols = names(second, (i) => `H${i}`);
-    return { rows: layerNames, cols, titles: { rows: "layer", cols: "head" }, heads: second };
+    return { rows: layerNames, cols, titles: { rows: "layer", cols: head }, heads: second };
   }
   const titles = { rows: "layer", cols: "position" };
   return { rows: layerNames, cols: tokenNames(second), titles, heads: 0 } satisfies Axes;
@@ -60,9 +67,16 @@ export function cellAt(map: MapOf, axes: Axes, row: number, col: number): PatchC
   return { node, layer: row, head: null, pos: col };
 }
 
-/** "query of L1H4, all positions" */
-export function cellName(cell: PatchCell, title: string, tokens: readonly string[]): string {
-  const where = cell.head === null ? `layer ${cell.layer}` : headLabel(cell.layer, cell.head);
+/** "query of L1H4, all positions"; "key of KV head 1 of layer 4, ..." where heads share their keys. */
+export function cellName(
+  cell: PatchCell,
+  title: string,
+  tokens: readonly string[],
+  shared: boolean,
+): string {
+  const layer = `layer ${cell.layer}`;
+  const head = cell.head === null ? null : headLabel(cell.layer, cell.head);
+  const where = head === null ? layer : shared ? `KV head ${cell.head} of ${layer}` : head;
   const text = cell.pos === null ? "" : (tokens[cell.pos] ?? "");
   const at = cell.pos === null ? "all positions" : `position ${cell.pos} “${text}”`;
   return `${title} of ${where}, ${at}`;

@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo } from "preact/hooks";
 import type { Ramp } from "../../core/draw/canvas";
-import { headLabel, signed } from "../../core/draw/format";
+import { fixed, headLabel, signed } from "../../core/draw/format";
 import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
 import type { NumArray } from "../../core/state/arrays";
 import type { ViewHandle } from "../../core/state/handle";
@@ -17,6 +17,12 @@ export interface ShownMap {
 }
 
 /** One map: click or brush keeps patches, double click selects the head for the other views. */
+/** Most cells change nothing: their zeros would hide the others. */
+function inCell(value: number): string {
+  const text = signed(value);
+  return text === fixed(0) ? "" : text;
+}
+
 export function OneMap(props: {
   view: ViewHandle;
   shown: ShownMap;
@@ -31,6 +37,8 @@ export function OneMap(props: {
   const { session } = view;
   const keys = session.changes.keptCells.value;
   const width = axes.cols.length;
+  const modelHeads = session.info.value.n_heads;
+  const shared = axes.heads > 0 && axes.heads !== modelHeads;
 
   const cell = useCallback(
     (row: number, col: number) => {
@@ -39,7 +47,7 @@ export function OneMap(props: {
       const known = exact.data[row * width + col] ? "" : ", estimate";
       const error = Number.isNaN(spread) ? "" : `, ± ${spread.toPrecision(2)} standard error`;
       return {
-        name: `${cellName(place, map.title, tokens)}${known}${error}`,
+        name: `${cellName(place, map.title, tokens, shared)}${known}${error}`,
         attributes: {
           "data-node": map.node,
           "data-layer": place.layer,
@@ -50,7 +58,7 @@ export function OneMap(props: {
         },
       };
     },
-    [map, axes, sem, exact, tokens, width, keys],
+    [map, axes, sem, exact, tokens, width, keys, shared],
   );
   const estimated = useCallback((index: number) => !exact.data[index], [exact]);
   const inForce = useCallback(
@@ -78,10 +86,13 @@ export function OneMap(props: {
   const selection = session.selection.value;
   const previewed = useMemo(
     () =>
-      map.dims.length === 2 && map.dims[1] === "head" && axes.heads > selection.head
-        ? { row: selection.layer, col: selection.head }
+      map.dims.length === 2 && map.dims[1] === "head"
+        ? {
+            row: selection.layer,
+            col: Math.floor((selection.head * axes.heads) / modelHeads),
+          }
         : null,
-    [map.dims, axes.heads, selection.layer, selection.head],
+    [map.dims, axes.heads, modelHeads, selection.layer, selection.head],
   );
   const { n_exact, rank_correlation } = map;
   const total = values.data.reduce((n, value) => n + (Number.isNaN(value) ? 0 : 1), 0);
@@ -101,6 +112,7 @@ export function OneMap(props: {
         estimated={estimated}
         ablated={inForce}
         format={format}
+        cellText={inCell}
         previewed={previewed}
         stale={stale}
         onSelect={choose}

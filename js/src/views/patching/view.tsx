@@ -62,6 +62,7 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
   const named = data === null ? null : { prompt: data.attrs.tokens_of };
   const words = useAnswer(handle, tokensOf, named, { on: "prompts" }).data;
   const tokens = useMemo(() => words?.texts("token") ?? [], [words]);
+  const modelHeads = session.info.value.n_heads;
   const shown: ShownMap[] = useMemo(
     () =>
       (data?.attrs.maps ?? []).map((info) => {
@@ -69,10 +70,10 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
           firstHeads(data?.array(name) ?? { shape: [], data: NO_NUMBERS }, info.heads);
         const values = of(info.node);
         const map = { ...info, dims: data?.dimsOf(info.node) ?? [] };
-        const axes = axesOf(map, values.shape, tokens);
+        const axes = axesOf(map, values.shape, tokens, modelHeads);
         return { map, axes, values, sem: of(`${info.node}_sem`), exact: of(`${info.node}_exact`) };
       }),
-    [data, tokens],
+    [data, tokens, modelHeads],
   );
   const arrays = useMemo(() => shown.map(({ values }) => values.data), [shown]);
   const ramp = useRamp(arrays, {
