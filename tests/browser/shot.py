@@ -17,6 +17,9 @@ from typing import Any
 
 from .pages import ROOT, STATIC, browser, serve, start
 
+WAIT_MS = 120_000
+"""Exact patches of every head of a model of 12 x 12 are some hundred runs."""
+
 
 def build(view: str, outdir: Path) -> None:
     """Builds one view and the style sheet; ``parts`` are the shared components by themselves."""
@@ -96,11 +99,11 @@ def main() -> None:
             start(page, url, args.view, **options)
             rest = f'[data-lw-view="{args.view}"]:is([data-lw-status=idle], [data-lw-status=error])'
             if not args.no_wait:
-                page.wait_for_selector(rest, timeout=20_000)
+                page.wait_for_selector(rest, timeout=WAIT_MS)
             if args.js:
                 print(page.evaluate(args.js))
                 if not args.no_wait:
-                    page.wait_for_selector(rest, timeout=20_000)
+                    page.wait_for_selector(rest, timeout=WAIT_MS)
             args.out.parent.mkdir(parents=True, exist_ok=True)
             page.screenshot(path=args.out, full_page=True)
 
