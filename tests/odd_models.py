@@ -65,6 +65,52 @@ def gemma4(*, second_head_dim: int = D_HEAD) -> TransformerBridge:
     )
 
 
+def without_attention_everywhere(name: str) -> TransformerBridge:
+    """``"Mamba"``, none at all; ``"Jamba"``, ``"Lfm2"`` and ``"Qwen3_5Text"`` in some layers."""
+    options: dict[str, dict[str, Any]] = {
+        "Mamba": {"hidden_size": D_MODEL, "num_hidden_layers": 2, "state_size": 8},
+        "Jamba": {
+            **_GROUPED,
+            "attn_layer_period": 2,
+            "attn_layer_offset": 1,
+            "use_mamba_kernels": False,
+            "num_experts": 2,
+            "mamba_d_state": 8,
+        },
+        "Lfm2": {**_GROUPED, "layer_types": ["conv", "full_attention"]},
+        "Qwen3_5Text": {
+            **_GROUPED,
+            "head_dim": D_HEAD,
+            "layer_types": ["linear_attention", "full_attention"],
+            "linear_num_value_heads": 4,
+            "linear_num_key_heads": 2,
+            "linear_key_head_dim": D_HEAD,
+            "linear_value_head_dim": D_HEAD,
+        },
+    }
+    return hugging_face(f"{name}Config", word_tokenizer(), **options[name])
+
+
+def compressed_attention() -> TransformerBridge:
+    """DeepSeek V3, whose queries, keys and values lie in another order than elsewhere."""
+    return hugging_face(
+        "DeepseekV3Config",
+        word_tokenizer(),
+        **{**_GROUPED, "num_key_value_heads": 4},
+        q_lora_rank=8,
+        kv_lora_rank=8,
+        qk_rope_head_dim=4,
+        qk_nope_head_dim=4,
+        v_head_dim=8,
+        n_routed_experts=4,
+        num_experts_per_tok=2,
+        n_group=1,
+        topk_group=1,
+        first_k_dense_replace=1,
+        moe_intermediate_size=16,
+    )
+
+
 def masked_language_model() -> TransformerBridge:
     """BERT: looks ahead, and normalises the stream between its parts."""
     return _bridged(

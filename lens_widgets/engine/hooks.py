@@ -96,6 +96,17 @@ class HookKind:
             return 0
         return int(shape[self.head_axis])
 
+    def fits(self, shape: Sequence[int], n_pos: int, n_heads: int) -> bool:
+        """Whether an activation of one prompt of ``n_pos`` tokens has the axes of this row."""
+        if self.head_axis is None:
+            return True
+        lengths = {"prompt": 1, "pos": n_pos, "query_pos": n_pos, "key_pos": n_pos, "head": n_heads}
+        return len(shape) == len(self.axes) and all(
+            length == lengths.get(axis, length)
+            and (axis != "key_value_head" or n_heads % length == 0)
+            for axis, length in zip(self.axes, shape, strict=True)
+        )
+
     def size(self, shape: Sequence[int], n_prompts: int, n_pos: int) -> int:
         """How many numbers it has on a batch, by its ``shape`` on another one."""
         counts: dict[str, int] = {"prompt": n_prompts}

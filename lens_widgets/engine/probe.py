@@ -36,6 +36,9 @@ log = logging.getLogger(__name__)
 
 CAPTURE_BYTES = 256 << 20
 
+TRIED_TOKENS = 2
+"""How many tokens the shapes of activations are of."""
+
 _BLOCK_PARTS = (
     "hook_in",
     "attn.hook_z",
@@ -140,6 +143,12 @@ class ModelFacts:
             first = layers.attention[0]
             found.append(f"{_layers(layers.unlike)} attention of another shape than layer {first}.")
         return found
+
+    def by_heads(self, name: str) -> bool:
+        """Whether an activation is there and laid out as the table of activations has it: those of
+        compressed attention (DeepSeek) can have their axes in another order."""
+        known = self.hooks.get(name)
+        return known is not None and hook_kind(name).fits(known, TRIED_TOKENS, self.n_heads)
 
     def edits_count(self, kind: HookKind) -> bool:
         """Whether the model uses what is made of such an activation: some only report a copy."""

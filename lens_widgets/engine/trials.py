@@ -25,6 +25,10 @@ log = logging.getLogger(__name__)
 WRITES = {
     "attn": "hook_attn_out",
     "mlp": "hook_mlp_out",
+    # What stands in the place of attention: state spaces, linear attention, convolutions.
+    "mixer": "mixer.hook_out",
+    "linear_attn": "linear_attn.hook_out",
+    "conv": "conv.hook_out",
     # Gemma 4 and 3n: an embedding of the token for each layer.
     "per_layer_input": "post_per_layer_input_norm.hook_out",
 }
@@ -173,8 +177,7 @@ def no_sum(model: TransformerModel, layers: Layers, cache: Mapping[str, Tensor])
         largest = torch.stack([start, end, *writes]).abs().max()
         if not bool((end - sum(writes, start)).abs().max() <= tolerance * largest):
             return (
-                f"the stream after layer {layer} is not the one before it plus what its attention "
-                "and MLP write"
+                f"the stream after layer {layer} is not the one before it plus what its parts write"
             )
     before, after = (cache[f"ln_final.hook_{side}"].float().flatten(0, 1) for side in ("in", "out"))
     if "ln_final.hook_scale" not in cache:

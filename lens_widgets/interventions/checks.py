@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from lens_widgets.components import Component
-from lens_widgets.engine.hooks import hook_kind
-from lens_widgets.engine.probe import ModelFacts
+from lens_widgets.engine.hooks import TABLE, hook_kind
+from lens_widgets.engine.probe import TRIED_TOKENS, ModelFacts
 from lens_widgets.errors import InputError, near
 from lens_widgets.prompts.prompt_set import PromptSet
 
@@ -67,6 +67,8 @@ def check_target(facts: ModelFacts, target: Component | str) -> None:
             f"{hook_kind(target).copied_as}.",
             "Act on hook_q, hook_k or hook_z instead.",
         )
+    else:
+        _check_layout(facts, f"hook={target!r}", target)
 
 
 def check_head_of_hook(target: Component | str, head: Any) -> None:
@@ -109,6 +111,19 @@ def check_component(facts: ModelFacts, component: Component | str) -> None:
         raise InputError(
             f"component={str(part)!r}: this model has no {part.hook}.",
             "Choose a component that the model has.",
+        )
+    if part.head is not None:
+        _check_layout(facts, f"component={str(part)!r}", part.hook)
+
+
+def _check_layout(facts: ModelFacts, argument: str, hook: str) -> None:
+    """Raises when an activation of heads has other axes than those of its kind."""
+    known = hook_kind(hook).part in TABLE
+    if known and not facts.by_heads(hook):
+        raise InputError(
+            f"{argument}: {hook} of this model is not laid out by its {facts.n_heads} heads: it is "
+            f"{list(facts.hooks[hook])} for one prompt of {TRIED_TOKENS} tokens.",
+            "Act on a whole layer, as in 'L0.attn'.",
         )
 
 

@@ -114,6 +114,57 @@ def test_views_of_gemma4_show_rows_that_sum(gemma4: Any, by: str) -> None:
         lw.AttributionTable(session).ask("code")
 
 
+@pytest.mark.parametrize(
+    ("name", "part", "lacking"),
+    [
+        ("Mamba", "L1.mixer", "This model has no attention."),
+        ("Jamba", "L0.mixer", "Layer 0 has no attention."),
+        ("Lfm2", "L0.conv", "Layer 0 has no attention."),
+        ("Qwen3_5Text", "L0.linear_attn", "Layer 0 has no attention."),
+    ],
+)
+def test_what_stands_in_the_place_of_attention_is_a_component(
+    name: str, part: str, lacking: str
+) -> None:
+    session = _session(odd_models.without_attention_everywhere(name), PROMPTS[:1])
+    assert lacking in session.notes
+    parts = A.attribution(session, by="component")
+    assert part in parts["component"].values
+    (expected,) = _logit_diffs(session)
+    assert parts.sum().item() == pytest.approx(expected, abs=5e-5)
+    heads = A.attribution(session, by="head")
+    assert heads.sum().item() + heads.attrs["rest"] == pytest.approx(expected, abs=5e-5)
+    assert parts.sel(component=part).item() != 0
+
+
+def test_heads_that_lie_in_another_order_are_refused_and_the_rest_is_right() -> None:
+    session = lw.Session(
+        odd_models.compressed_attention(),
+        ["w5 w6 w7 w8"],
+        answers=ANSWER,
+        corrupted=["w5 w6 w10 w8"],
+    )
+    (expected,) = _logit_diffs(session)
+    parts = A.attribution(session, by="component")
+    assert parts.sum().item() == pytest.approx(expected, abs=5e-5)
+    for ask in (
+        lambda: A.attribution(session, by="head"),
+        lambda: A.attribution_by_source(session, "L0H1"),
+        lambda: session.run([lw.Ablate("L0H1")]),
+        lambda: A.ablation_sweep(session),
+        lambda: session.run([lw.Patch("blocks.0.attn.hook_q", head=1)]),
+        lambda: A.patch_sweep(session, "v"),
+        lambda: A.estimate_sweep(session, "z"),
+    ):
+        with pytest.raises(InputError, match="not laid out by its 4 heads"):
+            ask()
+    edit = reference.write("blocks.1.hook_attn_out", 0.0)
+    plain = reference.logit_diff(reference.logits(session.model, session.tokens), ANSWER)
+    edited = reference.logit_diff(reference.logits(session.model, session.tokens, [edit]), ANSWER)
+    got = A.ablation_sweep(session, over="attn").sel(layer=1).item()
+    assert got == pytest.approx(edited - plain, abs=2e-5)
+
+
 def test_a_layer_scalar_that_moves_the_stream_refuses_direct_effects() -> None:
     model: Any = odd_models.gemma4()
     model.original_model.model.layers[1].layer_scalar.fill_(0.5)

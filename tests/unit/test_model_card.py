@@ -217,7 +217,7 @@ def test_every_trial_is_told_with_how_it_was_made() -> None:
         (
             odd_models.masked_language_model,
             "Direct effects are refused, as they would not add up: the stream after layer 0 is not "
-            "the one before it plus what its attention and MLP write.",
+            "the one before it plus what its parts write.",
         ),
     ],
 )

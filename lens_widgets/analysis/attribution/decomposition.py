@@ -133,6 +133,13 @@ def decompose_heads(
     clean = decompose(session, session.run(()), where)
     exact = session.facts.dtype in ("float32", "float64")
     for layer in session.facts.layers.attention:
+        name = f"blocks.{layer}.attn.hook_z"
+        if not session.facts.by_heads(name):
+            raise InputError(
+                f"{name} of this model is not laid out by its {session.facts.n_heads} heads, so "
+                "that they have no direct effects by themselves.",
+                "Use by='component'.",
+            )
         heads, bias = clean.heads[..., layer, :], clean.attn_bias[..., layer]
         expected = _bias_effect(session, session.run(()), clean.readout, layer)
         size = 1.0 + clean.attn[..., layer].abs() + heads.abs().sum(dim=-1) + expected.abs()
@@ -277,7 +284,14 @@ def _heads(
     layer: int,
 ) -> Tensor:
     """Direct effects of a layer's heads [*lead, head], never forming their outputs."""
-    z = readout.at(run.activation(f"blocks.{layer}.attn.hook_z"))
+    name = f"blocks.{layer}.attn.hook_z"
+    if name not in session.facts.hooks:
+        # A layer without attention writes nothing by heads.
+        return readout.collect(readout.weight.new_zeros(len(readout.rows), session.facts.n_heads))
+    if not session.facts.by_heads(name):
+        nothing = (len(readout.rows), session.facts.n_heads)
+        return readout.collect(readout.weight.new_full(nothing, torch.nan))
+    z = readout.at(run.activation(name))
     effects = (z * head_reads(session, run, readout, layer)).sum(dim=-1)
     heard = kept(session, active, readout, end_hooks(layer, "attn"))
     if heard is not None:

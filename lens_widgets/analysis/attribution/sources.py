@@ -17,6 +17,7 @@ from lens_widgets.analysis.attention.patterns import token_texts
 from lens_widgets.analysis.attribution.attribution import read_where
 from lens_widgets.analysis.attribution.decomposition import (
     decompose,
+    decompose_heads,
     end_hooks,
     head_reads,
     interventions_of,
@@ -78,7 +79,7 @@ def attribution_by_source(
             f"The last is L{facts.n_layers - 1}H{facts.n_heads - 1}.",
         )
     where = read_where(pos)
-    parts = decompose(session, where=where)
+    parts = decompose_heads(session, where=where)
     values = source_effects(session, part.layer, part.head, where=where)
     whole = parts.heads[:, part.layer, part.head]
     attrs = {

@@ -64,6 +64,13 @@ def make_grid(session: Session, node: str, by_pos: bool) -> Grid:
         raise InputError(
             f"node={node!r}: this model has no {kind.name(0)}.", "Choose another node."
         )
+    layers = [layer for layer in layers if facts.by_heads(kind.name(layer))]
+    if not layers:
+        raise InputError(
+            f"node={node!r}: this model's {kind.part} is not laid out by its {facts.n_heads} "
+            "heads.",
+            "Patch 'attn_out' or 'pattern' instead.",
+        )
     if not facts.edits_count(kind):
         raise InputError(
             f"node={node!r}: this model's attention ignores edits of its {kind.copied_as}.",

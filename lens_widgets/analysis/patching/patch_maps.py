@@ -76,7 +76,7 @@ def available_nodes(session: Session, nodes: tuple[str, ...]) -> list[str]:
     found = []
     for node in nodes:
         kind = node_kind(node)
-        present = any(kind.name(layer) in facts.hooks for layer in range(facts.n_layers))
+        present = any(facts.by_heads(kind.name(layer)) for layer in range(facts.n_layers))
         if present and facts.edits_count(kind):
             found.append(node)
     return found
