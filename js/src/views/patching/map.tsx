@@ -122,7 +122,7 @@ export function OneMap(props: {
       <div class="lw-patch-trust lw-num">
         {rank_correlation === null
           ? " "
-          : `${n_exact} of ${total} exact; the estimate ranks them with ρ = ${rank_correlation.toFixed(2)}`}
+          : `${n_exact} of ${total} exact; the estimate ranks them with ρ\u00a0=\u00a0${rank_correlation.toFixed(2)}`}
       </div>
     </div>
   );
