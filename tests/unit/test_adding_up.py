@@ -165,6 +165,18 @@ def test_heads_that_lie_in_another_order_are_refused_and_the_rest_is_right() -> 
     assert got == pytest.approx(edited - plain, abs=2e-5)
 
 
+def test_weight_circuits_of_a_layer_of_another_geometry_are_refused_in_words() -> None:
+    model = odd_models.gemma4(second_head_dim=16)
+    assert A.ov_circuit(model, "L0H1").tile(range(3), range(3)).shape == (3, 3)
+    for ask in (
+        lambda: A.ov_circuit(model, "L1H1"),
+        lambda: A.composition_scores(model, "K"),
+        lambda: A.qk_circuit(odd_models.without_attention_everywhere("Mamba"), "L0H0"),
+    ):
+        with pytest.raises(InputError, match="by heads: it has no attention, or one of another"):
+            ask()
+
+
 def test_a_layer_scalar_that_moves_the_stream_refuses_direct_effects() -> None:
     model: Any = odd_models.gemma4()
     model.original_model.model.layers[1].layer_scalar.fill_(0.5)

@@ -70,10 +70,8 @@ def head_weights(
 ) -> HeadWeights:
     """The matrices of one head; under grouped-query attention keys and values of its group."""
     layer, index = parse_head(model, head, argument)
-    attn = model.blocks[layer].attn
-    queries, keys, values, outputs = (
-        getattr(attn, name).detach() for name in ("W_Q", "W_K", "W_V", "W_O")
-    )
+    attn = getattr(model.blocks[layer], "attn", None)
+    queries, keys, values, outputs = (_by_heads(attn, layer, name) for name in "QKVO")
     group = index * keys.shape[0] // queries.shape[0]
     scale = attention_scale(attn)
     return HeadWeights(
@@ -87,12 +85,25 @@ def head_weights(
     )
 
 
+def _by_heads(attention: Any, layer: int, name: str) -> Float[Tensor, "head rows columns"]:
+    """W_Q, W_K, W_V or W_O of a layer; InputError where TransformerLens cannot split it."""
+    try:
+        weights = getattr(attention, f"W_{name}")
+    except (AttributeError, NotImplementedError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"Layer {layer} of this model has no W_{name} by heads: it has no attention, or one of "
+            "another shape than the model's configuration says.",
+            "Choose heads of other layers.",
+        ) from error
+    return weights.detach()
+
+
 def layer_weights(
     model: TransformerModel, layer: int
 ) -> dict[str, Float[Tensor, "head rows columns"]]:
     """The same of all heads of a layer at once, by ``"q"``, ``"k"``, ``"v"`` and ``"o"``."""
-    attn = model.blocks[layer].attn
-    found = {name: getattr(attn, f"W_{name.upper()}").detach().float() for name in "qkvo"}
+    attn = getattr(model.blocks[layer], "attn", None)
+    found = {name: _by_heads(attn, layer, name.upper()).float() for name in "qkvo"}
     n_heads = found["q"].shape[0]
     for name in "kv":
         found[name] = found[name].repeat_interleave(n_heads // found[name].shape[0], dim=0)
