@@ -53,6 +53,13 @@ def listed(names: Iterable[str]) -> str:
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
 
 
+def first_few(names: Iterable[str], between: str = ", ", limit: int = 3) -> str:
+    """The first names of what may be many, and how many more there are."""
+    every = list(names)
+    more = [f"and {len(every) - limit} more"] if len(every) > limit else []
+    return between.join(every[:limit] + more)
+
+
 def check_choice(argument: str, value: object, known: Collection[str]) -> str:
     """``value`` when it is one of ``known``; InputError naming ``argument`` otherwise."""
     if isinstance(value, str) and value in known:

@@ -30,6 +30,7 @@ import copy
 import threading
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from lens_widgets.engine import current
@@ -39,15 +40,23 @@ from lens_widgets.engine.forward import Check
 from lens_widgets.engine.locks import lock, nothing_held
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.probe import ModelFacts, probe
+from lens_widgets.engine.structure import Structure, read_structure, structure_changes
 from lens_widgets.engine.transformer_lens_private import drop_kept_patterns
-from lens_widgets.engine.weights import Weights
+from lens_widgets.engine.watch import ModelState, ModelWatch
 from lens_widgets.engine.worker import Worker
-from lens_widgets.errors import InputError
+from lens_widgets.errors import InputError, first_few
 
 T = TypeVar("T")
 
 _accesses: weakref.WeakKeyDictionary[Any, ModelAccess] = weakref.WeakKeyDictionary()
 _accesses_lock = lock("registry")
+
+
+@dataclass
+class _Seen:
+    """What the model was at the first turn of a session, which other accesses can share."""
+
+    state: ModelState | None = None
 
 
 class ModelAccess:
@@ -60,35 +69,68 @@ class ModelAccess:
         self._model = weakref.ref(model)
         self._lock = lock("model")
         self.worker = Worker("lens_widgets worker", CELL_PAUSE.wake)
+        self._watch = ModelWatch()
         self._facts: ModelFacts | None = None
+        self._probed: Structure | None = None
         self._expected: ModelFacts | None = None
-        self._weights: Weights | None = None
+        self._seen = _Seen()
 
     def bound(self, facts: ModelFacts) -> ModelAccess:
         """This access for one session: it refuses to run a model that is no longer ``facts``.
 
-        Lock and worker are shared. Numbers of before and after a move or a cast must not be mixed.
+        Lock and worker are shared. What the model is at its first turn belongs to every number of
+        the session; after a change they must not be mixed. Bound once more, it is still the first
+        turn that counts.
         """
         access = copy.copy(self)
         access._facts = access._expected = facts
-        access._weights = Weights(self.model)
+        if self._expected is None:
+            access._seen = _Seen()
         return access
 
-    def check_weights(self) -> None:
-        """InputError when the weights are no longer those that this session's runs were made of.
+    def check_unchanged(self) -> None:
+        """InputError when the model is no longer what this session's runs were made of.
 
-        A model that was moved or cast is refused where it would be run: what it gave stays true.
+        For runs that are at hand; whatever is run is checked before. A model that was moved or
+        cast is refused where it would be run: what it gave stays true. While a cell runs a view is
+        given what it gave before, and a change that the cell makes shows when it is over.
         """
-        model, expected, weights = self._model(), self._expected, self._weights
-        if model is None or expected is None or weights is None or not expected.fit(model):
+        model = self._model()
+        if model is None or self._expected is None or current.on_model():
             return
-        if not weights.same(model):
+        if not current.waits_for_cells():
+            with self._lock:
+                self._check_seen(model, None)
+            return
+        if CELL_PAUSE.active:
+            return
+        with self._lock:
+            if CELL_PAUSE.enter():
+                try:
+                    self._check_seen(model, None)
+                finally:
+                    CELL_PAUSE.leave()
+
+    def _check_seen(self, model: TransformerModel, check: Check | None) -> None:
+        if self._expected is None or not self._expected.fit(model) or model.training:
+            return
+        if self._seen.state is None:
+            self._seen.state = self._watch.state(model, check)
+            return
+        changes, weights = self._watch.changes(model, self._seen.state, check)
+        if changes:
             raise InputError(
-                "The model's weights were changed since this session ran it.",
+                f"The model was changed since this session ran it: {first_few(changes, '; ')}.",
+                "Change it back, or call session.refresh() to compute everything with it.",
+            )
+        if weights:
+            names = first_few(weights)
+            raise InputError(
+                f"The model's weights were changed since this session ran it: {names}.",
                 "Call session.refresh() to compute everything with the new ones.",
             )
 
-    def _present(self) -> TransformerModel:
+    def _present(self, check: Check | None) -> TransformerModel:
         """The model, as it was when the session was made; InputError if it is not."""
         model = self.model
         if self._expected is not None:
@@ -98,12 +140,12 @@ class ModelAccess:
                     f"The model was changed since this session was made: {', '.join(changes)}.",
                     "Change it back, or call session.refresh().",
                 )
-            self.check_weights()
             if model.training:
                 raise InputError(
                     "The model was put into training mode: dropout would make numbers random.",
                     "Call model.eval().",
                 )
+            self._check_seen(model, check)
         return model
 
     @property
@@ -166,7 +208,7 @@ class ModelAccess:
     def _alone(self, work: Callable[[TransformerModel, Check | None], T], check: Check | None) -> T:
         if current.token() is None:
             raise RuntimeError("a model may be run by its worker or by run_inline alone")
-        model = self._present()
+        model = self._present(check)
         try:
             with current.running_model():
                 return work(model, check)
@@ -174,11 +216,27 @@ class ModelAccess:
             drop_kept_patterns(model)
 
     def facts(self) -> ModelFacts:
-        """What the model is; probed once, and again when it was moved, cast or processed."""
-        known = self._facts
-        if known is None or not known.fit(self.model):
-            known = self._facts = self.exclusively(lambda model, check: probe(model))
+        """What the model is; probed once, and again when it was moved, cast, processed or hooked,
+        or modules were replaced."""
+        return self.exclusively(lambda model, check: self._known_facts(model))
+
+    def _known_facts(self, model: TransformerModel) -> ModelFacts:
+        structure, _ = read_structure(model)
+        known, probed = self._facts, self._probed
+        if (
+            known is None
+            or probed is None
+            or not known.fit(model)
+            or structure_changes(probed, structure)
+        ):
+            known = self._facts = probe(model)
+            # What libraries put on a model when it first runs belongs to it.
+            self._probed, _ = read_structure(model)
         return known
+
+    def weights(self) -> tuple[int, ...]:
+        """Numbers of which one is another when any weight is: for what is kept by weights alone."""
+        return self._watch.weights(self.model)
 
     def run_inline(self, work: Callable[[], T]) -> T:
         """Runs ``work`` for a caller that waits, such as a cell, and returns its result.
@@ -224,7 +282,6 @@ class ModelAccess:
 
 
 def access_for(model: TransformerModel) -> ModelAccess:
-    """The one handle of ``model``."""
     """The one access of ``model``."""
     with _accesses_lock:
         access = _accesses.get(model)

@@ -22,6 +22,7 @@ from lens_widgets.engine.forward import (
 from lens_widgets.engine.hooks import HookKind, hook_kind
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.pooling import finest_pool, pooled_name
+from lens_widgets.engine.structure import read_structure, without_user_code
 from lens_widgets.engine.trials import (
     Batch,
     BatchTrials,
@@ -31,6 +32,7 @@ from lens_widgets.engine.trials import (
     no_sum,
     try_batch,
 )
+from lens_widgets.errors import first_few
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +58,8 @@ class ModelFacts:
     one by one; ``pattern_edits``, ``score_edits``: attention uses an edited pattern, or edited
     scores; ``token_logits``: a few logits can be computed without the others; ``finite``: the
     logits of two tokens are numbers. ``beyond``: how long a prompt may be before it changes all
-    others, or None; ``no_sum``: why the logits are no sum of what the parts write, or ""."""
+    others, or None; ``no_sum``: why the logits are no sum of what the parts write, or "".
+    ``hooked``: where functions of the user run in it."""
 
     name: str
     n_layers: int
@@ -77,6 +80,7 @@ class ModelFacts:
     layers: Layers
     beyond: int | None
     no_sum: str
+    hooked: tuple[str, ...]
 
     @property
     def mlp_layers(self) -> tuple[int, ...]:
@@ -112,7 +116,12 @@ class ModelFacts:
                 f"{self.beyond or 0:,} tokens changes those of all others (LongRoPE).",
             ),
             (
-                not self.resumable,
+                bool(self.hooked),
+                "Every change takes a whole forward: hooks of yours run in this model, at "
+                f"{first_few(self.hooked)}, and count in every number.",
+            ),
+            (
+                not self.resumable and not self.hooked,
                 "Every change takes a whole forward: blocks of this model cannot be run one by "
                 "one.",
             ),
@@ -206,6 +215,13 @@ def _layers(numbers: Sequence[int]) -> str:
 
 def probe(model: TransformerModel) -> ModelFacts:
     """Runs ``model`` on a few tokens and reads its shape, device, dtype and weight processing."""
+    hooked = read_structure(model)[0].user_code
+    # A hook may be made for the prompts of a session and for no others.
+    with without_user_code(model):
+        return _probe(model, tuple(hooked))
+
+
+def _probe(model: TransformerModel, hooked: tuple[str, ...]) -> ModelFacts:
     cfg = model.cfg
     batch = Batch.of(model)
     with torch.no_grad():
@@ -229,17 +245,25 @@ def probe(model: TransformerModel) -> ModelFacts:
         hooks=hooks,
         points={name: points[name].name for name in hooks},
         **_form(model),
-        resumable=resumable and trials.batched,
+        # Nobody knows which rows and positions a user's hook expects: it is given the session's
+        # prompts as they are, by the model's own forward.
+        resumable=resumable and trials.batched and not hooked,
         pattern_edits=plain.uses_edits("attn.hook_pattern"),
         score_edits=plain.uses_edits("attn.hook_attn_scores"),
-        token_logits=token_logits,
+        token_logits=token_logits and not hooked,
         finite=bool(logits.isfinite().all()),
         batch=trials,
         layers=layers,
         beyond=changes_beyond(model),
-        no_sum=no_sum(model, layers, cache)
-        or ("" if token_logits else "its logits are not read off the final norm one by one"),
+        no_sum=_no_sum(hooked, token_logits) or no_sum(model, layers, cache),
+        hooked=hooked,
     )
+
+
+def _no_sum(hooked: tuple[str, ...], token_logits: bool) -> str:
+    if hooked:
+        return f"hooks of yours run in it, at {first_few(hooked)}"
+    return "" if token_logits else "its logits are not read off the final norm one by one"
 
 
 def _resumes_exactly(model: TransformerModel, whole: WholeForward, mask: torch.Tensor) -> bool:

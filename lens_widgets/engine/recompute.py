@@ -23,6 +23,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from lens_widgets.engine.fused import replaced_forward
+from lens_widgets.engine.structure import from_library
 from lens_widgets.engine.transformer_lens_private import wrapped_module
 
 Side = Literal["query", "input", "output"]
@@ -157,7 +158,13 @@ class SparseBlock:
     """
 
     def __init__(self, block: Any, hooks: Sequence[str]) -> None:
-        self._parts = [*_linear(block, "attn", _ATTENTION), *_mlp(block, hooks)]
+        parts = [*_linear(block, "attn", _ATTENTION), *_mlp(block, hooks)]
+        # A module of the user's own may mix positions, or count them.
+        self._parts = [
+            (part, side)
+            for part, side in parts
+            if all(from_library(type(module)) for module in part.modules())
+        ]
         self._base: dict[nn.Module, Tensor] = {}
 
     @contextmanager

@@ -39,12 +39,20 @@ def logits_transform(model: Any) -> Callable[[Tensor], Tensor] | None:
     return transform
 
 
+def hooked_function(module: nn.Module, number: int, hook: Any) -> Any:
+    """The function that a user gave for torch's hook ``number``, which TransformerLens wraps."""
+    handles = [*getattr(module, "fwd_hooks", ()), *getattr(module, "bwd_hooks", ())]
+    own = [handle.user_hook for handle in handles if handle.hook.id == number]
+    return own[0] if own and own[0] is not None else hook
+
+
 def wrapped_module(component: Any) -> nn.Module | None:
     """The module that a part of the model wraps and calls; None where it computes by itself."""
     module = getattr(component, "original_component", None)
     return module if isinstance(module, nn.Module) else None
 
 
-def plain_parameter_name(name: str) -> str:
-    """A parameter's name without the wrappers that TransformerLens puts around each module."""
-    return name.replace("_original_component.", "")
+def plain_name(path: str) -> str:
+    """The path of a parameter or module without the wrappers that TransformerLens puts around each
+    module."""
+    return path.replace("_original_component.", "").removesuffix("._original_component")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lens_widgets.engine.model import TransformerModel
-from lens_widgets.engine.transformer_lens_private import plain_parameter_name
+from lens_widgets.engine.transformer_lens_private import plain_name
 from lens_widgets.errors import InputError
 
 _STRUCTURE = ("n_layers", "n_heads", "d_model", "d_vocab", "n_ctx")
@@ -23,7 +23,7 @@ def fingerprint(model: TransformerModel) -> dict[str, Any]:
         if flat.numel():
             last = flat.numel() - 1
             indices = [last * i // (_SAMPLES - 1) for i in range(_SAMPLES)]
-            samples[plain_parameter_name(name)] = flat[indices].float().cpu().tolist()
+            samples[plain_name(name)] = flat[indices].float().cpu().tolist()
     return {
         "name": str(cfg.model_name),
         **{name: getattr(cfg, name) for name in _STRUCTURE},

@@ -70,11 +70,9 @@ class PromptRuns:
         On the corrupted prompts the metric is still that of the prompts: the same function of the
         logits, with the same targets. InputError when there are no corrupted prompts.
         """
-        self.access.check_weights()
-        if not active and not corrupted:
-            return self.clean
-        known = self._known(active, corrupted)
+        known = self._known(active, corrupted) if active or corrupted else self.clean
         if known is not None:
+            self.access.check_unchanged()
             return known
         run = self.access.run_inline(lambda: self._edit(active, self._capture, corrupted))
         with self._lock:
@@ -94,6 +92,7 @@ class PromptRuns:
         """The metric under ``active``, keeping nothing else of the run: for sweeps."""
         known = self._known(active, False) if active else self.clean
         if known is not None:
+            self.access.check_unchanged()
             return known.metric
         return self.access.run_inline(lambda: self._edit(active, (), False)).metric
 

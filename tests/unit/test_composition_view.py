@@ -17,6 +17,7 @@ from tests.handmade import INDUCTION, PREVIOUS, handmade, repeated
 from tests.models import N_HEADS, fresh, native, tiny, word_tokenizer
 from tests.unit.cases import PROMPTS
 from tests.unit.page import Page
+from tests.unit.spies import spy
 
 KINDS = ["K", "Q", "V"]
 
@@ -92,7 +93,7 @@ def test_asking_runs_no_model() -> None:
     session = lw.Session(model, PROMPTS)
     session.interventions.toggle("L0H1")
     runs: list[str] = []
-    model.blocks[0].register_forward_pre_hook(lambda *_: runs.append("block"))
+    model.blocks[0].register_forward_pre_hook(spy(lambda *_: runs.append("block")))
     view = lw.CompositionView(session)
     asked = view.opening()
     assert list(asked) == ["composition/scores"]

@@ -17,6 +17,7 @@ from torch import Tensor
 import lens_widgets as lw
 from lens_widgets.engine import current
 from lens_widgets.engine.access import access_for
+from lens_widgets.errors import InputError
 from tests.models import fresh, leftovers, tiny, traces
 from tests.unit import reference
 from tests.unit.cases import ANSWERS, PROMPTS, rows, state
@@ -234,7 +235,8 @@ def test_the_users_own_hooks_stay_and_count(is_permanent: bool) -> None:
     session = lw.Session(model, PROMPTS, answers=ANSWERS)
     session.interventions.toggle("L1H2")
     lw.analysis.ablation_sweep(session)
-    lw.analysis.attribution(session)
+    with pytest.raises(InputError, match="hooks of yours run in it, at blocks.0.mlp.hook_out"):
+        lw.analysis.attribution(session)
     assert traces(model) == before
     with torch.no_grad():
         expected = model(rows(session)[0])[0, -1]

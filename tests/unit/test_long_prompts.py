@@ -21,6 +21,7 @@ from tests.models import tiny
 from tests.unit import reference
 from tests.unit.cases import PROMPTS, attention_only, rows
 from tests.unit.page import Page
+from tests.unit.spies import spy
 
 N_POS = 1024
 SHOWN = {"prompt": 0, "show": "current", "attention_mode": "pattern"}
@@ -37,7 +38,7 @@ def blocks(session: lw.Session) -> Iterator[list[int]]:
     """The layers of all blocks that are run."""
     run: list[int] = []
     handles = [
-        block.register_forward_pre_hook(lambda *_, layer=layer: run.append(layer))
+        block.register_forward_pre_hook(spy(lambda *_, layer=layer: run.append(layer)))
         for layer, block in enumerate(session.model.blocks)
     ]
     yield run
@@ -76,7 +77,8 @@ def test_what_a_page_gets_before_a_head_is_opened_is_small_and_was_made_by_the_r
 
 def test_opening_a_head_runs_its_block_alone(session: lw.Session, blocks: list[int]) -> None:
     beyond: list[int] = []
-    handle = session.model.blocks[9].attn.hook_z.register_forward_hook(lambda *_: beyond.append(1))
+    hook_z = session.model.blocks[9].attn.hook_z
+    handle = hook_z.register_forward_hook(spy(lambda *_: beyond.append(1)))
     try:
         Page(session).dataset("attention/pattern", **{**HEAD, "layer": 9, "head": 3})
     finally:

@@ -25,6 +25,7 @@ from tests.models import (
 )
 from tests.unit.cases import PROMPTS
 from tests.unit.page import Page
+from tests.unit.spies import spy
 
 HUGGING_FACE = [name for name in ARCHITECTURES if name not in ("attn_only", "native")]
 
@@ -154,7 +155,7 @@ def test_the_card_is_asked_without_running_the_model() -> None:
     session = lw.Session(model, PROMPTS)
     session.interventions.toggle("L0H1")
     runs: list[str] = []
-    model.blocks[0].register_forward_pre_hook(lambda *_: runs.append("block"))
+    model.blocks[0].register_forward_pre_hook(spy(lambda *_: runs.append("block")))
     card = Page(session).dataset("model_card/card")
     assert runs == []
     assert card.attrs["total"] == parameters(model).count

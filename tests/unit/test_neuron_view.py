@@ -16,6 +16,7 @@ from tests.models import fresh, native, tiny, word_tokenizer
 from tests.unit.cases import PROMPTS, rows
 from tests.unit.page import Page
 from tests.unit.scripts import edited, execute
+from tests.unit.spies import spy
 
 RUNS: list[Which] = ["baseline", "current", "difference"]
 MODELS = ["gpt2", "llama", "gemma2"]
@@ -161,7 +162,7 @@ def test_code_runs_nothing_and_answers_run_each_state_once() -> None:
     session = lw.Session(model, PROMPTS)
     session.interventions.toggle("L0H1")
     runs: list[str] = []
-    model.blocks[1].register_forward_pre_hook(lambda *_: runs.append("block"))
+    model.blocks[1].register_forward_pre_hook(spy(lambda *_: runs.append("block")))
     view = lw.NeuronView(session)
     page = Page(session)
     page.dataset("neuron/code", neuron="L1N7", show="difference", top_k=5)

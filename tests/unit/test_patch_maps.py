@@ -21,6 +21,7 @@ from tests.models import N_HEADS, tiny
 from tests.unit import reference
 from tests.unit.cases import ANSWER_IDS, ANSWERS, CORRUPTED, PROMPTS, corrupted_rows, rows
 from tests.unit.page import Page
+from tests.unit.spies import spy
 
 TEXTS = ["w5 w6 w7 w8 w9", "w11 w12 w13 w14 w15"]
 OTHERS = ["w5 w6 w17 w8 w9", "w21 w12 w23 w14 w15"]
@@ -119,7 +120,7 @@ def test_what_is_known_is_not_computed_again_and_rates_the_estimate() -> None:
     exact = lw.analysis.patch_sweep(session, "z")
     runs: list[int] = []
     block = session.model.blocks[0]
-    handle = block.register_forward_pre_hook(lambda *_: runs.append(1))
+    handle = block.register_forward_pre_hook(spy(lambda *_: runs.append(1)))
     again = lw.analysis.patch_sweep(session, "z")
     handle.remove()
     assert runs == []

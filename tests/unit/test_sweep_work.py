@@ -20,6 +20,7 @@ from lens_widgets.engine.sweep import TooLarge
 from tests.models import fresh, tiny
 from tests.unit import reference
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS, rows
+from tests.unit.spies import spy
 
 ALIKE = ["w5 w6 w7 w8", "w5 w6 w9 w8", "w5 w6 w7 w4"]
 
@@ -33,7 +34,7 @@ def mlp_tokens(model: Any, layer: int) -> Iterator[list[int]]:
         counts.append(args[0].numel() // args[0].shape[-1])
 
     linear = getattr(model.blocks[layer].mlp, "in").original_component
-    handle = linear.register_forward_hook(count)
+    handle = linear.register_forward_hook(spy(count))
     try:
         yield counts
     finally:
@@ -50,7 +51,7 @@ def full_memory(model: Any, rows_at_most: int) -> Iterator[list[int]]:
         if asked[-1] > rows_at_most:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    handle = model.blocks[1].register_forward_pre_hook(allocate)
+    handle = model.blocks[1].register_forward_pre_hook(spy(allocate))
     try:
         yield asked
     finally:
@@ -127,7 +128,7 @@ def test_the_metric_decides_how_many_logits_are_computed() -> None:
         def count(_m: Any, args: tuple[Tensor, ...], _o: Any, seen: list[int] = seen) -> None:
             seen.append(args[0].numel() // args[0].shape[-1])
 
-        handle = model.unembed.register_forward_hook(count)
+        handle = model.unembed.register_forward_hook(spy(count))
         lw.analysis.ablation_sweep(session)
         handle.remove()
         counts[metric] = sum(seen)
@@ -167,7 +168,7 @@ def test_other_errors_are_not_taken_for_a_full_memory() -> None:
     def fail(_module: Any, _args: Any) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    model.blocks[1].register_forward_pre_hook(fail)
+    model.blocks[1].register_forward_pre_hook(spy(fail))
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
         lw.analysis.ablation_sweep(session)
 
@@ -193,7 +194,7 @@ def test_a_stop_is_noticed_at_the_next_block() -> None:
         if len(blocks) == 3:
             token.cancel()
 
-    handles = [block.register_forward_pre_hook(stop) for block in model.blocks]
+    handles = [block.register_forward_pre_hook(spy(stop)) for block in model.blocks]
     outcome: list[BaseException] = []
 
     def work() -> None:

@@ -93,7 +93,7 @@ def test_what_wraps_nothing_has_no_module() -> None:
 def test_parameter_names_lose_their_wrappers() -> None:
     names = [name for name, _ in nn.Module.named_parameters(tiny("gpt2"))]
     assert any("_original_component." in name for name in names), "no wrapper to take off"
-    plain = [private.plain_parameter_name(name) for name in names]
+    plain = [private.plain_name(name) for name in names]
     assert len(set(plain)) == len(plain)
     assert not any("original_component" in name for name in plain)
     assert "blocks.0.attn.q.weight" in plain

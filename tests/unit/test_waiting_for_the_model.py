@@ -21,6 +21,7 @@ from lens_widgets.errors import InputError
 from tests.models import tiny
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
 from tests.unit.page import Page
+from tests.unit.spies import spy
 from tests.unit.waiting import Outcome, in_thread, join, wait_for, wait_until
 
 
@@ -230,10 +231,10 @@ def test_no_forward_runs_in_the_callers_thread(
     threads: set[threading.Thread] = set()
     modules = [*model.blocks, model.ln_final, model.unembed]
 
-    def spy(module: Any, _args: Any, _kwargs: Any) -> None:
+    def note(module: Any, _args: Any, _kwargs: Any) -> None:
         threads.add(threading.current_thread())
 
-    hooks = [part.register_forward_pre_hook(spy, with_kwargs=True) for part in modules]
+    hooks = [part.register_forward_pre_hook(spy(note), with_kwargs=True) for part in modules]
     try:
         ASKED[name](session)
     finally:

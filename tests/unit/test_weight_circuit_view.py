@@ -17,6 +17,7 @@ from lens_widgets.wire.messages import MAX_REPLY_BYTES
 from tests.models import D_VOCAB, N_HEADS, fresh, tiny
 from tests.unit.cases import ANSWERS, PROMPTS
 from tests.unit.page import Page
+from tests.unit.spies import spy
 
 PAIR: dict[str, Any] = {"layer": 1, "head": 3, "writer_layer": 0, "writer_head": 1}
 OF_TOKENS = ["OV", "QK", "K", "Q", "V"]
@@ -233,7 +234,7 @@ def test_asking_runs_no_model(question: str) -> None:
     session.interventions.toggle("L0H1")
     session.selection.update(**PAIR)
     runs: list[str] = []
-    model.blocks[0].register_forward_pre_hook(lambda *_: runs.append("block"))
+    model.blocks[0].register_forward_pre_hook(spy(lambda *_: runs.append("block")))
     for circuit in ("OV", "V"):
         view = lw.WeightCircuitView(session, circuit=circuit)
         assert list(view.opening()) == ["weight_circuit/tile"]

@@ -19,7 +19,7 @@ from lens_widgets.analysis.circuits.circuits import (
     v_composition_circuit,
 )
 from lens_widgets.analysis.circuits.factored import FactoredCircuit
-from lens_widgets.analysis.circuits.head_weights import weights_version
+from lens_widgets.engine.access import access_for
 from lens_widgets.engine.locks import lock
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.errors import InputError, check_choice
@@ -69,7 +69,7 @@ def choose_circuit(
             "Choose the earlier head: a cell of CompositionView, or selection.writer_layer and "
             "selection.writer_head.",
         )
-    key = (kind, head, writer if kind in _OF_PAIR else None, weights_version(model))
+    key = (kind, head, writer if kind in _OF_PAIR else None, access_for(model).weights())
     with _lock:
         mine = _kept.setdefault(model, OrderedDict())
         if key in mine:

@@ -16,8 +16,8 @@ from lens_widgets.analysis.circuits.head_weights import (
     head_weights,
     layer_weights,
     model_of,
-    weights_version,
 )
+from lens_widgets.engine.access import access_for
 from lens_widgets.engine.current import check_cancelled
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.probe import weight_processing
@@ -101,7 +101,7 @@ def composition_blocks(
     """Scores, nothing subtracted, as source layer, destination layer and block of heads, for the
     destinations ``layers``. Stops between blocks when it is cancelled. Kept until a weight changes.
     """
-    version = weights_version(model)
+    version = access_for(model).weights()
     kept = _kept.setdefault(model, {})
     for key in [key for key in kept if key[-1] != version]:
         kept.pop(key, None)

@@ -42,11 +42,6 @@ def model_of(source: Any) -> Any:
     return model
 
 
-def weights_version(model: TransformerModel) -> tuple[tuple[int, int], ...]:
-    """Changes whenever a weight is written to or replaced."""
-    return tuple((weight.data_ptr(), weight._version) for weight in model.parameters())
-
-
 def parse_head(
     model: TransformerModel, head: Component | str, argument: str = "head"
 ) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lens_widgets.analysis.circuits.head_weights import model_of
 from lens_widgets.engine.model import TransformerModel
-from lens_widgets.engine.transformer_lens_private import plain_parameter_name
+from lens_widgets.engine.transformer_lens_private import plain_name
 
 _LAYER = re.compile(r"(?<=^blocks\.)\d+(?=\.)")
 
@@ -101,7 +101,7 @@ def parameters(source: Any) -> Parameters:
     # The bridge's own named_parameters has Hugging Face's names; torch's has the bridge's.
     for path, value in torch.nn.Module.named_parameters(model):
         names = known.get(_place(value), [])
-        plain = plain_parameter_name(path)
+        plain = plain_name(path)
         if not names and ".qkv." in plain:
             joint.append(value)
             continue
