@@ -235,7 +235,7 @@ def test_the_users_own_hooks_stay_and_count(is_permanent: bool) -> None:
     session = lw.Session(model, PROMPTS, answers=ANSWERS)
     session.interventions.toggle("L1H2")
     lw.analysis.ablation_sweep(session)
-    with pytest.raises(InputError, match="hooks of yours run in it, at blocks.0.mlp.hook_out"):
+    with pytest.raises(InputError, match=r"hooks of yours run in it, at blocks\.0\.mlp\.hook_out"):
         lw.analysis.attribution(session)
     assert traces(model) == before
     with torch.no_grad():

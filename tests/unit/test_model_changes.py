@@ -209,8 +209,8 @@ def test_any_write_to_a_weight_is_noticed_and_right_after_a_refresh(
 ) -> None:
     model = fresh("llama")
     session = session_of(model)
-    page, before = Page(session), session.baseline.clone()
-    page.ask("toggle", component="L0H0", kind="zero")
+    before = session.baseline.clone()
+    session.interventions.toggle("L0H0")
     if in_cells:
         in_a_cell(lambda: write(model))
     else:
@@ -248,7 +248,7 @@ def test_a_view_notices_what_the_cell_wrote_after_its_last_call() -> None:
     page = Page(session)
     _row(model)
     CELL_PAUSE.end()
-    page.ask("toggle", component="L0H0", kind="zero")
+    session.interventions.toggle("L0H0")
     assert "weights were changed" in told(page)
 
 

@@ -126,8 +126,11 @@ def test_hooks_belong_to_every_number_of_a_session_that_finds_them(name: str) ->
     is_right(session)
     before.refresh()
     is_right(before)
-    (note,) = session.notes
-    assert note.startswith("Every change takes a whole forward: hooks of yours run in this model")
+    whole, effects = session.notes
+    assert whole.startswith("Every change takes a whole forward: hooks of yours run in this model")
+    assert effects.startswith("Direct effects are refused")
+    with pytest.raises(InputError, match="hooks of yours run in it"):
+        lw.analysis.attribution(session)
 
 
 def test_every_kind_of_sweep_includes_a_hook_that_was_there() -> None:
