@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -218,7 +218,25 @@ def probe(model: TransformerModel) -> ModelFacts:
     hooked = read_structure(model)[0].user_code
     # A hook may be made for the prompts of a session and for no others.
     with without_user_code(model):
-        return _probe(model, tuple(hooked))
+        found = _probe(model, tuple(hooked))
+    return _with_hooks(model, found) if hooked else found
+
+
+def _with_hooks(model: TransformerModel, found: ModelFacts) -> ModelFacts:
+    """The same, and whether prompts stand alone under a user's hooks, where these can be tried."""
+    batch = Batch.of(model)
+    try:
+        trials, _ = try_batch(model, batch, forward(model, batch.alone).logits)
+    except Exception:
+        log.debug("hooks on %s fit its own prompts alone", found.name, exc_info=True)
+        return found
+    together = replace(
+        found.batch,
+        batched=found.batch.batched and trials.batched,
+        padding=found.batch.padding and trials.padding,
+        unmasked=found.batch.unmasked and trials.unmasked,
+    )
+    return replace(found, batch=together)
 
 
 def _probe(model: TransformerModel, hooked: tuple[str, ...]) -> ModelFacts:

@@ -13,6 +13,7 @@ from tests import odd_models
 from tests.models import fresh, tiny
 from tests.unit import reference
 from tests.unit.page import Page
+from tests.unit.spies import spy
 
 A = lw.analysis
 PROMPTS = ["w5 w6 w7 w8", "w9 w6 w7"]
@@ -208,7 +209,7 @@ def test_a_stream_that_is_normalised_between_its_parts_refuses_direct_effects() 
 
 def test_heads_that_are_gated_after_their_sum_have_no_effects_of_their_own() -> None:
     model: Any = fresh("llama")
-    model.blocks[1].attn.o.original_component.register_forward_hook(lambda *a: 0.5 * a[2])
+    model.blocks[1].attn.o.original_component.register_forward_hook(spy(lambda *a: 0.5 * a[2]))
     session = _session(model)
     parts = A.attribution(session, by="component")
     assert parts.sum().item() == pytest.approx(session.baseline.mean().item(), abs=2e-5)

@@ -13,6 +13,7 @@ from tests import odd_models
 from tests.models import ARCHITECTURES, fresh, tiny
 from tests.unit import reference
 from tests.unit.page import Page
+from tests.unit.spies import spy
 
 A = lw.analysis
 PROMPTS = ["w5 w6 w7 w8", "w9 w6 w7 w8"]
@@ -275,7 +276,9 @@ def test_a_session_made_in_inference_mode_has_the_same_numbers() -> None:
 def test_a_model_is_tried_once_in_three_short_forwards() -> None:
     model = fresh("gpt2")
     widths: list[tuple[int, ...]] = []
-    model.unembed.register_forward_pre_hook(lambda _, args: widths.append(tuple(args[0].shape[:2])))
+    model.unembed.register_forward_pre_hook(
+        spy(lambda _, args: widths.append(tuple(args[0].shape[:2])))
+    )
     prompts = torch.randint(3, 60, (4, 20))
     _session(model, prompts)
     # Two tokens alone, a batch, its blocks one by one; then the prompts once.
