@@ -98,18 +98,20 @@ class ModelAccess:
         model = self._model()
         if model is None or self._expected is None or current.on_model():
             return
-        if not current.waits_for_cells():
-            with self._lock:
+        views = current.waits_for_cells()
+        # Others may be held, so it is only tried for; whose turn it is has looked at the model.
+        if (views and CELL_PAUSE.active) or not self._lock.acquire(blocking=False):
+            return
+        try:
+            if not views:
                 self._check_seen(model, None)
-            return
-        if CELL_PAUSE.active:
-            return
-        with self._lock:
-            if CELL_PAUSE.enter():
+            elif CELL_PAUSE.enter():
                 try:
                     self._check_seen(model, None)
                 finally:
                     CELL_PAUSE.leave()
+        finally:
+            self._lock.release()
 
     def _check_seen(self, model: TransformerModel, check: Check | None) -> None:
         if self._expected is None or not self._expected.fit(model) or model.training:

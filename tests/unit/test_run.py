@@ -13,6 +13,7 @@ from lens_widgets.errors import InputError
 from tests.models import ARCHITECTURES, tiny
 from tests.unit import reference
 from tests.unit.cases import PROMPTS, rows
+from tests.unit.spies import spy
 
 
 def _count_forwards(model: object, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -25,7 +26,7 @@ def _count_forwards(model: object, monkeypatch: pytest.MonkeyPatch) -> list[int]
         calls.append(1)
         return before(*args, **options)
 
-    monkeypatch.setitem(vars(block), "forward", counted)
+    monkeypatch.setitem(vars(block), "forward", spy(counted))
     return calls
 
 
