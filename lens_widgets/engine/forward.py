@@ -28,9 +28,12 @@ Check = Callable[[], None]
 
 @dataclass(frozen=True)
 class BlockCall:
-    """How the model called one block: the residual entering it, and everything else."""
+    """How the model called one block: the residual entering it, and everything else.
 
-    resid: Float[Tensor, "prompt pos d_model"]
+    Some architectures carry several streams side by side: [prompt, pos, stream, d_model].
+    """
+
+    resid: Float[Tensor, "prompt pos *streams"]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
 

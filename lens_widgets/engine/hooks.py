@@ -96,15 +96,19 @@ class HookKind:
             return 0
         return int(shape[self.head_axis])
 
-    def fits(self, shape: Sequence[int], n_pos: int, n_heads: int) -> bool:
-        """Whether an activation of one prompt of ``n_pos`` tokens has the axes of this row."""
-        if self.head_axis is None:
-            return True
-        lengths = {"prompt": 1, "pos": n_pos, "query_pos": n_pos, "key_pos": n_pos, "head": n_heads}
-        return len(shape) == len(self.axes) and all(
-            length == lengths.get(axis, length)
-            and (axis != "key_value_head" or n_heads % length == 0)
-            for axis, length in zip(self.axes, shape, strict=True)
+    def fits(self, shape: Sequence[int], n_heads: int, n_pos: int) -> bool:
+        """Whether an activation of one prompt has these axes: some attentions report theirs in
+        another order, or cut into other pieces than heads."""
+        if len(shape) != len(self.axes):
+            return False
+        counts: dict[str, int] = {"prompt": 1, "head": n_heads}
+        counts |= dict.fromkeys(("pos", "query_pos", "key_pos"), n_pos)
+        sizes = dict(zip(self.axes, shape, strict=True))
+        groups = sizes.pop("key_value_head", n_heads)
+        return (
+            all(counts.get(axis, size) == size for axis, size in sizes.items())
+            and groups > 0
+            and n_heads % groups == 0
         )
 
     def size(self, shape: Sequence[int], n_prompts: int, n_pos: int) -> int:
@@ -223,6 +227,12 @@ def hook_kind(name: str) -> HookKind:
     """
     part = name.split(".", 2)[2] if name.startswith("blocks.") else name
     return TABLE.get(part) or HookKind(part, _HEADS, "input", in_stream=True)
+
+
+def layer_of(name: str) -> int | None:
+    """The layer of a hook in a block; None for one outside of blocks."""
+    parts = name.split(".")
+    return int(parts[1]) if parts[0] == "blocks" and parts[1].isdigit() else None
 
 
 def nodes() -> dict[str, HookKind]:

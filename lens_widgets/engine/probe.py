@@ -19,7 +19,7 @@ from lens_widgets.engine.forward import (
     unembed,
     unembed_tokens,
 )
-from lens_widgets.engine.hooks import HookKind, hook_kind
+from lens_widgets.engine.hooks import TABLE, HookKind, hook_kind
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.pooling import finest_pool, pooled_name
 from lens_widgets.engine.structure import read_structure, without_user_code
@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 
 CAPTURE_BYTES = 256 << 20
 
-TRIED_TOKENS = 2
-"""How many tokens the shapes of activations are of."""
+N_TOKENS = 2
+"""What the hooks' shapes are of."""
 
 _BLOCK_PARTS = (
     "hook_in",
@@ -86,6 +86,11 @@ class ModelFacts:
     def mlp_layers(self) -> tuple[int, ...]:
         """The layers that have an MLP output."""
         return self.layers.mlp
+
+    def lays_out(self, layer: int, part: str) -> bool:
+        """Whether a layer has an activation of ``engine.hooks.TABLE``, with the axes of its row."""
+        shape = self.hooks.get(f"blocks.{layer}.{part}")
+        return shape is not None and TABLE[part].fits(shape, self.n_heads, N_TOKENS)
 
     @property
     def has_pos_embed(self) -> bool:
@@ -148,16 +153,13 @@ class ModelFacts:
                 found.append(f"{_layers(lacking)} no {what}.")
         if not layers.attention:
             found.append("This model has no attention.")
+        odd = [layer for layer in layers.attention if not self.lays_out(layer, "attn.hook_z")]
+        if odd:
+            found.append(f"{_layers(odd)} attention that does not report its heads one by one.")
         if layers.unlike:
             first = layers.attention[0]
             found.append(f"{_layers(layers.unlike)} attention of another shape than layer {first}.")
         return found
-
-    def by_heads(self, name: str) -> bool:
-        """Whether an activation is there and laid out as the table of activations has it: those of
-        compressed attention (DeepSeek) can have their axes in another order."""
-        known = self.hooks.get(name)
-        return known is not None and hook_kind(name).fits(known, TRIED_TOKENS, self.n_heads)
 
     def edits_count(self, kind: HookKind) -> bool:
         """Whether the model uses what is made of such an activation: some only report a copy."""
@@ -351,6 +353,8 @@ def _logits_stand_alone(
 
 
 def _close(expected: torch.Tensor, got: torch.Tensor) -> bool:
+    if expected.shape != got.shape:
+        return False
     tolerance = 1e-4 if expected.dtype in (torch.float32, torch.float64) else 2e-2
     return torch.allclose(expected.float(), got.float(), rtol=tolerance, atol=tolerance)
 

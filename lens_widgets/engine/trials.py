@@ -25,14 +25,18 @@ log = logging.getLogger(__name__)
 WRITES = {
     "attn": "hook_attn_out",
     "mlp": "hook_mlp_out",
-    # What stands in the place of attention: state spaces, linear attention, convolutions.
+    # In attention's place: Mamba and its kin, gated delta rules, short convolutions.
     "mixer": "mixer.hook_out",
     "linear_attn": "linear_attn.hook_out",
     "conv": "conv.hook_out",
+    # Beside attention (Falcon H1).
+    "mamba": "mamba.hook_out",
     # Gemma 4 and 3n: an embedding of the token for each layer.
     "per_layer_input": "post_per_layer_input_norm.hook_out",
 }
-"""What a block adds to the residual stream, in the order of its parts."""
+"""What a block adds to the residual stream, by the name of the part."""
+
+BEFORE_MLP = ("attn", "mixer", "linear_attn", "conv", "mamba")
 
 
 @dataclass(frozen=True)

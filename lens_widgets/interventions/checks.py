@@ -9,8 +9,9 @@ from typing import Any
 from torch import Tensor
 
 from lens_widgets.components import Component
-from lens_widgets.engine.hooks import TABLE, hook_kind
-from lens_widgets.engine.probe import TRIED_TOKENS, ModelFacts
+from lens_widgets.engine.hooks import TABLE, hook_kind, layer_of
+from lens_widgets.engine.parts import check_layer
+from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.errors import InputError, near
 from lens_widgets.prompts.prompt_set import PromptSet
 
@@ -61,14 +62,14 @@ def check_target(facts: ModelFacts, target: Component | str) -> None:
             f"hook={target!r} is not a hook of this model.",
             f"{near(target, facts.hooks)} See model.hook_dict.".strip(),
         )
-    elif not facts.edits_count(hook_kind(target)):
+    elif (layer := layer_of(target)) is not None and hook_kind(target).part in TABLE:
+        check_layer(facts, layer, f"hook={target!r}", hook_kind(target).part)
+    if not isinstance(target, Component) and not facts.edits_count(hook_kind(target)):
         raise InputError(
             f"hook={target!r}: this model's attention ignores edits of its "
             f"{hook_kind(target).copied_as}.",
             "Act on hook_q, hook_k or hook_z instead.",
         )
-    else:
-        _check_layout(facts, f"hook={target!r}", target)
 
 
 def check_head_of_hook(target: Component | str, head: Any) -> None:
@@ -107,23 +108,12 @@ def check_component(facts: ModelFacts, component: Component | str) -> None:
             f"component={str(part)!r}: the model has {facts.n_heads} heads a layer.",
             f"Heads run from 0 to {facts.n_heads - 1}.",
         )
-    if part.hook not in facts.hooks:
+    if part.layer is not None:
+        check_layer(facts, part.layer, f"component={str(part)!r}", hook_kind(part.hook).part)
+    elif part.hook not in facts.hooks:
         raise InputError(
             f"component={str(part)!r}: this model has no {part.hook}.",
             "Choose a component that the model has.",
-        )
-    if part.head is not None:
-        _check_layout(facts, f"component={str(part)!r}", part.hook)
-
-
-def _check_layout(facts: ModelFacts, argument: str, hook: str) -> None:
-    """Raises when an activation of heads has other axes than those of its kind."""
-    known = hook_kind(hook).part in TABLE
-    if known and not facts.by_heads(hook):
-        raise InputError(
-            f"{argument}: {hook} of this model is not laid out by its {facts.n_heads} heads: it is "
-            f"{list(facts.hooks[hook])} for one prompt of {TRIED_TOKENS} tokens.",
-            "Act on a whole layer, as in 'L0.attn'.",
         )
 
 

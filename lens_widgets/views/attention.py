@@ -199,7 +199,7 @@ class AttentionView(View):
             current=after[prompt],
             mean_baseline=before.nanmean(dim=0),
             mean_current=after.nanmean(dim=0),
-            n_with=int(torch.count_nonzero(~after[:, 0, 0].isnan())),
+            n_with=int(torch.count_nonzero(~after.isnan().all(dim=2).all(dim=1))),
             missing=why_missing(session, stripe) or why_missing(session, stripe, prompt),
             units=UNITS["pattern"],
             definition=definition(session, stripe, prompt),

@@ -224,11 +224,14 @@ class AttributionTable(View):
         """The heads as a heatmap; layers or components as bars."""
         table = self.ask("rows")
         attrs, values = table.attrs, table["current"].values
-        if self.by != "head":
+        heads = ~np.isnan(table["head"].values)
+        if self.by != "head" or not heads.any():
             names = [str(name) for name in table["component"].values]
             return signed_bars(values, names, attrs["units"], attrs["definition"])
         facts = self.session.facts
-        grid = values[~np.isnan(table["head"].values)].reshape(facts.n_layers, facts.n_heads)
+        grid = np.full((facts.n_layers, facts.n_heads), np.nan)
+        places = (table[dim].values[heads].astype(int) for dim in ("layer", "head"))
+        grid[tuple(places)] = values[heads]
         rows = [f"L{layer}" for layer in range(facts.n_layers)]
         columns = [f"H{head}" for head in range(facts.n_heads)]
         return signed_map(grid, rows, columns, attrs["units"], attrs["definition"])

@@ -17,6 +17,7 @@ from lens_widgets.analysis.circuits.composition import (
     describe,
     random_baseline,
 )
+from lens_widgets.analysis.circuits.head_weights import weighted_layers
 from lens_widgets.engine.probe import weight_processing
 from lens_widgets.errors import InputError
 from lens_widgets.session.session import Session
@@ -130,7 +131,10 @@ class CompositionView(View):
     @staticmethod
     def code(session: Session, composition: Kind, subtract_random: bool) -> xr.Dataset:
         """Code for the scores of all pairs."""
-        return Code.dataset(code=composition_script(composition, subtract_random))
+        layers = weighted_layers(session.model, f"composition={composition!r}", least=2)
+        all_of_them = len(layers) == session.facts.n_layers
+        text = composition_script(composition, subtract_random, None if all_of_them else layers)
+        return Code.dataset(code=text)
 
     def figure(self) -> go.Figure:
         """All pairs as one heatmap, sources down and destinations across."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,30 +18,17 @@ import xarray as xr
 from jaxtyping import Float
 
 import lens_widgets as lw
-from lens_widgets.views.question import Question, questions_of
+from lens_widgets.views.question import questions_of
 from lens_widgets.views.registry import package_views
 from lens_widgets.wire.dataset import Answer, Numbers, encode
 from lens_widgets.wire.messages import MAX_REPLY_BYTES
 from tests.models import tiny
+from tests.unit.asking import OPTIONS, arguments
 from tests.unit.cases import ANSWERS
 from tests.unit.page import Page, decoded
 
 TEXTS = ["w5 w6 w7 w5 w6 w7", "w11 w12 w13 w14"]
 CORRUPTED = ["w15 w6 w17 w15 w6 w17", "w11 w22 w13 w24"]
-
-ACTIVATION = "blocks.0.hook_resid_post"
-OPTIONS: dict[str, dict[str, Any]] = {"activation_browser": {"activation": ACTIVATION}}
-"""What a view must be told before it shows anything."""
-
-EXAMPLES: dict[str, Any] = {
-    "activation": ACTIVATION,
-    "component": "L0H1",
-    "direction": 1,
-    "text": "w5",
-    "kind": "previous",
-    "stage": "1_mid",
-}
-"""By name: arguments that nothing in a view fills in. Others are the first value of their type."""
 
 VIEWS = package_views()
 SHOWN = {name: vars(view)["shown"] for name, view in VIEWS.items() if vars(view).get("shown")}
@@ -66,31 +53,6 @@ def busy() -> lw.Session:
 
 def opened(name: str, session: lw.Session) -> Any:
     return VIEWS[name](session, **OPTIONS.get(name, {}))
-
-
-def arguments(view: Any, question: Question) -> dict[str, Any]:
-    """As the view asks it; what it leaves open is filled in."""
-    known = view.chosen()
-    hints = get_type_hints(question.arguments)
-    missing = {
-        field.name: EXAMPLES[field.name] if field.name in EXAMPLES else first(hints[field.name])
-        for field in msgspec.structs.fields(question.arguments)
-        if field.required and field.name not in known
-    }
-    found: dict[str, Any] = view.arguments(question, **missing)
-    return found
-
-
-def first(hint: Any) -> Any:
-    """The simplest value of a type."""
-    origin, args = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return args[0]
-    if type(None) in args:
-        return None
-    if origin is list:
-        return [first(args[0])]
-    return {int: 0, float: 0.5, bool: False, str: "w5"}[hint]
 
 
 def assert_as_sent(reply: dict[str, Any], buffers: list[bytes], expected: xr.Dataset) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from lens_widgets.analysis.labels import labelled
 from lens_widgets.components import Component
 from lens_widgets.engine.hooks import hook_kind
+from lens_widgets.engine.parts import ATTENTION, HEADS, MLP, check_layers, layers_with
 from lens_widgets.engine.variants import Variant
 from lens_widgets.errors import check_choice
 from lens_widgets.interventions.ablate import KINDS, Ablate
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 Over = Literal["head", "mlp", "attn"]
 Kind = Literal["zero", "mean", "resample"]
+PARTS: dict[Over, str] = {"head": HEADS, "mlp": MLP, "attn": ATTENTION}
 
 
 @dataclass(frozen=True)
@@ -67,15 +69,10 @@ def ablation_variant(session: Session, ablate: Ablate) -> Variant:
 def sweep_components(session: Session, over: Over) -> list[Component]:
     """The components of a sweep, in the model's order."""
     facts = session.facts
-    if over == "mlp":
-        return [Component("mlp", layer) for layer in facts.mlp_layers]
-    if over == "attn":
-        return [Component("attn", layer) for layer in range(facts.n_layers)]
-    return [
-        Component("head", layer, head)
-        for layer in range(facts.n_layers)
-        for head in range(facts.n_heads)
-    ]
+    layers = layers_with(facts, PARTS[over])
+    if over != "head":
+        return [Component(over, layer) for layer in layers]
+    return [Component("head", layer, head) for layer in layers for head in range(facts.n_heads)]
 
 
 def ablation_sweep(
@@ -106,8 +103,8 @@ def ablation_sweep(
         ``attrs["before"]`` is the metric before.
 
     Raises:
-        InputError: an unknown ``kind`` or ``over``; no corrupted prompts for ``"resample"``; memory
-            for not even one variant.
+        InputError: an unknown ``kind`` or ``over``; no layer with such a part; no corrupted
+            prompts for ``"resample"``; memory for not even one variant.
 
     Source:
         Knockouts as in Wang et al., Interpretability in the Wild (2022); in TransformerLens one
@@ -121,6 +118,7 @@ def ablation_sweep(
     check_choice("kind", kind, KINDS)
     check_choice("over", over, ("head", "mlp", "attn"))
     facts, n_prompts = session.facts, session.prompt_set.n_prompts
+    check_layers(facts, f"over={over!r}", PARTS[over])
     shape = [n_prompts, facts.n_layers] + ([facts.n_heads] if over == "head" else [])
     values = torch.full(shape, float("nan"), device=session.device)
     for effect in ablation_effects(session, kind, over, max_memory_gb=max_memory_gb):

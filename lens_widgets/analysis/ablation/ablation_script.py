@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lens_widgets.analysis.ablation.ablation import Kind
 from lens_widgets.analysis.script_parts import begin, check_prompt
+from lens_widgets.engine.parts import HEADS, layers_with
 from lens_widgets.errors import check_choice
 from lens_widgets.interventions.ablate import KINDS, Ablate
 from lens_widgets.interventions.code import mask_argument
@@ -46,8 +47,8 @@ with torch.no_grad():
     _, source = model.run_with_cache({tokens}, names_filter=names{mask})
 """
 
-_HEADS = """{name} = torch.zeros(model.cfg.n_layers, model.cfg.n_heads)
-for layer in range(model.cfg.n_layers):
+_HEADS = """{name} = torch.full((model.cfg.n_layers, model.cfg.n_heads), torch.nan)
+for layer in {layers}:
     for head in range(model.cfg.n_heads):
         {name}[layer, head] = effect(f"blocks.{{layer}}.attn.hook_z", head)
 """
@@ -72,7 +73,7 @@ def ablation_script(session: Session, kind: Kind = "zero", prompt: int | None = 
     leaves = ["effects", "mlp_effects"] if mlps else ["effects"]
     text = begin(session, leaves, expects=expected(session)) + metric_code(session) + "\n"
     text += _effect(session, kind, ".mean()" if prompt is None else f"[{prompt}]")
-    text += _HEADS.format(name="effects")
+    text += _HEADS.format(name="effects", layers=list(layers_with(session.facts, HEADS)))
     return text + ("\n" + _MLPS.format(layers=list(mlps)) if mlps else "")
 
 
@@ -80,12 +81,13 @@ def loss_effects_code(session: Session, kind: Kind) -> str:
     """Lines that go on where ``fwd_hooks`` are known and leave ``loss_change`` [layer, head]: the
     mean loss with each head ablated as well, minus without."""
     text = metric_code(session, "loss") + "\n" + _effect(session, kind, ".mean()", mlps=False)
-    return text + _HEADS.format(name="loss_change")
+    layers = list(layers_with(session.facts, HEADS))
+    return text + _HEADS.format(name="loss_change", layers=layers)
 
 
 def _effect(session: Session, kind: Kind, picked: str, mlps: bool = True) -> str:
     facts, mask = session.facts, mask_argument(session)
-    names = [f"blocks.{layer}.attn.hook_z" for layer in range(facts.n_layers)]
+    names = [f"blocks.{layer}.attn.hook_z" for layer in layers_with(facts, HEADS)]
     if mlps:
         names += [f"blocks.{layer}.hook_mlp_out" for layer in facts.mlp_layers]
     source, value = "", "0.0"

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lens_widgets.engine.parts import PATTERN, check_layer
 from lens_widgets.errors import InputError
 from lens_widgets.session.run import Run
 
@@ -43,8 +44,10 @@ def score_way(session: Session, layer: int) -> float | str:
     run = session.run(())
     key = f"scores of layer {layer}"
     if key not in run.derived:
-        d_head = session.facts.hooks[f"blocks.{layer}.attn.hook_q"][-1]
-        ways: list[float | str] = ["hook", d_head**-0.5, 1.0]
+        check_layer(session.facts, layer, "mode='scores'", PATTERN)
+        ways: list[float | str] = ["hook"]
+        if session.facts.lays_out(layer, "attn.hook_q"):
+            ways += [session.facts.hooks[f"blocks.{layer}.attn.hook_q"][-1] ** -0.5, 1.0]
         run.derived[key] = next((w for w in ways if _gives_pattern(session, run, layer, w)), None)
     way: float | str | None = run.derived[key]
     if way is None:
@@ -59,7 +62,7 @@ def score_way(session: Session, layer: int) -> float | str:
 
 def _gives_pattern(session: Session, run: Run, layer: int, way: float | str) -> bool:
     names = {"hook_attn_scores"} if way == "hook" else {"hook_q", "hook_k"}
-    if any(f"blocks.{layer}.attn.{name}" not in session.facts.hooks for name in names):
+    if not all(session.facts.lays_out(layer, f"attn.{name}") for name in names):
         return False
     pattern, scores = _read(session, run, 0, layer, way)
     scores = _masked(scores, pattern, session.facts.batch.causal)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lens_widgets.analysis.attention.attention_scores import MASK_BELOW, score_way
-from lens_widgets.analysis.attention.patterns import AVERAGES, MODES, Average, Mode
+from lens_widgets.analysis.attention.patterns import AVERAGES, MODES, NEEDS, Average, Mode
 from lens_widgets.analysis.circuits.head_weights import parse_head
 from lens_widgets.analysis.script_parts import Which, begin, check_prompt, of_which
+from lens_widgets.engine.parts import check_layer, layers_with
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.interventions.code import mask_argument
 
@@ -95,7 +96,8 @@ def attention_script(
     check_choice("average", average, AVERAGES)
     check_prompt(session, prompt)
     layer, index = parse_head(session.model, head)
-    layers = list(range(session.facts.n_layers)) if average == "all" else [layer]
+    check_layer(session.facts, layer, f"head={head!r}", *NEEDS[mode])
+    layers = list(layers_with(session.facts, *NEEDS[mode])) if average == "all" else [layer]
     length = int(session.prompt_set.lengths[prompt])
     names: tuple[str, ...] = ("hook_pattern",)
     body = "        found.append(pattern)"

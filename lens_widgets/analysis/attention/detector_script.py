@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lens_widgets.analysis.ablation.ablation_script import loss_effects_code
 from lens_widgets.analysis.tokens.losses import half_of
+from lens_widgets.engine.parts import PATTERN, check_layers
 from lens_widgets.interventions.code import mask_argument, script
 from lens_widgets.session.metric_code import loss_parts
 from lens_widgets.session.selection import SCORE_KINDS
@@ -35,7 +36,7 @@ def stripe(kind, row):
     return found
 
 
-names = [f"blocks.{{layer}}.attn.hook_pattern" for layer in range(model.cfg.n_layers)]
+names = {{layer: f"blocks.{{layer}}.attn.hook_pattern" for layer in {layers}}}
 patterns = {{}}
 
 
@@ -46,7 +47,7 @@ def keep(name):
 
 
 with torch.no_grad():
-    watched = [*fwd_hooks, *((name, keep(name)) for name in names)]
+    watched = [*fwd_hooks, *((name, keep(name)) for name in names.values())]
     model.run_with_hooks(tokens, fwd_hooks=watched{mask})
 lengths = {lengths}
 scores = {{}}  # kind -> [layer, head], the mean over the prompts that have such a stripe
@@ -56,8 +57,10 @@ for kind in {kinds}:
         cells = stripe(kind, tokens[row, : lengths[row]].tolist())
         if cells:
             q, k = torch.tensor(cells, device=tokens.device).T
-            means = [patterns[name][row][:, q, k].mean(dim=-1) for name in names]
-            found.append(torch.stack(means))
+            means = torch.full((model.cfg.n_layers, model.cfg.n_heads), torch.nan, device=q.device)
+            for layer, name in names.items():
+                means[layer] = patterns[name][row][:, q, k].mean(dim=-1)
+            found.append(means)
     if found:
         scores[kind] = torch.stack(found).mean(dim=0)
 '''
@@ -78,6 +81,7 @@ def score_script(session: Session, prompt: int | None = None) -> str:
         mask=mask_argument(session),
         lengths=prompts.lengths.tolist(),
         kinds=SCORE_KINDS,
+        layers=list(check_layers(session.facts, "scores", PATTERN)),
         rows=f"range({prompts.n_prompts})" if prompt is None else f"[{prompt}]",
     )
 

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lens_widgets.analysis.labels import labelled
+from lens_widgets.engine.parts import PATTERN, check_layers
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.session.run import Run
 from lens_widgets.session.selection import SCORE_KINDS, ScoreKind
@@ -63,10 +64,10 @@ def head_scores(
     Returns:
         Dims layer, head: attention weight from 0 to 1, with ``sem``, the standard error over the
         prompts; a leading dim prompt with ``per_prompt``. A prompt without such a query is NaN, and
-        left out of the mean.
+        left out of the mean; a layer without attention is NaN.
 
     Raises:
-        InputError: an unknown ``kind``; no prompt that has such a query.
+        InputError: an unknown ``kind``; no prompt that has such a query; no attention.
 
     Source:
         Olsson et al., In-context Learning and Induction Heads (2022); the detectors of
@@ -165,12 +166,14 @@ def _scores(
         [[at.to(device) for at in stripe(session, kind, prompt)] for kind in kinds]
         for prompt in prompts
     ]
-    layers = []
-    for layer in range(session.facts.n_layers):
+    facts = session.facts
+    shape = (len(prompts), len(kinds), facts.n_layers, facts.n_heads)
+    scores = torch.full(shape, float("nan"), device=device)
+    for layer in check_layers(facts, "kind", PATTERN):
         pattern = run.pattern(layer).float()
         means = [pattern[i][:, q, k].mean(dim=-1) for i in prompts for q, k in places[i]]
-        layers.append(torch.stack(means).unflatten(0, (len(prompts), len(kinds))))
-    return torch.stack(layers, dim=2)
+        scores[:, :, layer] = torch.stack(means).unflatten(0, (len(prompts), len(kinds)))
+    return scores
 
 
 def score_table(session: Session, prompt: int | None = None) -> xr.DataArray:

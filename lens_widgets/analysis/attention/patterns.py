@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lens_widgets.analysis.attention.attention_scores import attention_scores
+from lens_widgets.engine.parts import PATTERN, VALUE, check_layer, check_layers, layers_with
 from lens_widgets.engine.pooling import finest_pool, pooled
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.prompts.token_text import token_text
@@ -43,6 +44,11 @@ _NAMES: dict[Mode, str] = {
     "value": "value-weighted attention",
     "scores": "attention scores before the softmax",
 }
+NEEDS: dict[Mode, tuple[str, ...]] = {
+    "pattern": (PATTERN,),
+    "value": (PATTERN, VALUE),
+    "scores": (PATTERN,),
+}
 _OF_HEADS: dict[Average, str] = {
     "none": "",
     "layer": ", mean over the layer's heads",
@@ -72,12 +78,12 @@ def attention_patterns(
 
     Returns:
         Dims layer, head, query_pos, key_pos. Weights are from 0 to 1 and each query's row sums to
-        1; values are weights times norms; scores are unitless, NaN where masked. Token texts are
-        the coordinates ``query_token`` and ``key_token``.
+        1; values are weights times norms; scores are unitless, NaN where masked. NaN in layers
+        without attention. Token texts are the coordinates ``query_token`` and ``key_token``.
 
     Raises:
-        InputError: a prompt out of range; scores of models that report only patterns and whose
-            scores are not plainly query times key.
+        InputError: a prompt out of range; a model without attention; scores of models that
+            report only patterns and whose scores are not plainly query times key.
 
     Source:
         TransformerLens's ``cache["pattern", layer]``; value-weighted attention as in Kobayashi et
@@ -141,8 +147,9 @@ def averaged(values: Float[Tensor, "*heads query key"], average: Average) -> Ten
 def stacked_patterns(
     session: Session, which: Which, prompt: int, mode: Mode = "pattern"
 ) -> Float[Tensor, "layer head query key"]:
-    """The same as a tensor on the model's device, float32."""
+    """The same as a tensor on the model's device, float32; NaN in layers without attention."""
     layers = list(range(session.facts.n_layers))
+    check_layers(session.facts, f"mode={mode!r}", *NEEDS[mode])
     return _difference(session, which, lambda run: _read(session, run, prompt, mode, layers))
 
 
@@ -156,11 +163,14 @@ def pooled_patterns(
     """
     facts, lengths = session.facts, session.prompt_set.lengths
     length = int(lengths[prompt])
+    check_layers(facts, f"mode={mode!r}", *NEEDS[mode])
     pool = finest_pool(facts.n_layers * facts.n_heads, length, cells)
     layers = list(range(facts.n_layers))
     if pool == 1:
         return stacked_patterns(session, which, prompt, mode), 1
-    if mode == "pattern" and which != "difference" and bool((lengths == length).all()):
+    everywhere = len(layers_with(facts, PATTERN)) == facts.n_layers
+    alike = everywhere and bool((lengths == length).all())
+    if mode == "pattern" and which != "difference" and alike:
         run = session.run(()) if which == "baseline" else session.run()
         found = run.pooled_patterns(layers, pool)
         return torch.stack([each[prompt].float() for each in found]), pool
@@ -195,7 +205,9 @@ def head_pattern(
 ) -> Float[Tensor, "query key"]:
     """One head's pattern on one prompt, or the mean that it is part of, float32."""
     if average == "all":
+        check_layers(session.facts, f"mode={mode!r}", *NEEDS[mode])
         return _mean_of_all(session, which, prompt, mode)
+    check_layer(session.facts, layer, f"head='L{layer}H{head}'", *NEEDS[mode])
     values = _difference(session, which, lambda run: _read(session, run, prompt, mode, [layer]))[0]
     return averaged(values, average) if average == "layer" else values[head]
 
@@ -218,6 +230,18 @@ def _difference(session: Session, which: Which, read: Callable[[Run], Tensor]) -
 
 
 def _read(session: Session, run: Run, prompt: int, mode: Mode, layers: list[int]) -> Tensor:
+    facts, length = session.facts, int(session.prompt_set.lengths[prompt])
+    present = layers_with(facts, *NEEDS[mode])
+    shape = (len(layers), facts.n_heads, length, length)
+    values = torch.full(shape, float("nan"), device=session.device)
+    if some := [layer for layer in layers if layer in present]:
+        values[[layers.index(layer) for layer in some]] = _read_all(
+            session, run, prompt, mode, some
+        )
+    return values
+
+
+def _read_all(session: Session, run: Run, prompt: int, mode: Mode, layers: list[int]) -> Tensor:
     if mode == "scores":
         return torch.stack([attention_scores(session, run, prompt, layer) for layer in layers])
     length = int(session.prompt_set.lengths[prompt])

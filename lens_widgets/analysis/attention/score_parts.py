@@ -20,6 +20,7 @@ from lens_widgets.analysis.attention.attention_scores import attention_scores
 from lens_widgets.analysis.attention.patterns import token_texts
 from lens_widgets.analysis.circuits.head_weights import head_weights, parse_head
 from lens_widgets.components import Component
+from lens_widgets.engine.parts import HEADS, PATTERN, check_layer
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.session.run import Run
 
@@ -150,6 +151,7 @@ def score_parts(
             f"prompt={prompt} is out of range; the session has {session.prompt_set.n_prompts}.",
             "Prompts count from 0.",
         )
+    check_layer(session.facts, layer, f"head={str(head)!r}", PATTERN, "attn.hook_q", "attn.hook_k")
     names, written = _written(session, run, layer, prompt, by)
     attn = f"blocks.{layer}.attn."
     length = int(session.prompt_set.lengths[prompt])
@@ -196,13 +198,16 @@ def _written(
         named["pos_embed"] = learned
     bias = torch.zeros_like(first)
     for earlier in range(layer):
-        whole = read(f"blocks.{earlier}.hook_attn_out")
-        heads = dict(_head_outputs(session, run, earlier, prompt, length))
-        total = torch.stack(list(heads.values())).sum(dim=0)
-        named.update(heads if by == "head" else {f"L{earlier}.attn": total})
-        bias = bias + whole - total
-        if earlier in session.facts.mlp_layers:
-            named[f"L{earlier}.mlp"] = read(f"blocks.{earlier}.hook_mlp_out")
+        for part, hook in session.facts.layers.writes(earlier).items():
+            whole = read(hook)
+            if part != "attn":
+                named[f"L{earlier}.{part}"] = whole
+                continue
+            check_layer(session.facts, earlier, f"by={by!r}", HEADS)
+            heads = dict(_head_outputs(session, run, earlier, prompt, length))
+            total = torch.stack(list(heads.values())).sum(dim=0)
+            named.update(heads if by == "head" else {f"L{earlier}.attn": total})
+            bias = bias + whole - total
     rest = stream - torch.stack([*named.values(), bias]).sum(dim=0)
     if session.edits_stream:
         named["interventions"] = rest
@@ -279,7 +284,8 @@ def _rotated(
 ) -> Float[Tensor, "source pos d_head"]:
     """Rotary positions, where the model hands them to its blocks, applied to each part."""
     given = run.trace.calls[layer].kwargs.get("position_embeddings") if run.trace.calls else None
-    if given is None:
+    if not isinstance(given, tuple) or len(given) != 2:
+        # None, or rotations in another form: then the scores show whether there are any.
         return parts
     n_prompts, length = len(session.tokens), parts.shape[1]
     cos, sin = (table.expand(n_prompts, -1, -1)[prompt, :length].float() for table in given)

@@ -127,6 +127,7 @@ def score_parts_script(
         raise InputError(f"at={at} is out of range.", f"Positions run from 0 to {length - 1}.")
     found = score_parts(session, session.run(() if which == "baseline" else None), head, prompt, by)
     layer, index = parse_head(session.model, head)
+    _check_written_out(session, layer)
     score_names, masked = score_lines(session, [layer])
     attn = session.model.blocks[layer].attn
     b_q, b_k = (isinstance(getattr(attn, name, None), Tensor) for name in ("b_Q", "b_K"))
@@ -162,6 +163,17 @@ def score_parts_script(
     )
     code = code.replace("PROMPT", str(prompt)).replace("LENGTH", str(length))
     return begin(session, ["sources", "parts", "scores"], which) + code
+
+
+def _check_written_out(session: Session, layer: int) -> None:
+    """InputError where earlier layers write other things than heads and MLPs."""
+    layers = session.facts.layers
+    if any(la in layers.other or la not in layers.attention for la in range(layer)):
+        raise InputError(
+            f"The scores of layer {layer} are not written out as code: layers before it write "
+            "other things than heads and MLPs.",
+            "lw.analysis.decompose_scores(session, head) gives the same numbers.",
+        )
 
 
 _BIAS = """        if own_bias:

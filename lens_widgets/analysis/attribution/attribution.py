@@ -17,6 +17,7 @@ from lens_widgets.analysis.attribution.decomposition import (
 from lens_widgets.analysis.attribution.neuron_effects import neuron_effects
 from lens_widgets.analysis.attribution.readout import Where, definition_of
 from lens_widgets.analysis.labels import labelled
+from lens_widgets.engine.parts import HEADS, check_layer
 from lens_widgets.errors import InputError, check_choice
 
 if TYPE_CHECKING:
@@ -87,6 +88,9 @@ def attribution(
         )
     if layer is not None and by != "neuron":
         raise InputError(f"layer={layer} is for by='neuron', not by={by!r}.", "Leave it out.")
+    if by == "head":
+        for attention in session.facts.layers.attention:
+            check_layer(session.facts, attention, "by='head'", HEADS)
     where = read_where(pos, per_position)
     parts = (decompose_heads if by == "head" else decompose)(session, where=where)
     values, coords = _values(session, parts, by, layer, where)
@@ -97,7 +101,7 @@ def attribution(
         "definition": f"direct effect on the {definition_of(parts.readout.target, where)}",
     }
     lead = parts.total.dim()
-    rest = parts.total - values.flatten(lead).sum(dim=-1)
+    rest = parts.total - values.flatten(lead).nansum(dim=-1)
     if not per_position:
         attrs |= {"total": float(parts.total.nanmean())}
         if by != "component":

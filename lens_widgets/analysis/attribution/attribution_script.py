@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from lens_widgets.analysis.attribution.attribution import read_where
-from lens_widgets.analysis.attribution.decomposition import check_sum, end_hooks, replaced
+from lens_widgets.analysis.attribution.decomposition import (
+    check_sum,
+    end_hooks,
+    head_layers,
+    replaced,
+)
 from lens_widgets.analysis.attribution.readout import (
     Target,
     Where,
@@ -168,7 +173,8 @@ def _check_written_out(session: Session) -> None:
         for name in ("ln_final", "blocks.0.ln1_post")
         if f"{name}.hook_out" in facts.hooks and f"{name}.hook_scale" not in facts.hooks
     ]
-    if silent or facts.layers.other or facts.layers.unlike:
+    uneven = facts.layers.other or facts.layers.unlike or len(head_layers(session)) < facts.n_layers
+    if silent or uneven:
         raise InputError(
             "The direct effects of this model are not written out as code: "
             + (

@@ -9,7 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lens_widgets.analysis.attribution.decomposition import Decomposition, components
+from lens_widgets.analysis.attribution.decomposition import (
+    Decomposition,
+    components,
+    head_layers,
+)
 from lens_widgets.analysis.labels import standard_error
 from lens_widgets.components import Component
 from lens_widgets.errors import InputError
@@ -68,9 +72,13 @@ def parts_of(session: Session, parts: Decomposition, by: By) -> Parts:
         if by == "layer":
             middle.append((f"L{layer}", None, parts.layers[:, layer]))
             continue
-        for head in range(facts.n_heads):
-            part = Component("head", layer, head)
-            middle.append((str(part), part, parts.heads[:, layer, head]))
+        if layer in head_layers(session):
+            for head in range(facts.n_heads):
+                part = Component("head", layer, head)
+                middle.append((str(part), part, parts.heads[:, layer, head]))
+        elif layer in facts.layers.attention:
+            whole = Component("attn", layer)
+            middle.append((str(whole), whole, parts.attn[:, layer]))
         if layer in facts.mlp_layers:
             mlp = Component("mlp", layer)
             middle.append((str(mlp), mlp, parts.mlp[:, layer]))

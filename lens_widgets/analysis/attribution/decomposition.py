@@ -20,6 +20,7 @@ from lens_widgets.analysis.attribution.readout import (
     target_logits,
     through_norm,
 )
+from lens_widgets.engine.parts import HEADS, layers_with
 from lens_widgets.engine.transformer_lens_private import attention_scale, wrapped_module
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention
@@ -45,11 +46,11 @@ _ENDS = {
 class Decomposition:
     """Every part's direct effect in one run; the parts sum to ``total``.
 
-    ``heads`` [*lead, layer, head] exclude the attention output biases, which are in ``attn_bias``
-    [*lead, layer]; ``attn`` [*lead, layer] is the whole attention layer. ``other`` is what some
-    layers write beside attention and MLP. ``edits`` is what
-    interventions on the residual stream itself added. ``lead`` is prompt, or prompt and pos when
-    read everywhere.
+    ``heads`` [*lead, layer, head], NaN in layers without, exclude the attention output biases,
+    which are in ``attn_bias`` [*lead, layer]; ``attn`` [*lead, layer] is the whole attention layer.
+    ``other`` is what some layers write beside attention and MLP, or in their place. ``edits`` is
+    what interventions on the residual stream itself added. ``lead`` is prompt, or prompt and pos
+    when read everywhere.
     """
 
     def __init__(self, session: Session, run: Run, where: Where = "metric") -> None:
@@ -62,23 +63,30 @@ class Decomposition:
         streams = [readout.at(run.activation(f"blocks.{layer}.hook_in")) for layer in layers]
         final = readout.at(run.activation(_FINAL))
         writes: list[Tensor] = []
+        with_heads = head_layers(session)
         heads, effects = [], []
         for layer in layers:
             hooks = facts.layers.writes(layer)
             found = {name: readout.at(run.activation(hook)) for name, hook in hooks.items()}
             writes.append(sum(found.values(), torch.zeros_like(final)))
             effects.append({name: _effect(readout, written) for name, written in found.items()})
-            heads.append(_heads(session, run, active, readout, layer))
+            if layer in with_heads:
+                heads.append(_heads(session, run, active, readout, layer))
         ends = [*streams[1:], final]
         edited = torch.zeros_like(final)
         for start, wrote, end in zip(streams, writes, ends, strict=True):
             edited = edited + (end - start - wrote)
         pos_embed = torch.zeros_like(final)
         if facts.has_pos_embed:
-            shape = session.tokens.shape
-            pos_embed = readout.at(run.activation("hook_pos_embed").expand(*shape, -1))
-        self.heads: Float[Tensor, "*lead layer head"] = torch.stack(heads, dim=-2)
+            places = session.tokens.shape
+            pos_embed = readout.at(run.activation("hook_pos_embed").expand(*places, -1))
         nothing = _effect(readout, torch.zeros_like(final))
+        shape = (*nothing.shape, facts.n_layers, facts.n_heads)
+        self.heads: Float[Tensor, "*lead layer head"] = torch.full(
+            shape, float("nan"), device=nothing.device
+        )
+        for layer, effect in zip(with_heads, heads, strict=True):
+            self.heads[..., layer, :] = effect
         self.attn: Float[Tensor, "*lead layer"] = torch.stack(
             [each.get("attn", nothing) for each in effects], dim=-1
         )
@@ -88,7 +96,9 @@ class Decomposition:
         self.other: dict[int, Effects] = {
             layer: effects[layer][name] for layer, name in facts.layers.other.items()
         }
-        self.attn_bias = self.attn - self.heads.sum(dim=-1)
+        self.attn_bias = torch.zeros_like(self.attn)
+        for layer in with_heads:
+            self.attn_bias[..., layer] = self.attn[..., layer] - self.heads[..., layer, :].sum(-1)
         self.pos_embed: Effects = _effect(readout, pos_embed)
         self.embed: Effects = _effect(readout, streams[0] - pos_embed)
         self.bias: Effects = readout.collect(readout.bias)
@@ -132,14 +142,7 @@ def decompose_heads(
     """
     clean = decompose(session, session.run(()), where)
     exact = session.facts.dtype in ("float32", "float64")
-    for layer in session.facts.layers.attention:
-        name = f"blocks.{layer}.attn.hook_z"
-        if not session.facts.by_heads(name):
-            raise InputError(
-                f"{name} of this model is not laid out by its {session.facts.n_heads} heads, so "
-                "that they have no direct effects by themselves.",
-                "Use by='component'.",
-            )
+    for layer in head_layers(session):
         heads, bias = clean.heads[..., layer, :], clean.attn_bias[..., layer]
         expected = _bias_effect(session, session.run(()), clean.readout, layer)
         size = 1.0 + clean.attn[..., layer].abs() + heads.abs().sum(dim=-1) + expected.abs()
@@ -151,6 +154,12 @@ def decompose_heads(
                 "Use by='component', or ablate the heads.",
             )
     return decompose(session, run, where)
+
+
+def head_layers(session: Session) -> tuple[int, ...]:
+    """The layers whose attention can be split into heads."""
+    attention = session.facts.layers.attention
+    return tuple(layer for layer in layers_with(session.facts, HEADS) if layer in attention)
 
 
 def _bias_effect(session: Session, run: Run, readout: Readout, layer: int) -> Effects:
@@ -173,7 +182,8 @@ def components(session: Session, parts: Decomposition) -> tuple[list[str], list[
     if facts.has_pos_embed:
         named["pos_embed"] = parts.pos_embed
     for layer in range(facts.n_layers):
-        named[f"L{layer}.attn"] = parts.attn[..., layer]
+        if layer in facts.layers.attention:
+            named[f"L{layer}.attn"] = parts.attn[..., layer]
         if layer in facts.mlp_layers:
             named[f"L{layer}.mlp"] = parts.mlp[..., layer]
         if layer in parts.other:
@@ -284,14 +294,7 @@ def _heads(
     layer: int,
 ) -> Tensor:
     """Direct effects of a layer's heads [*lead, head], never forming their outputs."""
-    name = f"blocks.{layer}.attn.hook_z"
-    if name not in session.facts.hooks:
-        # A layer without attention writes nothing by heads.
-        return readout.collect(readout.weight.new_zeros(len(readout.rows), session.facts.n_heads))
-    if not session.facts.by_heads(name):
-        nothing = (len(readout.rows), session.facts.n_heads)
-        return readout.collect(readout.weight.new_full(nothing, torch.nan))
-    z = readout.at(run.activation(name))
+    z = readout.at(run.activation(f"blocks.{layer}.attn.hook_z"))
     effects = (z * head_reads(session, run, readout, layer)).sum(dim=-1)
     heard = kept(session, active, readout, end_hooks(layer, "attn"))
     if heard is not None:

@@ -26,6 +26,7 @@ from lens_widgets.analysis.attribution.decomposition import (
 from lens_widgets.analysis.attribution.readout import Where, definition_of
 from lens_widgets.analysis.labels import labelled
 from lens_widgets.components import Component
+from lens_widgets.engine.parts import HEADS, check_layer
 from lens_widgets.errors import InputError
 from lens_widgets.session.run import Run
 
@@ -78,6 +79,7 @@ def attribution_by_source(
             f"head={str(part)!r}: this model has {facts.n_layers} layers of {facts.n_heads} heads.",
             f"The last is L{facts.n_layers - 1}H{facts.n_heads - 1}.",
         )
+    check_layer(facts, part.layer, f"head={str(part)!r}", HEADS)
     where = read_where(pos)
     parts = decompose_heads(session, where=where)
     values = source_effects(session, part.layer, part.head, where=where)
@@ -105,6 +107,7 @@ def source_effects(
 ) -> Float[Tensor, "prompt key_pos"]:
     """The same as a tensor, NaN past a prompt's end and for prompts without the position read."""
     chosen = session.run() if run is None else run
+    check_layer(session.facts, layer, f"head='L{layer}H{head}'", HEADS)
     _check_linear(session, layer)
     readout = decompose(session, chosen, where).readout
     reads = head_reads(session, chosen, readout, layer)[:, head]

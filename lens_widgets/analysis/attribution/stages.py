@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal
 from jaxtyping import Float
 from torch import Tensor
 
+from lens_widgets.engine.parts import check_stream
+from lens_widgets.engine.trials import BEFORE_MLP
 from lens_widgets.session.run import Run
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ class Stage:
 
     layer: int
     kind: Literal["pre", "mid", "post"]
+    written: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -44,17 +47,22 @@ class Stage:
         entering = f"blocks.{self.layer}.hook_in"
         if self.kind == "pre":
             return (entering,)
-        return entering, f"blocks.{self.layer}.hook_attn_out"
+        return entering, *self.written
 
 
 def model_stages(session: Session, incl_mid: bool = True) -> list[Stage]:
     """All stages in the model's order; ``mid`` where a layer's MLP comes after its attention."""
     facts = session.facts
+    check_stream(facts)
     found: list[Stage] = []
     for layer in range(facts.n_layers):
         found.append(Stage(layer, "pre"))
-        if incl_mid and f"blocks.{layer}.hook_resid_mid" in facts.hooks:
-            found.append(Stage(layer, "mid"))
+        hooks = facts.layers.writes(layer)
+        before_mlp = tuple(hook for part, hook in hooks.items() if part in BEFORE_MLP)
+        # Where parts do not add up to the stream, none of their sums is a state of it.
+        has_mid = f"blocks.{layer}.hook_resid_mid" in facts.hooks and not facts.no_sum
+        if incl_mid and has_mid and before_mlp:
+            found.append(Stage(layer, "mid", before_mlp))
     return [*found, Stage(facts.n_layers - 1, "post")]
 
 

@@ -83,9 +83,12 @@ def score(a, b, c, d):
 
 n_layers, n_heads = model.cfg.n_layers, model.cfg.n_heads
 scores = torch.full((n_layers, n_heads, n_layers, n_heads), torch.nan)
-for dst in range(n_layers):
+layers = {layers}
+for dst in layers:
 {reader}
     for src in range(dst):
+        if src not in layers:
+            continue
         scores[src, :, dst] = score(weights("W_V", src), weights("W_O", src), into, out).cpu()
 '''
 
@@ -97,7 +100,7 @@ _READERS = {
 
 _BASELINE = """
 # Of random matrices of the same shapes, the mean over seeds.
-tall, wide = weights("W_V", 0)[:1].shape, weights("W_O", 0)[:1].shape
+tall, wide = (weights(name, layers[0])[:1].shape for name in ("W_V", "W_O"))
 random = []
 for seed in range({seeds}):
     numbers = torch.Generator().manual_seed(seed)
@@ -172,14 +175,19 @@ def _scaled(name: str, model: TransformerModel, layer: int) -> str:
     return "" if scale == 1.0 else f"{name} = {scale!r} * {name}\n"
 
 
-def composition_script(kind: Kind = "K", baseline: bool = True) -> str:
+def composition_script(
+    kind: Kind = "K", baseline: bool = True, layers: Sequence[int] | None = None
+) -> str:
     """A script that expects ``model`` and leaves ``scores`` [src_layer, src_head, dst_layer,
     dst_head], NaN where the destination does not come later.
 
     ``baseline``: minus the mean score of random matrices, which it leaves as ``baseline``. The
-    numbers of ``composition_scores(model, kind, baseline)``.
+    numbers of ``composition_scores(model, kind, baseline)``. ``layers``: those that have weights by
+    heads; None for all.
     """
     check_choice("kind", kind, KINDS)
     lines = first_lines(["model"], ["scores", "baseline"] if baseline else ["scores"])
-    code = _COMPOSITION.format(reader=_READERS[kind])
+    code = _COMPOSITION.format(
+        reader=_READERS[kind], layers="range(n_layers)" if layers is None else list(layers)
+    )
     return "\n".join(lines) + "\n" + code + (_BASELINE.format(seeds=SEEDS) if baseline else "")

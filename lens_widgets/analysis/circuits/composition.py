@@ -16,6 +16,7 @@ from lens_widgets.analysis.circuits.head_weights import (
     head_weights,
     layer_weights,
     model_of,
+    weighted_layers,
 )
 from lens_widgets.engine.access import access_for
 from lens_widgets.engine.current import check_cancelled
@@ -48,10 +49,11 @@ def composition_scores(source: Any, kind: Kind = "K", baseline: bool = True) -> 
 
     Returns:
         Dims src_layer, src_head, dst_layer, dst_head: a ratio of norms, above random with
-        ``baseline``. NaN where the destination does not come later.
+        ``baseline``. NaN where the destination does not come later, and in layers without heads.
 
     Raises:
-        InputError: what is neither session nor model; an unknown ``kind``.
+        InputError: what is neither session nor model; an unknown ``kind``; no layer with weights by
+            heads.
 
     Source:
         Elhage et al., A Mathematical Framework for Transformer Circuits (2021); TransformerLens's
@@ -107,8 +109,11 @@ def composition_blocks(
         kept.pop(key, None)
 
     weights = cache(partial(layer_weights, model))
+    present = weighted_layers(model, f"kind={kind!r}", least=2)
     for dst in layers:
         for src in range(dst):
+            if src not in present or dst not in present:
+                continue
             key = (kind, src, dst, version)
             if key not in kept:
                 check_cancelled()
@@ -129,7 +134,8 @@ def describe(kind: Kind, subtracted: bool) -> tuple[str, str]:
 
 def random_baseline(model: TransformerModel) -> tuple[float, float]:
     """Mean and standard deviation of the scores of random heads of the model's shape."""
-    d_model, d_head = head_weights(model, "L0H0").v.shape
+    first = weighted_layers(model, "composition", least=2)[0]
+    d_model, d_head = head_weights(model, f"L{first}H0").v.shape
     random = random_scores(d_model, d_head)
     return float(random.mean()), float(random.std())
 

@@ -65,10 +65,16 @@ def head_weights(
 ) -> HeadWeights:
     """The matrices of one head; under grouped-query attention keys and values of its group."""
     layer, index = parse_head(model, head, argument)
-    attn = getattr(model.blocks[layer], "attn", None)
-    queries, keys, values, outputs = (_by_heads(attn, layer, name) for name in "QKVO")
+    found = _weights(model, layer)
+    if found is None:
+        raise InputError(
+            f"{argument}={str(head)!r}: the weights of layer {layer} cannot be split "
+            "by heads: it has no attention, or one of another form.",
+            _which_have(model),
+        )
+    queries, keys, values, outputs = found
     group = index * keys.shape[0] // queries.shape[0]
-    scale = attention_scale(attn)
+    scale = attention_scale(model.blocks[layer].attn)
     return HeadWeights(
         f"L{layer}H{index}",
         layer,
@@ -80,30 +86,70 @@ def head_weights(
     )
 
 
-def _by_heads(attention: Any, layer: int, name: str) -> Float[Tensor, "head rows columns"]:
-    """W_Q, W_K, W_V or W_O of a layer; InputError where TransformerLens cannot split it."""
-    try:
-        weights = getattr(attention, f"W_{name}")
-    except (AttributeError, NotImplementedError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"Layer {layer} of this model has no W_{name} by heads: it has no attention, or one of "
-            "another shape than the model's configuration says.",
-            "Choose heads of other layers.",
-        ) from error
-    return weights.detach()
-
-
 def layer_weights(
     model: TransformerModel, layer: int
 ) -> dict[str, Float[Tensor, "head rows columns"]]:
-    """The same of all heads of a layer at once, by ``"q"``, ``"k"``, ``"v"`` and ``"o"``."""
-    attn = getattr(model.blocks[layer], "attn", None)
-    found = {name: _by_heads(attn, layer, name.upper()).float() for name in "qkvo"}
+    """The same of all heads of a layer at once, by ``"q"``, ``"k"``, ``"v"`` and ``"o"``; a layer
+    of ``weighted_layers``."""
+    weights = _weights(model, layer)
+    assert weights is not None
+    found = {name: each.float() for name, each in zip("qkvo", weights, strict=True)}
     n_heads = found["q"].shape[0]
     for name in "kv":
         found[name] = found[name].repeat_interleave(n_heads // found[name].shape[0], dim=0)
-    found["o"] = found["o"] * attention_scale(attn)
+    found["o"] = found["o"] * attention_scale(model.blocks[layer].attn)
     return found
+
+
+def weighted_layers(model: TransformerModel, argument: str, least: int = 1) -> tuple[int, ...]:
+    """The layers that have weights by heads; InputError, which begins with ``argument``, when fewer
+    than ``least`` have."""
+    found = _weighted(model)
+    if len(found) < min(least, model.cfg.n_layers):
+        lacking = next(la for la in range(model.cfg.n_layers) if la not in found)
+        raise InputError(
+            f"{argument} needs {least} layer{'s' if least > 1 else ''} with heads, and the weights "
+            f"of layer {lacking} cannot be split by heads: it has no attention, or one of another "
+            "form.",
+            _which_have(model),
+        )
+    return found
+
+
+def _weights(model: TransformerModel, layer: int) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
+    """W_Q, W_K, W_V and W_O [head, rows, columns], as many heads as the configuration says or
+    groups of them; None where a layer has them not, or not so."""
+    attention = getattr(model.blocks[layer], "attn", None)
+    found = []
+    for name in ("W_Q", "W_K", "W_V", "W_O"):
+        try:
+            value = getattr(attention, name)
+        except (AttributeError, NotImplementedError, ValueError):
+            # So does TransformerLens say that a layer's weights cannot be split into heads.
+            return None
+        if not isinstance(value, Tensor) or value.dim() != 3:
+            return None
+        found.append(value.detach())
+    queries, keys, values, outputs = found
+    n_heads, d_model = model.cfg.n_heads, model.cfg.d_model
+    fit = (
+        tuple(queries.shape[:2]) == (n_heads, d_model)
+        and keys.shape[1] == values.shape[1] == d_model
+        and keys.shape[0] == values.shape[0]
+        and n_heads % keys.shape[0] == 0
+        and queries.shape[2] == keys.shape[2]
+        and tuple(outputs.shape) == (n_heads, values.shape[2], d_model)
+    )
+    return (queries, keys, values, outputs) if fit else None
+
+
+def _weighted(model: TransformerModel) -> tuple[int, ...]:
+    return tuple(la for la in range(model.cfg.n_layers) if _weights(model, la) is not None)
+
+
+def _which_have(model: TransformerModel) -> str:
+    found = _weighted(model)
+    return f"Layers that have them: {', '.join(map(str, found))}." if found else "None has."
 
 
 def embedding(model: TransformerModel) -> Float[Tensor, "d_vocab d_model"]:

@@ -225,7 +225,7 @@ def _attribute(model: TransformerModel, layer: int | None, path: str) -> Tensor 
     try:
         owner = model if layer is None else model.blocks[layer]
         value = reduce(getattr, path.split("."), owner)
-    except (AttributeError, NotImplementedError):
+    except (AttributeError, NotImplementedError, ValueError):
         return None
     return value if isinstance(value, Tensor) else None
 

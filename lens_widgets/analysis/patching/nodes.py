@@ -12,6 +12,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from lens_widgets.engine.hooks import HookKind, nodes
+from lens_widgets.engine.parts import check_layers
 from lens_widgets.engine.variants import Variant
 from lens_widgets.errors import InputError, check_choice
 
@@ -59,18 +60,7 @@ def make_grid(session: Session, node: str, by_pos: bool) -> Grid:
     """The cells of a map; InputError when the model cannot be patched there."""
     kind = node_kind(node)
     facts, n_pos = session.facts, int(session.tokens.shape[1])
-    layers = [layer for layer in range(facts.n_layers) if kind.name(layer) in facts.hooks]
-    if not layers:
-        raise InputError(
-            f"node={node!r}: this model has no {kind.name(0)}.", "Choose another node."
-        )
-    layers = [layer for layer in layers if facts.by_heads(kind.name(layer))]
-    if not layers:
-        raise InputError(
-            f"node={node!r}: this model's {kind.part} is not laid out by its {facts.n_heads} "
-            "heads.",
-            "Patch 'attn_out' or 'pattern' instead.",
-        )
+    layers = check_layers(facts, f"node={node!r}", kind.part)
     if not facts.edits_count(kind):
         raise InputError(
             f"node={node!r}: this model's attention ignores edits of its {kind.copied_as}.",
@@ -81,7 +71,12 @@ def make_grid(session: Session, node: str, by_pos: bool) -> Grid:
         return Grid(node, ("layer", "pos"), (facts.n_layers, n_pos), tuple(cells))
     n_heads = n_heads_of(session, node)
     positions: list[int | None] = list(range(n_pos)) if by_pos else [None]
-    cells = [Cell(la, h, p) for la in layers for h in range(n_heads) for p in positions]
+    cells = [
+        Cell(layer, head, pos)
+        for layer in layers
+        for head in range(n_heads_in(session, node, layer))
+        for pos in positions
+    ]
     shape = (facts.n_layers, n_heads)
     if by_pos:
         return Grid(node, ("layer", "head", "pos"), (*shape, n_pos), tuple(cells))
@@ -90,8 +85,14 @@ def make_grid(session: Session, node: str, by_pos: bool) -> Grid:
 
 def n_heads_of(session: Session, node: str) -> int:
     """Heads of an activation: keys and values have fewer under grouped-query attention."""
-    kind, hooks = node_kind(node), session.facts.hooks
-    return max(kind.n_heads(hooks.get(kind.name(la), ())) for la in range(session.facts.n_layers))
+    layers = check_layers(session.facts, f"node={node!r}", node_kind(node).part)
+    return max(n_heads_in(session, node, layer) for layer in layers)
+
+
+def n_heads_in(session: Session, node: str, layer: int) -> int:
+    """The same of one layer: layers can share their keys and values in other groups."""
+    kind = node_kind(node)
+    return kind.n_heads(session.facts.hooks[kind.name(layer)])
 
 
 def patch_variant(

@@ -22,6 +22,7 @@ from lens_widgets.analysis.patching.patching import (
     rank_agreement,
     without_padding,
 )
+from lens_widgets.engine.parts import layers_with
 from lens_widgets.errors import InputError
 
 if TYPE_CHECKING:
@@ -71,14 +72,16 @@ class Shown:
 
 
 def available_nodes(session: Session, nodes: tuple[str, ...]) -> list[str]:
-    """Of some nodes those that this model can be patched at."""
+    """Of some nodes those that this model can be patched at; InputError when it is none."""
     facts = session.facts
     found = []
     for node in nodes:
         kind = node_kind(node)
-        present = any(facts.by_heads(kind.name(layer)) for layer in range(facts.n_layers))
-        if present and facts.edits_count(kind):
+        if layers_with(facts, kind.part) and facts.edits_count(kind):
             found.append(node)
+    if not found:
+        # Says what the first of them lacks.
+        make_grid(session, nodes[0], by_pos=False)
     return found
 
 

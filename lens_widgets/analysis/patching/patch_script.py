@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lens_widgets.analysis.patching.nodes import make_grid, node_kind
+from lens_widgets.analysis.patching.nodes import make_grid, n_heads_in, node_kind
+from lens_widgets.errors import InputError
 from lens_widgets.interventions.code import mask_argument, setup
 from lens_widgets.session.metric_code import expected, metric_code
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from lens_widgets.session.session import Session
 
 _LOOP = """
+import itertools
 
 def run(tokens, hooks=()):
     with torch.no_grad():
@@ -30,12 +32,12 @@ def record(tokens, names):
     return kept
 
 
-nodes = {nodes}  # name -> hook, shape of the map, and where a cell (layer, *cell) lies
+nodes = {nodes}  # name -> hook, shape of the map, its layers, and where a cell lies
 maps = {{}}
-for node, (hook_name, shape, place) in nodes.items():
-    source = record({source}, [hook_name.format(layer=layer) for layer in range(shape[0])])
-    maps[node] = torch.zeros(shape)
-    for cell in torch.ones(shape).nonzero().tolist():
+for node, (hook_name, shape, layers, place) in nodes.items():
+    source = record({source}, [hook_name.format(layer=layer) for layer in layers])
+    maps[node] = torch.full(shape, torch.nan)
+    for cell in itertools.product(layers, *map(range, shape[1:])):
         name = hook_name.format(layer=cell[0])
         where = place(cell)
 
@@ -44,7 +46,7 @@ for node, (hook_name, shape, place) in nodes.items():
             activation[where] = value[where]
             return activation
 
-        maps[node][tuple(cell)] = metric(run({base}, [(name, patch)])).mean()
+        maps[node][cell] = metric(run({base}, [(name, patch)])).mean()
 {normalize}"""
 
 
@@ -77,7 +79,14 @@ def patch_script(
             f"cell[{grid.dims.index('pos')}]" if "pos" in grid.dims else None,
         )
         hook = f"blocks.{{layer}}.{kind.part}"
-        entries.append(f"    {node!r}: ({hook!r}, {grid.shape!r}, lambda cell: {place}),")
+        layers = sorted({cell.layer for cell in grid.cells})
+        if len({n_heads_in(session, node, layer) for layer in layers}) > 1:
+            raise InputError(
+                f"node={node!r}: the layers of this model have different numbers of heads there, "
+                "which is not written out as code.",
+                "lw.analysis.patch_sweep(session, node) gives the same numbers.",
+            )
+        entries.append(f"    {node!r}: ({hook!r}, {grid.shape!r}, {layers}, lambda cell: {place}),")
     lines.append(
         _LOOP.format(
             mask=mask_argument(session),
