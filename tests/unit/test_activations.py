@@ -16,6 +16,7 @@ from lens_widgets.wire.messages import MAX_REPLY_BYTES
 from tests.models import ARCHITECTURES, D_HEAD, N_HEADS, tiny
 from tests.unit.cases import PROMPTS, attention_only, rows
 from tests.unit.page import Page
+from tests.unit.spies import spy
 
 NAMES = ["gpt2", "llama", "attn_only", "gemma2"]
 Z = "blocks.1.attn.hook_z"
@@ -347,6 +348,6 @@ def test_the_same_activation_is_not_computed_twice(
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("the model was run")
 
-    monkeypatch.setitem(vars(session.model.blocks[-1]), "forward", refuse)
+    monkeypatch.setitem(vars(session.model.blocks[-1]), "forward", spy(refuse))
     for which in ("baseline", "difference", "current"):
         page.dataset("activation_browser/plane", show=which, **ask)
