@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 
 from lens_widgets.engine import current
+from lens_widgets.engine.cancel import CancelToken
 from lens_widgets.engine.cell_pause import CELL_PAUSE
 from lens_widgets.engine.forward import Check
 from lens_widgets.engine.model import TransformerModel
@@ -41,11 +42,12 @@ class ModelState:
 
 @dataclass(frozen=True)
 class _Reading:
-    """When the weights were read, ``cells`` being how many had begun: for a view that asks between
-    cells it stands for a while."""
+    """When the weights were read: for which call of a user, which waits for it, or how many cells
+    had begun, for a view that asks between them."""
 
     sums: WeightSums
     writes: list[tuple[int, int, int]]
+    call: CancelToken | None
     cells: int | None
     time: float
 
@@ -91,18 +93,16 @@ class ModelWatch:
     def _read(self, tensors: Named, check: Check | None) -> WeightSums:
         """The sums of ``tensors``; the very object of the last time when they are the same."""
         now, written, known = time.monotonic(), writes(tensors), self._reading
-        cells = CELL_PAUSE.cells
-        between_cells = current.waits_for_cells() and not CELL_PAUSE.active and cells > 0
-        if (
-            known is not None
-            and between_cells
-            and known.cells == cells
-            and known.writes == written
-            and now < known.time + WEIGHTS_STAND_S
-        ):
-            return known.sums
+        cells, views = CELL_PAUSE.cells, current.waits_for_cells()
+        between_cells = views and not CELL_PAUSE.active and cells > 0
+        call = None if views else current.token()
+        if known is not None and known.writes == written:
+            same_call = call is not None and known.call is call
+            recent = known.cells == cells and now < known.time + WEIGHTS_STAND_S
+            if same_call or (between_cells and recent):
+                return known.sums
         sums = WeightSums(tensors, check)
         if known is not None and sums.same(known.sums):
             sums = known.sums
-        self._reading = _Reading(sums, written, cells if between_cells else None, now)
+        self._reading = _Reading(sums, written, call, cells if between_cells else None, now)
         return sums

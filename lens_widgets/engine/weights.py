@@ -93,9 +93,10 @@ def changed_contents(
 
 def writes(tensors: Named) -> list[tuple[int, int, int]]:
     """What torch itself knows: which tensors there are, where, and how often each was written."""
-    plain = [part for _, whole in tensors for part in _plain(whole)]
     return [
-        (id(part), part.data_ptr(), 0 if part.is_inference() else part._version) for part in plain
+        (id(whole), part.data_ptr(), 0 if part.is_inference() else part._version)
+        for _, whole in tensors
+        for part in _plain(whole)
     ]
 
 
