@@ -57,6 +57,8 @@ class _Seen:
     """What the model was at the first turn of a session, which other accesses can share."""
 
     state: ModelState | None = None
+    looked: tuple[object, int] | None = None
+    """In which call it was last looked at for a run that was at hand, and after how many cells."""
 
 
 class ModelAccess:
@@ -99,15 +101,21 @@ class ModelAccess:
         if model is None or self._expected is None or current.on_model():
             return
         views = current.waits_for_cells()
+        # Nobody changes the model in the middle of one call, or under one answer between two cells.
+        now = (current.call(), CELL_PAUSE.cells)
+        if now[0] is not None and now == self._seen.looked:
+            return
         # Others may be held, so it is only tried for; whose turn it is has looked at the model.
         if (views and CELL_PAUSE.active) or not self._lock.acquire(blocking=False):
             return
         try:
             if not views:
                 self._check_seen(model, None)
+                self._seen.looked = now
             elif CELL_PAUSE.enter():
                 try:
                     self._check_seen(model, None)
+                    self._seen.looked = now
                 finally:
                     CELL_PAUSE.leave()
         finally:

@@ -14,6 +14,7 @@ class _Current(threading.local):
     waits_for_cells: bool = False
     on_wait: Callable[[bool], None] | None = None
     on_model: bool = False
+    call: object | None = None
 
 
 _current = _Current()
@@ -50,6 +51,23 @@ def working(
         yield
     finally:
         _current.token, _current.waits_for_cells, _current.on_wait = before
+
+
+@contextmanager
+def one_call() -> Iterator[None]:
+    """Marks the length of the block as one call of a user's, in which no line of theirs runs."""
+    before = _current.call
+    _current.call = before or object()
+    try:
+        yield
+    finally:
+        _current.call = before
+
+
+def call() -> object | None:
+    """What is the same object for as long as no line of a user's runs in this thread: the call that
+    it is in, or the work for a view."""
+    return _current.token if _current.waits_for_cells else _current.call
 
 
 def on_model() -> bool:

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lens_widgets.engine.current import check_cancelled
 from lens_widgets.errors import InputError
 from lens_widgets.prompts.prompt_set import PromptSet
 
@@ -71,6 +72,7 @@ class OwnMetric:
 
     def _attempt(self, logits: Logits) -> Tensor | None:
         """What the function returns, or None where it does not work."""
+        check_cancelled()
         try:
             with torch.no_grad():
                 values = self._function(logits)

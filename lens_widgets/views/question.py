@@ -23,6 +23,7 @@ from typing import Any, get_args, get_type_hints, overload
 import msgspec
 import xarray as xr
 
+from lens_widgets.engine import current
 from lens_widgets.errors import InputError, near
 from lens_widgets.session.session import Session
 from lens_widgets.wire.dataset import Answer, check_answer
@@ -114,12 +115,13 @@ class Question:
 
     def answer(self, session: Session, args: dict[str, Any]) -> xr.Dataset:
         """The answer, however long it takes."""
-        outcome = self.run(session, args)
-        while isinstance(outcome, Generator):
-            try:
-                next(outcome)
-            except StopIteration as stop:
-                outcome = stop.value
+        with current.one_call():
+            outcome = self.run(session, args)
+            while isinstance(outcome, Generator):
+                try:
+                    next(outcome)
+                except StopIteration as stop:
+                    outcome = stop.value
         found: xr.Dataset = outcome
         return found
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Generator
 from functools import cache
 from typing import Any
 
@@ -56,14 +55,7 @@ def ask(described: dict[str, Any], method: str, args: dict[str, Any]) -> xr.Data
     question = METHODS[method]
     session = _session(json.dumps(_lasting(described)))
     items = [_intervention(item) for item in described["interventions"] if item["enabled"]]
-    outcome = question.run(session.with_interventions(items), question.check(args))
-    while isinstance(outcome, Generator):
-        try:
-            next(outcome)
-        except StopIteration as stop:
-            outcome = stop.value
-    found: xr.Dataset = outcome
-    return found
+    return question.answer(session.with_interventions(items), question.check(args))
 
 
 def defaults(view: str) -> dict[str, Any]:
