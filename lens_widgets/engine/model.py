@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from operator import attrgetter
 from typing import Any, Literal, Protocol, overload
 
 import torch
@@ -148,3 +149,16 @@ def on_its_device(model: TransformerModel) -> Iterator[None]:
     device = next(iter(model.parameters())).device
     with torch.inference_mode(False), torch.device(device):
         yield
+
+
+def weights_of(owner: Any, name: str) -> Tensor | None:
+    """What TransformerLens lays out as ``owner.name`` (dots go deeper).
+
+    None where a part has it not, or in another form: TransformerLens says so with errors of three
+    kinds.
+    """
+    try:
+        found = attrgetter(name)(owner)
+    except (AttributeError, NotImplementedError, ValueError):
+        return None
+    return found.detach() if isinstance(found, Tensor) else None

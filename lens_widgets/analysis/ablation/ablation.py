@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lens_widgets.analysis.labels import labelled
 from lens_widgets.components import Component
+from lens_widgets.engine.current import one_call
 from lens_widgets.engine.hooks import hook_kind
 from lens_widgets.engine.parts import ATTENTION, HEADS, MLP, check_layers, layers_with
 from lens_widgets.engine.variants import Variant
@@ -75,6 +76,7 @@ def sweep_components(session: Session, over: Over) -> list[Component]:
     return [Component("head", layer, head) for layer in layers for head in range(facts.n_heads)]
 
 
+@one_call()
 def ablation_sweep(
     session: Session,
     kind: Kind = "zero",

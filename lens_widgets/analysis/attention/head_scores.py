@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lens_widgets.analysis.labels import labelled
+from lens_widgets.engine.current import one_call
 from lens_widgets.engine.parts import PATTERN, check_layers
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.session.run import Run
@@ -45,6 +46,7 @@ _OFFSET = (
 )
 
 
+@one_call()
 def head_scores(
     session: Session, kind: ScoreKind = "induction", *, per_prompt: bool = False
 ) -> xr.DataArray:

@@ -20,6 +20,7 @@ from lens_widgets.analysis.attention.attention_scores import attention_scores
 from lens_widgets.analysis.attention.patterns import token_texts
 from lens_widgets.analysis.circuits.head_weights import head_weights, parse_head
 from lens_widgets.components import Component
+from lens_widgets.engine.current import one_call
 from lens_widgets.engine.parts import HEADS, PATTERN, check_layer
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.session.run import Run
@@ -77,6 +78,7 @@ class ScoreParts:
         return scores.masked_fill(self.masked, float("nan"))
 
 
+@one_call()
 def decompose_scores(
     session: Session, head: Component | str, *, prompt: int = 0, by: By = "head"
 ) -> xr.DataArray:

@@ -19,12 +19,14 @@ from lens_widgets.analysis.attribution.decomposition import components, decompos
 from lens_widgets.analysis.attribution.readout import DEFINITIONS, target_logits
 from lens_widgets.analysis.attribution.stages import edited_past_norm, model_stages, read_stages
 from lens_widgets.analysis.labels import labelled, standard_error
+from lens_widgets.engine.current import one_call
 from lens_widgets.session.run import Run
 
 if TYPE_CHECKING:
     from lens_widgets.session.session import Session
 
 
+@one_call()
 def accumulated_attribution(
     session: Session, incl_mid: bool = True, per_prompt: bool = False
 ) -> xr.DataArray:

@@ -17,6 +17,7 @@ from lens_widgets.analysis.attribution.decomposition import (
 from lens_widgets.analysis.attribution.neuron_effects import neuron_effects
 from lens_widgets.analysis.attribution.readout import Where, definition_of
 from lens_widgets.analysis.labels import labelled
+from lens_widgets.engine.current import one_call
 from lens_widgets.engine.parts import HEADS, check_layer
 from lens_widgets.errors import InputError, check_choice
 
@@ -34,6 +35,7 @@ _DIMS = {
 }
 
 
+@one_call()
 def attribution(
     session: Session,
     by: By = "head",

@@ -20,6 +20,7 @@ from lens_widgets.analysis.attribution.readout import (
     target_logits,
     through_norm,
 )
+from lens_widgets.engine.model import weights_of
 from lens_widgets.engine.parts import HEADS, layers_with
 from lens_widgets.engine.transformer_lens_private import attention_scale, wrapped_module
 from lens_widgets.errors import InputError
@@ -165,14 +166,11 @@ def head_layers(session: Session) -> tuple[int, ...]:
 def _bias_effect(session: Session, run: Run, readout: Readout, layer: int) -> Effects:
     """The direct effect of the bias that a layer adds to the outputs of its heads."""
     block = session.model.blocks[layer]
-    try:
-        bias = block.attn.b_O
-    except (AttributeError, NotImplementedError, ValueError):
-        bias = None
+    bias = weights_of(block.attn, "b_O")
     direction = _behind_attention(session, run, readout, layer)
-    if not isinstance(bias, Tensor):
+    if bias is None:
         return readout.collect(torch.zeros_like(direction[:, 0]))
-    return readout.collect(attention_scale(block.attn) * direction @ bias.detach().float())
+    return readout.collect(attention_scale(block.attn) * direction @ bias.float())
 
 
 def components(session: Session, parts: Decomposition) -> tuple[list[str], list[Effects]]:

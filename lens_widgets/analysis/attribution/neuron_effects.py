@@ -15,6 +15,7 @@ from lens_widgets.analysis.attribution.decomposition import (
     kept,
 )
 from lens_widgets.analysis.attribution.readout import Where, through_norm
+from lens_widgets.engine.model import weights_of
 from lens_widgets.errors import InputError
 from lens_widgets.session.run import Run
 
@@ -83,11 +84,9 @@ def _has_neurons(session: Session, layer: int) -> bool:
 
 
 def _output_weights(session: Session, layer: int) -> Tensor | None:
-    try:
-        weights = session.model.blocks[layer].mlp.W_out
-    except (AttributeError, NotImplementedError, ValueError):
-        return None
-    return weights.detach() if isinstance(weights, Tensor) and weights.dim() == 2 else None
+    mlp = getattr(session.model.blocks[layer], "mlp", None)
+    weights = weights_of(mlp, "W_out")
+    return weights if weights is not None and weights.dim() == 2 else None
 
 
 def _of_layer(session: Session, run: Run, where: Where, layer: int) -> Tensor:

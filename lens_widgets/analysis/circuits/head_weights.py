@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lens_widgets.components import Component
-from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.model import TransformerModel, weights_of
 from lens_widgets.engine.transformer_lens_private import attention_scale
 from lens_widgets.errors import InputError
 from lens_widgets.session.session import Session
@@ -122,14 +122,10 @@ def _weights(model: TransformerModel, layer: int) -> tuple[Tensor, Tensor, Tenso
     attention = getattr(model.blocks[layer], "attn", None)
     found = []
     for name in ("W_Q", "W_K", "W_V", "W_O"):
-        try:
-            value = getattr(attention, name)
-        except (AttributeError, NotImplementedError, ValueError):
-            # So does TransformerLens say that a layer's weights cannot be split into heads.
+        value = weights_of(attention, name)
+        if value is None or value.dim() != 3:
             return None
-        if not isinstance(value, Tensor) or value.dim() != 3:
-            return None
-        found.append(value.detach())
+        found.append(value)
     queries, keys, values, outputs = found
     n_heads, d_model = model.cfg.n_heads, model.cfg.d_model
     fit = (
@@ -166,15 +162,12 @@ def unembedding(model: TransformerModel) -> Float[Tensor, "d_model d_vocab"]:
 
 def positions(model: TransformerModel) -> Float[Tensor, "n_ctx d_model"]:
     """Learned positional embeddings; InputError when the model has none."""
-    try:
-        weights = model.W_pos
-    except (AttributeError, ValueError, NotImplementedError):
-        weights = None
-    if not isinstance(weights, Tensor) or weights.dim() != 2:
+    weights = weights_of(model, "W_pos")
+    if weights is None or weights.dim() != 2:
         kind = getattr(model.cfg, "positional_embedding_type", "other")
         raise InputError(
             f"pos_circuit: this model has no W_pos (its positions are {kind}).",
             "Positional circuits exist for models with learned absolute positions.",
         )
     # Some tables have rows before the first position (OPT keeps two).
-    return weights.detach().float()[-model.cfg.n_ctx :]
+    return weights.float()[-model.cfg.n_ctx :]

@@ -23,6 +23,7 @@ from lens_widgets.analysis.logit_lens.lens import (
     path_at,
     target_name,
 )
+from lens_widgets.engine.current import one_call
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.prompts.answers import answer_id
 from lens_widgets.prompts.token_text import token_text
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from lens_widgets.session.session import Session
 
 
+@one_call()
 def logit_lens(
     session: Session,
     k: int = 5,
@@ -94,6 +96,7 @@ def logit_lens(
     return _dataset(session, [_padded(session, row, asked) for row in prompts], prompts, asked)
 
 
+@one_call()
 def lens_path(
     session: Session,
     tokens: Sequence[str | int],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import reduce
 from math import prod
 from typing import Any
 
@@ -13,7 +12,7 @@ import xarray as xr
 from torch import Tensor
 
 from lens_widgets.analysis.circuits.head_weights import model_of
-from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.model import TransformerModel, weights_of
 from lens_widgets.engine.transformer_lens_private import plain_name
 
 _LAYER = re.compile(r"(?<=^blocks\.)\d+(?=\.)")
@@ -222,12 +221,8 @@ def _attribute(model: TransformerModel, layer: int | None, path: str) -> Tensor 
     """What TransformerLens lays out by heads; None where a model has it not, or not so."""
     if not path:
         return None
-    try:
-        owner = model if layer is None else model.blocks[layer]
-        value = reduce(getattr, path.split("."), owner)
-    except (AttributeError, NotImplementedError, ValueError):
-        return None
-    return value if isinstance(value, Tensor) else None
+    owner: Any = model if layer is None else model.blocks[layer]
+    return weights_of(owner, path)
 
 
 def _group(kind: str, layer: int | None) -> str:

@@ -23,6 +23,7 @@ from lens_widgets.analysis.patching.nodes import (
     node_kind,
     patch_variant,
 )
+from lens_widgets.engine.current import one_call
 from lens_widgets.engine.hooks import HookKind
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.session.run import Run
@@ -34,6 +35,7 @@ Into = Literal["corrupted", "clean"]
 INTO = ("corrupted", "clean")
 
 
+@one_call()
 def patch_sweep(
     session: Session,
     node: str,
@@ -151,6 +153,7 @@ def _differing(
     }
 
 
+@one_call()
 def estimate_sweep(
     session: Session,
     node: str,
