@@ -24,7 +24,10 @@ class Selection(Observed):
     ``query_pos`` and ``key_pos`` are None when no position is locked. With a pair of heads chosen,
     ``writer_layer`` and ``writer_head`` are the earlier one, whose output the head reads.
     ``stripe`` is the kind of head score whose cells are outlined over patterns, or None.
+    ``made``: whether a head or a position was ever set; until then the first view may choose.
     """
+
+    made: bool = False
 
     layer = traitlets.Int(0)
     head = traitlets.Int(0)
@@ -50,6 +53,8 @@ class Selection(Observed):
                 self._check_range(name, value)
         if fields.get("stripe") is not None:
             check_choice("selection.stripe", fields["stripe"], SCORE_KINDS)
+        # Said again is chosen, too: held changes are checked only where something changes.
+        self.made = self.made or any(name != "prompt" for name in fields)
         with self._lock, self.hold_trait_notifications():
             for name, value in fields.items():
                 setattr(self, name, value)
@@ -75,6 +80,7 @@ class Selection(Observed):
             raise traitlets.TraitError(f"selection.{proposal['trait'].name} must be an integer.")
         if value is not None:
             self._check_range(proposal["trait"].name, value)
+        self.made = self.made or proposal["trait"].name != "prompt"
         return value
 
     def _check_range(self, name: str, value: int) -> None:

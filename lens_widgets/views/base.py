@@ -28,6 +28,7 @@ from lens_widgets.views.picture import picture, text
 from lens_widgets.views.question import Question, questions_of
 from lens_widgets.views.registry import METHODS, VIEWS, register
 from lens_widgets.views.session_data import QUESTIONS as SESSION_QUESTIONS
+from lens_widgets.views.starting import start_selection
 from lens_widgets.views.state import session_info, session_state
 from lens_widgets.views.widget import Widget
 from lens_widgets.wire.dispatch import Dispatcher
@@ -100,8 +101,10 @@ class View(Widget, Observed):
         takes = (*known, "layout")
         check_keywords(name, [option for option in options if option not in takes], takes)
         options = {option: self._checked(option, value) for option, value in options.items()}
+        options = self.starting(session, options)
         if layout is not None:
             options["layout"] = layout
+        start_selection(session)
         self._session, self._lock = session, session.lock
         self._dispatcher = Dispatcher(uuid.uuid4().hex, session, METHODS, self._send_message)
         super().__init__(
@@ -118,6 +121,11 @@ class View(Widget, Observed):
         session.selection.observe(self._follow_selection)
         session.settings.observe(self._follow_settings)
         self._following = True
+
+    @classmethod
+    def starting(cls, session: Session, given: dict[str, Any]) -> dict[str, Any]:
+        """``given`` options, and those that the session decides where they are not given."""
+        return given
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import plotly.graph_objects as go
 import xarray as xr
@@ -18,6 +18,7 @@ from lens_widgets.analysis.neurons.neurons import (
     strongest_neurons,
 )
 from lens_widgets.analysis.script_parts import Which
+from lens_widgets.errors import InputError
 from lens_widgets.session.session import Session
 from lens_widgets.views.base import View
 from lens_widgets.views.bundle import bundle
@@ -26,6 +27,7 @@ from lens_widgets.views.options import option
 from lens_widgets.views.plot import signed_bars, with_tokens
 from lens_widgets.views.question import question
 from lens_widgets.views.session_data import Code, token_texts
+from lens_widgets.views.starting import largest_neuron
 from lens_widgets.wire.arrays import WireForm
 from lens_widgets.wire.dataset import Answer, Numbers, Texts
 from lens_widgets.wire.messages import MAX_REPLY_BYTES
@@ -97,9 +99,10 @@ class NeuronView(View):
     _esm = bundle("neuron.js")
     _css = bundle("style.css")
 
-    neuron: str = option(
-        default="L0N0",
-        help='A layer and a neuron of its MLP, as in ``"L3N1024"``.',
+    neuron: str | None = option(
+        default=None,
+        help='A layer and a neuron of its MLP, as in ``"L3N1024"``; as it opens the neuron with '
+        "the largest direct effect, of the MLP with the largest.",
         pattern=r"L\d{1,6}N\d{1,7}",
         form="a layer and a neuron, as 'L3N1024'",
     )
@@ -108,11 +111,17 @@ class NeuronView(View):
         default=10, help="How many tokens and neurons the lists name.", min=1, max=MAX_TOP
     )
 
+    @classmethod
+    def starting(cls, session: Session, given: dict[str, Any]) -> dict[str, Any]:
+        """Opens on the neuron that moves the metric most."""
+        known = super().starting(session, given)
+        return known if known.get("neuron") else {**known, "neuron": largest_neuron(session)}
+
     @question(Activations, first=True)
     @staticmethod
-    def activations(session: Session, neuron: str, prompt: int) -> xr.Dataset:
+    def activations(session: Session, neuron: str | None, prompt: int) -> xr.Dataset:
         """One neuron along one prompt, before and after."""
-        layer, index = parse_neuron(neuron)
+        layer, index = _named(session, neuron)
         check_prompt(session, prompt)
         baseline = one_neuron(session, layer, index, "baseline")
         current = one_neuron(session, layer, index, "current")
@@ -132,10 +141,10 @@ class NeuronView(View):
 
     @question(Places, first=True)
     @staticmethod
-    def places(session: Session, neuron: str, show: Which, top_k: int) -> xr.Dataset:
+    def places(session: Session, neuron: str | None, show: Which, top_k: int) -> xr.Dataset:
         """Where a neuron is highest and lowest in all prompts; for the difference, where the
         interventions raise and lower it most."""
-        layer, index = parse_neuron(neuron)
+        layer, index = _named(session, neuron)
         check_between("top_k", top_k, 1, MAX_TOP)
         values, found = extremes(one_neuron(session, layer, index, show), top_k)
         # The tokens are on the processor, whatever the model runs on.
@@ -180,11 +189,11 @@ class NeuronView(View):
 
     @question(Code, quick=True)
     @staticmethod
-    def code(session: Session, neuron: str, show: Which, top_k: int) -> xr.Dataset:
+    def code(session: Session, neuron: str | None, show: Which, top_k: int) -> xr.Dataset:
         """Code for the neuron's activations in all prompts, and where they are highest and
         lowest."""
         check_between("top_k", top_k, 1, MAX_TOP)
-        return Code.dataset(code=neuron_script(session, *parse_neuron(neuron), show, k=top_k))
+        return Code.dataset(code=neuron_script(session, *_named(session, neuron), show, k=top_k))
 
     @question(Code, quick=True)
     @staticmethod
@@ -209,6 +218,17 @@ class NeuronView(View):
             values = values - table["baseline"].values
         title = f"{attrs['neuron']}: {attrs['definition']}; {self.show}, prompt {attrs['prompt']}"
         return signed_bars(values, list(table["token"].values), attrs["units"], title)
+
+
+def _named(session: Session, neuron: str | None) -> tuple[int, int]:
+    """Layer and index of a neuron by its name; without one, of the neuron a view opens on."""
+    chosen = largest_neuron(session) if neuron is None else neuron
+    if chosen is None:
+        raise InputError(
+            "This model has no MLPs, so it has no neurons.",
+            "Look at its heads: lw.AttentionView and lw.HeadScoresView.",
+        )
+    return parse_neuron(chosen)
 
 
 def _read_pos(session: Session, prompt: int, query_pos: int | None) -> int:

@@ -121,8 +121,9 @@ def test_views_of_two_sessions_do_not_follow_each_other(session: lw.Session) -> 
     other = lw.Session(session.model, PROMPTS)
     one, two = lw.AttentionView(session), lw.AttentionView(other)
     session.interventions.toggle("L0H1")
-    one.set_state({"selection": {**one.selection, "layer": 1}})
-    assert two.selection["layer"] == 0
+    before = two.selection
+    one.set_state({"selection": {**one.selection, "layer": 1 - before["layer"]}})
+    assert two.selection == before
     assert two.state["interventions"] == []
 
 

@@ -63,13 +63,13 @@ export interface Code {
 }
 
 /** One neuron along one prompt, before and after. */
-export const activations: Question<{ neuron: string; prompt: number }, Activations> = { method: "neuron/activations" };
+export const activations: Question<{ neuron: string | null; prompt: number }, Activations> = { method: "neuron/activations" };
 
 /**
  * Where a neuron is highest and lowest in all prompts; for the difference, where the
  * interventions raise and lower it most.
  */
-export const places: Question<{ neuron: string; show: "baseline" | "current" | "difference"; top_k: number }, Places> = { method: "neuron/places" };
+export const places: Question<{ neuron: string | null; show: "baseline" | "current" | "difference"; top_k: number }, Places> = { method: "neuron/places" };
 
 /**
  * The neurons that are strongest at one position (None: the last), along the prompt. For
@@ -81,21 +81,21 @@ export const strongest: Question<{ prompt: number; query_pos: number | null; sho
  * Code for the neuron's activations in all prompts, and where they are highest and
  * lowest.
  */
-export const code: Question<{ neuron: string; show: "baseline" | "current" | "difference"; top_k: number }, Code> = { method: "neuron/code" };
+export const code: Question<{ neuron: string | null; show: "baseline" | "current" | "difference"; top_k: number }, Code> = { method: "neuron/code" };
 
 /** Code for the strongest neurons at a position. */
 export const strongestCode: Question<{ prompt: number; query_pos: number | null; show: "baseline" | "current" | "difference"; top_k: number }, Code> = { method: "neuron/strongest_code" };
 
 export const OPTIONS: {
-  neuron: OptionSpec<string>;
+  neuron: OptionSpec<string | null>;
   show: OptionSpec<"baseline" | "current" | "difference">;
   top_k: OptionSpec<number>;
 } = {
-  /** A layer and a neuron of its MLP, as in ``"L3N1024"``. */
+  /** A layer and a neuron of its MLP, as in ``"L3N1024"``; as it opens the neuron with the largest direct effect, of the MLP with the largest. */
   neuron: {
     name: "neuron",
-    initial: "L0N0",
-    is: (value: unknown): value is string => typeof value === "string",
+    initial: null,
+    is: (value: unknown): value is string | null => typeof value === "string" || value === null,
   },
   /** Which run's activations, or their difference. */
   show: {

@@ -27,8 +27,9 @@ export function NeuronPanel({ session, rpc, compact }: PanelProps): JSX.Element 
   const topK = session.option(ask.OPTIONS.top_k);
   const tokens = usePromptTokens(handle, prompt);
   const chosen = { neuron: neuron.value, show: show.value, top_k: topK.value };
-  const loaded = useAnswer(handle, ask.activations, { neuron: neuron.value, prompt });
-  const places = useAnswer(handle, ask.places, chosen);
+  const none = session.info.value.mlp_layers.length === 0;
+  const loaded = useAnswer(handle, ask.activations, none ? null : { neuron: neuron.value, prompt });
+  const places = useAnswer(handle, ask.places, none ? null : chosen);
   const { data } = loaded;
   const known = tokens !== null && areTokensOf(tokens, loaded, "pos");
   const shown = useLastKnown(
@@ -39,6 +40,7 @@ export function NeuronPanel({ session, rpc, compact }: PanelProps): JSX.Element 
   );
   const attrs = shown?.data.attrs;
   const values = shown?.runs[show.value] ?? null;
+  const named = neuron.value ?? attrs?.neuron ?? "";
   const differing = show.value === "difference";
   const hi = differing || !attrs ? null : attrs.largest;
   const ramp = useRamp([values], { scale: "diverging", ...(hi !== null && { hi }) });
@@ -66,7 +68,7 @@ export function NeuronPanel({ session, rpc, compact }: PanelProps): JSX.Element 
   const controls = (
     <>
       <NeuronSearch
-        neuron={neuron.value}
+        neuron={named}
         nNeurons={attrs?.n_neurons ?? null}
         layers={session.info.value.mlp_layers}
         onChange={choose}
@@ -81,6 +83,13 @@ export function NeuronPanel({ session, rpc, compact }: PanelProps): JSX.Element 
     </>
   );
 
+  if (none) {
+    return (
+      <ViewFrame handle={handle} title="Neuron" compact={compact}>
+        <p class="lw-said">This model has no MLPs, so it has no neurons.</p>
+      </ViewFrame>
+    );
+  }
   return (
     <ViewFrame
       handle={handle}
@@ -125,7 +134,7 @@ export function NeuronPanel({ session, rpc, compact }: PanelProps): JSX.Element 
         tokens={tokens}
         show={show.value}
         topK={topK.value}
-        neuron={neuron.value}
+        neuron={named}
         onPick={choose}
       />
     </ViewFrame>
