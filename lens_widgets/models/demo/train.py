@@ -19,9 +19,8 @@ from lens_widgets.models.demo.loading import (
     TOKENIZER_FILE,
     WEIGHTS_FILE,
     demo_folder,
-    demo_names,
-    find_spec,
 )
+from lens_widgets.models.demo.models import SPECS
 from lens_widgets.models.demo.tokenizer import build_tokenizer, load_tokenizer
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def train(name: str, folder: Path | None = None) -> list[str]:
     """
     from safetensors.torch import save_file
 
-    spec = find_spec(name)
+    spec = SPECS[name]
     words, starts, trainer, _ = _TRAINERS[spec.name]
     folder = folder or demo_folder(spec.name)
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +79,7 @@ def write_card(name: str, folder: Path | None = None) -> list[str]:
     """
     from safetensors.torch import load_file
 
-    spec = find_spec(name)
+    spec = SPECS[name]
     settings = _TRAINERS[spec.name][-1]
     folder = folder or demo_folder(spec.name)
     stored = load_file(folder / WEIGHTS_FILE)
@@ -108,7 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m lens_widgets.models.demo.train", description=__doc__
     )
-    parser.add_argument("name", choices=demo_names())
+    parser.add_argument("name", choices=tuple(SPECS))
     parser.add_argument("--folder", type=Path, help="write here instead of the package's folder")
     parser.add_argument("--card", action="store_true", help="only measure and write the card anew")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default 2)")
