@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,6 +49,9 @@ from lens_widgets.errors import InputError, first_few
 
 T = TypeVar("T")
 
+STRUCTURE_STANDS_S = 0.1
+"""For what views ask for in a row, hooks and modules are looked at once in this time."""
+
 _accesses: weakref.WeakKeyDictionary[Any, ModelAccess] = weakref.WeakKeyDictionary()
 _accesses_lock = lock("registry")
 
@@ -58,7 +62,9 @@ class _Seen:
 
     state: ModelState | None = None
     looked: tuple[object, int] | None = None
-    """In which call it was last looked at for a run that was at hand, and after how many cells."""
+    """At which moment it was last looked at, as ``_moment`` gives it."""
+    time: float = 0.0
+    """When that was, in seconds of the monotonic clock."""
 
 
 class ModelAccess:
@@ -101,9 +107,7 @@ class ModelAccess:
         if model is None or self._expected is None or current.on_model():
             return
         views = current.waits_for_cells()
-        # Nobody changes the model in the middle of one call, or under one answer between two cells.
-        now = (current.call(), CELL_PAUSE.cells)
-        if now[0] is not None and now == self._seen.looked:
+        if self._just_looked():
             return
         # Others may be held, so it is only tried for; whose turn it is has looked at the model.
         if (views and CELL_PAUSE.active) or not self._lock.acquire(blocking=False):
@@ -111,23 +115,36 @@ class ModelAccess:
         try:
             if not views:
                 self._check_seen(model, None)
-                self._seen.looked = now
             elif CELL_PAUSE.enter():
                 try:
                     self._check_seen(model, None)
-                    self._seen.looked = now
                 finally:
                     CELL_PAUSE.leave()
         finally:
             self._lock.release()
 
+    def _just_looked(self) -> bool:
+        """Nobody changes the model in the middle of one call. Between two cells only callbacks of a
+        user's own widgets could, and nobody clicks on those and on a view at once."""
+        seen, moment = self._seen, _moment()
+        if moment is None or seen.looked != moment:
+            return False
+        return moment[0] != _VIEWS or time.monotonic() < seen.time + STRUCTURE_STANDS_S
+
     def _check_seen(self, model: TransformerModel, check: Check | None) -> None:
         if self._expected is None or not self._expected.fit(model) or model.training:
             return
+        if self._just_looked():
+            return
+        now = time.monotonic()
         if self._seen.state is None:
             self._seen.state = self._watch.state(model, check)
-            return
-        changes, weights = self._watch.changes(model, self._seen.state, check)
+        else:
+            self._compare(model, self._seen.state, check)
+        self._seen.looked, self._seen.time = _moment(), now
+
+    def _compare(self, model: TransformerModel, before: ModelState, check: Check | None) -> None:
+        changes, weights = self._watch.changes(model, before, check)
         if changes:
             raise InputError(
                 f"The model was changed since this session ran it: {first_few(changes, '; ')}.",
@@ -257,7 +274,7 @@ class ModelAccess:
         if current.token() is not None:
             return work()
         nothing_held("waiting for the model")
-        token = CancelToken()
+        token, call = CancelToken(), current.call()
         outcome: dict[str, Any] = {}
         go, finished = threading.Event(), threading.Event()
 
@@ -265,7 +282,7 @@ class ModelAccess:
             go.wait()
             try:
                 token.check()
-                with current.working(token, waits_for_cells=False):
+                with current.working(token, waits_for_cells=False, call=call):
                     outcome["value"] = work()
             except BaseException as error:
                 outcome["error"] = error
@@ -289,6 +306,19 @@ class ModelAccess:
         if "error" in outcome:
             raise outcome["error"]
         return outcome["value"]
+
+
+_VIEWS = object()
+
+
+def _moment() -> tuple[object, int] | None:
+    """The call in which this thread is, and after how many cells; all that views ask for between two
+    cells is of one moment. None where nothing says that no line of a user's runs meanwhile."""
+    cells = CELL_PAUSE.cells
+    if current.waits_for_cells() and cells > 0 and not CELL_PAUSE.active:
+        return _VIEWS, cells
+    call = current.call()
+    return None if call is None else (call, cells)
 
 
 def access_for(model: TransformerModel) -> ModelAccess:

@@ -36,21 +36,24 @@ def working(
     *,
     waits_for_cells: bool,
     on_wait: Callable[[bool], None] | None = None,
+    call: object | None = None,
 ) -> Iterator[None]:
     """Marks this thread as working under ``cancel_token`` for the length of the block.
 
     ``on_wait`` is told True when the work begins to wait for a cell, and False when it goes on.
+    ``call`` is what ``call()`` gave in the thread of the user who waits for the work.
     """
-    before = _current.token, _current.waits_for_cells, _current.on_wait
-    _current.token, _current.waits_for_cells, _current.on_wait = (
+    before = _current.token, _current.waits_for_cells, _current.on_wait, _current.call
+    _current.token, _current.waits_for_cells, _current.on_wait, _current.call = (
         cancel_token,
         waits_for_cells,
         on_wait,
+        call,
     )
     try:
         yield
     finally:
-        _current.token, _current.waits_for_cells, _current.on_wait = before
+        _current.token, _current.waits_for_cells, _current.on_wait, _current.call = before
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 A model changes in a user's code only: in a cell, in a script between two calls of ours, in a
 callback of a widget of theirs. So it is looked at before every turn on it, and before a run that is
-kept is handed out. What a view asks for comes between cells: hooks and modules are then looked at
-each time, and the weights after every cell and when they were last looked at a second ago.
+kept is handed out. What a view asks for comes between cells: the model is then looked at after every
+cell, and hooks and modules when that was a tenth of a second ago, the weights when it was a second.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import time
 from dataclasses import dataclass
 
 from lens_widgets.engine import current
-from lens_widgets.engine.cancel import CancelToken
 from lens_widgets.engine.cell_pause import CELL_PAUSE
 from lens_widgets.engine.forward import Check
 from lens_widgets.engine.model import TransformerModel
@@ -47,7 +46,7 @@ class _Reading:
 
     sums: WeightSums
     writes: list[tuple[int, int, int]]
-    call: CancelToken | None
+    call: object | None
     cells: int | None
     time: float
 
@@ -95,7 +94,7 @@ class ModelWatch:
         now, written, known = time.monotonic(), writes(tensors), self._reading
         cells, views = CELL_PAUSE.cells, current.waits_for_cells()
         between_cells = views and not CELL_PAUSE.active and cells > 0
-        call = None if views else current.token()
+        call = None if views else current.call() or current.token()
         if known is not None and known.writes == written:
             same_call = call is not None and known.call is call
             recent = known.cells == cells and now < known.time + WEIGHTS_STAND_S

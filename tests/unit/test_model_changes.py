@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 import lens_widgets as lw
-from lens_widgets.engine import current, watch, weights
+from lens_widgets.engine import access, current, watch, weights
 from lens_widgets.engine.cancel import CancelToken
 from lens_widgets.engine.cell_pause import CELL_PAUSE
 from lens_widgets.errors import InputError
@@ -300,6 +300,52 @@ def test_the_weights_are_read_once_a_call_and_once_after_a_cell(
         for head in range(3):
             session.run([lw.Ablate(f"L1H{head}")])
     assert len(read) == 1, "nobody wrote between a view's requests"
+
+
+def test_a_sweep_reads_the_weights_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = session_of(fresh("llama"))
+    session.run([lw.Ablate("L0H0")])
+    read: list[int] = []
+    sums = weights.WeightSums
+
+    def counted(*args: Any) -> Any:
+        read.append(1)
+        return sums(*args)
+
+    monkeypatch.setattr(watch, "WeightSums", counted)
+    lw.analysis.ablation_sweep(session)
+    assert len(read) == 1
+
+
+def test_hooks_and_modules_are_looked_at_once_for_all_that_a_click_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = session_of(fresh("llama"))
+    page = Page(session)
+    in_a_cell(lambda: None)
+    page.dataset("session/metric")
+    looked: list[int] = []
+    read = watch.read_structure
+
+    def counted(model: Any) -> Any:
+        looked.append(1)
+        return read(model)
+
+    monkeypatch.setattr(watch, "read_structure", counted)
+    monkeypatch.setattr(access, "STRUCTURE_STANDS_S", 1e9)
+    page.ablate("L0H1")
+    for _ in range(3):
+        page.dataset("session/metric")
+        page.dataset("ablation/predictions", prompt=0)
+    assert len(looked) <= 1
+    monkeypatch.setattr(access, "STRUCTURE_STANDS_S", 0.0)
+    page.dataset("session/metric")
+    assert len(looked) > 1, "the look is old"
+    monkeypatch.setattr(access, "STRUCTURE_STANDS_S", 1e9)
+    looked.clear()
+    in_a_cell(lambda: None)
+    page.dataset("session/metric")
+    assert looked, "a cell has run since"
 
 
 # --- no false alarm -----------------------------------------------------------------------------
