@@ -312,8 +312,8 @@ _VIEWS = object()
 
 
 def _moment() -> tuple[object, int] | None:
-    """The call in which this thread is, and after how many cells; all that views ask for between two
-    cells is of one moment. None where nothing says that no line of a user's runs meanwhile."""
+    """The call in which this thread is, and after how many cells; all that views ask for between
+    two cells is of one moment. None where lines of a user's may run meanwhile."""
     cells = CELL_PAUSE.cells
     if current.waits_for_cells() and cells > 0 and not CELL_PAUSE.active:
         return _VIEWS, cells

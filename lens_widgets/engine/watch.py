@@ -2,8 +2,8 @@
 
 A model changes in a user's code only: in a cell, in a script between two calls of ours, in a
 callback of a widget of theirs. So it is looked at before every turn on it, and before a run that is
-kept is handed out. What a view asks for comes between cells: the model is then looked at after every
-cell, and hooks and modules when that was a tenth of a second ago, the weights when it was a second.
+kept is handed out. What a view asks for comes between cells: it is then looked at after every cell,
+and hooks and modules when that was a tenth of a second ago, the weights when it was a second.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 import lens_widgets as lw
-from lens_widgets.engine import access, current, watch, weights
+from lens_widgets.engine import access, current, structure, watch, weights
 from lens_widgets.engine.cancel import CancelToken
 from lens_widgets.engine.cell_pause import CELL_PAUSE
 from lens_widgets.errors import InputError
@@ -325,7 +325,7 @@ def test_hooks_and_modules_are_looked_at_once_for_all_that_a_click_asks(
     in_a_cell(lambda: None)
     page.dataset("session/metric")
     looked: list[int] = []
-    read = watch.read_structure
+    read = structure.read_structure
 
     def counted(model: Any) -> Any:
         looked.append(1)
