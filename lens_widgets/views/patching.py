@@ -17,7 +17,7 @@ from lens_widgets.analysis.attention.patterns import token_texts
 from lens_widgets.analysis.patching.nodes import block_nodes, head_nodes, node_kind
 from lens_widgets.analysis.patching.patch_maps import PatchMap, available_nodes, patch_maps, shown
 from lens_widgets.analysis.patching.patch_script import patch_script
-from lens_widgets.analysis.patching.patching import Into, both_metrics
+from lens_widgets.analysis.patching.patching import UNITS, Into, both_metrics, normalized
 from lens_widgets.session.session import Session
 from lens_widgets.views.base import View
 from lens_widgets.views.bundle import bundle
@@ -46,8 +46,10 @@ class MapInfo(TypedDict):
 
 class Maps(Answer):
     """The metric after patching each cell, a variable a node: exact where ``*_exact``, an estimate
-    elsewhere; ``*_sem`` of means over prompts, NaN for one. ``tokens_of``: the prompt whose tokens
-    name the positions; ``missing``: activations that this model cannot be patched at."""
+    elsewhere; ``*_sem`` of means over prompts, NaN for one. ``unpatched`` is what a cell without an
+    effect has, ``full`` what one has that carries everything: the zero and the end of colours.
+    ``tokens_of``: the prompt whose tokens name the positions; ``missing``: activations that this
+    model cannot be patched at."""
 
     along: ClassVar[tuple[str, ...]] = ()
     maps: list[MapInfo]
@@ -56,6 +58,8 @@ class Maps(Answer):
     metric: str
     clean: float
     corrupted: float
+    unpatched: float
+    full: float
     units: str
     definition: str
 
@@ -112,7 +116,7 @@ class PatchingView(View):
         default="corrupted", help="The run that is patched, with activations of the other one."
     )
     normalize: bool = option(
-        default=True, help="Whether 1 is the clean metric and 0 the corrupted one."
+        default=True, help="Whether 0 is the run that is patched and 1 the metric of the other one."
     )
 
     @question(HeadMaps)
@@ -219,16 +223,19 @@ def _streamed(
         clean, corrupted = both_metrics(session)
         of = slice(None) if chosen is None else chosen
         other = "clean" if into == "corrupted" else "corrupted"
-        ends = "; 1 is the clean run, 0 the corrupted one." if normalize else "."
+        metrics = {"clean": float(clean[of].mean()), "corrupted": float(corrupted[of].mean())}
+        ends = f"; 0 is the {into} run, 1 the {other} one." if normalize else "."
         return answer.dataset(
-            **_variables(session, maps, chosen, normalize),
+            **_variables(session, maps, chosen, into, normalize),
             maps=[_info(one) for one in maps],
             tokens_of=_tokens_of(session, chosen),
             missing=[node_kind(node).title for node in wanted if node not in nodes],
             metric=session.metric.label,
-            clean=float(clean[of].mean()),
-            corrupted=float(corrupted[of].mean()),
-            units="fraction restored" if normalize else session.metric.units,
+            clean=metrics["clean"],
+            corrupted=metrics["corrupted"],
+            unpatched=_scaled(session, metrics[into], into, normalize),
+            full=_scaled(session, metrics[other], into, normalize),
+            units=UNITS[into] if normalize else session.metric.units,
             definition=f"{session.metric.label} of the {into} run after one activation of the "
             f"{other} run is put in its place{ends}",
         )
@@ -242,6 +249,12 @@ def _streamed(
             last = now
             yield Step(done, total, "exact patching", known())
     return known()
+
+
+def _scaled(session: Session, metric: float, into: Into, normalize: bool) -> float:
+    """A metric as the maps show it: one prompt's own runs are seldom quite 0 and 1."""
+    values = torch.tensor([metric])
+    return float(normalized(session, values, into) if normalize else values)
 
 
 def _tokens_of(session: Session, prompt: int | None) -> int:
@@ -261,13 +274,13 @@ def _info(one: PatchMap) -> MapInfo:
 
 
 def _variables(
-    session: Session, maps: list[PatchMap], prompt: int | None, normalize: bool
+    session: Session, maps: list[PatchMap], prompt: int | None, into: Into, normalize: bool
 ) -> dict[str, Any]:
     """Values, errors and exactness by name; positions that a shown prompt lacks are cut off."""
     widest = max((one.grid.shape[1] for one in maps), default=0)
     found: dict[str, Tensor] = {}
     for one in maps:
-        now, node = shown(session, one, prompt, normalize), one.grid.node
+        now, node = shown(session, one, prompt, into, normalize), one.grid.node
         parts = {node: now.values, f"{node}_sem": now.sem, f"{node}_exact": one.known}
         for name, values in parts.items():
             if prompt is not None and "pos" in one.grid.dims:

@@ -41,6 +41,8 @@ def test_a_listed_head_is_selected_everywhere_and_its_stripe_outlined(mount: Mou
     scores.idle()
     assert lab.find("[data-lw-stripe]").count() == 0
     row = scores.find(listed(scores, "L2H0", "induction"))
+    assert scores.find('.lw-ranked [data-kind="induction"]').count() == 3, "the highest three"
+    scores.find('[aria-label="29 more induction heads"]').click()
     row.click()
     lab.wait("root.querySelector('[data-outlined]')?.dataset.outlined === arg", CELLS)
     lab.idle()

@@ -113,7 +113,8 @@ def quantities(session: lw.Session) -> dict[str, Quantity]:
         found[f"patching {node}"] = partial(a.patch_sweep, node=node)
         found[f"estimate {node}"] = partial(a.estimate_sweep, node=node, per_prompt=True)
     found["patching z by_pos"] = lambda s: a.patch_sweep(s, "z", True, per_prompt=True)
-    found["patching clean"] = lambda s: a.patch_sweep(s, "v", into="clean", normalize=True)
+    # Recorded as shares of the clean run, which is now 0.
+    found["patching clean"] = lambda s: 1 - a.patch_sweep(s, "v", into="clean", normalize=True)
     found["estimate by_pos"] = lambda s: a.estimate_sweep(s, "z", True, into="clean")
     found["rank correlation"] = lambda s: a.rank_correlation(
         a.estimate_sweep(s, "z"), a.patch_sweep(s, "z")

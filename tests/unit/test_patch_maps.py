@@ -163,12 +163,33 @@ def test_code_gives_the_same_maps_without_lens_widgets(into: Any, metric: str) -
             )
 
 
-def test_normalised_code_maps_the_runs_to_one_and_zero() -> None:
+@pytest.mark.parametrize("into", ["corrupted", "clean"])
+def test_normalised_code_maps_the_patched_run_to_zero_and_the_other_to_one(into: Any) -> None:
     session = _session("gpt2")
     scope = {"model": session.model, "tokens": session.tokens}
-    exec(patch_script(session, ["attn_out"], False, "corrupted", normalize=True), scope)
-    ours = lw.analysis.patch_sweep(session, "attn_out", normalize=True)
+    exec(patch_script(session, ["attn_out"], False, into, normalize=True), scope)
+    ours = lw.analysis.patch_sweep(session, "attn_out", into=into, normalize=True)
     np.testing.assert_allclose(scope["maps"]["attn_out"], ours, atol=3e-5)  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("into", "units"), [("corrupted", "fraction restored"), ("clean", "fraction broken")]
+)
+def test_a_share_of_zero_is_the_run_that_is_patched_and_one_the_other(
+    into: Any, units: str
+) -> None:
+    session = _session("gpt2")
+    clean, corrupted = (
+        float(run.metric.mean()) for run in (session.run(), session.corrupted_run())
+    )
+    base, other = (corrupted, clean) if into == "corrupted" else (clean, corrupted)
+    plain = lw.analysis.patch_sweep(session, "z", into=into)
+    shares = lw.analysis.patch_sweep(session, "z", into=into, normalize=True)
+    np.testing.assert_allclose(shares, (plain - base) / (other - base), atol=1e-5)
+    assert shares.attrs["units"] == units
+    for normalize, ends in ((True, (0, 1)), (False, (base, other))):
+        told = lw.PatchingView(session, patch_into=into, normalize=normalize).data().attrs
+        assert (told["unpatched"], told["full"]) == pytest.approx(ends, abs=1e-5)
 
 
 def test_code_takes_a_metric_of_ones_own_from_where_it_runs() -> None:

@@ -26,6 +26,8 @@ export interface HeadMaps {
     metric: string;
     clean: number;
     corrupted: number;
+    unpatched: number;
+    full: number;
     units: string;
     definition: string;
   };
@@ -42,6 +44,8 @@ export interface HeadPosMaps {
     metric: string;
     clean: number;
     corrupted: number;
+    unpatched: number;
+    full: number;
     units: string;
     definition: string;
   };
@@ -58,6 +62,8 @@ export interface BlockMaps {
     metric: string;
     clean: number;
     corrupted: number;
+    unpatched: number;
+    full: number;
     units: string;
     definition: string;
   };
@@ -108,7 +114,7 @@ export const OPTIONS: {
     initial: "corrupted",
     is: (value: unknown): value is "corrupted" | "clean" => value === "corrupted" || value === "clean",
   },
-  /** Whether 1 is the clean metric and 0 the corrupted one. */
+  /** Whether 0 is the run that is patched and 1 the metric of the other one. */
   normalize: {
     name: "normalize",
     initial: true,

@@ -120,11 +120,13 @@ def patch_maps(
             yield done, total, maps
 
 
-def shown(session: Session, one: PatchMap, prompt: int | None, normalize: bool) -> Shown:
+def shown(
+    session: Session, one: PatchMap, prompt: int | None, into: Into, normalize: bool
+) -> Shown:
     """The mean over prompts with its standard error, or one prompt's values."""
     values = without_padding(session, one.grid, one.best())
     if normalize:
-        values = normalized(session, values)
+        values = normalized(session, values, into)
     if prompt is not None:
         return Shown(values[prompt], torch.full_like(values[prompt], torch.nan))
     return Shown(values.nanmean(dim=0), standard_error(values))

@@ -87,19 +87,21 @@ def patch_script(
                 "lw.analysis.patch_sweep(session, node) gives the same numbers.",
             )
         entries.append(f"    {node!r}: ({hook!r}, {grid.shape!r}, {layers}, lambda cell: {place}),")
+    runs = ("run(corrupted_tokens)", "run(tokens)")
+    ends = dict(zip(("start", "end"), runs if into == "corrupted" else runs[::-1], strict=True))
     lines.append(
         _LOOP.format(
             mask=mask_argument(session),
             nodes="{\n" + "\n".join(entries) + "\n}",
             source="tokens" if into == "corrupted" else "corrupted_tokens",
             base="corrupted_tokens" if into == "corrupted" else "tokens",
-            normalize=_NORMALIZE if normalize else "",
+            normalize=_NORMALIZE.format(**ends) if normalize else "",
         )
     )
     return "\n".join(lines).rstrip() + "\n"
 
 
 _NORMALIZE = """
-high, low = metric(run(tokens)).mean().cpu(), metric(run(corrupted_tokens)).mean().cpu()
-maps = {node: (values - low) / (high - low) for node, values in maps.items()}
+start, end = metric({start}).mean().cpu(), metric({end}).mean().cpu()
+maps = {{node: (values - start) / (end - start) for node, values in maps.items()}}
 """

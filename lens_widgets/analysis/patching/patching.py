@@ -59,7 +59,7 @@ def patch_sweep(
         into: ``"corrupted"`` patches clean activations into the corrupted run, ``"clean"`` the
             reverse.
         per_prompt: keep the prompts apart instead of their mean.
-        normalize: 0 for the corrupted metric and 1 for the clean one.
+        normalize: 0 for the run that is patched, 1 for the metric of the other one.
         max_memory_gb: what may be used on top of the model; by default a share of what is free.
 
     Returns:
@@ -174,7 +174,7 @@ def estimate_sweep(
         by_pos: heads position by position.
         into: which run is patched, ``"corrupted"`` or ``"clean"``.
         per_prompt: keep the prompts apart instead of their mean.
-        normalize: 0 for the corrupted metric and 1 for the clean one.
+        normalize: 0 for the run that is patched, 1 for the metric of the other one.
 
     Returns:
         Dims, coordinates and units of ``patch_sweep``. ``attrs["estimate"]`` is True, and
@@ -327,8 +327,12 @@ def both_metrics(session: Session) -> tuple[Float[Tensor, "prompt"], Float[Tenso
     return metrics
 
 
-def normalized(session: Session, values: Tensor) -> Tensor:
-    """Values on the scale on which the corrupted metric is 0 and the clean one 1.
+UNITS: dict[Into, str] = {"corrupted": "fraction restored", "clean": "fraction broken"}
+"""What a normalised value is: how much of the way from the run that is patched to the other one."""
+
+
+def normalized(session: Session, values: Tensor, into: Into) -> Tensor:
+    """Values on the scale on which the run that is patched is 0 and the other one 1.
 
     Of the means, as in TransformerLens's demos: single prompts can have no difference at all.
     InputError when the means have none either.
@@ -340,7 +344,8 @@ def normalized(session: Session, values: Tensor) -> Tensor:
             "leaves nothing to restore.",
             "Choose other corrupted prompts or another metric, or normalize=False.",
         )
-    return (values - low) / (high - low)
+    start, end = (low, high) if into == "corrupted" else (high, low)
+    return (values - start) / (end - start)
 
 
 def definition(session: Session, grid: Grid, into: Into) -> str:
@@ -360,9 +365,9 @@ def _map(
     clean, corrupted = both_metrics(session)
     values = without_padding(session, grid, values)
     if normalize:
-        values = normalized(session, values)
+        values = normalized(session, values, into)
     attrs = {
-        "units": "fraction restored" if normalize else session.metric.units,
+        "units": UNITS[into] if normalize else session.metric.units,
         "metric": session.metric.name,
         "definition": definition(session, grid, into),
         "clean": float(clean.mean()),

@@ -7,6 +7,23 @@ import type { Scale } from "./color";
 export interface Ramp {
   scale: Scale;
   hi: number;
+  /** What has the scale's zero colour, where that is not 0; `hi` counts from there. */
+  center?: number;
+  /** Larger values have the colours of smaller ones. */
+  flipped?: boolean;
+}
+
+/** Where on the scale a value is: 0 to 1, or -1 to 1 for a signed scale; beyond where it is. */
+export function shadeOf(value: number, { hi, center = 0, flipped }: Ramp): number {
+  const shade = (value - center) / (hi > 0 ? hi : 1);
+  return flipped ? -shade : shade;
+}
+
+/** Whether a value is beyond the ends of its scale, where all colours are alike. */
+export function isBeyond(value: number, ramp: Ramp): boolean {
+  const shade = shadeOf(value, ramp);
+  const [least, slack] = [ramp.scale.signed ? -1 : 0, 1e-3];
+  return shade > 1 + slack || shade < least - slack;
 }
 
 /** Colours a block of values, one pixel a cell. Pure: `pixels` has `rows * cols * 4` bytes. */
@@ -18,10 +35,9 @@ export function colorize(
   pixels: Uint8ClampedArray,
 ): void {
   const { lut, signed } = ramp.scale;
-  const hi = ramp.hi > 0 ? ramp.hi : 1;
   for (let i = 0; i < rows * cols; i++) {
-    const value = values[i] ?? Number.NaN;
-    const t = signed ? (value / hi + 1) / 2 : value / hi;
+    const shade = shadeOf(values[i] ?? Number.NaN, ramp);
+    const t = signed ? (shade + 1) / 2 : shade;
     // NaN compares false and becomes transparent.
     const known = t >= 0 || t < 0;
     const step = known ? Math.max(0, Math.min(255, Math.round(t * 255))) * 4 : 0;

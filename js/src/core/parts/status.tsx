@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { ViewState } from "../state/handle";
-import { isUnanswerable } from "../state/rpc";
+import { isUnanswerable, type ProgressInfo } from "../state/rpc";
 import { Button } from "./ui";
 
 const LATE_MS = 150;
@@ -36,7 +36,7 @@ export function StatusPill(props: { handle: ViewState; compact?: boolean }): JSX
     : status === "busy"
       ? `${progress?.label || "computing"}${counted}`
       : status === "waiting"
-        ? progress?.label || "waiting for the running cell"
+        ? waitingFor(progress)
         : status;
   const title = status === "snapshot" ? "as last saved; a running kernel would compute anew" : text;
   return (
@@ -59,6 +59,26 @@ export function StatusPill(props: { handle: ViewState; compact?: boolean }): JSX
           resume
         </Button>
       )}
+    </span>
+  );
+}
+
+/** What the kernel does not answer for: it runs a cell, or says nothing at all. */
+function waitingFor(progress: ProgressInfo | null): string {
+  // What a sweep was about to do says nothing of why it does not.
+  return progress?.label.startsWith("waiting") ? progress.label : "waits for your cell";
+}
+
+/** How much of a sweep is known, where its numbers are missing: "zero ablation 38 / 300". */
+export function Counted({ handle }: { handle: ViewState }): JSX.Element | null {
+  const progress = handle.progress.value;
+  if (handle.status.value === "waiting") {
+    return <span class="lw-muted lw-num lw-counted">{waitingFor(progress)}</span>;
+  }
+  if (!progress || progress.total <= 1) return null;
+  return (
+    <span class="lw-muted lw-num lw-counted">
+      {progress.label} {progress.done} / {progress.total}
     </span>
   );
 }

@@ -117,19 +117,19 @@ export function ColorBar(props: {
   hi: number;
   unit: string;
   scale: "sequential" | "diverging" | "loss";
+  /** What is written at the left and at the right of the bar, in place of both behind it. */
+  ends?: readonly [string, string] | undefined;
 }): JSX.Element {
-  const { lo, hi, unit, scale } = props;
+  const { lo, hi, unit, scale, ends } = props;
   const { gradient } = palette(useTheme())[scale];
-  const ends = lo === -hi ? `±${brief(hi)}` : `${brief(lo)} – ${brief(hi)}`;
+  const range = lo === -hi ? `±${brief(hi)}` : `${brief(lo)} – ${brief(hi)}`;
+  const said = ends ? `${ends[0]} to ${ends[1]}` : `${fixed(lo)} to ${fixed(hi)}`;
   return (
-    <span
-      class="lw-colorbar"
-      role="img"
-      aria-label={`colour scale ${fixed(lo)} to ${fixed(hi)} ${unit}`}
-    >
+    <span class="lw-colorbar" role="img" aria-label={`colour scale ${said} ${unit}`}>
+      {ends && <span class="lw-colorbar-label lw-num">{ends[0]}</span>}
       <span class="lw-colorbar-ramp" style={{ background: gradient }} />
       <span class="lw-colorbar-label lw-num">
-        {ends} {unit}
+        {ends ? ends[1] : range} {unit}
       </span>
     </span>
   );

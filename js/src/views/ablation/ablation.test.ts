@@ -1,24 +1,27 @@
 import { describe, expect, it } from "vitest";
 import { cellText, gridScale, interventionText, share } from "./format";
-import { gridSize } from "./layout";
+import { fitsCell, gridSize } from "./layout";
 
 describe("the grid", () => {
-  it("prints values where they fit", () => {
-    const small = gridSize(600, 4, 8, true);
-    expect(small.printHeads).toBe(true);
-    expect(small.cellWidth).toBeLessThanOrEqual(44);
-    const large = gridSize(600, 32, 32, true);
-    expect(large.printHeads).toBe(false);
-    expect(large.cellWidth).toBeLessThan(20);
+  it("shows 32 layers at once in rows that can be hit and read", () => {
+    for (const heads of [9, 32]) {
+      const { cellHeight, cellWidth, gap } = gridSize(heads === 9 ? 415 : 944, 32, heads, true);
+      expect(cellHeight).toBeGreaterThanOrEqual(16);
+      expect(32 * (cellHeight + gap)).toBeLessThanOrEqual(560);
+      expect(cellWidth).toBeGreaterThanOrEqual(24);
+    }
+    expect(gridSize(300, 96, 96, true)).toMatchObject({ cellWidth: 8, cellHeight: 16 });
   });
 
-  it("shows 32 layers at once, and lets cells stop shrinking before they are too small to hit", () => {
-    const { cellHeight, gap } = gridSize(1000, 32, 32, true);
-    expect(32 * (cellHeight + gap)).toBeLessThanOrEqual(440);
-    expect(gridSize(300, 96, 96, true)).toMatchObject({ cellWidth: 11, cellHeight: 11 });
+  it("writes values where they are not clipped", () => {
+    expect(fitsCell("\u221212.3", 33)).toBe(false);
+    expect(fitsCell("\u221212.3", 38)).toBe(true);
+    expect(fitsCell(".31", 25)).toBe(true);
+    expect(fitsCell(".31", 12)).toBe(false);
   });
 
   it.each([
+    [410, 30, 9],
     [440, 2, 8],
     [620, 4, 8],
     [620, 12, 12],

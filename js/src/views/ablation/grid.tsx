@@ -1,15 +1,17 @@
 import type { JSX } from "preact";
-import { useCallback, useMemo, useRef } from "preact/hooks";
+import { useCallback, useMemo, useRef, useState } from "preact/hooks";
 import { useSize } from "../../core/draw/canvas";
 import { palette } from "../../core/draw/color";
-import { fixed } from "../../core/draw/format";
+import { headLabel, signed } from "../../core/draw/format";
 import { useTheme } from "../../core/draw/theme";
 import { HeadGrid } from "../../core/parts/heads/grid";
 import { componentAt, headAt } from "../../core/parts/heads/places";
 import { at, type NumArray } from "../../core/state/arrays";
+import { flush } from "../../core/state/flush";
 import type { HeadRef } from "../../core/state/session";
 import { cellText, share } from "./format";
-import { gridSize } from "./layout";
+import { fitsCell, gridSize } from "./layout";
+import { strongestParts, valueOfPart } from "./parts";
 
 export interface GridProps {
   layers: number;
@@ -36,11 +38,16 @@ export function Grid(props: GridProps): JSX.Element {
   const room = useRef<HTMLDivElement>(null);
   const { width } = useSize(room);
   const mlps = useMemo(() => new Set(mlpLayers), [mlpLayers]);
-  const { cellWidth, cellHeight, mlpWidth, gap, printHeads, printMlps } = gridSize(
+  const { cellWidth, cellHeight, mlpWidth, gap, height } = gridSize(
     width,
     layers,
     heads,
     mlps.size > 0,
+  );
+  const [pointed, setPointed] = useState("");
+  const printed = useMemo(
+    () => strongestParts(headValues, mlpValues, scale),
+    [headValues, mlpValues, scale],
   );
   const { diverging } = palette(useTheme());
   const look = useCallback(
@@ -51,18 +58,31 @@ export function Grid(props: GridProps): JSX.Element {
       const component = componentAt({ layer, column }, heads);
       if (!Number.isFinite(value)) return { title: component, value: Number.NaN };
       const shade = share(value, scale);
+      const text = printed.has(component) ? cellText(value, scale) : "";
       return {
-        title: `${component}: ${fixed(value, 4)} ${units}`,
-        text: (isHead ? printHeads : printMlps) ? cellText(value, scale) : "",
+        title: component,
+        text: fitsCell(text, isHead ? cellWidth : mlpWidth) ? text : "",
         value,
         style: { background: diverging.css(shade), color: diverging.ink(shade) },
       };
     },
-    [heads, headValues, mlpValues, scale, units, printHeads, printMlps, diverging],
+    [heads, headValues, mlpValues, scale, printed, cellWidth, mlpWidth, diverging],
   );
+  const point = (event: Event) => {
+    const cell = event.target instanceof Element ? event.target.closest("[data-component]") : null;
+    const found = cell?.getAttribute("data-component") ?? "";
+    if (found !== pointed) flush(() => setPointed(found));
+  };
+  const said = pointed || headLabel(props.selected.layer, props.selected.head);
   return (
     <div ref={room} class="lw-abl-room">
-      <div class="lw-abl-scroll">
+      <div
+        class="lw-abl-scroll"
+        style={{ minHeight: `${height}px` }}
+        onPointerOver={point}
+        onPointerLeave={point}
+        onFocusIn={point}
+      >
         <HeadGrid
           label="ablation switches, layers by heads"
           cells="switch"
@@ -83,6 +103,11 @@ export function Grid(props: GridProps): JSX.Element {
           onEscape={props.onClear}
         />
       </div>
+      <p class="lw-abl-readout lw-num">
+        <span class="lw-mono">{said}</span> {signed(valueOfPart(said, headValues, mlpValues), 4)}{" "}
+        {units}
+        {props.ablated.has(said) && ", ablated"}
+      </p>
     </div>
   );
 }

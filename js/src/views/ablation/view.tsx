@@ -6,6 +6,7 @@ import { datasetCsv } from "../../core/export/csv";
 import { CopyButton } from "../../core/parts/copy_button";
 import type { PanelProps } from "../../core/parts/mount";
 import { ABLATION_KINDS, OptionButtons, SCOPES } from "../../core/parts/options";
+import { Counted } from "../../core/parts/status";
 import { Button, ColorBar } from "../../core/parts/ui";
 import { useView, ViewFrame } from "../../core/parts/view";
 import { maxAbs } from "../../core/state/arrays";
@@ -16,6 +17,9 @@ import { code as interventionCode } from "../../generated/session";
 import { ActiveList } from "./active";
 import { BeforeAfter } from "./after";
 import { Grid } from "./grid";
+
+/** From more heads on the grid has the width for itself. */
+const WIDE = 16;
 
 const VALUES = [
   { value: "attribution", label: "attribution", title: "direct effect, from one run" },
@@ -42,7 +46,11 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
     prompt: scope.value === "mean" ? null : selection.prompt,
   };
   const grid = useAnswer(handle, ask.grid, args);
-  const shown = useGridValues(grid);
+  // Effects and attributions differ in kind: the ones are not left standing under the other's name.
+  const other =
+    grid.args !== null && (grid.args.ablation_kind === null) !== (args.ablation_kind === null);
+  const known = useGridValues(grid);
+  const shown = other ? null : known;
   const predictions = useAnswer(handle, ask.predictions, { prompt: selection.prompt });
   const effects = useAnswer(handle, ask.interventionEffects, {});
 
@@ -93,13 +101,14 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
       takeaway={{ csv, code }}
     >
       <div ref={body} class="lw-abl">
-        <div class="lw-abl-columns">
+        <div class="lw-abl-columns" data-wide={info.n_heads > WIDE || undefined}>
           <section class="lw-abl-column" aria-label="switches">
             <div class="lw-abl-tools">
               <OptionButtons label="values in the cells" of={values} choices={VALUES} />
               {shown && (
                 <ColorBar lo={-shown.scale} hi={shown.scale} unit={shown.units} scale="diverging" />
               )}
+              {(other || grid.partial) && <Counted handle={handle} />}
             </div>
             <Grid
               layers={info.n_layers}

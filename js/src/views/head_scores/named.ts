@@ -7,6 +7,9 @@ export interface NamedHead {
   value: number;
 }
 
+/** How many heads of a kind are listed before somebody asks for all of them. */
+export const LISTED = 3;
+
 /** Highest first, from scores [kind, layer, head]; a NaN reaches no threshold. */
 export function namedHeads(
   scores: Float32Array,
@@ -23,4 +26,15 @@ export function namedHeads(
     found.push({ kind, layer: Math.floor(at / heads), head: at % heads, value });
   });
   return found.sort((a, b) => b.value - a.value);
+}
+
+/** Of one kind the heads that are listed, and how many are left out. */
+export function listedOf(
+  named: readonly NamedHead[],
+  kind: string,
+  all: boolean,
+): { heads: readonly NamedHead[]; more: number } {
+  const own = named.filter((one) => one.kind === kind);
+  const heads = all ? own : own.slice(0, LISTED);
+  return { heads, more: own.length - heads.length };
 }

@@ -1,12 +1,10 @@
 import type { JSX } from "preact";
-import { useMemo } from "preact/hooks";
-import { fixed, headLabel, parseHead } from "../../core/draw/format";
+import { fixed } from "../../core/draw/format";
 import { askCode } from "../../core/export/code";
 import { datasetCsv } from "../../core/export/csv";
 import { useHeadMap } from "../../core/parts/heads/map";
 import type { PanelProps } from "../../core/parts/mount";
 import { OptionButtons, SCOPES } from "../../core/parts/options";
-import { RankedList } from "../../core/parts/ranked/ranked";
 import { useView, ViewFrame } from "../../core/parts/view";
 import { flush } from "../../core/state/flush";
 import { useAnswer } from "../../core/state/resource";
@@ -14,43 +12,23 @@ import type { ViewSession } from "../../core/state/session";
 
 import * as ask from "../../generated/head_scores";
 import { LossMap, useLossEffects } from "./loss_map";
-import { pickStripe, ScoreMaps } from "./maps";
-import { namedHeads } from "./named";
+import { ScoreMaps } from "./maps";
 
 /** How much each head attends along stripes that have a name, as maps and as one list. */
 export function HeadScoresPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const handle = useView("head_scores", { session, rpc });
   const scope = session.setting("prompt_scope");
   const threshold = session.option(ask.OPTIONS.threshold).value;
-  const { prompt, layer, head, stripe } = session.selection.value;
-  const { n_layers: layers, n_heads: heads } = session.info.value;
+  const { prompt } = session.selection.value;
+  const { n_layers: layers } = session.info.value;
   const args = { prompt: scope.value === "mean" ? null : prompt };
   const loaded = useAnswer(handle, ask.scores, args);
   const { data } = loaded;
-  const named = useMemo(
-    () => (data ? namedHeads(data.numbers("current"), data.texts("kind"), heads, threshold) : []),
-    [data, heads, threshold],
-  );
   const common = useHeadMap(handle, loaded.stale);
   const loss = useLossEffects(handle);
   const csv = () => data && datasetCsv(data);
   const code = () =>
     askCode(handle, ask.code, { ...args, loss_kind: loss.wanted ? loss.kind : null });
-  const listed = named.map(({ kind, layer: l, head: h, value }) => {
-    const name = headLabel(l, h);
-    const at = ((data?.texts("kind").indexOf(kind) ?? 0) * layers + l) * heads + h;
-    const before = data?.numbers("baseline")[at] ?? Number.NaN;
-    return {
-      id: `${name} ${kind}`,
-      text: name,
-      note: kind,
-      value,
-      error: data?.numbers("sem")[at],
-      title: `${kind} score ${fixed(value, 4)}; baseline ${fixed(before, 4)}`,
-      selected: l === layer && h === head && (stripe ?? kind) === kind,
-      attributes: { "data-head": name, "data-kind": kind },
-    };
-  });
   return (
     <ViewFrame
       handle={handle}
@@ -64,28 +42,19 @@ export function HeadScoresPanel({ session, rpc, compact }: PanelProps): JSX.Elem
       }
       takeaway={{ csv, code }}
     >
-      <div class="lw-beside">
-        <div>
-          {data && <ScoreMaps view={handle} scores={data} common={common} />}
-          <LossMap view={handle} effects={loss} common={common} />
-        </div>
-        <div class="lw-head-list">
-          <RankedList
-            title={`heads from ${fixed(threshold)}; a click outlines the stripe`}
-            hi={1}
-            digits={3}
-            plain
-            items={listed}
-            onPick={({ text, note }) => {
-              const picked = parseHead(text);
-              if (picked && note) pickStripe(handle, picked, note);
-            }}
-          />
-          {data && named.length === 0 && <p class="lw-said">No head reaches {fixed(threshold)}.</p>}
-        </div>
-      </div>
+      {data ? (
+        <ScoreMaps view={handle} scores={data} common={common} threshold={threshold} />
+      ) : (
+        <div style={{ minHeight: `${reservedHeight(layers)}px` }} />
+      )}
+      <LossMap view={handle} effects={loss} common={common} />
     </ViewFrame>
   );
+}
+
+/** Legend, title, map, readout and list of one row of maps, before they are there. */
+function reservedHeight(layers: number): number {
+  return 24 + 22 + Math.max(layers * 9, Math.min(layers * 16, 400)) + 46 + 106;
 }
 
 /** The score from which a head is listed. */
@@ -93,7 +62,7 @@ function Threshold({ session }: { session: ViewSession }): JSX.Element {
   const threshold = session.option(ask.OPTIONS.threshold);
   return (
     <label class="lw-muted lw-num lw-threshold">
-      named from{" "}
+      list heads from{" "}
       <input
         type="range"
         aria-label="threshold of the list"

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { axesOf, cellName, type MapOf } from "./layout";
+import { axesOf, cellName, type MapOf, sharers, shortName } from "./layout";
 
 const KEYS: MapOf = {
   node: "k",
@@ -14,15 +14,21 @@ describe("heads on a patching map", () => {
   it("are the model's own where there is a column for each", () => {
     expect(axesOf(KEYS, [2, 9], [], 9).titles.cols).toBe("head");
     const cell = { node: "k", layer: 1, head: 2, pos: null };
-    expect(cellName(cell, "key", [], false)).toBe("key of L1H2, all positions");
+    expect(cellName(cell, "key", [], { here: 9, model: 9 })).toBe("key of L1H2, all positions");
   });
 
   it("are named apart where several heads share their keys", () => {
     expect(axesOf(KEYS, [2, 3], [], 9)).toMatchObject({
-      cols: ["H0", "H1", "H2"],
+      cols: ["H0–H2", "H3–H5", "H6–H8"],
       titles: { rows: "layer", cols: "KV head" },
+      note: " · 3 KV heads",
     });
     const cell = { node: "k", layer: 1, head: 2, pos: 0 };
-    expect(cellName(cell, "key", ["a"], true)).toBe("key of KV head 2 of layer 1, position 0 “a”");
+    expect(cellName(cell, "key", ["a"], { here: 3, model: 9 })).toBe(
+      "key of KV 2 (H6–H8) in layer 1, position 0 “a”",
+    );
+    expect(sharers(0, 1, 1)).toBe("H0");
+    expect(shortName(axesOf(KEYS, [2, 3], [], 9), 1, 2)).toBe("L1 H6–H8");
+    expect(shortName(axesOf(KEYS, [2, 9], [], 9), 1, 2)).toBe("L1H2");
   });
 });

@@ -1,6 +1,7 @@
 // Which cell of which activation a place on a patching map is, and what it is called. Pure.
 
 import { headLabel } from "../../core/draw/format";
+import { headMapWidth } from "../../core/parts/heatmap/columns";
 import type { NumArray } from "../../core/state/arrays";
 import type { MapInfo } from "../../generated/patching";
 import type { PatchCell } from "../../generated/session";
@@ -28,6 +29,8 @@ export interface Axes {
   rows: string[];
   cols: string[];
   titles: { rows: string; cols: string };
+  /** Said behind the map's title: that its heads are not the model's. */
+  note: string;
   /** Heads a layer, where rows or columns are heads. */
   heads: number;
 }
@@ -41,19 +44,22 @@ export function axesOf(
   const [layers = 0, second = 0, third = 0] = shape;
   const layerNames = names(layers, (i) => `L${i}`);
   // Keys and values of several heads may be one: its number is no head's number.
-  const head = second === modelHeads ? "head" : "KV head";
+  const shared = map.dims[1] === "head" && second !== modelHeads;
+  const note = shared ? ` · ${second} KV head${second === 1 ? "" : "s"}` : "";
   const tokenNames = (n: number) => names(n, (i) => `${tokens[i] ?? ""} ${i}`.trim());
   if (map.dims.length === 3) {
-    const rows = names(layers * second, (i) => headLabel(Math.floor(i / second), i % second));
-    const titles = { rows: head, cols: "position" };
-    return { rows, cols: tokenNames(third), titles, heads: second } satisfies Axes;
+    const name = (layer: number, i: number) => (shared ? `L${layer}KV${i}` : headLabel(layer, i));
+    const rows = names(layers * second, (i) => name(Math.floor(i / second), i % second));
+    const titles = { rows: shared ? "KV head" : "head", cols: "position" };
+    return { rows, cols: tokenNames(third), titles, note, heads: second } satisfies Axes;
   }
   if (map.dims[1] === "head") {
-    const cols = names(second, (i) => `H${i}`);
-    return { rows: layerNames, cols, titles: { rows: "layer", cols: head }, heads: second };
+    const cols = names(second, (i) => (shared ? sharers(i, second, modelHeads) : `H${i}`));
+    const titles = { rows: "layer", cols: shared ? "KV head" : "head" };
+    return { rows: layerNames, cols, titles, note, heads: second } satisfies Axes;
   }
   const titles = { rows: "layer", cols: "position" };
-  return { rows: layerNames, cols: tokenNames(second), titles, heads: 0 } satisfies Axes;
+  return { rows: layerNames, cols: tokenNames(second), titles, note, heads: 0 } satisfies Axes;
 }
 
 /** The activation that a place on the map stands for. */
@@ -67,19 +73,41 @@ export function cellAt(map: MapOf, axes: Axes, row: number, col: number): PatchC
   return { node, layer: row, head: null, pos: col };
 }
 
-/** "query of L1H4, all positions"; "key of KV head 1 of layer 4, ..." where heads share their keys. */
+/** The heads that one of several shared keys and values serves: "H3–H5" of the second of three. */
+export function sharers(kv: number, kvHeads: number, heads: number): string {
+  const each = heads / kvHeads;
+  return each > 1 ? `H${kv * each}–H${(kv + 1) * each - 1}` : `H${kv * each}`;
+}
+
+/** "query of L1H4, all positions"; "key of KV 1 (H3–H5) in layer 4, ..." where heads share their keys. */
 export function cellName(
   cell: PatchCell,
   title: string,
   tokens: readonly string[],
-  shared: boolean,
+  heads: { here: number; model: number },
 ): string {
   const layer = `layer ${cell.layer}`;
   const head = cell.head === null ? null : headLabel(cell.layer, cell.head);
-  const where = head === null ? layer : shared ? `KV head ${cell.head} of ${layer}` : head;
+  const shared = heads.here !== heads.model;
+  const serving = sharers(cell.head ?? 0, heads.here, heads.model);
+  const where = head === null ? layer : shared ? `KV ${cell.head} (${serving}) in ${layer}` : head;
   const text = cell.pos === null ? "" : (tokens[cell.pos] ?? "");
   const at = cell.pos === null ? "all positions" : `position ${cell.pos} “${text}”`;
   return `${title} of ${where}, ${at}`;
+}
+
+/** "L1H4", "L4 H3–H5" of shared keys, "L1H4 at ·Mary 3": for the line below a narrow map. */
+export function shortName(axes: Axes, row: number, col: number): string {
+  const [down = "", across = ""] = [axes.rows[row], axes.cols[col]];
+  if (axes.titles.cols === "position") return `${down} at ${across}`;
+  return across.includes("–") ? `${down} ${across}` : `${down}${across}`;
+}
+
+/** What one map needs, in CSS pixels: heads or tokens that can be told apart, beside the rows' names. */
+export function leastWidth(axes: Axes): number {
+  if (axes.titles.cols !== "position") return headMapWidth(axes.cols.length);
+  const names = axes.heads > 0 ? 66 : 50;
+  return Math.min(420, names + axes.cols.length * (axes.cols.length <= 32 ? 11 : 4));
 }
 
 function names(n: number, name: (i: number) => string): string[] {

@@ -1,12 +1,14 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo } from "preact/hooks";
 import type { Ramp } from "../../core/draw/canvas";
-import { fixed, headLabel, signed } from "../../core/draw/format";
+import { fixed, headLabel } from "../../core/draw/format";
 import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
 import type { NumArray } from "../../core/state/arrays";
 import type { ViewHandle } from "../../core/state/handle";
 import { cellKey } from "../../core/state/interventions";
-import { type Axes, cellAt, cellName, type MapOf } from "./layout";
+import { type Axes, cellAt, cellName, type MapOf, shortName } from "./layout";
+
+const NONE: readonly MapCell[] = [];
 
 export interface ShownMap {
   map: MapOf;
@@ -16,13 +18,15 @@ export interface ShownMap {
   exact: NumArray;
 }
 
-/** One map: click or brush keeps patches, double click selects the head for the other views. */
-/** Most cells change nothing: their zeros would hide the others. */
+/** How many cells of a map have their number written: the others are read off below it. */
+const NUMBERS = 10;
+
+/** ".34" and "−.16": cells are narrow, and their colours tell the sign. */
 function inCell(value: number): string {
-  const text = signed(value);
-  return text === fixed(0) ? "" : text;
+  return fixed(value).replace(/^(\D?)0\./, "$1.");
 }
 
+/** One map: click or brush keeps patches, double click selects the head for the other views. */
 export function OneMap(props: {
   view: ViewHandle;
   shown: ShownMap;
@@ -38,16 +42,13 @@ export function OneMap(props: {
   const keys = session.changes.keptCells.value;
   const width = axes.cols.length;
   const modelHeads = session.info.value.n_heads;
-  const shared = axes.heads > 0 && axes.heads !== modelHeads;
 
   const cell = useCallback(
     (row: number, col: number) => {
       const place = cellAt(map, axes, row, col);
-      const spread = sem.data[row * width + col] ?? Number.NaN;
-      const known = exact.data[row * width + col] ? "" : ", estimate";
-      const error = Number.isNaN(spread) ? "" : `, ± ${spread.toPrecision(2)} standard error`;
       return {
-        name: `${cellName(place, map.title, tokens, shared)}${known}${error}`,
+        name: cellName(place, map.title, tokens, { here: axes.heads, model: modelHeads }),
+        short: shortName(axes, row, col),
         attributes: {
           "data-node": map.node,
           "data-layer": place.layer,
@@ -58,7 +59,7 @@ export function OneMap(props: {
         },
       };
     },
-    [map, axes, sem, exact, tokens, width, keys, shared],
+    [map, axes, exact, tokens, width, keys, axes.heads, modelHeads],
   );
   const estimated = useCallback((index: number) => !exact.data[index], [exact]);
   const inForce = useCallback(
@@ -66,7 +67,6 @@ export function OneMap(props: {
       keys.has(cellKey(cellAt(map, axes, Math.floor(index / width), index % width))),
     [keys, map, axes, width],
   );
-  const format = useCallback((value: number) => `${signed(value, 4)} ${units}`, [units]);
   const places = (cells: readonly MapCell[]) =>
     cells
       .filter(({ row, col }) => !Number.isNaN(values.data[row * width + col]))
@@ -84,15 +84,13 @@ export function OneMap(props: {
     });
   };
   const selection = session.selection.value;
-  const previewed = useMemo(
+  const { layer, head } = selection;
+  const marked = useMemo(
     () =>
       map.dims.length === 2 && map.dims[1] === "head"
-        ? {
-            row: selection.layer,
-            col: Math.floor((selection.head * axes.heads) / modelHeads),
-          }
-        : null,
-    [map.dims, axes.heads, modelHeads, selection.layer, selection.head],
+        ? [{ row: layer, col: Math.floor((head * axes.heads) / modelHeads) }]
+        : NONE,
+    [map.dims, axes.heads, modelHeads, layer, head],
   );
   const { n_exact, rank_correlation } = map;
   const total = values.data.reduce((n, value) => n + (Number.isNaN(value) ? 0 : 1), 0);
@@ -100,10 +98,10 @@ export function OneMap(props: {
     <div class="lw-patch-map" data-node={map.node} data-n-exact={n_exact}>
       <HeatMap
         label={`${map.title}: ${axes.titles.rows} by ${axes.titles.cols}`}
-        title={map.title}
+        title={`${map.title}${axes.note}`}
         rows={axes.rows}
         cols={axes.cols}
-        axes={axes.titles}
+        {...(axes.titles.cols === "position" && { axes: axes.titles })}
         values={values.data}
         ramp={ramp}
         units={units}
@@ -111,18 +109,22 @@ export function OneMap(props: {
         missing={partial ? "unknown" : "absent"}
         estimated={estimated}
         ablated={inForce}
-        format={format}
+        errors={sem.data}
         cellText={inCell}
-        previewed={previewed}
+        numbers={NUMBERS}
+        marked={marked}
         stale={stale}
         onSelect={choose}
         onToggle={(at) => choose([at])}
         onOpen={open}
       />
-      <div class="lw-patch-trust lw-num">
+      <div
+        class="lw-patch-trust lw-num"
+        title="Spearman's rank correlation of the estimates with the exact values known so far"
+      >
         {rank_correlation === null
           ? " "
-          : `${n_exact} of ${total} exact; the estimate ranks them with ρ\u00a0=\u00a0${rank_correlation.toFixed(2)}`}
+          : `${n_exact} of ${total} exact, ρ\u00a0=\u00a0${rank_correlation.toFixed(2)}`}
       </div>
     </div>
   );

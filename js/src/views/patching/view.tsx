@@ -1,8 +1,10 @@
 import type { JSX } from "preact";
-import { useMemo } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
+import { useSize } from "../../core/draw/canvas";
 import { fixed } from "../../core/draw/format";
 import { askCode } from "../../core/export/code";
 import { datasetCsv } from "../../core/export/csv";
+import { mapColumns } from "../../core/parts/heatmap/columns";
 import { MapLegend } from "../../core/parts/heatmap/legend";
 import { useRamp } from "../../core/parts/heatmap/ramp";
 import type { PanelProps } from "../../core/parts/mount";
@@ -12,8 +14,9 @@ import { useAnswer } from "../../core/state/resource";
 import * as ask from "../../generated/patching";
 import { tokens as tokensOf } from "../../generated/session";
 import type { Question } from "../../wire/question";
-import { axesOf, firstHeads } from "./layout";
+import { axesOf, firstHeads, leastWidth } from "./layout";
 import { OneMap, type ShownMap } from "./map";
+import { patchScale } from "./scale";
 
 const MAPS = [
   { value: "heads", label: "heads" },
@@ -28,7 +31,7 @@ const INTO = [
   { value: "clean", label: "corrupted → clean", title: "what breaks the answer" },
 ] as const;
 const VALUES = [
-  { value: "restored", label: "0 to 1", title: "0 is the corrupted metric, 1 the clean one" },
+  { value: "restored", label: "share", title: "0 is the unpatched run, 1 what the other run has" },
   { value: "metric", label: "metric", title: "the metric itself" },
 ] as const;
 
@@ -76,11 +79,17 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
     [data, tokens, modelHeads],
   );
   const arrays = useMemo(() => shown.map(({ values }) => values.data), [shown]);
-  const ramp = useRamp(arrays, {
-    scale: "diverging",
-    partial,
-    of: JSON.stringify([wanted.method, loaded.args]),
-  });
+  const asked = loaded.args ?? args;
+  const scale = useMemo(
+    () => patchScale(data?.attrs ?? NO_ENDS, asked, arrays),
+    [data, asked.patch_into, asked.normalize, arrays],
+  );
+  const { center, hi, flipped } = scale;
+  const ramp = useRamp(NO_ARRAYS, { scale: "diverging", center, hi, flipped });
+  const room = useRef<HTMLDivElement>(null);
+  const { width } = useSize(room);
+  const least = Math.max(0, ...shown.map(({ axes }) => leastWidth(axes)));
+  const columns = mapColumns(shown.length, width, least, GAP);
   const estimates = shown.some(({ exact }) => exact.data.includes(0));
   const csv = () => data && datasetCsv(data, { names: { pos: tokens } });
   const code = () =>
@@ -110,23 +119,27 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
       compact={compact}
       takeaway={{ csv, code }}
     >
-      <div class="lw-patch">
+      <div class="lw-patch" ref={room}>
         {data && (
           <>
             <div class="lw-patch-top">
               <MapLegend
                 ramp={ramp}
                 kind="diverging"
-                units={data.attrs.units}
+                units={scale.said}
+                ends={scale.ends}
+                values={arrays}
                 estimates={estimates}
-                unknown={false}
               />
               <span class="lw-muted lw-num">
                 {data.attrs.metric}: clean {fixed(data.attrs.clean)} · corrupted{" "}
                 {fixed(data.attrs.corrupted)}
               </span>
             </div>
-            <div class={`lw-maps ${each || blocks ? "lw-patch-wide" : ""}`}>
+            <div
+              class="lw-maps"
+              style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}
+            >
               {shown.map((one) => (
                 <OneMap
                   key={one.map.node}
@@ -141,9 +154,8 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
               ))}
             </div>
             <p class="lw-patch-note">
-              {capital(data.attrs.definition)} Click or brush: keep these cells of the corrupted run
-              in the session's own run, where every view shows what follows; again: take them away.
-              Double click: select the head.
+              {capital(data.attrs.definition)} Click a cell, or drag over several, to apply the
+              patch everywhere; click again to take it back. Double click selects the head.
               {data.attrs.missing.length > 0 &&
                 ` This model cannot be patched at: ${data.attrs.missing.join(", ")}.`}
             </p>
@@ -155,6 +167,10 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
 }
 
 const NO_NUMBERS = new Float32Array(0);
+const NO_ARRAYS: readonly Float32Array[] = [];
+const NO_ENDS = { unpatched: 0, full: 1, clean: 1, corrupted: 0, units: "" };
+/** Between maps, as the style sheet has it. */
+const GAP = 16;
 
 function capital(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1);

@@ -6,6 +6,8 @@ import type { CellInfo, CellState, MapCell } from "./types";
 
 export interface CellLook extends CellInfo {
   words: string;
+  /** The same for the line below the map. */
+  line: string;
   value: number;
   state: CellState;
   selected: boolean;

@@ -4,7 +4,8 @@ import { faint, type Theme } from "../../draw/theme";
 import type { MapDrawing } from "./drawing";
 import { cellRect, FONT_PX, visible } from "./layout";
 import { drawNames, fitted } from "./names";
-import type { MapCell, MapPicture } from "./types";
+import type { MapCell } from "./types";
+import { FADED } from "./veil";
 
 /** Draws the visible part of a map: cells, what qualifies them, marks, names. */
 export function drawMap(drawn: MapDrawing): void {
@@ -16,6 +17,7 @@ export function drawMap(drawn: MapDrawing): void {
   context.clip();
   context.translate(-scroll.x, -scroll.y);
   drawValues(drawn);
+  if (drawn.picture.groups) drawGroups(drawn, drawn.picture.groups);
   drawMarks(drawn);
   context.restore();
   drawFrame(drawn);
@@ -32,43 +34,23 @@ function drawFrame({ context, layout, theme }: MapDrawing): void {
   context.strokeRect(left - 0.5, top - 0.5, width + 1, height + 1);
 }
 
-function drawValues({ context, picture, layout, scroll, theme, look }: MapDrawing): void {
-  const { left, top, cellWidth, cellHeight, gap, cols } = layout;
+function drawValues(drawn: MapDrawing): void {
+  const { context, picture, layout, scroll, theme } = drawn;
+  const { left, top, cellWidth, cellHeight, gap } = layout;
   const { row0, row1, col0, col1 } = visible(layout, scroll);
   const image = picture.image;
-  if (image) {
-    const source = { x: col0, y: row0, width: col1 - col0, height: row1 - row0 };
-    if (source.width <= 0 || source.height <= 0) return;
-    drawCells(context, image, source, {
-      x: left + col0 * cellWidth,
-      y: top + row0 * cellHeight,
-      width: source.width * cellWidth,
-      height: source.height * cellHeight,
-    });
-  }
-  const hatch = hatching(context, theme);
-  const roomy = Math.min(cellWidth, cellHeight) >= 6;
-  context.font = `${FONT_PX}px ${picture.cut ? look.mono : look.text}`;
-  context.textAlign = "center";
-  context.textBaseline = "middle";
-  for (let row = row0; row < row1; row++) {
-    for (let col = col0; col < col1; col++) {
-      const index = row * cols + col;
-      const cell = cellRect({ row, col }, layout);
-      const state = picture.state(index);
-      if (state === "unknown" && hatch) fill(context, cell, hatch);
-      else if (state === "absent") fill(context, cell, faint(theme, 0.05));
-      else if (state === "estimate" && roomy) dots(context, cell, picture, index);
-      if (picture.text && state !== "unknown" && state !== "absent") {
-        context.fillStyle = picture.scale.ink(picture.shade(index));
-        const middle = cell.y + cell.height / 2 + 0.5;
-        const words = picture.text(index);
-        const shown = picture.cut ? fitted(context, words, cell.width - gap - 4) : words;
-        context.fillText(shown, cell.x + (cell.width - gap) / 2, middle);
-      }
-      if (picture.ablated?.(index)) strike(context, cell, gap, look.ablate);
-    }
-  }
+  const source = { x: col0, y: row0, width: col1 - col0, height: row1 - row0 };
+  if (image && (source.width <= 0 || source.height <= 0)) return;
+  const to = {
+    x: left + col0 * cellWidth,
+    y: top + row0 * cellHeight,
+    width: source.width * cellWidth,
+    height: source.height * cellHeight,
+  };
+  if (image) drawCells(context, image, source, to);
+  if (picture.veil) drawCells(context, picture.veil, source, to);
+  // Of very many cells none has text or a mark of its own.
+  if (!picture.veil || picture.text || picture.ablated) drawEach(drawn);
   if (gap === 0) return;
   context.fillStyle = cssOf(theme.surface);
   for (let col = col0; col <= col1; col++) {
@@ -86,6 +68,41 @@ function drawValues({ context, picture, layout, scroll, theme, look }: MapDrawin
       (col1 - col0) * cellWidth,
       gap,
     );
+  }
+}
+
+/** What qualifies a cell, and what is written in it. */
+function drawEach({ context, picture, layout, scroll, theme, look }: MapDrawing): void {
+  const { gap, cols, cellWidth, cellHeight } = layout;
+  const { row0, row1, col0, col1 } = visible(layout, scroll);
+  const hatch = hatching(context, theme);
+  const [r, g, b] = theme.surface;
+  const fading = `rgb(${r} ${g} ${b} / ${1 - FADED})`;
+  const veil = { unknown: hatch, absent: faint(theme, 0.05), estimate: fading, exact: null };
+  const roomy = Math.min(cellWidth, cellHeight) >= 5;
+  context.font = `${FONT_PX}px ${picture.cut ? look.mono : look.text}`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  for (let row = row0; row < row1; row++) {
+    for (let col = col0; col < col1; col++) {
+      const index = row * cols + col;
+      const cell = cellRect({ row, col }, layout);
+      const state = picture.state(index);
+      const known = state === "exact" || state === "estimate";
+      const over = picture.veil ? null : veil[state];
+      if (over) fill(context, cell, over);
+      if (known && (picture.text || picture.beyond(index))) {
+        const shade = picture.shade(index) * (state === "estimate" ? FADED : 1);
+        const ink = picture.scale.ink(shade);
+        if (roomy && picture.beyond(index)) corner(context, cell, gap, ink);
+        const words = picture.text?.(index) ?? "";
+        const shown = picture.cut ? fitted(context, words, cell.width - gap - 4) : words;
+        context.fillStyle = ink;
+        const middle = cell.y + cell.height / 2 + 0.5;
+        if (shown) context.fillText(shown, cell.x + (cell.width - gap) / 2, middle);
+      }
+      if (picture.ablated?.(index)) strike(context, cell, gap, look.ablate);
+    }
   }
 }
 
@@ -111,27 +128,32 @@ function hatching(context: CanvasRenderingContext2D, theme: Theme): CanvasPatter
   return context.createPattern(tile, "repeat");
 }
 
-/** Three dots in the corner of an estimate, two in a small cell. */
-function dots(
-  context: CanvasRenderingContext2D,
-  cell: Rect,
-  picture: MapPicture,
-  index: number,
+/** A corner that says: the colours end before this value. */
+function corner(context: CanvasRenderingContext2D, cell: Rect, gap: number, ink: string): void {
+  const size = Math.min(6, cell.width / 2, cell.height / 2);
+  const right = cell.x + cell.width - gap;
+  context.fillStyle = ink;
+  context.beginPath();
+  context.moveTo(right - size, cell.y);
+  context.lineTo(right, cell.y);
+  context.lineTo(right, cell.y + size);
+  context.fill();
+}
+
+/** Lines between groups of rows and of columns. */
+function drawGroups(
+  { context, layout, theme }: MapDrawing,
+  groups: { rows: readonly string[]; cols: readonly string[] },
 ): void {
-  context.fillStyle = picture.scale.ink(picture.shade(index));
-  context.globalAlpha = 0.75;
-  const size = cell.height >= 12 ? 1.6 : 1;
-  const step = cell.height >= 12 ? 3 : 2;
-  const right = cell.x + cell.width - 2 - size;
-  const places: [number, number][] = [
-    [0, 0],
-    [1, 0],
-    [0, 1],
-  ];
-  for (const [across, down] of places) {
-    context.fillRect(right - across * step, cell.y + 2 + down * step, size, size);
+  const { left, top, rows, cols, cellWidth, cellHeight } = layout;
+  const [width, height] = [cols * cellWidth, rows * cellHeight];
+  context.fillStyle = faint(theme, 0.16);
+  for (let row = 1; row < groups.rows.length; row++) {
+    context.fillRect(left, top + Math.round((row * height) / groups.rows.length) - 1, width, 1);
   }
-  context.globalAlpha = 1;
+  for (let col = 1; col < groups.cols.length; col++) {
+    context.fillRect(left + Math.round((col * width) / groups.cols.length) - 1, top, 1, height);
+  }
 }
 
 function strike(context: CanvasRenderingContext2D, cell: Rect, gap: number, color: string): void {
@@ -157,6 +179,7 @@ function drawMarks({ context, layout, marks, theme, look }: MapDrawing): void {
     const grow = Math.min(w, h) < 8 ? 2 : 0.5;
     context.strokeRect(x - grow, y - grow, w - layout.gap + 2 * grow, h - layout.gap + 2 * grow);
   };
+  for (const cell of marks.outlined) outline(cell, faint(theme, 0.75), 1);
   for (const cell of marks.selected) outline(cell, look.accent, 2);
   if (marks.previewed) outline(marks.previewed, faint(theme, 0.6), 1);
   if (marks.hover) outline(marks.hover, faint(theme, 0.9), 1);

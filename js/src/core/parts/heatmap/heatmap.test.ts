@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import {
+  BAR,
   cellRect,
   cellUnder,
   everyFitting,
@@ -39,6 +40,35 @@ describe("the layout of a map", () => {
     expect(many.viewHeight).toBeLessThanOrEqual(460);
   });
 
+  it("shows all heads of a large model at once, beside four other maps", () => {
+    for (const [layers, heads, width] of [
+      [30, 9, 118],
+      [30, 3, 118],
+      [32, 32, 204],
+      [48, 16, 150],
+    ] as const) {
+      const layout = mapLayout({ ...HEADS, rows: layers, cols: heads, width, titled: false });
+      expect([layout.viewWidth, layout.viewHeight]).toEqual([layout.width, layout.height]);
+      expect(layout.width).toBeLessThanOrEqual(width);
+      expect(layout.cellHeight).toBeGreaterThanOrEqual(8);
+      expect(layout.everyRow * layout.cellHeight).toBeGreaterThanOrEqual(11);
+    }
+  });
+
+  it("shows all pairs of 270 heads at once, three pixels each, and names their layers", () => {
+    const pairs = { ...HEADS, rows: 261, cols: 261, rowNames: 40, colNames: 40, grouped: true };
+    const layout = mapLayout({ ...pairs, width: 944, maxHeight: 840, square: true });
+    expect([layout.cellWidth, layout.cellHeight, layout.rotated]).toEqual([3, 3, false]);
+    expect([layout.viewWidth, layout.viewHeight]).toEqual([layout.width, layout.height]);
+  });
+
+  it("gives the scrollbar of one direction room, so that the other needs none", () => {
+    const layout = mapLayout({ ...HEADS, rows: 150, cols: 10, width: 400 });
+    expect(layout.viewHeight).toBeLessThan(layout.height);
+    expect(layout.viewWidth).toBe(layout.width);
+    expect(layout.width + BAR).toBeLessThanOrEqual(400);
+  });
+
   it("turns long names upwards and leaves some out, so that none touch", () => {
     const layout = mapLayout({ ...HEADS, cols: 30, colNames: 46 });
     expect(layout.rotated).toBe(true);
@@ -51,11 +81,11 @@ describe("the layout of a map", () => {
 
   it("scrolls a very large map inside the view's width", () => {
     const layout = mapLayout(LONG);
-    expect(layout.cellWidth).toBeGreaterThanOrEqual(4);
-    expect([layout.viewWidth, layout.width > 4000]).toEqual([900, true]);
+    expect(layout.cellWidth).toBe(2);
+    expect([layout.viewWidth, layout.width > 2000]).toEqual([900, true]);
     const sight = visible(layout, { x: 1000, y: 0 });
-    expect(sight.col0).toBe(250);
-    expect(sight.col1 - sight.col0).toBeLessThan(230);
+    expect(sight.col0).toBe(500);
+    expect(sight.col1 - sight.col0).toBeLessThan(450);
   });
 
   it("finds the cell that is drawn at a point, scrolled or not", () => {

@@ -1,16 +1,26 @@
-import type { JSX } from "preact";
+import type { JSX, RefObject } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { heatmap, prepare, usePixelRatio, useSize } from "../../draw/canvas";
+import { heatmap, isBeyond, prepare, shadeOf, usePixelRatio, useSize } from "../../draw/canvas";
 import { useLook, useTheme } from "../../draw/theme";
 import { flush } from "../../state/flush";
 import { moveInGrid } from "../keyboard";
 import { CellLayer } from "./cells";
 import { drawMap } from "./draw";
-import { cellUnder, DENSE_CELLS, type MapInput, mapLayout, type Scroll, scrollTo } from "./layout";
+import {
+  BAR,
+  cellUnder,
+  DENSE_CELLS,
+  type MapInput,
+  type MapLayout,
+  mapLayout,
+  type Scroll,
+  scrollTo,
+} from "./layout";
 import { usePointer } from "./pointer";
 import { afterClick, sameCell } from "./select";
 import type { HeatMapProps, MapCell } from "./types";
 import { stateOf, useCells, useCellText, widest } from "./values";
+import { veilOf } from "./veil";
 
 export type { CellInfo, CellState, HeatMapProps, MapCell } from "./types";
 
@@ -40,6 +50,7 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
     [rows, cols, look.mono],
   );
   const layout = useLayout(props, width, names);
+  useRevealed(scroller, selected.at(-1) ?? props.marked?.at(-1) ?? null, layout);
   const [hovered, setHovered] = useState<MapCell | null>(null);
   const [held, setHeld] = useState<MapCell | null>(null);
   const cursor = useMemo(
@@ -74,6 +85,12 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
     () => shades && heatmap(shades, rows.length, cols.length, ramp),
     [shades, rows.length, cols.length, ramp],
   );
+  const { ablated, estimated, missing, previewed, marked, outlined, groups } = props;
+  const veil = useMemo(
+    () =>
+      dense ? null : veilOf(rows.length, cols.length, (index) => stateOf(props, index), theme),
+    [dense, values, missing, estimated, rows.length, cols.length, theme],
+  );
   const written = useCellText(props, layout.cellWidth - layout.gap, layout.cellHeight, look.text);
   const { brush } = pointer;
   const draw = () => {
@@ -81,25 +98,36 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
     if (!element || width === 0) return;
     const context = prepare(element, layout.viewWidth, layout.viewHeight);
     if (!context) return;
-    const at = (index: number) => values?.[index] ?? Number.NaN;
     const picture = {
       image,
       scale: ramp.scale,
-      shade: (index: number) => (shades?.[index] ?? Number.NaN) / (ramp.hi || 1),
+      shade: (index: number) => shadeOf(shades?.[index] ?? Number.NaN, ramp),
+      beyond: (index: number) => isBeyond(shades?.[index] ?? Number.NaN, ramp),
       state: (index: number) => stateOf(props, index),
-      text: textAt ?? (written && ((index: number) => written(at(index)))),
+      text: textAt ?? written,
       cut: textAt !== undefined,
+      veil,
       ablated: props.ablated ?? null,
       rows,
       cols,
       axes: props.axes ?? null,
+      groups: groups ?? null,
     };
-    const marks = { selected, hover, previewed: props.previewed ?? null, brush };
+    const marks = {
+      selected: marked ? [...selected, ...marked] : selected,
+      outlined: outlined ?? NONE,
+      hover,
+      previewed: previewed ?? null,
+      brush,
+    };
     drawMap({ context, picture, layout, scroll: scrolled(), marks, theme, look });
   };
-  const { ablated, estimated, missing, previewed } = props;
   useLayoutEffect(draw, [
     image,
+    veil,
+    marked,
+    outlined,
+    groups,
     layout,
     written,
     textAt,
@@ -146,7 +174,7 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
     event.stopPropagation();
   };
 
-  const shown = hover ?? selected.at(-1) ?? null;
+  const shown = hover ?? selected.at(-1) ?? marked?.at(-1) ?? null;
   return (
     <div ref={box} class="lw-map" data-stale={props.stale ?? false}>
       {props.title && <div class="lw-map-title">{props.title}</div>}
@@ -159,7 +187,10 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
         aria-colcount={cols.length}
         aria-multiselectable={props.onSelect !== undefined}
         tabIndex={-1}
-        style={{ width: `${layout.viewWidth}px`, height: `${layout.viewHeight}px` }}
+        style={{
+          width: `${layout.viewWidth + (layout.height > layout.viewHeight ? BAR : 0)}px`,
+          height: `${layout.viewHeight + (layout.width > layout.viewWidth ? BAR : 0)}px`,
+        }}
         onScroll={draw}
         onKeyDown={onKeyDown}
         onPointerDown={pointer.onPointerDown}
@@ -197,10 +228,25 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
         </div>
       </div>
       {readout && (
-        <div class="lw-map-readout lw-num">{shown ? lookAt(shown.row, shown.col).words : " "}</div>
+        <div class="lw-map-readout lw-num">{shown ? lookAt(shown.row, shown.col).line : " "}</div>
       )}
     </div>
   );
+}
+
+/** Scrolls a cell into sight when it becomes the chosen one: it may have been chosen elsewhere. */
+function useRevealed(
+  scroller: RefObject<HTMLElement | null>,
+  cell: MapCell | null,
+  layout: MapLayout,
+): void {
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    if (!element || !cell) return;
+    const now = { x: element.scrollLeft, y: element.scrollTop };
+    const to = scrollTo(cell, layout, now);
+    if (to.x !== now.x || to.y !== now.y) element.scrollTo(to.x, to.y);
+  }, [scroller, cell?.row, cell?.col, layout]);
 }
 
 function useLayout(props: HeatMapProps, width: number, names: readonly [number, number]) {
@@ -208,11 +254,16 @@ function useLayout(props: HeatMapProps, width: number, names: readonly [number, 
   const [rowNames, colNames] = names;
   const titled = axes !== undefined;
   const worded = props.textAt !== undefined;
+  const grouped = props.groups !== undefined;
   return useMemo(() => {
     const sizes = { rows: rows.length, cols: cols.length, width, maxHeight };
-    const input: MapInput = { ...sizes, rowNames, colNames, titled, square, worded };
+    const named = { rowNames, colNames, titled, grouped };
+    const input: MapInput = { ...sizes, ...named, square, worded };
     return mapLayout(input);
-  }, [rows.length, cols.length, width, maxHeight, rowNames, colNames, titled, square, worded]);
+  }, [
+    ...[rows.length, cols.length, width, maxHeight, rowNames, colNames],
+    ...[titled, grouped, square, worded],
+  ]);
 }
 
 function inside(cell: MapCell, rows: number, cols: number): MapCell {

@@ -16,6 +16,8 @@ const MAX_LABEL = 110;
 export const MIN_WORD = 46;
 const MAX_WORD = 96;
 const WORD_HEIGHT = 22;
+/** What a thin scrollbar takes; without room of its own it would make the map scroll the other way, too. */
+export const BAR = 12;
 
 export interface MapLayout {
   rows: number;
@@ -49,29 +51,34 @@ export interface MapInput {
   /** The widest row and column names, in pixels. */
   rowNames: number;
   colNames: number;
+  /** Of groups of columns, where single ones are too narrow for names. */
+  grouped?: boolean;
   /** Whether titles of the axes are written. */
   titled: boolean;
   square: boolean;
   /** Cells have words in them. */
   worded?: boolean;
+  /** The map scrolls downwards, and its bar takes room. */
+  scrolls?: boolean;
 }
 
 export function mapLayout(input: MapInput): MapLayout {
   const { rows, cols, width, maxHeight, titled, square, worded = false } = input;
   const many = rows * cols > DENSE_CELLS;
-  const minimum = many ? 4 : 11;
+  const [narrowest, lowest] = many ? [2, 2] : [4, 8];
   const title = titled ? TITLE : 0;
   const left = Math.ceil(Math.min(input.rowNames, MAX_LABEL)) + PAD + title;
   const top = 2;
   const room = Math.max(40, width - left - 2);
   const widest = worded ? MAX_WORD : square ? MAX_SQUARE : MAX_CELL_WIDTH;
-  const least = worded ? MIN_WORD : minimum;
+  const least = worded ? MIN_WORD : narrowest;
   const cellWidth = clamp(Math.floor(room / Math.max(1, cols)), least, widest);
 
   const names = Math.min(input.colNames, MAX_LABEL);
   const flatEvery = everyFitting(names + PAD, cellWidth);
   // Short names stay level and are thinned; long ones are turned before any is left out.
-  const rotated = names + PAD > cellWidth && (names > 34 || flatEvery > 4);
+  const rotated =
+    !input.grouped && names + PAD > cellWidth && (names > 34 || (flatEvery > 4 && cols < 20));
   const everyCol = rotated ? everyFitting(LINE_PX, cellWidth) : flatEvery;
   const bottom = Math.ceil(rotated ? names : FONT_PX) + PAD + 2 + title;
 
@@ -83,12 +90,15 @@ export function mapLayout(input: MapInput): MapLayout {
       : clamp(Math.round(cellWidth * 0.6), 16, MAX_CELL_HEIGHT);
   const cellHeight = clamp(
     Math.floor(roomDown / Math.max(1, rows)),
-    worded ? WORD_HEIGHT - 4 : Math.min(minimum, wanted),
+    worded ? WORD_HEIGHT - 4 : Math.min(lowest, wanted),
     wanted,
   );
   const gap = Math.min(cellWidth, cellHeight) >= 8 ? 1 : 0;
 
   const total = { width: left + cols * cellWidth + 2, height: top + rows * cellHeight + bottom };
+  if (total.height > maxHeight && !input.scrolls) {
+    return mapLayout({ ...input, width: width - BAR, scrolls: true });
+  }
   return {
     rows,
     cols,
@@ -99,8 +109,8 @@ export function mapLayout(input: MapInput): MapLayout {
     bottom,
     top,
     ...total,
-    viewWidth: Math.min(total.width, Math.max(width, left + minimum)),
-    viewHeight: Math.min(total.height, Math.max(maxHeight, bottom + minimum)),
+    viewWidth: Math.min(total.width, Math.max(width, left + narrowest)),
+    viewHeight: Math.min(total.height, Math.max(maxHeight, bottom + lowest)),
     everyRow: everyFitting(FONT_PX, cellHeight),
     everyCol,
     rotated,

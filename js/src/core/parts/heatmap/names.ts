@@ -1,6 +1,6 @@
 import { faint } from "../../draw/theme";
 import type { MapDrawing } from "./drawing";
-import { FONT_PX, visible } from "./layout";
+import { everyFitting, FONT_PX, visible } from "./layout";
 
 /** Writes row names at the left and column names below, thinned so that none touch or are cut. */
 export function drawNames(drawn: MapDrawing): void {
@@ -14,6 +14,12 @@ export function drawNames(drawn: MapDrawing): void {
   const half = FONT_PX / 2;
   const title = picture.axes ? 16 : 0;
 
+  const { groups } = picture;
+  if (groups && layout.everyRow > 1) {
+    nameGroups(drawn, groups);
+    if (picture.axes) drawTitles(drawn, picture.axes);
+    return;
+  }
   context.textAlign = "right";
   for (const row of named(row0, row1, layout.everyRow, strong?.row, FONT_PX / cellHeight)) {
     const exact = top + (row + 0.5) * cellHeight - scroll.y;
@@ -55,6 +61,40 @@ export function drawNames(drawn: MapDrawing): void {
     }
   }
   if (picture.axes) drawTitles(drawn, picture.axes);
+}
+
+/** Where single rows are too thin for names, their groups have one, each where its group begins. */
+function nameGroups(
+  { context, layout, marks, theme }: MapDrawing,
+  groups: { rows: readonly string[]; cols: readonly string[] },
+): void {
+  const { left, top, bottom, cellWidth, cellHeight, rows, cols, viewHeight } = layout;
+  const perRow = rows / groups.rows.length;
+  const perCol = cols / groups.cols.length;
+  const strong = marks.hover && {
+    row: Math.floor(marks.hover.row / perRow),
+    col: Math.floor(marks.hover.col / perCol),
+  };
+  const [tall, wide] = [perRow * cellHeight, perCol * cellWidth];
+  context.textAlign = "right";
+  const everyRow = everyFitting(FONT_PX + 2, tall);
+  for (const row of named(0, groups.rows.length, everyRow, strong?.row, (FONT_PX + 2) / tall)) {
+    context.fillStyle = faint(theme, row === strong?.row ? 1 : 0.66);
+    context.fillText(groups.rows[row] ?? "", left - 5, top + (row + 0.5) * tall + 0.5);
+  }
+  context.textAlign = "center";
+  const room = Math.max(...groups.cols.map((name) => context.measureText(name).width)) + 5;
+  for (const col of named(
+    0,
+    groups.cols.length,
+    everyFitting(room, wide),
+    strong?.col,
+    room / wide,
+  )) {
+    context.fillStyle = faint(theme, col === strong?.col ? 1 : 0.66);
+    const middle = left + (col + 0.5) * wide;
+    context.fillText(groups.cols[col] ?? "", middle, viewHeight - bottom + 5 + FONT_PX / 2);
+  }
 }
 
 function drawTitles(

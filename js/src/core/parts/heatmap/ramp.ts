@@ -10,6 +10,9 @@ export interface RampOptions {
   scale: "sequential" | "diverging" | "loss";
   /** A fixed upper end, as 1 for probabilities; else a round number above the largest magnitude. */
   hi?: number;
+  /** What has the colour of zero; 0 if not given. Only with `hi`, which counts from there. */
+  center?: number;
+  flipped?: boolean;
   /** While more values are to come, the last complete scale is not narrowed. */
   partial?: boolean;
   /** A different question starts a scale of its own: what the values are of. */
@@ -21,7 +24,7 @@ export interface RampOptions {
  * compared by identity.
  */
 export function useRamp(arrays: readonly (Float32Array | null)[], options: RampOptions): Ramp {
-  const { scale: kind, hi, partial = false, of = "" } = options;
+  const { scale: kind, hi, center = 0, flipped = false, partial = false, of = "" } = options;
   const scale = palette(useTheme())[kind];
   const last = useRef({ of, hi: 0 });
   const known = useMemo(() => {
@@ -31,5 +34,5 @@ export function useRamp(arrays: readonly (Float32Array | null)[], options: RampO
     return Math.max(niceCeil(largest), before);
   }, [hi, partial, of, arrays.length, ...arrays]);
   last.current = { of, hi: known };
-  return useMemo(() => ({ scale, hi: known }), [scale, known]);
+  return useMemo(() => ({ scale, hi: known, center, flipped }), [scale, known, center, flipped]);
 }

@@ -12,6 +12,8 @@ export type CellState = "exact" | "estimate" | "unknown" | "absent";
 /** What a cell is called aloud, "L1H4 at position 3", and the attributes its DOM element carries. */
 export interface CellInfo {
   name: string;
+  /** What it is called in the line below a narrow map, where the name is long. */
+  short?: string;
   attributes?: Readonly<Record<`data-${string}`, string | number | undefined>>;
 }
 
@@ -37,7 +39,7 @@ export interface HeatMapProps {
   cell?: (row: number, col: number) => CellInfo;
   /** What a NaN means; "unknown" while a sweep fills in. Default "absent". */
   missing?: "unknown" | "absent" | ((row: number, col: number) => "unknown" | "absent");
-  /** Cells whose number is an estimate; they get a dotted corner. By flat index, row * cols + col. */
+  /** Cells whose number is an estimate; their colour is faded. By flat index, row * cols + col. */
   estimated?: (index: number) => boolean;
   /** Cells whose component is switched off; outlined and struck through in the ablation colour. */
   ablated?: (index: number) => boolean;
@@ -47,11 +49,19 @@ export interface HeatMapProps {
   format?: (value: number) => string;
   /** The value inside a cell, where cells are large enough; null never writes. Default 2 digits. */
   cellText?: ((value: number) => string) | null;
+  /** Of how many cells the value is written: those farthest from the scale's zero. Default all. */
+  numbers?: number;
   /** What is written in a cell in place of its value, cut to fit, by flat index. Cells get wide for it. */
   textAt?: (index: number) => string;
   /** What colours a cell where that is not its value, on the ramp's scale. */
   colors?: Float32Array | null;
   selected?: readonly MapCell[];
+  /** Outlined like the selected ones, but clicks neither add to them nor take from them. */
+  marked?: readonly MapCell[];
+  /** Cells worth finding, with a thin outline. */
+  outlined?: readonly MapCell[];
+  /** Names of as many rows and of as many columns each, as the layers of heads: lines part them. */
+  groups?: { rows: readonly string[]; cols: readonly string[] };
   /** A cell that another view points at. */
   previewed?: MapCell | null;
   /** True while the numbers answer an older question; the map is dimmed a little. */
@@ -80,20 +90,25 @@ export interface HeatMapProps {
 export interface MapPicture {
   image: HTMLCanvasElement | null;
   scale: Scale;
-  /** Value over the ramp's end, for the text's colour. */
+  /** Where on the scale it is, for the text's colour, and whether that is beyond the scale. */
   shade: (index: number) => number;
+  beyond: (index: number) => boolean;
   state: (index: number) => CellState;
   text: ((index: number) => string) | null;
   /** Whether texts are cut to fit their cells. */
   cut: boolean;
   ablated: ((index: number) => boolean) | null;
+  /** Of a map of many cells: what qualifies them, one pixel a cell. */
+  veil: HTMLCanvasElement | null;
   rows: readonly string[];
   cols: readonly string[];
   axes: { rows: string; cols: string } | null;
+  groups: { rows: readonly string[]; cols: readonly string[] } | null;
 }
 
 export interface MapMarks {
   selected: readonly MapCell[];
+  outlined: readonly MapCell[];
   hover: MapCell | null;
   previewed: MapCell | null;
   brush: { from: MapCell; to: MapCell } | null;

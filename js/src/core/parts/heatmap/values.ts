@@ -1,8 +1,10 @@
 import { useCallback, useMemo, useRef } from "preact/hooks";
+import { shadeOf } from "../../draw/canvas";
 import { fixed, signed } from "../../draw/format";
 import type { CellLook } from "./cells";
 import { DENSE_CELLS, FONT_PX } from "./layout";
 import { includes } from "./select";
+import { strongestCells } from "./strongest";
 import type { CellState, HeatMapProps, MapCell } from "./types";
 
 const NONE: readonly MapCell[] = [];
@@ -23,12 +25,17 @@ export function useCells(props: HeatMapProps): (row: number, col: number) => Cel
       const error = errors?.[index] ?? Number.NaN;
       const number = `${write(value)}${Number.isNaN(error) ? "" : ` ± ${(format ?? inFixed)(error)}`}`;
       const known = state === "unknown" ? "not known yet" : state === "absent" ? "no value" : "";
-      const words = [
-        `${info.name}: ${known || `${number} ${units}`.trim()}`,
-        state === "estimate" && "estimate",
-        off && "ablated",
-      ];
-      return { ...info, words: words.filter(Boolean).join(", "), value, state, ablated: off };
+      const said = (name: string, unit: string) =>
+        [
+          `${name}: ${known || `${number} ${unit}`.trim()}`,
+          state === "estimate" && "estimate",
+          off && "ablated",
+        ]
+          .filter(Boolean)
+          .join(", ");
+      const words = said(info.name, units);
+      const line = info.short === undefined ? words : said(info.short, "");
+      return { ...info, words, line, value, state, ablated: off };
     },
     [
       rows,
@@ -64,18 +71,26 @@ export function stateOf(props: HeatMapProps, index: number): CellState {
   return missing(Math.floor(index / cols.length), index % cols.length);
 }
 
-/** Writes values into cells when the longest of them fits; null when not. */
+/** Writes values into cells when the longest of them fits, by flat index; null when not. */
 export function useCellText(props: HeatMapProps, width: number, height: number, font: string) {
-  const { values, ramp, cellText } = props;
+  const { values, ramp, cellText, numbers } = props;
   const signedScale = ramp.scale.signed;
   return useMemo(() => {
     if (cellText === null || !values || values.length > DENSE_CELLS || height < FONT_PX + 3) {
       return null;
     }
     const write = cellText ?? ((value: number) => (signedScale ? signed(value) : fixed(value)));
-    const texts = Array.from(values, (value) => (Number.isNaN(value) ? "" : write(value)));
-    return widest(texts, font) + 4 <= width ? write : null;
-  }, [values, cellText, signedScale, width, height, font]);
+    const shown =
+      numbers === undefined
+        ? null
+        : strongestCells(values, numbers, (value) => shadeOf(value, ramp));
+    const text = (index: number) => {
+      const value = values[index] ?? Number.NaN;
+      return Number.isNaN(value) || shown?.has(index) === false ? "" : write(value);
+    };
+    const texts = Array.from(values, (_, index) => text(index));
+    return widest(texts, font) + 4 <= width ? text : null;
+  }, [values, cellText, numbers, signedScale, ramp, width, height, font]);
 }
 
 /** The widest text in pixels of the maps' font. */

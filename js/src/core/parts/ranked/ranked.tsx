@@ -44,6 +44,11 @@ export function RankedList(props: {
     0,
     ...items.map(said).map((words) => words.number.length + words.error.length),
   );
+  const widest = Math.max(
+    0,
+    // Notes are in a smaller and narrower font.
+    ...items.map(({ text, note }) => text.length + (note ? 1 + note.length * 0.75 : 0)),
+  );
   const [focused, setFocused] = useState<string | null>(null);
   const entry =
     items.find(({ id }) => id === focused) ?? items.find(({ selected }) => selected) ?? items[0];
@@ -64,7 +69,7 @@ export function RankedList(props: {
       <ol
         class="lw-ranked-list"
         aria-label={title}
-        style={{ "--lw-number-ch": longest }}
+        style={{ "--lw-number-ch": longest, "--lw-text-ch": widest }}
         onKeyDown={onKeyDown}
       >
         {items.map((item) => {
@@ -72,15 +77,19 @@ export function RankedList(props: {
           const words = said(item);
           const row = (
             <>
-              <span
-                class="lw-ranked-bar"
-                style={{
-                  "--lw-share": Math.abs(share),
-                  background: diverging.css(Math.sign(share) * 0.35),
-                }}
-              />
-              <span class="lw-mono lw-ranked-text">{item.text}</span>
-              {item.note && <span class="lw-muted lw-ranked-note">{item.note}</span>}
+              <span class="lw-ranked-name">
+                <span class="lw-mono lw-ranked-text">{item.text}</span>
+                {item.note && <span class="lw-muted lw-ranked-note">{item.note}</span>}
+              </span>
+              <span class="lw-ranked-track">
+                <span
+                  class="lw-ranked-bar"
+                  style={{
+                    width: `${100 * Math.abs(share)}%`,
+                    background: diverging.css(Math.sign(share) * 0.5),
+                  }}
+                />
+              </span>
               <span class="lw-num lw-ranked-value">
                 {words.number}
                 {words.error && <span class="lw-muted lw-ranked-error">{words.error}</span>}
