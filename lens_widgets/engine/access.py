@@ -65,6 +65,8 @@ class _Seen:
     """At which moment it was last looked at, as ``_moment`` gives it."""
     time: float = 0.0
     """When that was, in seconds of the monotonic clock."""
+    work: CancelToken | None = None
+    """The work for a view that last began to run something."""
 
 
 class ModelAccess:
@@ -122,6 +124,15 @@ class ModelAccess:
                     CELL_PAUSE.leave()
         finally:
             self._lock.release()
+
+    def look_anew(self) -> None:
+        """Said before a run that will be kept: of all that a view asks for, each answer that runs
+        something looks at the whole model first, however recently that was done. A call of a user's
+        does so anyway."""
+        work = current.token()
+        if current.waits_for_cells() and work is not self._seen.work:
+            self._seen.work, self._seen.looked = work, None
+            self._watch.look_anew()
 
     def _just_looked(self) -> bool:
         """Nobody changes the model in the middle of one call. Between two cells only callbacks of a

@@ -76,6 +76,7 @@ class Trace:
         known = self._known()
         missing = [name for name in names if name not in known]
         if missing:
+            self._access.look_anew()
             known |= self._keep(self._fetch(missing, True))
         return {name: known[name] for name in names}
 

@@ -57,7 +57,12 @@ class ModelWatch:
 
     def __init__(self) -> None:
         self._reading: _Reading | None = None
+        self._anew = False
         self._contents: tuple[WeightSums, list[tuple[str, list[float]]]] | None = None
+
+    def look_anew(self) -> None:
+        """The weights are read the next time, however recently that was done."""
+        self._anew = True
 
     def state(self, model: TransformerModel, check: Check | None = None) -> ModelState:
         """What the model is now. ``check`` is called while it is read, and may raise."""
@@ -95,11 +100,12 @@ class ModelWatch:
         cells, views = CELL_PAUSE.cells, current.waits_for_cells()
         between_cells = views and not CELL_PAUSE.active and cells > 0
         call = None if views else current.call() or current.token()
-        if known is not None and known.writes == written:
+        if known is not None and known.writes == written and not self._anew:
             same_call = call is not None and known.call is call
             recent = known.cells == cells and now < known.time + WEIGHTS_STAND_S
             if same_call or (between_cells and recent):
                 return known.sums
+        self._anew = False
         sums = WeightSums(tensors, check)
         if known is not None and sums.same(known.sums):
             sums = known.sums

@@ -74,6 +74,7 @@ class PromptRuns:
         if known is not None:
             self.access.check_unchanged()
             return known
+        self.access.look_anew()
         run = self.access.run_inline(lambda: self._edit(active, self._capture, corrupted))
         with self._lock:
             kept = self._edited
@@ -94,6 +95,7 @@ class PromptRuns:
         if known is not None:
             self.access.check_unchanged()
             return known.metric
+        self.access.look_anew()
         return self.access.run_inline(lambda: self._edit(active, (), False)).metric
 
     def sweep(
@@ -111,6 +113,7 @@ class PromptRuns:
         are made one at a time.
         """
         run = self.run(active, corrupted=corrupted)
+        self.access.look_anew()
         hooks = self._hooks(active)
         effective = [i for i, variant in enumerate(variants) if bool(variant.changed.any())]
         for index in sorted(set(range(len(variants))) - set(effective)):
@@ -142,6 +145,7 @@ class PromptRuns:
                 "estimate_sweep: this model's blocks cannot be called one by one.",
                 "Use patch_sweep, which is exact.",
             )
+        self.access.look_anew()
         compute, prompts, at = self._reading().function, self.prompt_set, self.prompt_set.positions
         rows = torch.arange(len(at), device=at.device)
 

@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 import lens_widgets as lw
-from lens_widgets.engine import access, current, structure, watch, weights
-from lens_widgets.engine.cancel import CancelToken
 from lens_widgets.engine.cell_pause import CELL_PAUSE
 from lens_widgets.errors import InputError
 from tests.models import ARCHITECTURES, D_MODEL, fresh, hugging_face, word_tokenizer
@@ -273,79 +271,6 @@ def test_circuits_follow_weights_that_are_written_unseen() -> None:
     weight[:8] *= torch.linspace(0.1, 2.0, D_MODEL)
     after = lw.analysis.composition_scores(model, "K", baseline=False)
     assert abs(after - before).max() > 1e-3
-
-
-# --- what it costs --------------------------------------------------------------------------------
-
-
-def test_the_weights_are_read_once_a_call_and_once_after_a_cell(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    model = fresh("llama")
-    session = session_of(model)
-    read: list[int] = []
-    sums = weights.WeightSums
-
-    def counted(*args: Any) -> Any:
-        read.append(1)
-        return sums(*args)
-
-    monkeypatch.setattr(watch, "WeightSums", counted)
-    session.run([lw.Ablate("L0H1")])
-    assert len(read) == 1, "one call of the user, however many turns it takes"
-    in_a_cell(lambda: None)
-    monkeypatch.setattr(watch, "WEIGHTS_STAND_S", 1e9)
-    read.clear()
-    with current.working(CancelToken(), waits_for_cells=True):
-        for head in range(3):
-            session.run([lw.Ablate(f"L1H{head}")])
-    assert len(read) == 1, "nobody wrote between a view's requests"
-
-
-def test_a_sweep_reads_the_weights_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    session = session_of(fresh("llama"))
-    session.run([lw.Ablate("L0H0")])
-    read: list[int] = []
-    sums = weights.WeightSums
-
-    def counted(*args: Any) -> Any:
-        read.append(1)
-        return sums(*args)
-
-    monkeypatch.setattr(watch, "WeightSums", counted)
-    lw.analysis.ablation_sweep(session)
-    assert len(read) == 1
-
-
-def test_hooks_and_modules_are_looked_at_once_for_all_that_a_click_asks(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    session = session_of(fresh("llama"))
-    page = Page(session)
-    in_a_cell(lambda: None)
-    page.dataset("session/metric")
-    looked: list[int] = []
-    read = structure.read_structure
-
-    def counted(model: Any) -> Any:
-        looked.append(1)
-        return read(model)
-
-    monkeypatch.setattr(watch, "read_structure", counted)
-    monkeypatch.setattr(access, "STRUCTURE_STANDS_S", 1e9)
-    page.ablate("L0H1")
-    for _ in range(3):
-        page.dataset("session/metric")
-        page.dataset("ablation/predictions", prompt=0)
-    assert len(looked) <= 1
-    monkeypatch.setattr(access, "STRUCTURE_STANDS_S", 0.0)
-    page.dataset("session/metric")
-    assert len(looked) > 1, "the look is old"
-    monkeypatch.setattr(access, "STRUCTURE_STANDS_S", 1e9)
-    looked.clear()
-    in_a_cell(lambda: None)
-    page.dataset("session/metric")
-    assert looked, "a cell has run since"
 
 
 # --- no false alarm -----------------------------------------------------------------------------

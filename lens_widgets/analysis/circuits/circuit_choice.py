@@ -69,12 +69,18 @@ def choose_circuit(
             "Choose the earlier head: a cell of CompositionView, or selection.writer_layer and "
             "selection.writer_head.",
         )
-    key = (kind, head, writer if kind in _OF_PAIR else None, access_for(model).weights())
-    with _lock:
-        mine = _kept.setdefault(model, OrderedDict())
-        if key in mine:
-            mine.move_to_end(key)
-            return mine[key]
+    access = access_for(model)
+    # Looked for under the weights as they were read last; what is made is kept under those it is
+    # made of.
+    for anew in (False, True):
+        if anew:
+            access.look_anew()
+        key = (kind, head, writer if kind in _OF_PAIR else None, access.weights())
+        with _lock:
+            mine = _kept.setdefault(model, OrderedDict())
+            if key in mine:
+                mine.move_to_end(key)
+                return mine[key]
     with torch.no_grad():
         made = (
             _OF_PAIR[kind](model, writer, head) if kind in _OF_PAIR else _OF_HEAD[kind](model, head)

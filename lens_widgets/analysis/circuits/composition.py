@@ -103,7 +103,9 @@ def composition_blocks(
     """Scores, nothing subtracted, as source layer, destination layer and block of heads, for the
     destinations ``layers``. Stops between blocks when it is cancelled. Kept until a weight changes.
     """
-    version = access_for(model).weights()
+    access = access_for(model)
+    access.look_anew()
+    version = access.weights()
     kept = _kept.setdefault(model, {})
     for key in [key for key in kept if key[-1] != version]:
         kept.pop(key, None)
