@@ -91,6 +91,19 @@ def without_attention_everywhere(name: str) -> TransformerBridge:
     return hugging_face(f"{name}Config", word_tokenizer(), **options[name])
 
 
+def experts(n_experts: int, chosen: int) -> TransformerBridge:
+    """GPT-OSS with so many experts, of which so many are chosen for each token."""
+    return hugging_face(
+        "GptOssConfig",
+        word_tokenizer(),
+        **_GROUPED,
+        head_dim=D_HEAD,
+        sliding_window=4,
+        num_local_experts=n_experts,
+        num_experts_per_tok=chosen,
+    )
+
+
 def compressed_attention() -> TransformerBridge:
     """DeepSeek V3, whose queries, keys and values lie in another order than elsewhere."""
     return hugging_face(

@@ -54,12 +54,19 @@ def check_layer(facts: ModelFacts, layer: int, argument: str, *parts: str) -> No
 
 
 def check_stream(facts: ModelFacts) -> None:
-    """InputError for a model in which no single residual stream runs from layer to layer."""
+    """InputError for a model in which no single residual stream runs from layer to layer, or not
+    from the last of them to the logits."""
     shapes = [facts.hooks.get(f"blocks.{layer}.hook_in", ()) for layer in range(facts.n_layers)]
     if not all(len(shape) == 3 for shape in shapes):
         raise InputError(
             "The logit lens needs one residual stream; this model's blocks hand on another thing "
             f"(on two tokens {'x'.join(map(str, shapes[0]))}).",
+            "Look at single activations: ActivationBrowser(session).",
+        )
+    if not facts.reads_out:
+        raise InputError(
+            "The logit lens gives the residual stream to the final norm and the unembedding; the "
+            "logits of this model are not what these make of it.",
             "Look at single activations: ActivationBrowser(session).",
         )
 

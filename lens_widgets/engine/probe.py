@@ -9,16 +9,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from lens_widgets.engine.forward import (
-    BlockCall,
-    Hook,
-    WholeForward,
-    answer_rows,
-    forward,
-    resume,
-    unembed,
-    unembed_tokens,
-)
+from lens_widgets.engine.ending import close, logits_stand_alone, reads_out
+from lens_widgets.engine.forward import BlockCall, Hook, WholeForward, forward, resume, unembed
 from lens_widgets.engine.hooks import TABLE, HookKind, hook_kind
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.pooling import finest_pool, pooled_name
@@ -32,7 +24,7 @@ from lens_widgets.engine.trials import (
     no_sum,
     try_batch,
 )
-from lens_widgets.errors import first_few
+from lens_widgets.errors import InputError, first_few
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +48,8 @@ class ModelFacts:
     """``hooks`` maps each hook that fires (TransformerLens's short names included) to its shape
     on two tokens, ``points`` to the one name of its hook point. ``resumable``: blocks can be called
     one by one; ``pattern_edits``, ``score_edits``: attention uses an edited pattern, or edited
-    scores; ``token_logits``: a few logits can be computed without the others; ``finite``: the
+    scores; ``token_logits``: a few logits can be computed without the others; ``reads_out``: logits
+    are what the final norm and the unembedding make of the last layer's stream; ``finite``: the
     logits of two tokens are numbers. ``beyond``: how long a prompt may be before it changes all
     others, or None; ``no_sum``: why the logits are no sum of what the parts write, or "".
     ``hooked``: where functions of the user run in it."""
@@ -75,6 +68,7 @@ class ModelFacts:
     pattern_edits: bool
     score_edits: bool
     token_logits: bool
+    reads_out: bool
     finite: bool
     batch: BatchTrials
     layers: Layers
@@ -244,17 +238,14 @@ def _with_hooks(model: TransformerModel, found: ModelFacts) -> ModelFacts:
 def _probe(model: TransformerModel, hooked: tuple[str, ...]) -> ModelFacts:
     cfg = model.cfg
     batch = Batch.of(model)
-    with torch.no_grad():
-        logits, cache = model.run_with_cache(
-            batch.alone, return_cache_object=False, use_cache=False
-        )
+    logits, cache = _first_run(model, batch.alone)
     hooks = {name: tuple(value.shape) for name, value in cache.items() if hasattr(value, "shape")}
     points = model.hook_dict  # made anew each time that it is asked for
     trials, recorded = try_batch(model, batch, logits)
     calls = [] if recorded is None else recorded.calls
     resumable = recorded is not None and _resumes_exactly(model, recorded, batch.mask)
     layers = layers_of(cfg.n_layers, hooks)
-    token_logits = _logits_stand_alone(model, batch.alone, logits, cache)
+    token_logits = logits_stand_alone(model, batch.alone, logits, cache)
     plain = _Plain(model, hooks, batch.alone, logits, calls if resumable else [])
     return ModelFacts(
         name=str(cfg.model_name),
@@ -271,6 +262,7 @@ def _probe(model: TransformerModel, hooked: tuple[str, ...]) -> ModelFacts:
         pattern_edits=plain.uses_edits("attn.hook_pattern"),
         score_edits=plain.uses_edits("attn.hook_attn_scores"),
         token_logits=token_logits and not hooked,
+        reads_out=reads_out(model, logits, cache, stand_alone=token_logits),
         finite=bool(logits.isfinite().all()),
         batch=trials,
         layers=layers,
@@ -278,6 +270,24 @@ def _probe(model: TransformerModel, hooked: tuple[str, ...]) -> ModelFacts:
         no_sum=_no_sum(hooked, token_logits) or no_sum(model, layers, cache),
         hooked=hooked,
     )
+
+
+def _first_run(
+    model: TransformerModel, tokens: torch.Tensor
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Logits and all activations. InputError where the model itself fails, whoever runs it."""
+    try:
+        with torch.no_grad():
+            logits, cache = model.run_with_cache(tokens, return_cache_object=False, use_cache=False)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise InputError(
+            f"The model cannot run: on two tokens it raised {type(error).__name__}: {error}",
+            f"Try model(torch.tensor({tokens.tolist()})) by itself: its configuration may not fit "
+            "its parts.",
+        ) from error
+    return logits, cache
 
 
 def _no_sum(hooked: tuple[str, ...], token_logits: bool) -> str:
@@ -300,7 +310,7 @@ def _resumes_exactly(model: TransformerModel, whole: WholeForward, mask: torch.T
         log.debug("blocks of %s cannot be called one by one", model.cfg.model_name, exc_info=True)
         return False
     real = mask.bool()
-    return _close(whole.logits[real], again[real])
+    return close(whole.logits[real], again[real])
 
 
 @dataclass(frozen=True)
@@ -334,29 +344,6 @@ class _Plain:
         if self.calls:
             return resume(self.model, self.calls, layer, hooks=hooks).normed
         return forward(self.model, self.tokens, hooks=hooks).logits if hooks else self.logits
-
-
-def _logits_stand_alone(
-    model: TransformerModel,
-    tokens: torch.Tensor,
-    logits: torch.Tensor,
-    cache: Mapping[str, torch.Tensor],
-) -> bool:
-    """Whether the logits of a few tokens, computed without the others, are the model's own."""
-    try:
-        normed = cache["ln_final.hook_out"][:, -1]
-        got = unembed_tokens(model, normed, answer_rows(model, tokens), tokens)
-    except Exception:
-        log.debug("%s has no unembedding to read", model.cfg.model_name, exc_info=True)
-        return False
-    return _close(logits[:, -1].gather(1, tokens), got)
-
-
-def _close(expected: torch.Tensor, got: torch.Tensor) -> bool:
-    if expected.shape != got.shape:
-        return False
-    tolerance = 1e-4 if expected.dtype in (torch.float32, torch.float64) else 2e-2
-    return torch.allclose(expected.float(), got.float(), rtol=tolerance, atol=tolerance)
 
 
 def _form(model: TransformerModel) -> dict[str, str]:

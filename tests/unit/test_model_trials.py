@@ -182,6 +182,30 @@ def test_a_layer_of_another_geometry_is_named() -> None:
     assert _session(odd_models.gemma4()).facts.layers.unlike == ()
 
 
+# --- how it ends ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_ordinary_models_end_in_a_norm_and_an_unembedding(name: str) -> None:
+    facts = _session(tiny(name)).facts
+    assert facts.reads_out
+    assert facts.token_logits
+
+
+def test_a_head_of_more_than_an_unembedding_refuses_the_lens() -> None:
+    session = _session(odd_models.masked_language_model())
+    assert not session.facts.reads_out
+    for ask in (
+        lambda: A.logit_lens(session),
+        lambda: A.lens_path(session, [20]),
+        lambda: lw.LogitLensView(session).ask("grid"),
+    ):
+        with pytest.raises(InputError, match="the logits of this model are not what these make"):
+            ask()
+    card = lw.ModelCard(session).ask("card")
+    assert any("the logit lens is refused" in str(text) for text in card["finding"].values)
+
+
 # --- refused in one sentence ---------------------------------------------------------------------
 
 
@@ -241,6 +265,29 @@ def test_no_view_fails_on_interventions_that_overflow() -> None:
         assert answer["error"]["message"].startswith(message)
     with pytest.raises(InputError, match="under the interventions"):
         A.patch_sweep(session, "z")
+
+
+def test_more_chosen_experts_than_there_are_is_one_sentence() -> None:
+    """Hugging Face itself cannot run such a configuration."""
+    model = odd_models.experts(2, 4)
+    with pytest.raises(RuntimeError, match="selected index k out of range"):
+        model.original_model(torch.tensor([[5, 6]]))
+    with pytest.raises(InputError, match="cannot run: on two tokens it raised RuntimeError: sel"):
+        _session(model)
+
+
+@pytest.mark.parametrize("chosen", [1, 2])
+def test_two_experts_are_right(chosen: int) -> None:
+    session = _session(odd_models.experts(2, chosen), UNEQUAL)
+    edit = reference.write("blocks.1.hook_mlp_out", 0.0)
+    effects = A.ablation_sweep(session, over="mlp", per_prompt=True)
+    for row, length in enumerate(session.prompt_set.lengths.tolist()):
+        with torch.no_grad():
+            logits = session.model.original_model(session.tokens[row, :length][None]).logits[0]
+        expected = reference.logit_diff(logits, ANSWER)
+        assert session.baseline[row].item() == pytest.approx(expected, abs=2e-5)
+        change = _plain(session, [edit], row) - expected
+        assert effects.sel(prompt=row, layer=1).item() == pytest.approx(change, abs=2e-5)
 
 
 def test_a_model_made_in_inference_mode_is_refused() -> None:

@@ -84,6 +84,12 @@ def findings(session: Session) -> list[Finding]:
             "the last layer's scores set to zero",
         ),
         _either(
+            facts.reads_out,
+            "Logits are what the final norm and the unembedding make of the last layer's stream.",
+            "Logits are more than the final norm and the unembedding: the logit lens is refused.",
+            "what both make of the stream after the last layer, beside the model's own logits",
+        ),
+        _either(
             facts.token_logits,
             "A few logits are computed without the others.",
             "A few logits cannot be computed without all others.",
