@@ -48,6 +48,25 @@ def test_the_count_is_that_of_the_model_before_it_was_wrapped(name: str) -> None
     assert parameters(model).count == plain.num_parameters()
 
 
+@pytest.mark.parametrize("config", ["GlmConfig", "Phi3Config"])
+def test_a_joint_matrix_of_which_each_part_is_computed_with_is_counted_once(config: str) -> None:
+    model = hugging_face(
+        config,
+        word_tokenizer(),
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        hidden_size=32,
+        head_dim=8,
+        intermediate_size=48,
+    )
+    found = parameters(model)
+    plain = transformers.AutoModelForCausalLM.from_config(model.original_model.config)
+    assert found.count == plain.num_parameters()
+    assert {"W_gate", "W_in"} <= {matrix.name for matrix in found.matrices}
+    assert not any("gate_up" in matrix.name for matrix in found.matrices)
+
+
 def test_gpt2_small_has_the_known_number_of_parameters() -> None:
     model = hugging_face("GPT2Config", word_tokenizer(), vocab_size=50257)
     found = parameters(model)

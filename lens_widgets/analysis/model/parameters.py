@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -71,7 +72,8 @@ class Matrix:
 @dataclass(frozen=True)
 class Parameters:
     """``copy_bytes``: of the joint query-key-value matrices that TransformerLens keeps beside the
-    three parts it computes with; ``buffer_bytes``: of tensors that are not parameters."""
+    three parts it computes with, where those are copies; ``buffer_bytes``: of tensors that are not
+    parameters."""
 
     matrices: tuple[Matrix, ...]
     copy_bytes: int
@@ -96,12 +98,14 @@ def parameters(source: Any) -> Parameters:
     for name, value in model.state_dict().items():
         known.setdefault(_place(value), []).append(name)
     found: dict[tuple[Any, ...], list[_Found]] = {}
-    joint: list[Tensor] = []
     # The bridge's own named_parameters has Hugging Face's names; torch's has the bridge's.
-    for path, value in torch.nn.Module.named_parameters(model):
+    listed = list(torch.nn.Module.named_parameters(model))
+    split = _split(value for _, value in listed)
+    joint: list[Tensor] = []
+    for path, value in listed:
         names = known.get(_place(value), [])
         plain = plain_name(path)
-        if not names and ".qkv." in plain:
+        if id(value) in split or (not names and ".qkv." in plain):
             joint.append(value)
             continue
         name = names[0] if names else plain
@@ -116,6 +120,27 @@ def parameters(source: Any) -> Parameters:
         copy_bytes=sum(_bytes(v) for v in joint if v.untyped_storage().data_ptr() not in used),
         buffer_bytes=sum({b.data_ptr(): _bytes(b) for b in model.buffers()}.values()),
     )
+
+
+def _split(values: Iterable[Tensor]) -> set[int]:
+    """Which parameters are made of others, by ``id``: joint matrices that TransformerLens computes
+    with part by part, as of gated MLPs, each part a view of their memory."""
+    sharing: dict[int, dict[tuple[Any, ...], Tensor]] = {}
+    for value in values:
+        sharing.setdefault(value.untyped_storage().data_ptr(), {})[_place(value)] = value
+    return {
+        id(whole)
+        for group in sharing.values()
+        for whole in group.values()
+        if whole.numel() == sum(part.numel() for part in group.values() if _within(part, whole))
+    }
+
+
+def _within(part: Tensor, whole: Tensor) -> bool:
+    """Whether one parameter's memory is a part of another's."""
+    first = part.storage_offset() - whole.storage_offset()
+    last = sum((n - 1) * step for n, step in zip(part.shape, part.stride(), strict=True))
+    return part.numel() < whole.numel() and first >= 0 and first + last < whole.numel()
 
 
 def parameter_counts(source: Any) -> xr.Dataset:
