@@ -115,6 +115,7 @@ def test_scores_of_a_model_that_looks_ahead_are_those_of_all_keys(ahead: Any) ->
     )
     namespace: dict[str, Any] = {"model": ahead, "tokens": session.tokens}
     view = lw.AttentionView(session)
+    session.selection.update(layer=0, head=0)
     view.attention_mode = "scores"
     exec(view.ask("code").attrs["code"], namespace)
     torch.testing.assert_close(namespace["attention"], scores[0, 0], equal_nan=True)
