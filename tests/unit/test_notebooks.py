@@ -30,14 +30,14 @@ assert float(off.metric.mean()) < 0
 
 before = lw.analysis.attribution(session, by="component")
 assert 0.4 < float(before.sel(component="L2.mlp")) / before.attrs["total"] < 0.6
-without = session.with_interventions([lw.Ablate("L1H4")])
 assert float(lw.analysis.attribution(without, by="component").sel(component="L2.mlp")) < 0
 
 scope = {"model": model, "tokens": session.tokens}
 exec(code, scope)
 torch.testing.assert_close(scope["logits"], off.logits)
 assert "lens_widgets" not in code
-assert len(session.interventions) == 0
+assert (session.selection.layer, session.selection.head) == (1, 4)
+assert (without.selection.layer, without.selection.head) == (2, 6)
 """
 
 # What the notebook on attribution says of the demo model.
@@ -53,13 +53,11 @@ assert 0.4 < share < 0.6
 assert (layer, head) == (1, 4)
 assert 0.08 < float(by_head[1, 4]) / accumulated.attrs["total"] < 0.17
 
-off = session.with_interventions([lw.Ablate("L1H4")])
-fallen = lw.analysis.logit_lens(off, k=1, positions=[last])["rank"].isel(pos=0)
+ranks_then = lw.analysis.logit_lens(without, k=1, positions=[last])["rank"].isel(pos=0)
 later = stages[stages.index("2_pre"):]
-assert bool((fallen.mean("prompt") > ranks.mean("prompt")).sel(stage=later).all())
-assert without.attrs["total"] < 0
+assert bool((ranks_then.mean("prompt") > ranks.mean("prompt")).sel(stage=later).all())
+assert fallen.attrs["total"] < 0
 assert steps.to_series().idxmin() == "3_pre"
-assert len(session.interventions) == 0
 """
 
 # What the notebook on induction says of the demo model.
@@ -84,7 +82,6 @@ assert int(session.tokens[0, query]) == int(session.tokens[0, key - 1])
 assert match > 0.7 * float(pair.sum()) > 0
 each = [lw.analysis.copy_accuracy(session, f"L{layer}H{head}") for layer, head in (reader, writer)]
 assert copied == each[0] == 1 and each[1] < 0.01
-assert len(session.interventions) == 0
 """
 
 # What the notebook on patching says of both demo models.
@@ -105,9 +102,8 @@ for prompt, tokens in enumerate(session.tokens.tolist()):
     assert tokens[10] == int(giver)
     for run in (session.run(()), session.corrupted_run()):
         assert int(run.pattern(1)[prompt, 4, -1].argmax()) == 10
-after = session.run([patch]).metric
-assert float(after.mean()) < -0.9 * clean
-assert len(session.interventions) == 0
+after = session.run([lw.Patch("L1H4")]).metric
+assert float(after.mean()) == float(patched_in.current.mean()) < -0.9 * clean
 
 chance = float(sessions["BC"].corrupted_run().metric.mean())
 assert -7 < chance < -6.5
@@ -128,13 +124,48 @@ SAID = {
 }
 
 
+# Before the first cell: what every view was about when its cell ended, which is when its text was
+# written for it.
+WATCHED = """
+from lens_widgets.views.base import View as _View
+
+_shown = []
+
+
+def _state(view):
+    session = view._session
+    return (
+        session.prompts_revision,
+        [(entry.key, entry.enabled) for entry in session.interventions.entries],
+        session.settings.as_dict(),
+        {name: getattr(view, name) for name in type(view).option_names()},
+    )
+
+
+def _after(result):
+    if isinstance(result.result, _View):
+        _shown.append((result.info.raw_cell, result.result, _state(result.result)))
+
+
+get_ipython().events.register("post_run_cell", _after)
+"""
+
+# After the last: the view on screen is still about that, so what is said beside it is true of it.
+STILL_TRUE = """
+assert _shown
+for _cell, _view, _then in _shown:
+    assert _state(_view) == _then, _cell
+"""
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs_from_top_to_bottom(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     notebook = nbformat.read(path, as_version=4)
-    if path.stem in SAID:
-        notebook.cells.append(nbformat.v4.new_code_cell(SAID[path.stem]))
+    code = nbformat.v4.new_code_cell
+    notebook.cells.insert(0, code(WATCHED))
+    notebook.cells += [code(STILL_TRUE), code(SAID[path.stem])]
     NotebookClient(
         notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}
     ).execute()
