@@ -21,6 +21,29 @@ _EXAMPLE = (
 )
 
 
+class SpaceQuestion(InputError):
+    """An answer was given without the space in front that the model expects."""
+
+
+@dataclass(frozen=True)
+class Unspaced:
+    """An answer given as text without a space in front, of which there is a token with one.
+
+    Attributes:
+        argument: what it is called in errors.
+        prompt: whose answer it is.
+        text: as it was given.
+        token: its id.
+        spaced: the id of the same with a space.
+    """
+
+    argument: str
+    prompt: int
+    text: str
+    token: int
+    spaced: int
+
+
 @dataclass(frozen=True, eq=False)
 class Answers:
     """The correct and the wrong next tokens of each prompt.
@@ -31,12 +54,14 @@ class Answers:
         tokens: both in one tensor, the correct ones first.
         weights: what the answer's logit counts in the logit difference: 1 over their number for
             correct answers, minus that for wrong ones, 0 where a row is filled up.
+        unspaced: those that may have been meant with a space in front.
     """
 
     correct: tuple[tuple[int, ...], ...]
     wrong: tuple[tuple[int, ...], ...]
     tokens: Int[Tensor, "prompt answer"]
     weights: Float[Tensor, "prompt answer"]
+    unspaced: tuple[Unspaced, ...] = ()
 
     @classmethod
     def of(cls, correct: Sequence[Sequence[int]], wrong: Sequence[Sequence[int]]) -> Answers:
@@ -110,7 +135,24 @@ def make_answers(model: TransformerModel, answers: Any, n_prompts: int) -> Answe
             f"answers[{lacking}] has no wrong answer, and others have.",
             "Give wrong answers for every prompt or for none.",
         )
-    return Answers.of(correct, wrong)
+    found = Answers.of(correct, wrong)
+    return replace(found, unspaced=_unspaced(model, entries, found))
+
+
+def _unspaced(
+    model: TransformerModel, entries: Sequence[Entry], answers: Answers
+) -> tuple[Unspaced, ...]:
+    found = []
+    for prompt, entry in enumerate(entries):
+        for side, ids in enumerate((answers.correct[prompt], answers.wrong[prompt])):
+            for index, (token, given) in enumerate(zip(ids, entry[side], strict=True)):
+                if not isinstance(given, str) or given[:1].isspace():
+                    continue
+                spaced = text_ids(model, f" {given}")
+                if len(spaced) == 1 and spaced[0] != token and spaced[0] < n_outputs(model):
+                    name = _named(prompt, side, index, len(ids))
+                    found.append(Unspaced(name, prompt, given, token, spaced[0]))
+    return tuple(found)
 
 
 def answer_id(model: TransformerModel, answer: str | int, argument: str) -> int:
@@ -145,6 +187,14 @@ def answer_id(model: TransformerModel, answer: str | int, argument: str) -> int:
         # SentencePiece puts a space of its own before a text.
         hint = f"Write it without the space: {bare!r} is a single token."
     raise InputError(f"{argument}={answer!r} is {len(ids)} tokens ({pieces}), not one.", hint)
+
+
+def written(model: TransformerModel, token: int) -> str | None:
+    """A token as text that is this one token again; None for one that cannot be written."""
+    if model.tokenizer is None:
+        return None
+    text = str(model.tokenizer.decode([token], clean_up_tokenization_spaces=False))
+    return text if text and text_ids(model, text) == [token] else None
 
 
 def n_outputs(model: TransformerModel) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.errors import InputError
 from lens_widgets.prompts.answers import Answers, make_answers, n_outputs
+from lens_widgets.prompts.chat import are_messages, chat_rows
 from lens_widgets.prompts.padding import fill_id, padded
 from lens_widgets.prompts.pairs import PromptPairs
 from lens_widgets.prompts.rows import Rows, check_ids, prompt_rows
@@ -23,8 +24,9 @@ class PromptSet:
 
     Prompts of different lengths are padded on the right, where causal attention never looks, so
     padding changes no number at a real position. ``added`` counts the tokens in front of each
-    prompt that are not in its text; ``n_logits`` the tokens that the model can predict, the first
-    ones; ``notes`` say what was taken as padding.
+    prompt that are not in its text; ``template`` has the positions of those that a chat template
+    wrote, None for a prompt that is no conversation; ``n_logits`` the tokens that the model can
+    predict, the first ones; ``notes`` say what was taken as padding.
     """
 
     tokens: Int[Tensor, "prompt pos"]
@@ -34,6 +36,7 @@ class PromptSet:
     texts: tuple[str, ...]
     corrupted_texts: tuple[str, ...] | None
     added: tuple[int, ...]
+    template: tuple[tuple[int, ...] | None, ...]
     n_logits: int
     notes: tuple[str, ...]
 
@@ -102,8 +105,9 @@ class PromptSet:
 
 def make_prompt_set(
     model: TransformerModel,
-    prompts: Any,
+    prompts: Any = None,
     *,
+    messages: Any = None,
     answers: Any = None,
     corrupted: Any = None,
     prepend_bos: bool | None = None,
@@ -111,16 +115,25 @@ def make_prompt_set(
 ) -> PromptSet:
     """Checks and tokenises everything at once; raises InputError and changes nothing otherwise.
 
-    ``attention_mask`` is that of ``prompts`` and, where they are token ids too, of ``corrupted``.
+    Prompts are ``prompts`` or ``messages``; ``corrupted`` can be either. ``attention_mask`` is that
+    of ``prompts`` and, where they are token ids too, of ``corrupted``.
     """
+    _check_one_given(prompts, messages, attention_mask)
     if isinstance(prompts, PromptPairs):
         answers = prompts.answers if answers is None else answers
         corrupted = prompts.corrupted if corrupted is None else corrupted
         prompts = prompts.prompts
-    rows = prompt_rows(model, prompts, "prompts", prepend_bos, attention_mask)
+    if messages is not None:
+        rows = chat_rows(model, messages, "messages", prepend_bos)
+    else:
+        rows = prompt_rows(model, prompts, "prompts", prepend_bos, attention_mask)
     others: Rows | None = None
-    if corrupted is not None:
-        others = prompt_rows(model, corrupted, "corrupted", prepend_bos, attention_mask)
+    if are_messages(corrupted):
+        others = chat_rows(model, corrupted, "corrupted", prepend_bos)
+    elif corrupted is not None:
+        bos = prepend_bos if messages is None else bool(prepend_bos)
+        others = prompt_rows(model, corrupted, "corrupted", bos, attention_mask)
+    if others is not None:
         _check_same_shape(rows.ids, others.ids)
     return _assembled(model, rows, answers, others)
 
@@ -140,6 +153,12 @@ def saved_prompt_set(
             check_ids(model, row, f"{argument}[{index}]")
         if not group.ids or not len(group.ids) == len(group.texts) == len(group.added):
             raise InputError(f"{argument}: tokens and texts do not belong together.")
+        if len(group.template) != len(group.ids) or not all(
+            0 <= pos < len(row)
+            for row, positions in zip(group.ids, group.template, strict=True)
+            for pos in positions or ()
+        ):
+            raise InputError(f"{argument}: the chat template's tokens are not among the prompt's.")
         if not all(group.ids) or not all(
             0 <= n < len(row) for n, row in zip(group.added, group.ids, strict=True)
         ):
@@ -164,10 +183,14 @@ def edited_prompt_set(
     ``answers`` are those of all prompts. ``corrupted=None`` keeps the corrupted prompt.
     """
 
+    # What a chat template wrote is whole: nothing is put before it unless that was asked for.
+    is_chat = prompts.template[index] is not None
+    bos = bool(prepend_bos) if is_chat else prepend_bos
+
     def edited(argument: str, before: Rows, text: str | None) -> Rows:
         if text is None:
             return before
-        new = prompt_rows(model, [text], argument, prepend_bos, first=index)
+        new = prompt_rows(model, [text], argument, bos, first=index)
 
         def replaced(values: Any, value: Any) -> list[Any]:
             return [value if i == index else old for i, old in enumerate(values)]
@@ -177,9 +200,11 @@ def edited_prompt_set(
             tuple(replaced(before.texts, new.texts[0])),
             tuple(replaced(before.added, new.added[0])),
             before.notes,
+            # It stays a conversation, of which nobody knows any more who wrote what.
+            tuple(replaced(before.template, () if is_chat else None)),
         )
 
-    rows = Rows(prompts.rows(), prompts.texts, prompts.added, prompts.notes)
+    rows = Rows(prompts.rows(), prompts.texts, prompts.added, prompts.notes, prompts.template)
     rows = edited("prompts", rows, text)
     if prompts.corrupted_tokens is None or prompts.corrupted_texts is None:
         return _assembled(model, rows, answers, None)
@@ -204,9 +229,32 @@ def _assembled(
         texts=rows.texts,
         corrupted_texts=None if corrupted is None else corrupted.texts,
         added=rows.added,
+        template=rows.template,
         n_logits=n_outputs(model),
         notes=(*rows.notes, *(() if corrupted is None else corrupted.notes)),
     )
+
+
+def _check_one_given(prompts: Any, messages: Any, mask: Any) -> None:
+    if messages is None and prompts is None:
+        raise InputError(
+            "prompts is missing.",
+            'Pass text, as ["When John and Mary went to the shops, John gave the bag to"], or a '
+            "conversation in messages=.",
+        )
+    if messages is not None and prompts is not None:
+        raise InputError(
+            "prompts and messages were both given.",
+            "Pass text in prompts, or conversations in messages.",
+        )
+    if messages is None and are_messages(prompts):
+        raise InputError(
+            "prompts holds messages.", "Pass them by name: Session(model, messages=[...])."
+        )
+    if messages is not None and mask is not None:
+        raise InputError(
+            "attention_mask belongs to padded token ids, and messages are text.", "Leave it out."
+        )
 
 
 def _check_same_shape(rows: list[list[int]], corrupted: list[list[int]]) -> None:

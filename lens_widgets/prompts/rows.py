@@ -21,13 +21,19 @@ class Rows:
     """Prompts of one argument, without padding.
 
     ``added``: how many tokens in front of each were not in its text, BOS mostly. ``notes``: what a
-    reader should know of how they were read.
+    reader should know of how they were read. ``template``: the positions of the tokens that a chat
+    template wrote, for each prompt that is a conversation; None for one that is not.
     """
 
     ids: list[list[int]]
     texts: tuple[str, ...]
     added: tuple[int, ...]
     notes: tuple[str, ...] = ()
+    template: tuple[tuple[int, ...] | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.template:
+            object.__setattr__(self, "template", (None,) * len(self.ids))
 
 
 def prompt_rows(

@@ -29,7 +29,7 @@ from lens_widgets.session.selection import FIELDS
 
 T = TypeVar("T")
 
-FORMAT, VERSION = "lens_widgets session", 3
+FORMAT, VERSION = "lens_widgets session", 4
 TOLERANCE = {"float32": 1e-3, "float64": 1e-3}
 """Of saved and recomputed metrics, relative to 1 + their size; other dtypes are coarser."""
 COARSE = 5e-2
@@ -146,6 +146,7 @@ def _manifest(saved: SavedSession, model: TransformerModel, archive: Archive) ->
             "tokens": prompts.rows(),
             "texts": list(prompts.texts),
             "added": list(prompts.added),
+            "template": prompts.template,
             "notes": list(prompts.notes),
             # A list of correct and one of wrong ids for each prompt.
             "answers": None
@@ -258,7 +259,8 @@ def _prompts(saved: dict[str, Any], model: TransformerModel) -> PromptSet:
     others = None
     if corrupted is not None:
         others = Rows(saved["corrupted_tokens"], _all(str, corrupted), added)
-    rows = Rows(saved["tokens"], _all(str, texts), added, notes)
+    template = tuple(None if row is None else _all(int, row) for row in saved["template"])
+    rows = Rows(saved["tokens"], _all(str, texts), added, notes, template)
     return saved_prompt_set(model, rows, answers=saved["answers"], corrupted=others)
 
 

@@ -9,7 +9,12 @@ from torch import Tensor
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.errors import InputError
+from lens_widgets.prompts.answers import SpaceQuestion
 from lens_widgets.prompts.prompt_set import PromptSet
+from lens_widgets.session.run import Run
+
+FAR, LEAST_PROBABILITY = 10.0, 1e-3
+"""When an answer with a space in front is meant: so many times as probable, and at least that."""
 
 
 def check_model(model: TransformerModel) -> None:
@@ -88,6 +93,23 @@ def check_finite(
         if facts.dtype == "float16"
         else "Look for NaN among its weights.",
     )
+
+
+def ask_about_spaces(clean: Run, prompts: PromptSet) -> None:
+    """SpaceQuestion where an answer given as text without a space in front is far less probable
+    in the ``clean`` run than the same with one: another question than was meant."""
+    given = () if prompts.answers is None else prompts.answers.unspaced
+    for answer in given:
+        last = clean.last_logits[answer.prompt].softmax(-1)
+        plain, spaced = float(last[answer.token]), float(last[answer.spaced])
+        if spaced >= LEAST_PROBABILITY and spaced >= FAR * plain:
+            raise SpaceQuestion(
+                f"{answer.argument}={answer.text!r} has no space in front: did you mean "
+                f"{' ' + answer.text!r} ({spaced:.2g})? The model gives {answer.text!r} "
+                f"{plain:.2g} there.",
+                f"Write {' ' + answer.text!r}; to have it without, give its token id, "
+                f"{answer.token}.",
+            )
 
 
 def _architecture(model: TransformerModel) -> str:

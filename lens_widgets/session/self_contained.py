@@ -25,7 +25,8 @@ def self_contained(session: MeasuredModel, body: str) -> str:
     The model is booted by its name, or by the code that ``load_demo`` and ``load_checkpoint``
     remember (which need lens_widgets); where neither is known ``model = ...`` waits for yours, as
     ``metric = ...`` does for a metric of your own. Prompts are text where that text gives the
-    session's very tokens, and token ids where it does not.
+    session's very tokens, and token ids where it does not; conversations are the text that the chat
+    template made of them, as some templates write the day's date.
     """
     found = _BEGINNING.match(body)
     if found is None:
@@ -64,14 +65,14 @@ def _model(session: MeasuredModel) -> str:
 
 def _tokens(session: MeasuredModel) -> list[str]:
     prompts, model = session.prompt_set, session.model
-    options = ", truncate=False"
-    if session.prepend_bos is not None:
-        options += f", prepend_bos={session.prepend_bos}"
-    if prompts.attention_mask is not None:
-        options += ', padding_side="right"'
-    if _same_tokens(session):
-        texts = [f"    {text!r}," for text in prompts.texts]
-        return ["prompts = [", *texts, "]", f"tokens = model.to_tokens(prompts{options})"]
+    # What begins with BOS, as most chat templates write it, gets no other.
+    for bos in dict.fromkeys((session.prepend_bos, False)):
+        if _same_tokens(session, bos):
+            options = ", truncate=False"
+            options += "" if bos is None else f", prepend_bos={bos}"
+            options += "" if prompts.attention_mask is None else ', padding_side="right"'
+            texts = [f"    {text!r}," for text in prompts.texts]
+            return ["prompts = [", *texts, "]", f"tokens = model.to_tokens(prompts{options})"]
     rows = zip(prompts.tokens.tolist(), prompts.texts, strict=True)
     ids = [f"    {row},  # {text!r}" for row, text in rows]
     if model.tokenizer is None:
@@ -80,16 +81,14 @@ def _tokens(session: MeasuredModel) -> list[str]:
     return ["tokens = torch.tensor([", *ids, f"], device={device})"]
 
 
-def _same_tokens(session: MeasuredModel) -> bool:
+def _same_tokens(session: MeasuredModel, bos: bool | None) -> bool:
     """Whether the texts, tokenized together, are the session's tokens, its padding included."""
     prompts, model = session.prompt_set, session.model
     if model.tokenizer is None:
         return False
     padding = {} if prompts.attention_mask is None else {"padding_side": "right"}
     try:
-        tokens = model.to_tokens(
-            list(prompts.texts), prepend_bos=session.prepend_bos, truncate=False, **padding
-        )
+        tokens = model.to_tokens(list(prompts.texts), prepend_bos=bos, truncate=False, **padding)
     except Exception:
         # Tokenizers without a padding token refuse prompts of different lengths in ways of their
         # own; the ids are always right.

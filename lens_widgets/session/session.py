@@ -26,7 +26,7 @@ from lens_widgets.session.file import (
     read_session,
     write_session,
 )
-from lens_widgets.session.fitness import check_model
+from lens_widgets.session.fitness import ask_about_spaces, check_model
 from lens_widgets.session.measured import MeasuredModel, checked_interventions
 from lens_widgets.session.metrics import resolve_metric
 from lens_widgets.session.runs import PromptRuns
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     import lens_widgets
 
-_OPTIONS = ("answers", "corrupted", "metric", "prepend_bos", "attention_mask")
+_OPTIONS = ("messages", "answers", "corrupted", "metric", "prepend_bos", "attention_mask")
 
 
 class Session(MeasuredModel):
@@ -53,22 +53,28 @@ class Session(MeasuredModel):
         model: a TransformerLens ``TransformerBridge``, in eval mode.
         prompts: a string, a list of strings, token ids [prompt, pos], lists of token ids, or a set
             from ``lw.prompts``, which brings its answers and corrupted prompts.
+        messages: instead of prompts, a conversation (a list of ``{"role": ..., "content": ...}``)
+            or a list of them: the tokenizer's chat template is written around each, up to where
+            the assistant begins to answer.
         answers: one ``(correct, wrong)`` pair per prompt, or one for all; strings that are one
             token, or ids. Either can be a list of several; ``(correct,)`` has no wrong one.
-        corrupted: prompts of the same token lengths, for resampling and patching.
+        corrupted: prompts (or conversations) of the same token lengths, for resampling and
+            patching.
         metric: ``"logit_diff"`` (logits; of several answers the means; the default with wrong
             answers), ``"log_prob"`` (nats, mean of the correct answers; the default with these
             alone), ``"loss"`` (nats; the default without answers), ``"prob"`` (of any correct
             answer), ``"kl"`` (nats, from the clean run), or a function from logits [prompt, pos,
             d_vocab] to one value per prompt, shown with its name and ``units``. One that counts
             from the end gets each prompt's last position at -1.
-        prepend_bos: whether text gets BOS, unless it begins with it; None leaves it to the model.
+        prepend_bos: whether text gets BOS, unless it begins with it; None leaves it to the model,
+            and to a chat template where there is one.
         attention_mask: of padded ids, also ``corrupted`` ones: 1 at a prompt's own tokens, else 0.
             Without it plain padding at one end is told in ``notes``, and unclear one is refused.
 
     Raises:
         InputError: a ValueError, for anything it cannot use: a model in training mode, answers of
-            several tokens, corrupted prompts of other lengths, an unknown metric.
+            several tokens, corrupted prompts of other lengths, an unknown metric. An answer without
+            the space in front that the model expects is asked about; token ids never are.
 
     Examples:
         >>> prompt = "When John and Mary went to the shops, John gave the bag to"
@@ -83,8 +89,9 @@ class Session(MeasuredModel):
     def __init__(
         self,
         model: TransformerModel,
-        prompts: Any,
+        prompts: Any = None,
         *,
+        messages: Any = None,
         answers: Any = None,
         corrupted: Any = None,
         metric: Any = None,
@@ -98,6 +105,7 @@ class Session(MeasuredModel):
             prompt_set = make_prompt_set(
                 model,
                 prompts,
+                messages=messages,
                 answers=answers,
                 corrupted=corrupted,
                 prepend_bos=prepend_bos,
@@ -122,6 +130,7 @@ class Session(MeasuredModel):
         chosen = resolve_metric(metric, prompt_set)
         access = access_for(model)
         runs = access.run_inline(lambda: PromptRuns(access, access.facts(), prompt_set, chosen))
+        ask_about_spaces(runs.clean, prompt_set)
         self._prepend_bos = prepend_bos
         self._requested_metric = metric
         self._begin(model, runs)
@@ -155,8 +164,9 @@ class Session(MeasuredModel):
 
     def set_prompts(
         self,
-        prompts: Any,
+        prompts: Any = None,
         *,
+        messages: Any = None,
         answers: Any = None,
         corrupted: Any = None,
         metric: Any = None,
@@ -165,8 +175,8 @@ class Session(MeasuredModel):
         """Replaces the prompts, and with them answers and corrupted prompts.
 
         Everything is checked and run first; on an error the session stays as it was. ``prompts``,
-        ``answers``, ``corrupted`` and ``attention_mask`` are as of ``Session``; ``metric=None``
-        keeps the metric that the session was made with.
+        ``messages``, ``answers``, ``corrupted`` and ``attention_mask`` are as of ``Session``;
+        ``metric=None`` keeps the metric that the session was made with.
 
         Raises:
             InputError: as ``Session``; an intervention in the list that cannot act on the new
@@ -177,6 +187,7 @@ class Session(MeasuredModel):
             prompt_set = make_prompt_set(
                 self.model,
                 prompts,
+                messages=messages,
                 answers=answers,
                 corrupted=corrupted,
                 prepend_bos=self._prepend_bos,
@@ -224,8 +235,10 @@ class Session(MeasuredModel):
         chosen = resolve_metric(requested, prompt_set)
         self.interventions.revalidate(prompt_set)
         access = self._runs.access if facts is None else access_for(self.model)
-        facts = facts or self.facts
-        runs = access.run_inline(lambda: PromptRuns(access, facts, prompt_set, chosen))
+        known = facts or self.facts
+        runs = access.run_inline(lambda: PromptRuns(access, known, prompt_set, chosen))
+        if facts is None:
+            ask_about_spaces(runs.clean, prompt_set)
         with self.lock:
             self.interventions.revalidate(prompt_set)
             self._requested_metric = requested

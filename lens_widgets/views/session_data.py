@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from lens_widgets.analysis.patching.patch_cells import PatchCell, patch_of
 from lens_widgets.analysis.tokens.bos import has_bos
 from lens_widgets.errors import InputError
+from lens_widgets.prompts.answers import make_answers
 from lens_widgets.prompts.token_text import token_text
 from lens_widgets.session.session import Session
 from lens_widgets.session.settings import AblationKind
@@ -42,8 +43,9 @@ class Tokens(Answer):
     """The tokens of one prompt, and what its editor starts from, verbatim.
 
     ``bos``: the prompt begins with the tokenizer's BOS. ``added``: the tokens in front that are not
-    in its text. ``correct`` and ``wrong`` are empty without such answers; several are joined by
-    "or".
+    in its text. ``template``: the positions of those that the chat template wrote, null for a
+    prompt that is no conversation. ``correct`` and ``wrong`` are empty without such answers;
+    several are joined by "or".
     """
 
     coords = ("token_id",)
@@ -57,6 +59,7 @@ class Tokens(Answer):
     corrupted: str | None
     bos: bool
     added: list[TokenInfo]
+    template: list[int] | None
 
 
 class Code(Answer):
@@ -88,7 +91,7 @@ class SessionData:
         check_prompt(session, prompt)
         ids = prompts.tokens[prompt, : int(prompts.lengths[prompt])].tolist()
         correct, wrong = _answer_texts(session, prompt)
-        corrupted = prompts.corrupted_texts
+        corrupted, template = prompts.corrupted_texts, prompts.template[prompt]
         return Tokens.dataset(
             token=token_texts(session, ids),
             token_id=ids,
@@ -100,6 +103,7 @@ class SessionData:
             corrupted=None if corrupted is None else corrupted[prompt],
             bos=has_bos(session, prompt),
             added=[token_info(session, token) for token in ids[: prompts.added[prompt]]],
+            template=None if template is None else list(template),
         )
 
     @question(Code, quick=True)
@@ -162,14 +166,22 @@ class SessionData:
         correct: str,
         wrong: str,
         corrupted: str | None = None,
+        as_written: bool = False,
     ) -> None:
         """Replaces one prompt, its answers and its corrupted prompt; all or nothing.
 
         Answers whose text is as ``tokens`` told it stay what they are, several of them too.
+        ``as_written``: those without a space in front are meant so, and not asked about.
         """
         check_prompt(session, prompt)
-        answers = _answers(session, prompt, correct, wrong)
-        session.edit_prompt(prompt, text, answers=answers, corrupted=corrupted)
+        try:
+            answers = _answers(session, prompt, correct, wrong)
+            if as_written and answers is not None:
+                made = make_answers(session.model, answers, session.prompt_set.n_prompts)
+                answers = list(zip(made.correct, made.wrong, strict=True))
+            session.edit_prompt(prompt, text, answers=answers, corrupted=corrupted)
+        except InputError as error:
+            raise _in_words_of_the_form(error, prompt) from error
 
 
 QUESTIONS = questions_of(SessionData)
@@ -198,6 +210,19 @@ def _answer_texts(session: Session, prompt: int) -> tuple[str, str]:
     return text(answers.correct[prompt]), text(answers.wrong[prompt])
 
 
+def _in_words_of_the_form(error: InputError, prompt: int) -> InputError:
+    """The same error with the names of the editor's fields, where it names arguments."""
+    message = error.message
+    for argument, field in (
+        (f"answers[{prompt}][0]", "correct answer"),
+        (f"answers[{prompt}][1]", "wrong answer"),
+        (f"corrupted[{prompt}]", "corrupted prompt"),
+        (f"prompts[{prompt}]", "prompt"),
+    ):
+        message = message.replace(f"{argument}=", f"{field} ").replace(argument, field)
+    return type(error)(message[:1].upper() + message[1:], error.hint)
+
+
 def _answers(session: Session, prompt: int, correct: str, wrong: str) -> Any:
     """Answers of all prompts, those of one as the page has them now."""
     before = session.prompt_set.answers
@@ -207,7 +232,7 @@ def _answers(session: Session, prompt: int, correct: str, wrong: str) -> Any:
     if not correct or (compared and not wrong):
         missing = "correct" if not correct else "wrong"
         raise InputError(
-            f"{missing} is empty.",
+            f"The {missing} answer is empty.",
             "Give a correct and a wrong answer, each a single token."
             if compared
             else "Give a correct answer, a single token.",
@@ -215,10 +240,15 @@ def _answers(session: Session, prompt: int, correct: str, wrong: str) -> Any:
     if before is None:
         if session.prompt_set.n_prompts > 1:
             raise InputError(
-                "answers: the other prompts have none.",
+                "The other prompts have no answers.",
                 "Give answers for every prompt: Session(..., answers=[...]).",
             )
         return [(correct, wrong)]
+    if not compared and wrong and session.prompt_set.n_prompts > 1:
+        raise InputError(
+            "The other prompts have no wrong answer.",
+            "Leave it empty, or give wrong answers for every prompt: Session(..., answers=[...]).",
+        )
     told = _answer_texts(session, prompt)
     # Not every token is one token again as text: what was not changed is not read anew.
     return before.replaced(

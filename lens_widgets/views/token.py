@@ -11,6 +11,7 @@ from jaxtyping import Float, Int, Shaped
 from lens_widgets.analysis.tokens import bos
 from lens_widgets.analysis.tokens.token_script import token_script
 from lens_widgets.analysis.tokens.tokens import first_ranked, token_stats
+from lens_widgets.prompts.answers import written
 from lens_widgets.session.session import Session
 from lens_widgets.views.base import View
 from lens_widgets.views.bundle import bundle
@@ -20,6 +21,9 @@ from lens_widgets.views.plot import with_tokens
 from lens_widgets.views.question import question
 from lens_widgets.views.session_data import Code, token_texts
 from lens_widgets.wire.dataset import Answer, Numbers, Texts
+
+SUGGESTED, SOUGHT = 6, 24
+"""Answers that the editor offers, and among how many of the likeliest tokens they are sought."""
 
 UNITS = {
     "loss": "nats",
@@ -81,6 +85,19 @@ class BosComparison(Answer):
     units: dict[str, str]
 
 
+class Likely(Answer):
+    """The likeliest next tokens after one prompt that can be written as text, likeliest first.
+
+    ``text`` is the token verbatim, ``token`` as it is shown.
+    """
+
+    coords = ("text",)
+    token: Shaped[Texts, "top"]
+    text: Shaped[Texts, "top"]
+    prob: Float[Numbers, "top"]
+    units: str
+
+
 class TokenView(View):
     """Tokens of the selected prompt, coloured by loss or hit; the prompt can be edited."""
 
@@ -116,6 +133,24 @@ class TokenView(View):
             n_predicted=int(session.prompt_set.predicted.sum()),
             units=UNITS,
             definition=DEFINITIONS,
+        )
+
+    @question(Likely)
+    @staticmethod
+    def likely(session: Session, prompt: int) -> xr.Dataset:
+        """What could be an answer to one prompt: the model's likeliest next tokens."""
+        check_prompt(session, prompt)
+        probs = session.run(()).last_logits[prompt].softmax(dim=-1)
+        found = [
+            (i, text)
+            for i in probs.topk(min(SOUGHT, len(probs))).indices.tolist()
+            if (text := written(session.model, i)) is not None
+        ][:SUGGESTED]
+        return Likely.dataset(
+            token=token_texts(session, [i for i, _ in found]),
+            text=[text for _, text in found],
+            prob=[float(probs[i]) for i, _ in found],
+            units="probability",
         )
 
     @question(BosComparison)

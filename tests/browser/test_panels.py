@@ -206,3 +206,83 @@ def test_two_quick_clicks_on_patching_cells_both_count(mount: Mount) -> None:
     lab.wait(AT_REST, "3")
     assert lab.js("return kernel.interventions.length") == 2
     assert [lab.find(cell).get_attribute("data-kept") for cell in cells] == ["true", "true"]
+
+
+def test_a_suggested_answer_is_one_click_and_goes_where_one_was_typing(mount: Mount) -> None:
+    lab = mount("token")
+    lab.find('button[aria-label="edit prompt"]').click()
+    likely = lab.answer("token/likely", prompt=0)
+    buttons = lab.find("[data-likely]")
+    buttons.first.wait_for()
+    assert [b.get_attribute("data-likely") for b in buttons.all()] == likely[
+        "token"
+    ].values.tolist()
+    shown = [float(b.get_attribute("data-value") or "nan") for b in buttons.all()]
+    assert shown == likely["prob"].values.tolist()
+    buttons.first.click()
+    correct = lab.find('input[aria-label="correct answer"]')
+    assert correct.input_value() == likely["text"].values[0]
+    lab.find('input[aria-label="wrong answer"]').focus()
+    buttons.nth(1).click()
+    assert lab.find('input[aria-label="wrong answer"]').input_value() == likely["text"].values[1]
+    assert correct.input_value() == likely["text"].values[0]
+
+
+SPACES = """
+const field = root.querySelector(`[aria-label="${arg}"]`);
+return [...field.parentElement.querySelectorAll('.lw-spaced-dots i')].length
+"""
+
+
+def test_spaces_are_seen_in_every_field_and_follow_what_is_typed(mount: Mount) -> None:
+    lab = mount("token")
+    lab.find('button[aria-label="edit prompt"]').click()
+    area = lab.find('textarea[aria-label="prompt"]')
+    assert lab.js(SPACES, "prompt") == area.input_value().count(" ") > 5
+    assert lab.js(SPACES, "correct answer") == 1
+    lab.find('input[aria-label="correct answer"]').fill("  two words ")
+    assert lab.js(SPACES, "correct answer") == 4
+    # The field grows with its text, and the dots lie under its spaces.
+    area.fill("a long line of words " * 30)
+    heights = lab.js(
+        """const area = root.querySelector('textarea[aria-label="prompt"]');
+        const dots = area.parentElement.querySelector('.lw-spaced-dots');
+        return [area.clientHeight, area.scrollHeight, area.offsetHeight, dots.offsetHeight]"""
+    )
+    assert heights[0] >= heights[1] > 60
+    assert heights[2] == heights[3]
+
+
+QUESTION = {
+    "type": "SpaceQuestion",
+    "message": "Correct answer 'Mary' has no space in front: did you mean ' Mary' (0.91)?",
+    "hint": "Write ' Mary'.",
+}
+
+
+@pytest.mark.parametrize(
+    ("button", "sent"),
+    [
+        ("use the answer with a space", {"correct": " Mary", "as_written": None}),
+        ("keep the answer without a space", {"correct": "Mary", "as_written": True}),
+    ],
+)
+def test_a_question_about_a_space_is_answered_by_a_button(
+    mount: Mount, button: str, sent: dict[str, object]
+) -> None:
+    lab = mount("token", failures={"session/edit_prompt": QUESTION})
+    lab.find('button[aria-label="edit prompt"]').click()
+    field = lab.find('input[aria-label="correct answer"]')
+    field.fill("Mary")
+    lab.page.keyboard.press("Enter")
+    alert = lab.find('.lw-token-editor [role="alert"]')
+    alert.wait_for()
+    assert "did you mean ' Mary' (0.91)?" in alert.inner_text()
+    assert field.get_attribute("aria-invalid") == "true"
+    assert lab.find('input[aria-label="wrong answer"]').get_attribute("aria-invalid") == "false"
+    lab.js("kernel.failures = {}")
+    lab.find(f'button[aria-label="{button}"]').click()
+    lab.wait(AT_REST, "2")
+    assert lab.find(".lw-token-editor").count() == 0
+    args = lab.js("return kernel.requests.findLast((r) => r.method === 'session/edit_prompt').args")
+    assert {name: args.get(name) for name in sent} == sent

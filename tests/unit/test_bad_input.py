@@ -99,7 +99,7 @@ def test_an_unknown_keyword_is_answered_with_the_near_one(keyword: str, near: st
 def test_a_keyword_near_to_none_lists_them_all() -> None:
     with pytest.raises(KeywordError) as caught:
         lw.Session(tiny("gpt2"), PROMPTS, zzz=1)
-    assert "It takes 'model', 'prompts', 'answers'" in str(caught.value)
+    assert "It takes 'model', 'prompts', 'messages', 'answers'" in str(caught.value)
     assert "Did you mean" not in str(caught.value)
 
 

@@ -85,7 +85,7 @@ def test_one_of_several_prompts_cannot_get_answers_alone() -> None:
     error = Page(session).error(
         "session/edit_prompt", prompt=0, text="w5", correct="w7", wrong="w8"
     )
-    assert "the other prompts have none" in error["message"]
+    assert "The other prompts have no answers" in error["message"]
     assert session.prompt_set.texts == tuple(PROMPTS)
 
 
@@ -102,15 +102,15 @@ def test_editing_one_prompt_does_not_give_bos_to_another() -> None:
     assert session.tokens[1, :3].tolist() == [8, 9, 10]
 
 
-def test_an_error_in_an_edit_names_the_edited_prompt(session: lw.Session) -> None:
+def test_an_error_in_an_edit_names_the_field_of_the_form(session: lw.Session) -> None:
     page = Page(session)
     edit = {"prompt": 1, "correct": "w30", "wrong": "w31"}
     for changes, named in (
-        ({"text": ""}, "prompts[1]"),
-        ({"text": "w5 " * 50}, "prompts[1]"),
-        ({"text": PROMPTS[1], "corrupted": ""}, "corrupted[1]"),
-        ({"text": PROMPTS[1], "corrupted": "w5"}, "corrupted[1]"),
-        ({"text": PROMPTS[1], "correct": "w5 w6"}, "answers[1][0]"),
+        ({"text": ""}, "Prompt is"),
+        ({"text": "w5 " * 50}, "Prompt is"),
+        ({"text": PROMPTS[1], "corrupted": ""}, "Corrupted prompt is"),
+        ({"text": PROMPTS[1], "corrupted": "w5"}, "Corrupted prompt is"),
+        ({"text": PROMPTS[1], "correct": "w5 w6"}, "Correct answer 'w5 w6' is"),
     ):
         assert named in page.error("session/edit_prompt", **{**edit, **changes})["message"]
     assert session.revision == 0

@@ -109,8 +109,8 @@ def test_a_token_beyond_the_embedding_is_refused_in_the_page() -> None:
     session = lw.Session(model_with_a_token_too_many(), "w5 w6", answers=("w7", "w8"))
     page = Page(session)
     for change, named in (
-        ({"text": "w5 [PAD]"}, "prompts[0] has token id 60"),
-        ({"correct": "[PAD]"}, "answers[0][0]='[PAD]' is token id 60"),
+        ({"text": "w5 [PAD]"}, "Prompt has token id 60"),
+        ({"correct": "[PAD]"}, "Correct answer '[PAD]' is token id 60"),
     ):
         edit = {"prompt": 0, "text": "w5", "correct": "w7", "wrong": "w8", **change}
         assert named in page.error("session/edit_prompt", **edit)["message"]

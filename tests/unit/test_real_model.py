@@ -138,6 +138,49 @@ def test_an_ablation_is_that_of_a_plain_forward_with_the_head_taken_out(
     assert float((found - session.baseline).abs().min()) > 0.01
 
 
+def test_a_conversation_is_tokenized_as_the_chat_template_does(smollm2: TransformerBridge) -> None:
+    messages = [
+        {"role": "system", "content": "You answer with one word."},
+        {"role": "user", "content": "What is the capital of France?"},
+    ]
+    session = lw.Session(smollm2, messages=messages, answers=("Paris", "London"))
+    expected = smollm2.tokenizer.apply_chat_template(
+        messages, add_generation_prompt=True, tokenize=True, return_dict=False
+    )
+    assert session.prompt_set.rows() == [expected]
+    bos = smollm2.tokenizer.bos_token_id
+    assert expected[0] == bos != expected[1]
+    own = [i for i in range(len(expected)) if i not in (session.prompt_set.template[0] or ())]
+    text = smollm2.tokenizer.decode([expected[i] for i in own])
+    assert text == "You answer with one word.What is the capital of France?"
+
+
+def test_the_script_of_a_conversation_gives_the_sessions_numbers(
+    smollm2: TransformerBridge,
+) -> None:
+    chats = [
+        [{"role": "user", "content": f"What is the capital of {country}?"}]
+        for country in ("France", "Germany", "the Czech Republic")
+    ]
+    session = lw.Session(smollm2, messages=chats, answers=("The", "It"))
+    code = session.interventions.to_code(self_contained=True)
+    assert "<|im_start|>assistant\\n" in code
+    scope: dict[str, Any] = {}
+    exec(code, scope)
+    assert torch.equal(scope["tokens"], session.tokens)
+    torch.testing.assert_close(scope["values"], session.baseline, atol=1e-4, rtol=1e-4)
+
+
+def test_an_answer_without_its_space_is_asked_about(smollm2: TransformerBridge) -> None:
+    with pytest.raises(ValueError, match=r"did you mean ' Mary' \(0\.8\d\)\?") as raised:
+        lw.Session(smollm2, IOI_PROMPTS[0], answers=("Mary", " John"))
+    token = smollm2.tokenizer.encode("Mary", add_special_tokens=False)
+    assert f"give its token id, {token[0]}." in str(raised.value)
+    meant = lw.Session(smollm2, IOI_PROMPTS[0], answers=(token[0], " John"))
+    assert meant.answer_tokens is not None
+    assert meant.answer_tokens[0, 0] == token[0]
+
+
 def test_the_second_load_is_quick_and_needs_no_package(smollm2: TransformerBridge) -> None:
     assert is_whole(cache_folder())
     assert gguf_file().is_file()

@@ -194,7 +194,8 @@ def test_tokens_are_the_sessions_however_they_came(
 
 
 def test_ids_are_written_where_text_would_give_others() -> None:
-    odd = torch.tensor([[9, 3, 0, 5]])
+    # One with BOS and one without: no one way to tokenize their texts gives both.
+    odd = torch.tensor([[0, 9, 3, 5], [9, 3, 0, 5]])
     session = lw.Session(tiny("gpt2"), odd)
     script = session.interventions.to_code(self_contained=True)
     assert "[9, 3, 0, 5],  # " in script

@@ -33,8 +33,9 @@ export interface Metric {
  * The tokens of one prompt, and what its editor starts from, verbatim.
  *
  * ``bos``: the prompt begins with the tokenizer's BOS. ``added``: the tokens in front that are not
- * in its text. ``correct`` and ``wrong`` are empty without such answers; several are joined by
- * "or".
+ * in its text. ``template``: the positions of those that the chat template wrote, null for a
+ * prompt that is no conversation. ``correct`` and ``wrong`` are empty without such answers;
+ * several are joined by "or".
  */
 export interface Tokens {
   numbers: "token_id" | "pos";
@@ -48,6 +49,7 @@ export interface Tokens {
     corrupted: string | null;
     bos: boolean;
     added: TokenInfo[];
+    template: number[] | null;
   };
 }
 
@@ -94,5 +96,6 @@ export const clear: Command<Record<string, never>> = { method: "session/clear" }
  * Replaces one prompt, its answers and its corrupted prompt; all or nothing.
  *
  * Answers whose text is as ``tokens`` told it stay what they are, several of them too.
+ * ``as_written``: those without a space in front are meant so, and not asked about.
  */
-export const editPrompt: Command<{ prompt: number; text: string; correct: string; wrong: string; corrupted?: string | null }> = { method: "session/edit_prompt" };
+export const editPrompt: Command<{ prompt: number; text: string; correct: string; wrong: string; corrupted?: string | null; as_written?: boolean }> = { method: "session/edit_prompt" };

@@ -23,6 +23,19 @@ export interface Stats {
 }
 
 /**
+ * The likeliest next tokens after one prompt that can be written as text, likeliest first.
+ *
+ * ``text`` is the token verbatim, ``token`` as it is shown.
+ */
+export interface Likely {
+  numbers: "prob";
+  texts: "token" | "text";
+  attrs: {
+    units: string;
+  };
+}
+
+/**
  * One text with and without BOS, the tokens counted as with it, so that the same token has the
  * same position in both; NaN, and -1 as a rank, where there is nothing to predict.
  *
@@ -48,6 +61,9 @@ export interface Code {
 
 /** Loss, probability, rank and top predictions at every token of one prompt. */
 export const stats: Question<{ prompt: number }, Stats> = { method: "token/stats" };
+
+/** What could be an answer to one prompt: the model's likeliest next tokens. */
+export const likely: Question<{ prompt: number }, Likely> = { method: "token/likely" };
 
 /** One prompt tokenized with and without BOS, and what is predicted in each. */
 export const compareBos: Question<{ prompt: number }, BosComparison> = { method: "token/compare_bos" };

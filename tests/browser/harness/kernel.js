@@ -3,7 +3,7 @@
 //
 // options: n_layers, n_heads, n_tokens or tokens (texts), n_prompts
 //   delay_ms: a number, or [low, high] for replies that overtake each other
-//   failures: { method: message } answers with an error; set kernel.failures later to mend it
+//   failures: { method: message or error } answers with an error; set kernel.failures later to mend it
 //   manual: true keeps replies in kernel.held until kernel.release(index)
 //   silent: true answers nothing, as a kernel that is gone
 //   plain_buffers: true sends buffers as arrays of numbers, as VS Code does
@@ -137,6 +137,7 @@ export class MockKernel {
   outcome({ method, args }) {
     const fail = (message, hint) => ({ kind: "error", error: { type: "ValueError", message, hint } });
     const failure = this.failures[method];
+    if (typeof failure === "object") return { kind: "error", error: failure };
     if (failure) return fail(failure, "This is what to do about it.");
     if (!CHANGES.has(method)) return this.answer(method, args);
     try {

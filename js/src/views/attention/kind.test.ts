@@ -26,6 +26,7 @@ const TOKENS: PromptTokens = {
     corrupted: null,
     bos: true,
     added: [{ id: 0, text: "a" }],
+    template: null,
   },
 };
 

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useCallback } from "preact/hooks";
+import { useCallback, useMemo } from "preact/hooks";
 import { palette } from "../../core/draw/color";
 import { fixed } from "../../core/draw/format";
 import { useTheme } from "../../core/draw/theme";
@@ -8,17 +8,22 @@ import type { Selection } from "../../generated/messages";
 import { type ChipTone, chipTone, type TokenColor } from "./format";
 import type { TokenStats } from "./stats";
 
+const TEMPLATE = "written by the chat template: not in the messages";
+
 /** The prompt, each token in the colour of what the model expected of the next one. */
 export function Strip(props: {
   stats: TokenStats;
   color: TokenColor;
   top: number;
   selection: Selection;
+  /** The positions of what a chat template wrote; null for a prompt that is no conversation. */
+  template: readonly number[] | null;
   onHover: (pos: number | null, chip: HTMLElement | null) => void;
   onLock: (pos: number | null) => void;
 }): JSX.Element {
-  const { stats, color, top, selection, onHover, onLock } = props;
+  const { stats, color, top, selection, template, onHover, onLock } = props;
   const theme = useTheme();
+  const written = useMemo(() => new Set(template ?? []), [template]);
   const look = useCallback(
     (pos: number) => {
       const loss = stats.loss[pos] ?? Number.NaN;
@@ -27,13 +32,22 @@ export function Strip(props: {
       const guessed = pos > 0 && stats.rank[pos - 1] === 0;
       const next = Number.isFinite(loss) ? [`loss ${fixed(loss)} nats`] : [];
       return {
-        words: [...next, ...(guessed ? ["guessed right"] : [])].join(", "),
+        words: [
+          ...next,
+          ...(guessed ? ["guessed right"] : []),
+          ...(written.has(pos) ? ["of the chat template"] : []),
+        ].join(", "),
+        title: written.has(pos) ? TEMPLATE : undefined,
         value: loss,
         style: chipStyle(tone.kind, tone.kind === "loss" ? tone.fraction : Number.NaN, theme),
-        attributes: { "data-guessed": String(guessed), "data-tone": tone.kind },
+        attributes: {
+          "data-guessed": String(guessed),
+          "data-tone": tone.kind,
+          ...(written.has(pos) ? { "data-added": "true" } : {}),
+        },
       };
     },
-    [stats, color, top, theme],
+    [stats, color, top, theme, written],
   );
   return (
     <TokenStrip

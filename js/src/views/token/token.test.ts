@@ -3,7 +3,7 @@ import { datasetCsv } from "../../core/export/csv";
 import { Dataset } from "../../core/state/dataset";
 import type { Tokens } from "../../generated/session";
 import type { Stats } from "../../generated/token";
-import { editArgs } from "./editor";
+import { editArgs, fieldOf } from "./editor";
 import { chipTone, hitCount, hitText, lossTop, probText, sharedPredictions } from "./format";
 import { placeCard } from "./place";
 import { readStats } from "./stats";
@@ -82,6 +82,7 @@ const prompt: Tokens["attrs"] = {
   corrupted: null,
   bos: true,
   added: [],
+  template: null,
 };
 
 describe("the editor", () => {
@@ -95,6 +96,21 @@ describe("the editor", () => {
       wrong: "",
       corrupted: null,
     });
+  });
+
+  it("says that answers are meant as written, when asked", () => {
+    expect(editArgs(prompt, fields)).not.toHaveProperty("as_written");
+    expect(editArgs(prompt, fields, true).as_written).toBe(true);
+  });
+
+  it("knows which field an error speaks of", () => {
+    const error = (message: string) => ({ type: "InputError", message, hint: "" });
+    expect(fieldOf(error("Correct answer ' Elephantine' is 4 tokens."))).toBe("correct");
+    expect(fieldOf(error("The wrong answer is empty."))).toBe("wrong");
+    expect(fieldOf(error("Prompt is an empty string."))).toBe("text");
+    expect(fieldOf(error("Corrupted prompt is 2 tokens long, prompt is 3."))).toBe("corrupted");
+    expect(fieldOf(error("There is not enough memory for this."))).toBeNull();
+    expect(fieldOf(null)).toBeNull();
   });
 
   it("sends a corrupted prompt only where there is one", () => {

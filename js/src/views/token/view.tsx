@@ -104,15 +104,20 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
             color={color.value}
             top={top}
             selection={selection}
+            template={tokens?.attrs.template ?? null}
             onHover={(pos, chip) => setHover(pos === null || chip === null ? null : { pos, chip })}
             onLock={lock}
           />
+        )}
+        {tokens?.attrs.template && (
+          <TemplateNote template={tokens.attrs.template} of={tokens.list} />
         )}
         {stats && <Hits stats={stats} prompts={count} />}
         {comparing && <BosComparison view={handle} prompt={prompt} color={color.value} />}
         {editor.from && (
           <PromptEditor
             key={editor.from.prompt}
+            view={handle}
             from={editor.from}
             error={editor.error}
             running={editor.running}
@@ -132,6 +137,18 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
         )}
       </div>
     </ViewFrame>
+  );
+}
+
+/** What a chat template added to the messages of a conversation. */
+function TemplateNote(props: { template: readonly number[]; of: readonly unknown[] }): JSX.Element {
+  const { template, of } = props;
+  return (
+    <p class="lw-token-hits lw-muted lw-num" data-template={template.length}>
+      {template.length > 0
+        ? `A conversation: ${template.length} of ${of.length} tokens, underlined, were written by the chat template.`
+        : "A conversation, as it was edited."}
+    </p>
   );
 }
 
