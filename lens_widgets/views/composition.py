@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
+from typing import Any
 
 import plotly.graph_objects as go
 import torch
@@ -18,19 +20,21 @@ from lens_widgets.analysis.circuits.composition import (
     random_baseline,
 )
 from lens_widgets.analysis.circuits.head_weights import weighted_layers
-from lens_widgets.engine.probe import weight_processing
+from lens_widgets.engine.probe import ModelFacts, weight_processing
 from lens_widgets.errors import InputError
 from lens_widgets.session.session import Session
 from lens_widgets.views.base import View
 from lens_widgets.views.bundle import bundle
 from lens_widgets.views.checks import check_between
 from lens_widgets.views.options import option
+from lens_widgets.views.pace import Pace
 from lens_widgets.views.plot import labelled_map
 from lens_widgets.views.question import question
 from lens_widgets.views.session_data import Code
 from lens_widgets.wire.dataset import Answer, Numbers
 from lens_widgets.wire.messages import Step
 
+MAX_PAIRS = 100
 GROWS_FROM = 4096
 """Rows by heads from which a map is worth showing while it grows: a small one comes at once."""
 
@@ -48,6 +52,35 @@ class Composition(Answer):
     src_head: Int[Numbers, "src_head"]
     dst_layer: Int[Numbers, "dst_layer"]
     dst_head: Int[Numbers, "dst_head"]
+    random: float
+    random_spread: float
+    random_seeds: int
+    weights: str
+    units: str
+    definition: str
+
+
+class LayerPairs(Answer):
+    """The largest score of any two heads of two layers, NaN where the destination is not later; and
+    the pairs of heads with the largest scores of all, largest first, fewer than asked for where
+    there are fewer. The rest as of ``Composition``."""
+
+    coords = (
+        "src_layer",
+        "dst_layer",
+        "writer_layer",
+        "writer_head",
+        "reader_layer",
+        "reader_head",
+    )
+    largest: Float[Numbers, "src_layer dst_layer"]
+    src_layer: Int[Numbers, "src_layer"]
+    dst_layer: Int[Numbers, "dst_layer"]
+    score: Float[Numbers, "pair"]
+    writer_layer: Int[Numbers, "pair"]
+    writer_head: Int[Numbers, "pair"]
+    reader_layer: Int[Numbers, "pair"]
+    reader_head: Int[Numbers, "pair"]
     random: float
     random_spread: float
     random_seeds: int
@@ -89,42 +122,76 @@ class CompositionView(View):
     ) -> Generator[Step, None, xr.Dataset]:
         """Scores of all pairs, layer by layer; with ``dst_layers`` only into so many layers from
         ``dst_from`` on, for pages that show a large model part by part."""
-        facts = session.facts
-        if facts.n_layers < 2:
-            raise InputError(
-                "This model has one layer, so no head reads what another wrote.",
-                "Composition needs two layers or more.",
-            )
+        facts = _facts(session)
         most = facts.n_layers - check_between("dst_from", dst_from, 1, facts.n_layers - 1)
         count = most if dst_layers is None else check_between("dst_layers", dst_layers, 1, most)
         sources, heads = facts.n_layers - 1, facts.n_heads
         layers = range(dst_from, dst_from + count)
-        units, definition = describe(composition, subtract_random)
-        mean, spread = random_baseline(session.model)
+        baseline, said = _baseline(session, composition, subtract_random)
         scores = torch.full((sources, heads, count, heads), float("nan"), device="cpu")
 
         def known() -> xr.Dataset:
             return Composition.dataset(
-                score=scores - mean if subtract_random else scores.clone(),
+                score=scores - baseline,
                 src_layer=range(sources),
                 src_head=range(heads),
                 dst_layer=layers,
                 dst_head=range(heads),
-                random=mean,
-                random_spread=spread,
-                random_seeds=SEEDS,
-                weights=weight_processing(session.model),
-                units=units,
-                definition=definition,
+                **said,
             )
 
         total, label = sum(layers), f"{composition}-composition"
-        growing = sources * heads * heads > GROWS_FROM
+        growing, pace = sources * heads * heads > GROWS_FROM, Pace()
         yield Step(0, total, label)
         blocks = composition_blocks(session.model, composition, layers)
         for done, (src, dst, block) in enumerate(blocks, 1):
             scores[src, :, dst - dst_from] = block.cpu()
-            yield Step(done, total, label, known() if growing else None)
+            yield Step(done, total, label, known() if growing and pace.due() else None)
+        return known()
+
+    @question(LayerPairs)
+    @staticmethod
+    def layers(
+        session: Session, composition: Kind, subtract_random: bool, k: int = 12
+    ) -> Generator[Step, None, xr.Dataset]:
+        """The largest score between any two layers, and the k pairs of heads with the largest of
+        all: what is shown first of a model whose pairs are too many for one map."""
+        facts = _facts(session)
+        check_between("k", k, 1, MAX_PAIRS)
+        baseline, said = _baseline(session, composition, subtract_random)
+        sources = facts.n_layers - 1
+        largest = torch.full((sources, sources), float("nan"), device="cpu")
+        pairs: list[tuple[float, int, int, int, int]] = []
+        pace = Pace()
+
+        def known() -> xr.Dataset:
+            names = ("score", "writer_layer", "writer_head", "reader_layer", "reader_head")
+            columns = list(zip(*pairs, strict=True)) or [()] * len(names)
+            return LayerPairs.dataset(
+                largest=largest.clone(),
+                src_layer=range(sources),
+                dst_layer=range(1, facts.n_layers),
+                **{name: torch.tensor(column) for name, column in zip(names, columns, strict=True)},
+                **said,
+            )
+
+        total, label = sum(range(facts.n_layers)), f"{composition}-composition"
+        yield Step(0, total, label)
+        blocks = composition_blocks(session.model, composition, range(1, facts.n_layers))
+        for done, (src, dst, block) in enumerate(blocks, 1):
+            # A head of zeros has no score with any other.
+            top = block.nan_to_num(nan=-math.inf).flatten().topk(min(k, block.numel()))
+            found = zip(top.values.tolist(), top.indices.tolist(), strict=True)
+            scored = [
+                (value - baseline, src, index // block.shape[1], dst, index % block.shape[1])
+                for value, index in found
+                if value > -math.inf
+            ]
+            if scored:
+                largest[src, dst - 1] = scored[0][0]
+            pairs += scored
+            pairs = sorted(pairs, reverse=True)[:k]
+            yield Step(done, total, label, known() if pace.due() else None)
         return known()
 
     @question(Code)
@@ -155,3 +222,28 @@ class CompositionView(View):
             words=("writes: %{y}", "reads: %{x}"),
             signed=self.subtract_random,
         )
+
+
+def _facts(session: Session) -> ModelFacts:
+    """Those of a model in which a head can read what another wrote."""
+    if session.facts.n_layers < 2:
+        raise InputError(
+            "This model has one layer, so no head reads what another wrote.",
+            "Composition needs two layers or more.",
+        )
+    return session.facts
+
+
+def _baseline(session: Session, composition: Kind, subtract: bool) -> tuple[float, dict[str, Any]]:
+    """What is subtracted, and what every answer says of it."""
+    mean, spread = random_baseline(session.model)
+    units, definition = describe(composition, subtract)
+    said = {
+        "random": mean,
+        "random_spread": spread,
+        "random_seeds": SEEDS,
+        "weights": weight_processing(session.model),
+        "units": units,
+        "definition": definition,
+    }
+    return (mean if subtract else 0.0), said

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator
 from typing import Any, ClassVar, Literal
 
@@ -23,13 +22,13 @@ from lens_widgets.views.base import View
 from lens_widgets.views.bundle import bundle
 from lens_widgets.views.checks import check_prompt
 from lens_widgets.views.options import option
+from lens_widgets.views.pace import Pace
 from lens_widgets.views.question import question
 from lens_widgets.views.session_data import Code
 from lens_widgets.wire.dataset import Answer, Shape, Variable
 from lens_widgets.wire.messages import Step
 
 Shown = Literal["heads", "blocks"]
-EVERY_S = 0.1
 
 
 class MapInfo(TypedDict):
@@ -242,11 +241,9 @@ def _streamed(
 
     # Said before the first answer, which may take a while: nobody waits for a cell.
     yield Step(0, 0, "estimating")
-    last = 0.0
+    pace = Pace()
     for done, total, maps in patch_maps(session, nodes, "pos" in answer.along, into):  # noqa: B007
-        now = time.monotonic()
-        if done == 0 or now - last >= EVERY_S:
-            last = now
+        if pace.due():
             yield Step(done, total, "exact patching", known())
     return known()
 

@@ -14,11 +14,21 @@ WIDTHS = [970, 900, 600]
 MODELS = [(30, 9), (32, 32)]
 VIEWS = ["head_scores", "ablation"]
 
+LONG_MS = 60_000
+"""Weights of 1,024 heads are multiplied in pairs, on a machine that may be busy."""
+
 SCROLLING = """return [...root.querySelectorAll('*')]
   .filter((one) => ['auto', 'scroll'].includes(getComputedStyle(one).overflowY)
     && (one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1))
   .map((one) => `${one.className}: ${one.scrollWidth} x ${one.scrollHeight} in `
     + `${one.clientWidth} x ${one.clientHeight}`)"""
+
+
+def rested(lab: Lab) -> Lab:
+    lab.page.wait_for_selector(
+        f'[data-lw-view="{lab.view}"][data-lw-status="idle"]', timeout=LONG_MS
+    )
+    return lab
 
 
 @pytest.mark.parametrize(("layers", "heads"), MODELS)
@@ -77,3 +87,49 @@ def test_patching_maps_stand_in_even_rows(mount: Mount, heads: int, rows: list[i
     )
     assert [tops.count(top) for top in sorted(set(tops))] == rows
     assert lab.js(SCROLLING) == []
+
+
+@pytest.mark.parametrize("width", [970, 936])
+def test_all_pairs_of_270_heads_are_one_map_in_which_a_listed_pair_is_found(
+    mount: Mount, width: int
+) -> None:
+    lab = rested(mount("composition", rest=None, n_layers=30, n_heads=9, n_prompts=1, width=width))
+    assert lab.js(SCROLLING) == []
+    told = lab.answer("composition/layers", composition="K", subtract_random=True)
+    pair = [int(told[n][3]) for n in ("writer_layer", "writer_head", "reader_layer", "reader_head")]
+    names = "L{}H{} L{}H{}".format(*pair)
+    lab.find(f'[data-item="{names}"]').click()
+    writer, reader = names.split()
+    lab.wait(
+        "root.querySelector('.lw-map-readout').textContent.startsWith(arg)",
+        f"{writer} into {reader}",
+    )
+    cell = lab.find('[role="gridcell"][aria-selected="true"]')
+    assert cell.get_attribute("data-writer") == writer
+    assert cell.get_attribute("data-head") == reader
+    assert float(cell.get_attribute("data-value") or "nan") == float(told["score"][3])
+
+
+@pytest.mark.parametrize(("layers", "heads", "width"), [(30, 9, 600), (32, 32, 970)])
+def test_too_many_pairs_are_layers_first_and_open_into_heads(
+    mount: Mount, layers: int, heads: int, width: int
+) -> None:
+    lab = rested(
+        mount("composition", rest=None, n_layers=layers, n_heads=heads, n_prompts=1, width=width)
+    )
+    assert lab.js(SCROLLING) == []
+    asked = {"composition": "K", "subtract_random": True}
+    told = lab.answer("composition/layers", **asked)
+    lab.find('[data-writer="L2"][data-reader="L5"]').click()
+    block = lab.find('[role="grid"][aria-label*="heads of layer 2 by heads of layer 5"]')
+    block.wait_for()
+    lab.idle()
+    truth = lab.answer("composition/scores", **asked, dst_from=5, dst_layers=1)["score"]
+    cell = block.locator('[data-writer="L2H3"][data-head="L5H7"]')
+    assert float(cell.get_attribute("data-value") or "nan") == float(truth[2, 3, 0, 7])
+    opened = lab.find('[data-writer="L2"][data-reader="L5"]')
+    assert float(opened.get_attribute("data-value") or "nan") == float(truth[2, :, 0].max())
+    lab.find(".lw-ranked-item").first.click()
+    first = [int(told[name][0]) for name in ("writer_layer", "reader_layer")]
+    lab.find(f'[aria-label*="heads of layer {first[0]} by heads of layer {first[1]}"]').wait_for()
+    assert lab.js("return kernel.selection")["writer_layer"] == first[0]

@@ -124,6 +124,30 @@ def test_a_large_model_is_asked_for_in_parts_that_arrive_exact() -> None:
     assert part["score"].nbytes < MAX_REPLY_BYTES
 
 
+@pytest.mark.parametrize("subtract", [True, False])
+def test_layers_and_the_strongest_pairs_are_read_off_all_scores(subtract: bool) -> None:
+    model = native(word_tokenizer(), n_layers=4, n_heads=3, d_model=8, d_head=4, n_ctx=16,
+                   d_vocab=60, attn_only=True, normalization_type="LN")  # fmt: skip
+    session = lw.Session(model, PROMPTS)
+    view = lw.CompositionView(session, subtract_random=subtract)
+    score = view.data()["score"]
+    told = view.ask("layers", k=5)
+    np.testing.assert_allclose(told["largest"], score.max(("src_head", "dst_head")), atol=1e-6)
+    assert np.isnan(told["largest"].sel(src_layer=2, dst_layer=1))
+    ranked = score.stack(pair=score.dims).dropna("pair").sortby("pair")
+    ranked = ranked.isel(pair=np.argsort(-ranked.values))[:5]
+    np.testing.assert_allclose(told["score"], ranked.values, atol=1e-6)
+    ends = [told[n].values for n in ("writer_layer", "writer_head", "reader_layer", "reader_head")]
+    assert [*zip(*(end.tolist() for end in ends), strict=True)] == ranked["pair"].values.tolist()
+    for name in ("random", "random_spread", "units", "definition", "weights"):
+        assert told.attrs[name] == view.data().attrs[name]
+
+
+def test_a_model_without_weights_has_no_strongest_pairs() -> None:
+    told = lw.CompositionView(lw.Session(handmade(), repeated(6))).ask("layers")
+    assert told.sizes["pair"] == 1, "the other heads are zeros"
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [

@@ -21,6 +21,24 @@ export interface Composition {
   };
 }
 
+/**
+ * The largest score of any two heads of two layers, NaN where the destination is not later; and
+ * the pairs of heads with the largest scores of all, largest first, fewer than asked for where
+ * there are fewer. The rest as of ``Composition``.
+ */
+export interface LayerPairs {
+  numbers: "largest" | "src_layer" | "dst_layer" | "score" | "writer_layer" | "writer_head" | "reader_layer" | "reader_head";
+  texts: never;
+  attrs: {
+    random: number;
+    random_spread: number;
+    random_seeds: number;
+    weights: string;
+    units: string;
+    definition: string;
+  };
+}
+
 /** TransformerLens code that gives the shown numbers without lens_widgets. */
 export interface Code {
   numbers: never;
@@ -35,6 +53,12 @@ export interface Code {
  * ``dst_from`` on, for pages that show a large model part by part.
  */
 export const scores: Question<{ composition: "Q" | "K" | "V"; subtract_random: boolean; dst_from?: number; dst_layers?: number | null }, Composition> = { method: "composition/scores" };
+
+/**
+ * The largest score between any two layers, and the k pairs of heads with the largest of
+ * all: what is shown first of a model whose pairs are too many for one map.
+ */
+export const layers: Question<{ composition: "Q" | "K" | "V"; subtract_random: boolean; k?: number }, LayerPairs> = { method: "composition/layers" };
 
 /** Code for the scores of all pairs. */
 export const code: Question<{ composition: "Q" | "K" | "V"; subtract_random: boolean }, Code> = { method: "composition/code" };

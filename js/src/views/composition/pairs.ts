@@ -1,7 +1,9 @@
 /** Pairs of heads in a map of sources by destinations. Pure. */
 
 import { headLabel } from "../../core/draw/format";
+import type { Dataset } from "../../core/state/dataset";
 import type { HeadRef } from "../../core/state/session";
+import type { LayerPairs } from "../../generated/composition";
 
 export interface Pair {
   writer: HeadRef;
@@ -14,6 +16,23 @@ export function headNames(firstLayer: number, nLayers: number, nHeads: number): 
   return Array.from({ length: nLayers * nHeads }, (_, i) =>
     headLabel(firstLayer + Math.floor(i / nHeads), i % nHeads),
   );
+}
+
+/** Names of some layers, in their order. */
+export function layerNames(first: number, count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `L${first + i}`);
+}
+
+/** The pairs that the kernel found to be the strongest of all. */
+export function readPairs(data: Dataset<LayerPairs>): Pair[] {
+  const read = (name: LayerPairs["numbers"]) => data.numbers(name);
+  const [layers, heads] = [read("writer_layer"), read("writer_head")];
+  const [readers, readerHeads] = [read("reader_layer"), read("reader_head")];
+  return Array.from(read("score"), (value, i) => ({
+    writer: { layer: layers[i] ?? 0, head: heads[i] ?? 0 },
+    reader: { layer: readers[i] ?? 0, head: readerHeads[i] ?? 0 },
+    value,
+  }));
 }
 
 export function pairAt(row: number, col: number, dstLayer: number, nHeads: number) {

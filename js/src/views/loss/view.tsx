@@ -80,12 +80,6 @@ export function LossPanel({ session, rpc, compact }: PanelProps): JSX.Element {
           })}
         </p>
       )}
-      {data && half === null && (
-        <p class="lw-said">
-          No halves to compare: {several ? "not every prompt is" : "the prompt is not"} one token
-          and then the same tokens twice.
-        </p>
-      )}
       {data && (
         <LineChart
           label="loss by position"
