@@ -167,11 +167,14 @@ class CompositionView(View):
         def known() -> xr.Dataset:
             names = ("score", "writer_layer", "writer_head", "reader_layer", "reader_head")
             columns = list(zip(*pairs, strict=True)) or [()] * len(names)
+            listed: dict[str, Any] = {
+                name: torch.tensor(column) for name, column in zip(names, columns, strict=True)
+            }
             return LayerPairs.dataset(
                 largest=largest.clone(),
                 src_layer=range(sources),
                 dst_layer=range(1, facts.n_layers),
-                **{name: torch.tensor(column) for name, column in zip(names, columns, strict=True)},
+                **listed,
                 **said,
             )
 

@@ -133,3 +133,21 @@ def test_too_many_pairs_are_layers_first_and_open_into_heads(
     first = [int(told[name][0]) for name in ("writer_layer", "reader_layer")]
     lab.find(f'[aria-label*="heads of layer {first[0]} by heads of layer {first[1]}"]').wait_for()
     assert lab.js("return kernel.selection")["writer_layer"] == first[0]
+
+
+def test_a_sweep_below_the_window_waits_until_it_is_scrolled_to(mount: Mount) -> None:
+    lab = mount("ablation", "model_card", "patching", height=500, width=970)
+    maps = Lab(lab.page, "patching")
+    asked = "return kernel.requests.filter(({ method }) => method?.startsWith('patching/')).length"
+    # While the views above were empty it was on screen.
+    lab.wait("['idle', 'offscreen'].includes(window.find('patching').dataset.lwStatus)")
+    before = lab.js(asked)
+    lab.find('[data-component="L1H4"]').click()
+    lab.idle()
+    assert maps.attribute("data-lw-status") == "offscreen"
+    assert lab.js(asked) == before
+    assert "once it is on screen" in maps.find(".lw-pill").inner_text()
+    maps.root.scroll_into_view_if_needed()
+    maps.idle()
+    assert lab.js(asked) == before + 1
+    assert maps.attribute("data-lw-revision") == lab.attribute("data-lw-revision")

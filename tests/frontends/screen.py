@@ -33,9 +33,11 @@ class Screen:
         return self.scope.locator(f'[data-lw-view="{name}"]')
 
     def wait_idle(self, revision: int | None = None, timeout_ms: int = WAIT_MS) -> None:
-        """Until every view is idle and paints the numbers of ``revision`` or a later one."""
+        """Until every view is idle and paints the numbers of ``revision`` or a later one; a sweep
+        that waits for somebody to scroll to it is left out."""
         self._wait(
-            "roots.every(root => root.dataset.lwStatus === 'idle'"
+            "roots.every(root => root.dataset.lwStatus === 'offscreen'"
+            " || root.dataset.lwStatus === 'idle'"
             " && (wanted === null || Number(root.dataset.lwRevision) >= wanted))",
             revision,
             timeout_ms,

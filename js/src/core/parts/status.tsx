@@ -37,7 +37,9 @@ export function StatusPill(props: { handle: ViewState; compact?: boolean }): JSX
       ? `${progress?.label || "computing"}${counted}`
       : status === "waiting"
         ? waitingFor(progress)
-        : status;
+        : status === "offscreen"
+          ? "computed once it is on screen"
+          : status;
   const title = status === "snapshot" ? "as last saved; a running kernel would compute anew" : text;
   return (
     <span

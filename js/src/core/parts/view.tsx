@@ -1,7 +1,8 @@
-import type { ComponentChildren, JSX, TargetedKeyboardEvent } from "preact";
-import { useLayoutEffect, useMemo } from "preact/hooks";
+import type { ComponentChildren, JSX, RefObject, TargetedKeyboardEvent } from "preact";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { metric } from "../../generated/session";
 import { fixed, signed } from "../draw/format";
+import { flush } from "../state/flush";
 import { ViewHandle, type ViewState } from "../state/handle";
 import { useAnswer } from "../state/resource";
 import { Takeaway, type TakeawayContent } from "./export_menu";
@@ -9,6 +10,9 @@ import { historyKey, takesKeys } from "./keyboard";
 import type { PanelProps } from "./mount";
 import { PromptPager } from "./pager";
 import { AlertBox, ProgressBar, StatusPill } from "./status";
+
+/** How far outside the window a view is still near: less than a click of a mouse wheel or two. */
+const NEAR = "200px 0px";
 
 export { ViewHandle, type ViewState } from "../state/handle";
 export type { PanelProps } from "./mount";
@@ -87,6 +91,8 @@ export function ViewRoot(props: {
   children: ComponentChildren;
 }): JSX.Element {
   const { handle } = props;
+  const root = useRef<HTMLDivElement>(null);
+  useNear(root, handle instanceof ViewHandle ? handle : null);
   const onKeyDown = (event: TargetedKeyboardEvent<HTMLDivElement>) => {
     props.onKeyDown?.(event);
     const step = event.defaultPrevented ? null : historyKey(event);
@@ -97,6 +103,7 @@ export function ViewRoot(props: {
   };
   return (
     <div
+      ref={root}
       class={`lw-view lw-view-${handle.name} ${props.class ?? ""}`}
       role="group"
       aria-label={handle.name}
@@ -111,6 +118,27 @@ export function ViewRoot(props: {
       {props.children}
     </div>
   );
+}
+
+/** Tells the view whether it is on screen, or so close that it may be any moment. */
+function useNear(root: RefObject<HTMLElement | null>, view: ViewHandle | null): void {
+  useLayoutEffect(() => {
+    const element = root.current;
+    if (!element || !view || typeof IntersectionObserver === "undefined") return undefined;
+    const observer = new IntersectionObserver(
+      ([entry]) => {
+        if (!entry) return;
+        flush(() => {
+          view.near.value = entry.isIntersecting;
+        });
+      },
+      { rootMargin: NEAR },
+    );
+    // Until the browser has told, which is a frame later: nobody can have scrolled to it.
+    view.near.value = false;
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [root, view]);
 }
 
 /** Title and controls of a card, with the state beside the title and the progress in its lower border. */

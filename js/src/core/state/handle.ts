@@ -26,6 +26,8 @@ export class ViewHandle implements ViewState, ChangesSession {
   readonly progress: Signal<ProgressInfo | null> = signal(null);
   readonly error: Signal<ErrorInfo | null> = signal(null);
   readonly stopped = signal(false);
+  /** Whether the view is on screen or close to it; `ViewRoot` watches. */
+  readonly near = signal(true);
 
   readonly #slots: Signal<readonly AnySlot[]> = signal([]);
   readonly #changes = signal(0);
@@ -54,7 +56,8 @@ export class ViewHandle implements ViewState, ChangesSession {
     if (pending || this.#changes.value > 0 || this.session.changing.value) {
       return this.progress.value?.state === "waiting" ? "waiting" : "busy";
     }
-    return failed ? "error" : "idle";
+    if (failed) return "error";
+    return slots.some((slot) => slot.putOff.value) ? "offscreen" : "idle";
   }
 
   /** Numbers of all slots grow together, so that a larger one is always the later click. */
@@ -118,7 +121,9 @@ export class ViewHandle implements ViewState, ChangesSession {
     if (this.#progressOf === key) this.progress.value = null;
     const views = [this, ...this.session.views.peek()];
     // Only when all rest: half of one state and half of another would be a false picture.
-    if (views.every((view) => view.status.peek() === "idle")) this.session.snapshot.schedule();
+    // Each answer carries its revision, so one that was put off does no harm.
+    const rests = (status: Status) => status === "idle" || status === "offscreen";
+    if (views.every((view) => rests(view.status.peek()))) this.session.snapshot.schedule();
   }
 
   fail(error: ErrorInfo, key = ""): void {
@@ -145,7 +150,7 @@ export class ViewHandle implements ViewState, ChangesSession {
   }
 }
 
-const RANK: readonly Status[] = ["idle", "snapshot", "busy", "waiting", "error"];
+const RANK: readonly Status[] = ["idle", "offscreen", "snapshot", "busy", "waiting", "error"];
 
 /** Several views as one: the worst status, the newest number, the oldest revision. */
 export class ViewGroup implements ViewState {

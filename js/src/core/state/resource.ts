@@ -32,10 +32,10 @@ export function useAnswer<Args extends object, A extends AnswerType>(
   options: SlotOptions & { slot?: string } = {},
 ): Answered<Args, A> {
   const name = options.slot ?? question.method.slice(question.method.indexOf("/") + 1);
-  const { on, quiet } = options;
+  const { on = "revision", quiet = false, sweep = false } = options;
   const slot = useMemo(
-    () => new Slot(view, name, question, { on: on ?? "revision", quiet: quiet ?? false }),
-    [view, name, question, on, quiet],
+    () => new Slot(view, name, question, { on, quiet, sweep }),
+    [view, name, question, on, quiet, sweep],
   );
   const { session } = view;
   const revision =
@@ -43,6 +43,7 @@ export function useAnswer<Args extends object, A extends AnswerType>(
   const loaded = slot.loaded.value;
   // Read here, so that the question is put again when somebody can answer.
   void session.connected.value;
+  if (sweep) void view.near.value;
 
   useLayoutEffect(() => {
     const detach = view.attachSlot(slot);

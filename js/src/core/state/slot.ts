@@ -22,6 +22,11 @@ export interface SlotOptions {
   on?: "revision" | "prompts";
   /** Not part of the view's status: hover details that must not make it look busy. */
   quiet?: boolean;
+  /**
+   * A run of the model for each cell: asked only while the view is on screen or near it, so that nobody
+   * waits for cells that nobody sees.
+   */
+  sweep?: boolean;
 }
 
 /** One question of a view that is asked again whenever its arguments or the session change. */
@@ -29,10 +34,13 @@ export class Slot<Args extends object, A extends AnswerType> implements AnySlot 
   readonly loaded: Signal<Loaded<Args, A> | null>;
   readonly error: Signal<ErrorInfo | null> = signal(null);
   readonly pending = signal(false);
+  /** Waits until the view is near the screen. */
+  readonly putOff = signal(false);
   readonly paintedRevision: Signal<number | null> = signal(null);
   readonly fromSnapshot = signal(false);
   readonly quiet: boolean;
   readonly on: "revision" | "prompts";
+  readonly sweep: boolean;
   readonly #view: ViewHandle;
   readonly #key: string;
   readonly #question: Question<Args, A>;
@@ -52,6 +60,7 @@ export class Slot<Args extends object, A extends AnswerType> implements AnySlot 
     this.#question = question;
     this.quiet = options.quiet ?? false;
     this.on = options.on ?? "revision";
+    this.sweep = options.sweep ?? false;
     const saved = view.session.snapshot.saved(this.#key, question);
     this.loaded = signal<Loaded<Args, A> | null>(
       saved && { ...saved, seq: 0, revision: -1, partial: false },
@@ -64,7 +73,11 @@ export class Slot<Args extends object, A extends AnswerType> implements AnySlot 
     // Asked anew when somebody can answer again.
     const connected = this.#view.session.connected.value;
     const wanted = args === null ? "" : `${connected} ${revision} ${JSON.stringify(args)}`;
-    if (wanted === this.#wanted) return;
+    const far = this.sweep && !this.#view.near.peek();
+    if (wanted === this.#wanted) {
+      if (this.putOff.peek() && !far) this.#begin();
+      return;
+    }
     this.#wanted = wanted;
     const held = this.loaded.peek();
     const known =
@@ -79,7 +92,17 @@ export class Slot<Args extends object, A extends AnswerType> implements AnySlot 
       return;
     }
     this.#ask = () => this.#request(args, revision);
-    this.#ask();
+    if (!far) this.#begin();
+    else {
+      // What was asked before is of no use any more, and in the way of what can be seen.
+      this.#withdraw();
+      this.putOff.value = true;
+    }
+  }
+
+  #begin(): void {
+    this.putOff.value = false;
+    this.#ask?.();
   }
 
   /** The result is on screen: publishes its number, and the slot is done if nothing newer was asked. */
@@ -104,7 +127,7 @@ export class Slot<Args extends object, A extends AnswerType> implements AnySlot 
   }
 
   retry(): void {
-    this.#ask?.();
+    this.#begin();
   }
 
   close(): void {
@@ -114,6 +137,7 @@ export class Slot<Args extends object, A extends AnswerType> implements AnySlot 
   }
 
   #withdraw(): void {
+    this.putOff.value = false;
     this.#seq = this.#view.nextSeq();
     this.#view.rpc.cancel(this.#key);
     this.error.value = null;

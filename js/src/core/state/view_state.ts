@@ -6,7 +6,8 @@ import type { ErrorInfo } from "../../generated/messages";
 import type { Command } from "../../wire/question";
 import type { ProgressInfo } from "./rpc";
 
-export type Status = "idle" | "busy" | "waiting" | "error" | "snapshot";
+/** `offscreen`: a sweep is put off until somebody scrolls to it. */
+export type Status = "idle" | "offscreen" | "busy" | "waiting" | "error" | "snapshot";
 
 /** Whoever can ask for a change of the session and show why it was refused. True when it was made. */
 export interface ChangesSession {
@@ -30,6 +31,7 @@ export interface MountedView {
 /** What the view needs to know of a slot whatever its question. */
 export interface AnySlot {
   readonly pending: Signal<boolean>;
+  readonly putOff: Signal<boolean>;
   readonly quiet: boolean;
   readonly paintedRevision: Signal<number | null>;
   readonly fromSnapshot: Signal<boolean>;

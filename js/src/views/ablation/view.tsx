@@ -45,7 +45,7 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
     ablation_kind: values.value === "effect" ? kind.value : null,
     prompt: scope.value === "mean" ? null : selection.prompt,
   };
-  const grid = useAnswer(handle, ask.grid, args);
+  const grid = useAnswer(handle, ask.grid, args, { sweep: values.value === "effect" });
   // Effects and attributions differ in kind: the ones are not left standing under the other's name.
   const other =
     grid.args !== null && (grid.args.ablation_kind === null) !== (args.ablation_kind === null);

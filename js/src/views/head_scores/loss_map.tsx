@@ -25,7 +25,9 @@ export interface LossEffects {
 export function useLossEffects(view: ViewHandle): LossEffects {
   const [wanted, setWanted] = useState(false);
   const ablation_kind = view.session.setting("ablation_kind").value;
-  const loaded = useAnswer(view, ask.lossEffects, wanted ? { ablation_kind } : null);
+  const loaded = useAnswer(view, ask.lossEffects, wanted ? { ablation_kind } : null, {
+    sweep: true,
+  });
   const { data } = loaded;
   return {
     wanted,

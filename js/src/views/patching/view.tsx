@@ -60,7 +60,7 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
   };
   const blocks = maps.value === "blocks";
   const wanted: Question<Args, AnyMaps> = blocks ? ask.blocks : each ? ask.headsByPos : ask.heads;
-  const loaded = useAnswer(handle, wanted, args);
+  const loaded = useAnswer(handle, wanted, args, { sweep: true });
   const { data, partial, stale } = loaded;
   const named = data === null ? null : { prompt: data.attrs.tokens_of };
   const words = useAnswer(handle, tokensOf, named, { on: "prompts" }).data;
