@@ -15,6 +15,27 @@ MARGIN = 600
 WIDTHS = (1600, 900)
 
 
+REAL = """
+import lens_widgets as lw
+
+model = lw.load_demo("smollm2")
+"""
+REAL_EXPLORER = """
+session = lw.Session(model, lw.prompts.IOI)
+session.selection.update(layer=23, head=3)
+session.explore()
+"""
+
+
+def pose_real(notebook: Notebook) -> None:
+    """Of SmolLM2: switches off the head that writes most, and picks the cell it is known for."""
+    screen = Screen(notebook.page)
+    screen.toggle("L23H3")
+    notebook.kernel.run("session.selection.update(layer=24, head=4, query_pos=14, key_pos=4)")
+    screen.wait_idle()
+    screen.page.mouse.move(0, 0)
+
+
 def pose(notebook: Notebook) -> None:
     """Switches the crucial head off, selects a name mover and picks the cell it is known for."""
     screen = Screen(notebook.page)

@@ -18,15 +18,19 @@ WIDTH = 1360
 def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, open_lab(scale=1.5) as lab:
-        notebook = lab.run(MODEL, EXPLORER)
-        screen = Screen(notebook.page)
-        screen.wait_idle()
-        pictures.pose(notebook)
-        for theme in ("light", "dark"):
-            taken = pictures.take(notebook, theme, WIDTH, Path(folder))
-            path = IMAGES / f"explorer-{theme}.png"
-            path.write_bytes(taken.read_bytes())
-            print(f"{path.relative_to(ROOT)}  {path.stat().st_size // 1000} kB")
+        for name, cells, pose in (
+            ("explorer", (MODEL, EXPLORER), pictures.pose),
+            ("real", (pictures.REAL, pictures.REAL_EXPLORER), pictures.pose_real),
+        ):
+            notebook = lab.run(*cells)
+            Screen(notebook.page).wait_idle()
+            pose(notebook)
+            for theme in ("light", "dark"):
+                taken = pictures.take(notebook, theme, WIDTH, Path(folder))
+                path = IMAGES / f"{name}-{theme}.png"
+                path.write_bytes(taken.read_bytes())
+                print(f"{path.relative_to(ROOT)}  {path.stat().st_size // 1000} kB")
+            notebook.close()
 
 
 if __name__ == "__main__":

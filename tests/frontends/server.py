@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lens_widgets.models.demo.converted import cache_folder
 from tests.browser.pages import ROOT
 from tests.frontends.kernel import wait_until
 
@@ -55,9 +56,15 @@ def run_server(home: Path, *flags: str, application: str = "jupyterlab") -> Iter
 
 
 def make_home(home: Path) -> None:
-    """Empty folders for everything a Jupyter server or kernel keeps."""
+    """Empty folders for everything a Jupyter server or kernel keeps.
+
+    The converted SmolLM2 is the one of all tests: converting it takes half a minute.
+    """
     for name in ("config", "data", "runtime", "settings", "workspaces", "ipython", "notebooks"):
         (home / name).mkdir()
+    converted = cache_folder().parent
+    converted.mkdir(parents=True, exist_ok=True)
+    (home / "data" / converted.name).symlink_to(converted, target_is_directory=True)
 
 
 @contextmanager

@@ -19,6 +19,9 @@ from playwright.sync_api import BrowserContext, Page
 import lens_widgets as lw
 from tests.browser.pages import ROOT
 
+# The notebooks are run for it, one of them on a real model.
+pytestmark = pytest.mark.timeout(900)
+
 VIEWS = [name for name in lw.__all__ if hasattr(getattr(lw, name), "figure")]
 # What a page links to and shows, its own anchors, and what its frames have in them.
 PARTS = """() => ({
