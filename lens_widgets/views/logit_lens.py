@@ -141,6 +141,9 @@ class FoundToken(Answer):
     text: str
 
 
+MANY_LAYERS = 20
+
+
 class LogitLensView(View):
     """Top tokens of every stage of the residual stream at every position of the selected prompt,
     tokens followed from stage to stage, and the metric's logits as they build up.
@@ -172,13 +175,21 @@ class LogitLensView(View):
         default="last_on_top", help="Which stage is on top."
     )
     incl_mid: bool = option(
-        default=True, help="Whether stages between attention and MLP are shown, too."
+        default=True,
+        help="Whether stages between attention and MLP are shown, too; of more than 20 layers only "
+        "when asked for.",
     )
     pins: list[int] = option(
         default=[],
         help="Ids of the tokens followed from stage to stage; the answers when empty.",
         maxlen=PIN_COUNT,
     )
+
+    @classmethod
+    def starting(cls, session: Session, given: dict[str, Any]) -> dict[str, Any]:
+        """Of a deep model, stages between layers alone: all would be taller than a screen."""
+        known = super().starting(session, given)
+        return {"incl_mid": session.facts.n_layers <= MANY_LAYERS, **known}
 
     @question(Grid, first=True)
     @staticmethod

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import lens_widgets as lw
-from tests.models import fresh, tiny
+from tests.models import fresh, native, tiny, word_tokenizer
 from tests.unit.spies import spy
 
 TEXTS = ["w5 w6 w7 w8", "w9 w4 w7 w6 w5"]
@@ -79,3 +79,12 @@ def test_models_without_direct_effects_or_mlps_open_all_the_same() -> None:
     plain = lw.Session(tiny("gpt2"), torch.tensor([[4, 5, 6]]))
     lw.LossView(plain)
     assert plain.selection.query_pos is None, "every position counts for a loss"
+
+
+def test_the_lens_of_a_deep_model_leaves_out_what_lies_within_layers() -> None:
+    assert lw.LogitLensView(_session()).incl_mid
+    deep = native(word_tokenizer(), n_layers=21, n_heads=1, d_model=8, d_head=8, d_mlp=8, n_ctx=16,
+                  d_vocab=60, act_fn="gelu", normalization_type="LN")  # fmt: skip
+    session = lw.Session(deep, TEXTS, answers=ANSWERS)
+    assert not lw.LogitLensView(session).incl_mid
+    assert lw.LogitLensView(session, incl_mid=True).incl_mid

@@ -141,7 +141,7 @@ export const OPTIONS: {
     initial: "last_on_top",
     is: (value: unknown): value is "last_on_top" | "first_on_top" => value === "last_on_top" || value === "first_on_top",
   },
-  /** Whether stages between attention and MLP are shown, too. */
+  /** Whether stages between attention and MLP are shown, too; of more than 20 layers only when asked for. */
   incl_mid: {
     name: "incl_mid",
     initial: true,

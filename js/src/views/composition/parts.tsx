@@ -1,5 +1,6 @@
 import type { JSX, RefObject } from "preact";
 import { fixed, headLabel, parseHead } from "../../core/draw/format";
+import { Formula } from "../../core/parts/formula";
 import { RankedList } from "../../core/parts/ranked/ranked";
 import type { ViewHandle } from "../../core/state/handle";
 import type { HeadRef, ViewSession } from "../../core/state/session";
@@ -79,7 +80,7 @@ function label({ layer, head }: HeadRef): string {
 export function Definition({ said }: { said: Composition["attrs"] | null }): JSX.Element {
   return (
     <p class="lw-said">
-      {said ? `${said.definition}; ${said.weights} weights, norms left out.` : " "}{" "}
+      {said && <Formula text={`${said.definition}; ${said.weights} weights, norms left out.`} />}{" "}
       {said && (
         <span
           class="lw-num"

@@ -7,7 +7,7 @@ import type { ViewHandle } from "../../core/state/handle";
 import { RpcError } from "../../core/state/rpc";
 import * as ask from "../../generated/logit_lens";
 import type { TokenInfo } from "../../generated/session";
-import { tokensIn } from "./data";
+import { stageWords, tokensIn } from "./data";
 
 /** The likeliest tokens of the chosen cell, before and after, each of which can be followed. */
 export function CellCard(props: {
@@ -26,8 +26,11 @@ export function CellCard(props: {
         <h4>
           {data ? (
             <>
-              <span class="lw-mono">{data.attrs.stage}</span> at{" "}
-              <span class="lw-mono lw-token-text">{words(data.attrs.pos)}</span>
+              <span class="lw-mono lw-token-text">{words(data.attrs.pos)}</span>{" "}
+              {stageWords(data.attrs.stage)}{" "}
+              <span class="lw-mono lw-muted" title="as TransformerLens names it">
+                {data.attrs.stage}
+              </span>
             </>
           ) : (
             "Top tokens"
@@ -35,7 +38,7 @@ export function CellCard(props: {
         </h4>
         {data && (
           <span class="lw-muted lw-num" data-lens-kl={data.attrs.current_kl}>
-            KL to the end {fixed(data.attrs.current_kl, 3)} nats
+            KL from the output {fixed(data.attrs.current_kl, 3)} nats
             {changed && ` (${signed(data.attrs.current_kl - data.attrs.baseline_kl, 3)})`}
           </span>
         )}

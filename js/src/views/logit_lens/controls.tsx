@@ -9,7 +9,7 @@ import { type LensColor, type LensWindow, shading } from "./data";
 const SHOW = [
   { value: "baseline", label: "baseline" },
   { value: "current", label: "current" },
-  { value: "difference", label: "Δ", title: "current minus baseline" },
+  { value: "difference", label: "difference", title: "current minus baseline" },
 ] as const;
 const COLORS = [
   { value: "prob", label: "probability", title: "of the likeliest token" },
@@ -17,17 +17,21 @@ const COLORS = [
   { value: "kl", label: "KL", title: "from the final distribution, in nats" },
 ] as const;
 const TARGETS = [
-  { value: "auto", label: "auto", title: "the answer where there are answers" },
+  {
+    value: "auto",
+    label: "answer or next",
+    title: "the answer where there are answers, else the next token",
+  },
   { value: "answer", label: "answer", title: "rank of the correct answer" },
   { value: "next", label: "next token", title: "rank of the true next token" },
 ] as const;
 const ORDERS = [
-  { value: "last_on_top", label: "↑", title: "the last stage on top" },
-  { value: "first_on_top", label: "↓", title: "the first stage on top" },
+  { value: "last_on_top", label: "end on top", title: "the last stage on top" },
+  { value: "first_on_top", label: "start on top", title: "the first stage on top" },
 ] as const;
 const STAGES = [
-  { value: "all", label: "mid", title: "also between attention and MLP" },
-  { value: "layers", label: "layers", title: "between layers only" },
+  { value: "all", label: "all stages", title: "also between attention and MLP" },
+  { value: "layers", label: "layers only", title: "between layers only" },
 ] as const;
 
 /** Which run, what colours, whose rank, which way up, which stages. */

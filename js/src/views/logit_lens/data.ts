@@ -140,3 +140,17 @@ export function placeOf(stage: string | null, stages: readonly string[]): number
   const at = stage === null ? -1 : stages.indexOf(stage);
   return at < 0 ? null : at;
 }
+
+/** "L3", "L3 mid" and "end" of TransformerLens's "3_pre", "3_mid" and "final_post". */
+export function stageName(stage: string): string {
+  const [layer = "", part] = stage.split("_");
+  if (layer === "final") return "end";
+  return part === "mid" ? `L${layer} mid` : `L${layer}`;
+}
+
+/** Where in the model the residual stream is read. */
+export function stageWords(stage: string): string {
+  const [layer = "", part] = stage.split("_");
+  if (layer === "final") return "after the last layer";
+  return part === "mid" ? `in layer ${layer}, after attention` : `before layer ${layer}`;
+}

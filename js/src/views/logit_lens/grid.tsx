@@ -3,7 +3,7 @@ import { useCallback, useMemo } from "preact/hooks";
 import { fixed, signed } from "../../core/draw/format";
 import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
 import { useRamp } from "../../core/parts/heatmap/ramp";
-import { type LensColor, type LensWindow, shading } from "./data";
+import { type LensColor, type LensWindow, shading, stageName } from "./data";
 
 /** Stages by positions: the likeliest token of each, coloured. */
 export function Grid(props: {
@@ -28,6 +28,7 @@ export function Grid(props: {
     () => Array.from({ length: count }, (_, i) => tokens[start + i] ?? ""),
     [tokens, start, count],
   );
+  const rows = useMemo(() => window.stages.map(stageName), [window]);
   const textAt = useCallback((index: number) => window.token[index]?.text ?? "", [window]);
   const cell = useCallback(
     (row: number, col: number) => {
@@ -39,7 +40,7 @@ export function Grid(props: {
       const known = !Number.isNaN(window.rank[index]);
       const rank = known ? rankWords(target, window.rank[index], color, change) : "";
       return {
-        name: `${window.stages[row]} at ${start + col} ${names[col]}: ${token?.text}${before}${rank}`,
+        name: `${rows[row]} at ${start + col} ${names[col]}: ${token?.text}${before}${rank}`,
         attributes: {
           "data-stage": window.stages[row],
           "data-pos": start + col,
@@ -50,7 +51,7 @@ export function Grid(props: {
         },
       };
     },
-    [window, names, start, count, color, change],
+    [window, rows, names, start, count, color, change],
   );
   const chosen = useMemo((): readonly MapCell[] => {
     const row = selected ? window.stages.indexOf(selected.stage) : -1;
@@ -61,7 +62,7 @@ export function Grid(props: {
   return (
     <HeatMap
       label={`logit lens, stages by positions ${start} to ${start + count - 1}`}
-      rows={window.stages}
+      rows={rows}
       cols={names}
       axes={{ rows: "stage", cols: "position" }}
       values={shade.values}
@@ -72,7 +73,7 @@ export function Grid(props: {
       format={shade.format}
       cell={cell}
       stale={stale}
-      maxHeight={720}
+      maxHeight={760}
       selected={chosen}
       onSelect={(cells) => {
         const last = cells.at(-1);

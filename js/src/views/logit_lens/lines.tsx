@@ -6,7 +6,7 @@ import { type ChartSeries, LineChart } from "../../core/parts/chart/chart";
 import { lineColor } from "../../core/parts/chart/lines";
 import type { Dataset } from "../../core/state/dataset";
 import type * as ask from "../../generated/logit_lens";
-import { type LensShow, placeOf } from "./data";
+import { type LensShow, placeOf, stageName } from "./data";
 
 const format = (value: number) => signed(value, 3);
 
@@ -29,9 +29,10 @@ export function Lines(props: {
       },
     [data, show, changed, mode],
   );
+  const stages = useMemo(() => data?.texts("stage") ?? [], [data]);
+  const names = useMemo(() => stages.map(stageName), [stages]);
   if (!data || !series) return null;
   const { units } = data.attrs;
-  const stages = data.texts("stage");
   const shared = { format, units, stale };
   return (
     <>
@@ -41,7 +42,7 @@ export function Lines(props: {
         </header>
         <LineChart
           label="logits read from the accumulated residual stream, by stage"
-          points={stages}
+          points={names}
           axes={{ x: "stage", y: units }}
           series={series.accumulated}
           picked={placeOf(stage, stages)}
@@ -56,6 +57,7 @@ export function Lines(props: {
         <LineChart
           label="logits that each part adds"
           points={data.texts("component")}
+          bars
           axes={{ x: "component", y: units }}
           series={series.parts}
           {...shared}

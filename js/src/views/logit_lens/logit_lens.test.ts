@@ -1,8 +1,8 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, test } from "vitest";
 import { datasetCsv } from "../../core/export/csv";
 import { Dataset } from "../../core/state/dataset";
 import type { Grid } from "../../generated/logit_lens";
-import { columnsIn, rankShade, readWindow, shading, startFor } from "./data";
+import { columnsIn, rankShade, readWindow, shading, stageName, stageWords, startFor } from "./data";
 
 const UNKNOWN = Number.NaN;
 
@@ -99,4 +99,13 @@ describe("a window of the lens", () => {
     expect(columnsIn(10)).toBe(4);
     expect(columnsIn(9000)).toBe(64);
   });
+});
+
+test("stages are named by their layers", () => {
+  expect(["0_pre", "3_mid", "final_post"].map(stageName)).toEqual(["L0", "L3 mid", "end"]);
+  expect(["0_pre", "3_mid", "final_post"].map(stageWords)).toEqual([
+    "before layer 0",
+    "in layer 3, after attention",
+    "after the last layer",
+  ]);
 });

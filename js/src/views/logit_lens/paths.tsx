@@ -8,7 +8,7 @@ import { Segmented } from "../../core/parts/ui";
 import type { Dataset } from "../../core/state/dataset";
 import type * as ask from "../../generated/logit_lens";
 import type { TokenInfo } from "../../generated/session";
-import { type LensShow, placeOf, tokensIn } from "./data";
+import { type LensShow, placeOf, stageName, tokensIn } from "./data";
 
 const QUANTITIES = [
   { value: "prob", label: "probability" },
@@ -39,7 +39,8 @@ export function Paths(props: {
     () => (data ? pathSeries(data, quantity, show, changed, mode) : []),
     [data, quantity, show, changed, mode],
   );
-  const stages = data?.texts("stage") ?? [];
+  const stages = useMemo(() => data?.texts("stage") ?? [], [data]);
+  const names = useMemo(() => stages.map(stageName), [stages]);
   return (
     <section class="lw-lens-part">
       <header class="lw-lens-head">
@@ -58,7 +59,7 @@ export function Paths(props: {
         <>
           <LineChart
             label={`${quantity === "prob" ? "probability" : "rank"} of tokens by stage`}
-            points={stages}
+            points={names}
             axes={{ x: "stage", y: quantity === "prob" ? "probability" : "rank" }}
             series={series}
             scale={quantity === "prob" ? PROB_SCALE : RANK_SCALE}
@@ -69,7 +70,9 @@ export function Paths(props: {
             onPick={(i) => onPick(stages[i] ?? "")}
           />
           <div class="lw-lens-pins">
-            {pins.length === 0 && <span class="lw-muted">followed unless tokens are pinned:</span>}
+            {pins.length === 0 && (
+              <span class="lw-muted">the likeliest; choose others with ○ in the list:</span>
+            )}
             {tokensIn(data).map((token, i) => (
               <button
                 key={token.id}

@@ -32,18 +32,18 @@ export function NeuronSearch(props: {
   return (
     <span class="lw-neuron-search">
       <Button
-        label="L−, the same neuron a layer before"
+        label="layer before, the same neuron"
         disabled={atLayer <= 0}
         onClick={() => layerBy(-1)}
       >
-        L−
+        layer before
       </Button>
       <Button
-        label="L+, the same neuron a layer after"
+        label="layer after, the same neuron"
         disabled={atLayer < 0 || atLayer >= layers.length - 1}
         onClick={() => layerBy(1)}
       >
-        L+
+        layer after
       </Button>
       <Button label="previous neuron" disabled={!now || now.index === 0} onClick={() => step(-1)}>
         ‹

@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
-import { useCallback, useMemo } from "preact/hooks";
+import { useCallback, useMemo, useRef } from "preact/hooks";
+import { useSize } from "../../core/draw/canvas";
 import { change, headLabel, parseHead, signed } from "../../core/draw/format";
 import { askCode } from "../../core/export/code";
 import { datasetCsv } from "../../core/export/csv";
@@ -13,6 +14,7 @@ import { useView, ViewFrame } from "../../core/parts/view";
 import { useAnswer } from "../../core/state/resource";
 import * as ask from "../../generated/score_decomposition";
 import { tokens as askTokens } from "../../generated/session";
+import { splitFor } from "./layout";
 import { PositionMap } from "./positions";
 import { ofRun, withTotals } from "./totals";
 
@@ -31,8 +33,12 @@ export function ScoresPanel({ session, rpc, compact }: PanelProps): JSX.Element 
   const querySource = session.option(ask.OPTIONS.query_source);
   const keySource = session.option(ask.OPTIONS.key_source);
   const both = query_pos !== null && key_pos !== null;
-  const asked = { layer, head, prompt, sources_by: by.value, query_pos, key_pos };
-  const loaded = useAnswer(handle, ask.sources, asked);
+  const room = useRef<HTMLDivElement>(null);
+  const { width } = useSize(room);
+  const split = splitFor(width, layer, session.info.value.n_heads, by.value);
+  const asked = { layer, head, prompt, sources_by: split.by, query_pos, key_pos };
+  // Not before the room is known, which says how finely scores are split.
+  const loaded = useAnswer(handle, ask.sources, width > 0 ? asked : null);
   const { data } = loaded;
   const tokens = useAnswer(handle, askTokens, { prompt }, { on: "prompts" });
   const texts = useMemo(() => tokens.data?.texts("token") ?? NO_SOURCES, [tokens.data]);
@@ -49,7 +55,7 @@ export function ScoresPanel({ session, rpc, compact }: PanelProps): JSX.Element 
           layer,
           head,
           prompt,
-          sources_by: by.value,
+          sources_by: split.by,
           query_source: query,
           key_source: key,
           show: show.value,
@@ -64,6 +70,7 @@ export function ScoresPanel({ session, rpc, compact }: PanelProps): JSX.Element 
   const values = useMemo(() => parts && withTotals(parts, sources.length), [parts, sources]);
   const ramp = useRamp([parts], { scale: "diverging" });
   const names = useMemo(() => [...sources, TOTAL], [sources]);
+  const shownValues = useMemo(() => [values], [values]);
   const selected = useMemo<readonly MapCell[]>(() => {
     if (sources.length === 0) return [];
     const at = (name: string) => (name === "" ? sources.length : sources.indexOf(name));
@@ -132,9 +139,20 @@ export function ScoresPanel({ session, rpc, compact }: PanelProps): JSX.Element 
           </p>
         </>
       )}
-      <div class="lw-scores-parts">
+      {split.by !== by.value && (
+        <p class="lw-said">
+          {layer * session.info.value.n_heads} heads write before this one: too many for this width,
+          so each layer's are one source.
+        </p>
+      )}
+      <div ref={room} class={split.stacked ? "lw-stacked" : "lw-scores-parts"}>
         <div>
-          <MapLegend ramp={ramp} kind="diverging" units={data?.attrs.units ?? "score"} />
+          <MapLegend
+            ramp={ramp}
+            kind="diverging"
+            units={data?.attrs.units ?? "score"}
+            values={shownValues}
+          />
           <HeatMap
             label="score by query source and key source"
             rows={names}
@@ -144,8 +162,9 @@ export function ScoresPanel({ session, rpc, compact }: PanelProps): JSX.Element 
             ramp={ramp}
             units={data?.attrs.units ?? "score"}
             cell={cell}
+            numbers={10}
             stale={loaded.stale}
-            maxHeight={520}
+            maxHeight={split.stacked ? 640 : 520}
             selected={selected}
             onSelect={(cells) => {
               const last = cells.at(-1);

@@ -85,10 +85,10 @@ export function Spectrum(props: {
       />
       {found && (
         <div class="lw-columns">
-          {list("rows, positive end", rowsHigh)}
-          {list("columns, positive end", columnsHigh)}
-          {list("rows, negative end", rowsLow)}
-          {list("columns, negative end", columnsLow)}
+          {list("largest rows", rowsHigh)}
+          {list("largest columns", columnsHigh)}
+          {list("smallest rows", rowsLow)}
+          {list("smallest columns", columnsLow)}
         </div>
       )}
     </section>

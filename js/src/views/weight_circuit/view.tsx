@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { useCallback, useMemo, useState } from "preact/hooks";
 import { askCode } from "../../core/export/code";
 import { datasetCsv } from "../../core/export/csv";
+import { Formula } from "../../core/parts/formula";
 import { HeatMap } from "../../core/parts/heatmap/heatmap";
 import { MapLegend } from "../../core/parts/heatmap/legend";
 import { useRamp } from "../../core/parts/heatmap/ramp";
@@ -228,8 +229,8 @@ function Said({ tile }: { tile: Dataset<ask.Tile> }): JSX.Element {
   const [n, m] = shapeOf(tile);
   return (
     <p class="lw-said" data-circuit={circuit}>
-      {definition}. {n.toLocaleString("en")} × {m.toLocaleString("en")}, rank {rank}; {weights}{" "}
-      weights, norms and biases left out.
+      <Formula text={definition} />. {n.toLocaleString("en")} × {m.toLocaleString("en")}, rank{" "}
+      {rank}; {weights} weights, norms and biases left out.
     </p>
   );
 }

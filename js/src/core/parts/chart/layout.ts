@@ -45,7 +45,7 @@ export function chartLayout(
   const names = points.map(cut);
   const longest = LETTER * Math.max(0, ...names.map((name) => name.length));
   const turned = longest + 6 > step && longest > NARROW;
-  const floor = height - AXIS_NAME - (turned ? Math.ceil(0.72 * longest) + 6 : 18);
+  const floor = height - AXIS_NAME - (turned ? Math.ceil(0.72 * longest) + 12 : 18);
 
   const [low, high] = range(series, scale.includes);
   const ticks = scale.ticks?.filter((tick) => tick >= low && tick <= high) ?? evenTicks(low, high);

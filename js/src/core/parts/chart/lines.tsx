@@ -3,7 +3,7 @@ import type { Mode } from "../../draw/theme";
 import { useCachedMarkup } from "../cached_markup";
 import { bandPath, type ChartLayout, linePath } from "./layout";
 import type { ChartSeries, LineChartProps } from "./types";
-import { valueAt } from "./words";
+import { spreadAt, valueAt } from "./words";
 
 // Okabe and Ito's colours, told apart whatever one's colour vision; lighter ones in dark mode.
 const COLORS: Record<Mode, readonly string[]> = {
@@ -51,6 +51,7 @@ export function Drawing(props: {
         {series.map((one, index) => (
           <Line
             key={one.name}
+            bars={chart.bars ?? false}
             series={one}
             color={seriesColor(one, index, mode)}
             layout={layout}
@@ -88,7 +89,7 @@ function Frame({ layout, axes }: { layout: ChartLayout; axes: LineChartProps["ax
       ))}
       {names.map((name, i) => {
         if (i % every !== 0) return null;
-        const [x, y] = [layout.x(i), floor + (turned ? 8 : 14)];
+        const [x, y] = [layout.x(i), floor + 14];
         const turn = turned ? { "text-anchor": "end", transform: `rotate(-45 ${x} ${y})` } : {};
         return (
           // A point is its place: the same token may come many times.
@@ -112,9 +113,11 @@ function Line(props: {
   color: string;
   layout: ChartLayout;
   marked: boolean;
+  bars: boolean;
 }): JSX.Element {
   const { series, color, layout, marked } = props;
   const { name, values, baseline } = series;
+  if (props.bars) return <Bars series={series} color={color} layout={layout} />;
   const band = bandPath(series, layout);
   return (
     <g data-series={name} data-baseline={baseline ?? false} style={{ color }}>
@@ -127,6 +130,44 @@ function Line(props: {
             <circle key={i} cx={layout.x(i)} cy={layout.y(value)} r={2.5} />
           ) : null;
         })}
+    </g>
+  );
+}
+
+/** A bar a point, with a line as long as two standard errors; quiet ones are broader and lie behind. */
+function Bars(props: { series: ChartSeries; color: string; layout: ChartLayout }): JSX.Element {
+  const { series, color, layout } = props;
+  const { name, values, baseline } = series;
+  const width = Math.max(1, layout.step * (baseline ? 0.9 : 0.6));
+  const zero = layout.y(0);
+  return (
+    <g data-series={name} data-baseline={baseline ?? false} style={{ color }}>
+      {layout.names.map((_, i) => {
+        const value = valueAt(values, i);
+        if (!Number.isFinite(value)) return null;
+        const [x, y, spread] = [layout.x(i), layout.y(value), spreadAt(series, i)];
+        return (
+          // A point is its place.
+          <g key={i}>
+            <rect
+              class="lw-chart-bar"
+              x={x - width / 2}
+              y={Math.min(y, zero)}
+              width={width}
+              height={Math.max(1, Math.abs(y - zero))}
+            />
+            {Number.isFinite(spread) && !baseline && layout.step >= 5 && (
+              <line
+                class="lw-chart-error"
+                x1={x}
+                x2={x}
+                y1={layout.y(value - spread)}
+                y2={layout.y(value + spread)}
+              />
+            )}
+          </g>
+        );
+      })}
     </g>
   );
 }

@@ -35,6 +35,8 @@ export interface LineChartProps {
   axes: { x: string; y: string };
   units: string;
   series: readonly ChartSeries[];
+  /** Bars from zero, for points that have no order: nothing lies between two parts of a model. */
+  bars?: boolean;
   /** Default: even, with zero in sight. */
   scale?: ValueScale;
   ranges?: readonly ChartRange[];
