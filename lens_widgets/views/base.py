@@ -17,6 +17,7 @@ from plotly.graph_objects import Figure
 from lens_widgets.errors import InputError, check_choice, check_keywords, near
 from lens_widgets.interventions.observed import Observed
 from lens_widgets.session.session import Session
+from lens_widgets.views.figure_style import dressed
 from lens_widgets.views.options import (
     argument,
     documented,
@@ -79,6 +80,8 @@ class View(Widget, Observed):
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         make_traits(cls)
+        if "figure" in vars(cls):
+            cls.figure = dressed(cls.figure)  # type: ignore[method-assign]
         if "view" in vars(cls):
             own = {name: q for name, q in vars(cls).items() if isinstance(q, Question)}
             register(cls.view, own)

@@ -217,7 +217,8 @@ class NeuronView(View):
         if self.show == "difference":
             values = values - table["baseline"].values
         title = f"{attrs['neuron']}: {attrs['definition']}; {self.show}, prompt {attrs['prompt']}"
-        return signed_bars(values, list(table["token"].values), attrs["units"], title)
+        names = list(table["token"].values)
+        return signed_bars(values, names, attrs["units"], title, ordered=True)
 
 
 def _named(session: Session, neuron: str | None) -> tuple[int, int]:

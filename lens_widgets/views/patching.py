@@ -194,11 +194,18 @@ class PatchingView(View):
                 hovertemplate="%{y} %{x}: %{z:.4f}<extra></extra>",
             )
             figure.add_trace(heatmap, row=1, col=number)
+        ends = table.attrs["clean"], table.attrs["corrupted"]
+        rises = ends[0] <= ends[1]
+        span = abs(table.attrs["full"] - table.attrs["unpatched"]) or 1.0
         figure.update_layout(
             title=table.attrs["definition"],
             coloraxis={
+                # As on the page: the unpatched run has no colour, the other run the fullest.
                 "colorscale": "RdBu",
-                "cmid": 0,
+                "reversescale": table.attrs["units"] == UNITS["clean"] and not rises,
+                "cmid": table.attrs["unpatched"],
+                "cmin": table.attrs["unpatched"] - span,
+                "cmax": table.attrs["unpatched"] + span,
                 "colorbar": {"title": table.attrs["units"]},
             },
         )

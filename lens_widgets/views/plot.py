@@ -11,10 +11,10 @@ import xarray as xr
 
 from lens_widgets.analysis.attention.patterns import token_texts
 from lens_widgets.session.session import Session
+from lens_widgets.views.figure_style import NEGATIVE, POSITIVE
 
 SIGNED: dict[str, Any] = {"colorscale": "RdBu", "zmid": 0}
 SEQUENTIAL: dict[str, Any] = {"colorscale": "Blues", "zmin": 0}
-POSITIVE, NEGATIVE = "#2166ac", "#b2182b"
 
 
 def with_tokens(session: Session, table: xr.Dataset, **prompts: int) -> xr.Dataset:
@@ -54,9 +54,17 @@ def signed_map(
 
 
 def signed_bars(
-    values: np.ndarray[Any, np.dtype[Any]], names: Sequence[str], units: str, title: str
+    values: np.ndarray[Any, np.dtype[Any]],
+    names: Sequence[str],
+    units: str,
+    title: str,
+    *,
+    ordered: bool = False,
 ) -> go.Figure:
-    """One bar a name, coloured by sign."""
+    """One bar a name, coloured by sign: the largest first, or ``ordered`` as they are."""
+    if not ordered:
+        order = np.argsort(-values, kind="stable")
+        values, names = values[order], [names[index] for index in order]
     colors = [POSITIVE if value >= 0 else NEGATIVE for value in values]
     figure = go.Figure(go.Bar(x=names, y=values, marker_color=colors))
     figure.update_layout(title=title)
