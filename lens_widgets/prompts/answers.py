@@ -22,26 +22,28 @@ _EXAMPLE = (
 
 
 class SpaceQuestion(InputError):
-    """An answer was given without the space in front that the model expects."""
+    """An answer lacks the space in front that the model expects, or has one too many."""
 
 
 @dataclass(frozen=True)
-class Unspaced:
-    """An answer given as text without a space in front, of which there is a token with one.
+class Spacing:
+    """An answer given as text that is one token with a space in front, and another without.
 
     Attributes:
         argument: what it is called in errors.
         prompt: whose answer it is.
         text: as it was given.
         token: its id.
-        spaced: the id of the same with a space.
+        other: the same with the space, or without it, that it was not given with.
+        other_token: the id of that.
     """
 
     argument: str
     prompt: int
     text: str
     token: int
-    spaced: int
+    other: str
+    other_token: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,14 +56,14 @@ class Answers:
         tokens: both in one tensor, the correct ones first.
         weights: what the answer's logit counts in the logit difference: 1 over their number for
             correct answers, minus that for wrong ones, 0 where a row is filled up.
-        unspaced: those that may have been meant with a space in front.
+        spacings: those that may have been meant with a space in front, or without.
     """
 
     correct: tuple[tuple[int, ...], ...]
     wrong: tuple[tuple[int, ...], ...]
     tokens: Int[Tensor, "prompt answer"]
     weights: Float[Tensor, "prompt answer"]
-    unspaced: tuple[Unspaced, ...] = ()
+    spacings: tuple[Spacing, ...] = ()
 
     @classmethod
     def of(cls, correct: Sequence[Sequence[int]], wrong: Sequence[Sequence[int]]) -> Answers:
@@ -136,22 +138,23 @@ def make_answers(model: TransformerModel, answers: Any, n_prompts: int) -> Answe
             "Give wrong answers for every prompt or for none.",
         )
     found = Answers.of(correct, wrong)
-    return replace(found, unspaced=_unspaced(model, entries, found))
+    return replace(found, spacings=_spacings(model, entries, found))
 
 
-def _unspaced(
+def _spacings(
     model: TransformerModel, entries: Sequence[Entry], answers: Answers
-) -> tuple[Unspaced, ...]:
+) -> tuple[Spacing, ...]:
     found = []
     for prompt, entry in enumerate(entries):
         for side, ids in enumerate((answers.correct[prompt], answers.wrong[prompt])):
             for index, (token, given) in enumerate(zip(ids, entry[side], strict=True)):
-                if not isinstance(given, str) or given[:1].isspace():
+                if not isinstance(given, str):
                     continue
-                spaced = text_ids(model, f" {given}")
-                if len(spaced) == 1 and spaced[0] != token and spaced[0] < n_outputs(model):
+                text = given[1:] if given.startswith(" ") else f" {given}"
+                other = text_ids(model, text) if text.strip() else []
+                if len(other) == 1 and other[0] != token and other[0] < n_outputs(model):
                     name = _named(prompt, side, index, len(ids))
-                    found.append(Unspaced(name, prompt, given, token, spaced[0]))
+                    found.append(Spacing(name, prompt, given, token, text, other[0]))
     return tuple(found)
 
 

@@ -14,7 +14,7 @@ from lens_widgets.prompts.prompt_set import PromptSet
 from lens_widgets.session.run import Run
 
 FAR, LEAST_PROBABILITY = 10.0, 1e-3
-"""When an answer with a space in front is meant: so many times as probable, and at least that."""
+"""When the other spelling is meant: it is so many times as probable, and has at least that."""
 
 
 def check_model(model: TransformerModel) -> None:
@@ -97,17 +97,18 @@ def check_finite(
 
 def ask_about_spaces(clean: Run, prompts: PromptSet) -> None:
     """SpaceQuestion where an answer given as text without a space in front is far less probable
-    in the ``clean`` run than the same with one: another question than was meant."""
-    given = () if prompts.answers is None else prompts.answers.unspaced
+    in the ``clean`` run than the same with one, or the other way round: another question than was
+    meant."""
+    given = () if prompts.answers is None else prompts.answers.spacings
     for answer in given:
         last = clean.last_logits[answer.prompt].softmax(-1)
-        plain, spaced = float(last[answer.token]), float(last[answer.spaced])
-        if spaced >= LEAST_PROBABILITY and spaced >= FAR * plain:
+        this, other = float(last[answer.token]), float(last[answer.other_token])
+        if other >= LEAST_PROBABILITY and other >= FAR * this:
+            begins = "begins with a space" if answer.text[0] == " " else "has no space in front"
             raise SpaceQuestion(
-                f"{answer.argument}={answer.text!r} has no space in front: did you mean "
-                f"{' ' + answer.text!r} ({spaced:.2g})? The model gives {answer.text!r} "
-                f"{plain:.2g} there.",
-                f"Write {' ' + answer.text!r}; to have it without, give its token id, "
+                f"{answer.argument}={answer.text!r} {begins}: did you mean {answer.other!r} "
+                f"({other:.2g})? The model gives {answer.text!r} {this:.2g} there.",
+                f"Write {answer.other!r}; to have {answer.text!r}, give its token id, "
                 f"{answer.token}.",
             )
 

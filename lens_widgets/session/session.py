@@ -73,8 +73,8 @@ class Session(MeasuredModel):
 
     Raises:
         InputError: a ValueError, for anything it cannot use: a model in training mode, answers of
-            several tokens, corrupted prompts of other lengths, an unknown metric. An answer without
-            the space in front that the model expects is asked about; token ids never are.
+            several tokens, corrupted prompts of other lengths, an unknown metric. An answer that
+            lacks the space in front that the model expects is asked about; a token id never is.
 
     Examples:
         >>> prompt = "When John and Mary went to the shops, John gave the bag to"

@@ -171,7 +171,7 @@ class SessionData:
         """Replaces one prompt, its answers and its corrupted prompt; all or nothing.
 
         Answers whose text is as ``tokens`` told it stay what they are, several of them too.
-        ``as_written``: those without a space in front are meant so, and not asked about.
+        ``as_written``: they are meant so, with a space in front or without, and not asked about.
         """
         check_prompt(session, prompt)
         try:

@@ -263,8 +263,8 @@ QUESTION = {
 @pytest.mark.parametrize(
     ("button", "sent"),
     [
-        ("use the answer with a space", {"correct": " Mary", "as_written": None}),
-        ("keep the answer without a space", {"correct": "Mary", "as_written": True}),
+        ("use the other spelling", {"correct": " Mary", "as_written": None}),
+        ("keep the answer as written", {"correct": "Mary", "as_written": True}),
     ],
 )
 def test_a_question_about_a_space_is_answered_by_a_button(

@@ -216,6 +216,13 @@ def test_the_wrong_answer_and_several_are_asked_about_too(ioi: TransformerBridge
         lw.Session(ioi, prompts, answers=[(" John", " Mary"), (" John", "Mary")])
 
 
+def test_a_space_too_many_is_asked_about_as_well(smollm2: TransformerBridge) -> None:
+    chat = [{"role": "user", "content": "What is the capital of France? Answer with one word."}]
+    with pytest.raises(SpaceQuestion, match=r"' Paris' begins with a space: did you mean 'Paris'"):
+        lw.Session(smollm2, messages=chat, answers=(" Paris", "London"))
+    assert lw.Session(smollm2, messages=chat, answers=("Paris", "London")).answer_tokens is not None
+
+
 def test_its_id_gives_the_answer_as_it_is(ioi: TransformerBridge) -> None:
     token = ioi.to_single_token("Mary")
     session = lw.Session(ioi, IOI_PROMPTS[0], answers=(token, " John"))
@@ -235,7 +242,7 @@ def test_an_answer_that_is_improbable_both_ways_is_not_asked_about(ioi: Transfor
 def test_tokenizers_that_make_no_difference_ask_nothing() -> None:
     session = lw.Session(tiny("gpt2"), PROMPTS, answers=("w30", "w31"))
     assert session.prompt_set.answers is not None
-    assert session.prompt_set.answers.unspaced == ()
+    assert session.prompt_set.answers.spacings == ()
 
 
 def test_a_changed_prompt_asks_and_leaves_the_session_as_it_was(ioi: TransformerBridge) -> None:

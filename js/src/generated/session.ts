@@ -96,6 +96,6 @@ export const clear: Command<Record<string, never>> = { method: "session/clear" }
  * Replaces one prompt, its answers and its corrupted prompt; all or nothing.
  *
  * Answers whose text is as ``tokens`` told it stay what they are, several of them too.
- * ``as_written``: those without a space in front are meant so, and not asked about.
+ * ``as_written``: they are meant so, with a space in front or without, and not asked about.
  */
 export const editPrompt: Command<{ prompt: number; text: string; correct: string; wrong: string; corrupted?: string | null; as_written?: boolean }> = { method: "session/edit_prompt" };

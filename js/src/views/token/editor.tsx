@@ -113,15 +113,15 @@ export function PromptEditor(props: {
           {error.type === "SpaceQuestion" && wrongField ? (
             <span class="lw-token-asked">
               <Button
-                label="use the answer with a space"
+                label="use the other spelling"
                 primary
                 disabled={running}
-                onClick={() => run(set(wrongField, ` ${fields[wrongField]}`))}
+                onClick={() => run(set(wrongField, respaced(fields[wrongField])))}
               >
-                use <Shown text={` ${fields[wrongField]}`} />
+                use <Shown text={respaced(fields[wrongField])} />
               </Button>
               <Button
-                label="keep the answer without a space"
+                label="keep the answer as written"
                 disabled={running}
                 onClick={() => run(fields, true)}
               >
@@ -144,6 +144,11 @@ export function PromptEditor(props: {
       </div>
     </div>
   );
+}
+
+/** With a space in front if there is none, without it if there is. */
+export function respaced(answer: string): string {
+  return answer.startsWith(" ") ? answer.slice(1) : ` ${answer}`;
 }
 
 /** A text as tokens are shown: spaces as dots. */

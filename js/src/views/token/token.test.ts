@@ -3,7 +3,7 @@ import { datasetCsv } from "../../core/export/csv";
 import { Dataset } from "../../core/state/dataset";
 import type { Tokens } from "../../generated/session";
 import type { Stats } from "../../generated/token";
-import { editArgs, fieldOf } from "./editor";
+import { editArgs, fieldOf, respaced } from "./editor";
 import { chipTone, hitCount, hitText, lossTop, probText, sharedPredictions } from "./format";
 import { placeCard } from "./place";
 import { readStats } from "./stats";
@@ -101,6 +101,11 @@ describe("the editor", () => {
   it("says that answers are meant as written, when asked", () => {
     expect(editArgs(prompt, fields)).not.toHaveProperty("as_written");
     expect(editArgs(prompt, fields, true).as_written).toBe(true);
+  });
+
+  it("puts the space in front of an answer, or takes it away", () => {
+    expect(respaced("Mary")).toBe(" Mary");
+    expect(respaced(" Mary")).toBe("Mary");
   });
 
   it("knows which field an error speaks of", () => {
