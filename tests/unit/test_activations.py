@@ -127,7 +127,7 @@ def test_the_array_of_the_view_is_labelled(name: str, which: Any) -> None:
     heads = lw.ActivationBrowser(session, activation=Z, show=which, slice_rows="head")
     (trace,) = heads.figure().data
     np.testing.assert_array_equal(trace.z, array.sel(pos=3))
-    assert heads.figure().layout.title.text == f"{which} {Z}, prompt 1, pos 3"
+    assert heads.figure().layout.title.text == f"{which.capitalize()} {Z}, prompt 1, pos 3"
 
 
 def test_an_activation_of_one_axis_is_drawn_as_a_column(session: lw.Session) -> None:

@@ -75,7 +75,7 @@ def test_reply_data_and_figure_hold_the_same_numbers(
     assert trace.colorbar.title.text == data.attrs["units"]
     assert (trace.zmid == 0) is (show == "difference" or mode == "scores")
     title = view.figure().layout.title.text
-    assert title.startswith({"none": "L1H2: ", "layer": "L1: ", "all": "all heads: "}[average])
+    assert title.startswith({"none": "L1H2: ", "layer": "L1: ", "all": "All heads: "}[average])
 
 
 def test_a_difference_of_no_change_is_still_drawn_around_zero(session: lw.Session) -> None:

@@ -74,6 +74,7 @@ def test_neurons_complete_their_mlp(session: lw.Session, prompt: int | None) -> 
 
 
 def test_read_at_the_selected_position(session: lw.Session) -> None:
+    session.selection.update(query_pos=None)
     view = lw.AttributionTable(session, read_at="selected")
     assert view.opening()["attribution/rows"][1]["pos"] is None
     session.selection.update(query_pos=2)

@@ -76,7 +76,7 @@ def test_reply_data_and_figure_hold_the_same_numbers(changed: lw.Session) -> Non
     np.testing.assert_array_equal(bars.y, data["loss"])
     assert list(bars.x) == labels
     assert view.figure().layout.yaxis.title.text == "nats"
-    assert view.figure().layout.title.text == "next-token loss"
+    assert view.figure().layout.title.text == "Next-token loss"
 
 
 def test_both_tokenizations_are_those_of_the_analysis(changed: lw.Session) -> None:
