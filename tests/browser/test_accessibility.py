@@ -10,6 +10,7 @@ import pytest
 from .conftest import Lab
 from .pages import ROOT
 from .test_contract import VIEWS
+from .test_panels import QUESTION
 
 Mount = Callable[..., Lab]
 AXE = ROOT / "js" / "node_modules" / "axe-core" / "axe.min.js"
@@ -35,6 +36,18 @@ def serious(lab: Lab) -> list[str]:
 @pytest.mark.parametrize("view", VIEWS)
 def test_axe_finds_nothing_serious(mount: Mount, view: str, theme: str) -> None:
     lab = mount(view, theme=theme, interventions=["L1H4"])
+    found = serious(lab)
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_the_editor_of_prompts(mount: Mount, theme: str) -> None:
+    lab = mount("token", theme=theme, failures={"session/edit_prompt": QUESTION})
+    lab.find('button[aria-label="edit prompt"]').click()
+    lab.find("[data-likely]").first.wait_for()
+    lab.find('input[aria-label="correct answer"]').fill("Mary")
+    lab.page.keyboard.press("Enter")
+    lab.find('.lw-token-editor [role="alert"]').wait_for()
     found = serious(lab)
     assert not found, "\n".join(found)
 

@@ -263,8 +263,8 @@ QUESTION = {
 @pytest.mark.parametrize(
     ("button", "sent"),
     [
-        ("use the other spelling", {"correct": " Mary", "as_written": None}),
-        ("keep the answer as written", {"correct": "Mary", "as_written": True}),
+        ("use ·Mary", {"correct": " Mary", "as_written": None}),
+        ("keep Mary", {"correct": "Mary", "as_written": True}),
     ],
 )
 def test_a_question_about_a_space_is_answered_by_a_button(

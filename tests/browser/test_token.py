@@ -138,3 +138,34 @@ def test_what_was_put_in_front_of_the_text_is_marked(mount: Mount) -> None:
              .flatMap(({ dataset, title }) => (dataset.added ? [[dataset.pos, title]] : []))"""
     )
     assert marked == [["0", "put in front by the tokenizer: not in the prompt's text"]]
+
+
+def test_a_prompt_of_700_tokens_is_read_and_edited(mount: Mount) -> None:
+    lab = mount("token", n_layers=1, n_heads=2, n_tokens=700, n_prompts=1)
+    chips = lab.find(".lw-tokens [data-pos]")
+    assert chips.count() == 700
+    inside = lab.js(
+        """const strip = root.querySelector('.lw-tokens').getBoundingClientRect();
+        return strip.height < 400 && strip.right <= root.getBoundingClientRect().right"""
+    )
+    assert inside
+    chips.nth(0).focus()
+    lab.page.keyboard.press("End")
+    last = lab.find('[data-lw-card="699"]')
+    last.wait_for()
+    assert lab.js("return root.querySelector('.lw-tokens').scrollTop > 0")
+    lab.find('button[aria-label="edit prompt"]').click()
+    text = lab.answer("session/tokens", prompt=0).attrs["text"]
+    area = lab.find('textarea[aria-label="prompt"]')
+    assert area.input_value() == text
+    height = area.evaluate("area => area.parentElement.getBoundingClientRect().height")
+    assert height <= 220
+    # What is typed at the end is seen.
+    area.focus()
+    lab.page.keyboard.press("Control+End")
+    lab.page.keyboard.type(" end")
+    bottom = area.evaluate(
+        "({ parentElement: box }) => box.scrollTop > 0"
+        " && box.scrollTop + box.clientHeight >= box.scrollHeight - 30"
+    )
+    assert bottom

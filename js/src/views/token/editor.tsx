@@ -113,20 +113,16 @@ export function PromptEditor(props: {
           {error.type === "SpaceQuestion" && wrongField ? (
             <span class="lw-token-asked">
               <Button
-                label="use the other spelling"
+                label={`use ${dotted(respaced(fields[wrongField]))}`}
                 primary
                 disabled={running}
                 onClick={() => run(set(wrongField, respaced(fields[wrongField])))}
-              >
-                use <Shown text={respaced(fields[wrongField])} />
-              </Button>
+              />
               <Button
-                label="keep the answer as written"
+                label={`keep ${dotted(fields[wrongField])}`}
                 disabled={running}
                 onClick={() => run(fields, true)}
-              >
-                keep <Shown text={fields[wrongField]} />
-              </Button>
+              />
             </span>
           ) : (
             error.hint && <span class="lw-muted">{error.hint}</span>
@@ -152,8 +148,8 @@ export function respaced(answer: string): string {
 }
 
 /** A text as tokens are shown: spaces as dots. */
-function Shown({ text }: { text: string }): JSX.Element {
-  return <span class="lw-mono">{text.replaceAll(" ", "·")}</span>;
+function dotted(text: string): string {
+  return text.replaceAll(" ", "·");
 }
 
 /** The likeliest next tokens of the prompt as it is; one click puts one into an answer's field. */
