@@ -149,11 +149,11 @@ class Notebook:
             f"() => {{ {_PANEL}.sessionContext.session.kernel.commsOverSubshells = 'disabled'; }}"
         )
 
-    def run_all(self) -> None:
+    def run_all(self, timeout_ms: int = CELLS_TIMEOUT_MS) -> None:
         """Run > Run All Cells, until the last has run; raises CellError when one raises."""
         self.page.click("#jp-MainMenu >> text=Run")
         self.page.click(".lm-Menu-item[data-command='runmenu:run-all']")
-        self.wait_for_cells()
+        self.wait_for_cells(timeout_ms=timeout_ms)
 
     def show(self, *cells: str) -> None:
         """Puts these cells in place of all but the first, and runs them one after the other."""
@@ -187,7 +187,7 @@ class Notebook:
         self.start_cell(index)
         self.wait_for_cells(index)
 
-    def wait_for_cells(self, index: int | None = None) -> None:
+    def wait_for_cells(self, index: int | None = None, timeout_ms: int = CELLS_TIMEOUT_MS) -> None:
         """Until every cell (or one) has run and shows its output."""
         only = "true" if index is None else f"i === {index}"
         self.page.wait_for_function(
@@ -195,7 +195,7 @@ class Notebook:
               .filter((cell, i) => cell.model.type === 'code' && {only})
               .every(cell => cell.model.executionCount !== null
                 && cell.model.executionState !== 'running')""",
-            timeout=CELLS_TIMEOUT_MS,
+            timeout=timeout_ms,
         )
         errors = self.page.evaluate(
             f"""() => {_PANEL}.content.widgets

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 
-import pytest
-
 from tests.browser.pages import ROOT
 from tests.frontends.jupyterlab import Lab
 from tests.frontends.screen import Screen
@@ -23,17 +21,6 @@ def test_quickstart_runs_in_jupyterlab(lab: Lab) -> None:
     shown = {state["view"] for state in screen.states()}
     assert shown == {"explorer", "token", "attention", "attribution", "ablation"}
     notebook.page.locator(".js-plotly-plot").first.wait_for(state="attached")
-    # Every widget is still about what the text beside it says: the dashboard about the model as it
-    # is, the two below about the model without a head.
-    found = notebook.page.locator("[data-lw-metric]").evaluate_all(
-        "all => all.map(one => [Number(one.dataset.baseline), Number(one.dataset.current)])"
-    )
-    baseline, current = (
-        notebook.kernel.value(f"float(without.{name}.mean())") for name in ("baseline", "current")
-    )
-    assert current < 0 < baseline
-    expected = [[baseline, baseline], [baseline, current], [baseline, current]]
-    assert found == [pytest.approx(values, abs=1e-6) for values in expected]
     assert notebook.our_problems() == []
     lab.check_offline()
     notebook.close()
