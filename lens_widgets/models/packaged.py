@@ -27,6 +27,8 @@ class MissingPackageError(InputError, ImportError):
 
 def missing() -> str | None:
     """What is lacking to read the model, in a sentence; None if nothing is."""
+    # It may have been installed a moment ago, beside this program.
+    importlib.invalidate_caches()
     try:
         found = metadata.version(PACKAGE)
     except metadata.PackageNotFoundError:
@@ -70,4 +72,3 @@ def install() -> None:
     if done.returncode:
         said = done.stderr.strip().split("\n")[-1]
         raise InputError(f"SmolLM2 could not be installed: {said}", f"By hand: {INSTALL}")
-    importlib.invalidate_caches()
