@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lens_widgets.analysis.attribution.stages import model_stages
 from lens_widgets.analysis.script_parts import Which, begin
+from lens_widgets.errors import InputError
 from lens_widgets.interventions.code import mask_argument
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ stages, ids, probs = lens(fwd_hooks)
 '''
 
 
+_RECURRENT = ("mixer", "linear_attn", "mamba")
+"""Parts of layers beside which TransformerLens's lens knows no middle."""
+
+
 def lens_script(
     session: Session, which: Which = "current", *, incl_mid: bool = True, k: int = 5
 ) -> str:
@@ -38,10 +43,19 @@ def lens_script(
 
     For ``"difference"`` it also leaves ``baseline_ids`` and ``baseline_probs``, as what is
     likeliest can be another token. By TransformerLens's own lens; the numbers of
-    ``logit_lens(session, k)``.
+    ``logit_lens(session, k)``. InputError for stages in the middle of layers where
+    TransformerLens's lens has none.
     """
-    middles = any(stage.kind == "mid" for stage in model_stages(session, incl_mid))
-    code = _CODE.format(mask=mask_argument(session), incl_mid=middles, k=k)
+    facts = session.facts
+    middles = [stage for stage in model_stages(session, incl_mid) if stage.kind == "mid"]
+    recurrent = any(part in _RECURRENT for part in facts.layers.other.values())
+    if middles and (recurrent or len(middles) < facts.n_layers):
+        raise InputError(
+            "incl_mid=True: TransformerLens's lens, which the code calls, takes no stages in the "
+            "middle of layers where some of these have none, or are no attention.",
+            "Ask with incl_mid=False.",
+        )
+    code = _CODE.format(mask=mask_argument(session), incl_mid=bool(middles), k=k)
     leaves = ["stages", "ids", "probs"]
     if which == "difference":
         leaves += ["baseline_ids", "baseline_probs"]
