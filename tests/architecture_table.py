@@ -1,6 +1,6 @@
 """The table of what works for which architecture: ``python -m tests.architecture_table`` writes it.
 
-``tests/unit/test_architectures.py`` holds it against what is found.
+``tests/unit/test_architecture_numbers.py`` holds it against what is found.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from lens_widgets.engine.hooks import nodes
 from lens_widgets.errors import InputError
 from tests.architectures import HUGGING_FACE, NOT_BUILT, build
 from tests.unit.every_question import session_of
+from tests.unit.right import CHECKS
 
 A = lw.analysis
 PAGE = Path(__file__).parent.parent / "docs" / "guide" / "architectures.md"
@@ -39,11 +40,10 @@ COLUMNS: dict[str, Callable[[lw.Session], Any]] = {
 _INTRO = """# Architectures
 
 What works for which architecture that TransformerLens reads, as the test suite found it on tiny
-models of random weights. **yes**: answered; the metric, the sum of direct effects, the end of
-the lens and ablations are held against Hugging Face's own forward. **some**: in some layers, as the
-others are built of something else (state spaces, convolutions). **no**: refused in words that say
-why. Tokens, losses and single activations work for all of them, and so does patching what the last
-column names.
+models of random weights. **yes**: answered, and held against plain runs as listed below the table.
+**some**: in some layers, as the others are built of something else (state spaces, convolutions).
+**no**: refused in words that say why. Tokens, losses and single activations work for all of them,
+and so does patching what the last column names.
 
 """
 
@@ -53,6 +53,15 @@ _HEAD = (
     "before the softmax; those scores by who wrote the query and the key; ablations of heads; "
     "composition and circuits of weights.\n\n"
 )
+
+_CHECKED = """## What is checked
+
+On each of these, for prompts of different lengths and with something ablated, as far as it is
+answered; the functions of `lw.analysis` and the views' questions alike.
+
+| number | held against |
+| --- | --- |
+"""
 
 
 def row_of(session: lw.Session) -> list[str]:
@@ -99,12 +108,12 @@ def _worth(session: lw.Session, ask: Callable[[lw.Session], Any]) -> str:
     return "some" if empty.any() else "yes"
 
 
-def page() -> str:
-    """The whole page."""
+def page_of(table: dict[str, list[str]]) -> str:
+    """The whole page, of the cells by architecture."""
     names = ["architecture", *COLUMNS, "can be patched"]
     lines = [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
-    for name in sorted(HUGGING_FACE):
-        lines.append(f"| {' | '.join([f'`{name}`', *row_of(session_of(build(name)))])} |")
+    lines += [f"| {' | '.join([f'`{name}`', *table[name]])} |" for name in sorted(table)]
+    checked = [f"| {check.name} | {check.against} |" for check in CHECKS.values()]
     reasons: dict[str, list[str]] = {}
     for name, reason in NOT_BUILT.items():
         reasons.setdefault(reason, []).append(f"`{name}`")
@@ -113,6 +122,9 @@ def page() -> str:
         _INTRO
         + _HEAD
         + "\n".join(lines)
+        + "\n\n"
+        + _CHECKED
+        + "\n".join(checked)
         + "\n\n## Not tried\n\nTransformerLens knows these names too.\n\n"
         + "\n".join(rest)
         + "\n"
@@ -120,4 +132,5 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    found = {name: row_of(session_of(build(name))) for name in sorted(HUGGING_FACE)}
+    PAGE.write_text(page_of(found), encoding="utf-8")

@@ -289,6 +289,15 @@ NOT_BUILT: dict[str, str] = {
 
 def build(name: str) -> TransformerBridge:
     """A tiny model of fresh random weights of one of ``HUGGING_FACE``, in eval mode."""
+    hf = plain(name)
+    hf.config.architectures = [name]
+    return TransformerBridge.boot_transformers(
+        f"tiny {name}", hf_model=hf, tokenizer=word_tokenizer(), device="cpu"
+    ).eval()
+
+
+def plain(name: str) -> Any:
+    """The same model as Hugging Face has it, with the same weights."""
     torch.manual_seed(0)
     model_class: Any = getattr(transformers, name)
     config_class: Any = model_class.config_class
@@ -298,10 +307,7 @@ def build(name: str) -> TransformerBridge:
     config._attn_implementation = "eager"
     hf = model_class(config).eval()
     randomise(hf)
-    hf.config.architectures = [name]
-    return TransformerBridge.boot_transformers(
-        f"tiny {name}", hf_model=hf, tokenizer=word_tokenizer(), device="cpu"
-    ).eval()
+    return hf
 
 
 def _fields(config_class: Any) -> set[str]:
