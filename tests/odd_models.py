@@ -30,15 +30,18 @@ _GROUPED = {
 _GEMMA = {**_GROUPED, "head_dim": D_HEAD, "sliding_window": 4}
 
 
-def looking_ahead() -> TransformerBridge:
-    """Gemma 3 as its embedding models have it: every position attends to every other."""
+def looking_ahead(**options: Any) -> TransformerBridge:
+    """Gemma 3 as its embedding models have it: every position attends to every other.
+
+    ``options`` of its configuration: by default its window is short and its scores are capped.
+    """
+    bent = {"sliding_window": 4, "attn_logit_softcapping": 5.0}
     return hugging_face(
         "Gemma3TextConfig",
         word_tokenizer(),
-        **_GEMMA,
+        **{**_GROUPED, "head_dim": D_HEAD, **bent, **options},
         query_pre_attn_scalar=D_HEAD,
         final_logit_softcapping=None,
-        attn_logit_softcapping=5.0,
         use_bidirectional_attention=True,
     )
 
@@ -58,10 +61,16 @@ def long_rope(trained_on: int = 6) -> TransformerBridge:
     )
 
 
-def gemma4(*, second_head_dim: int = D_HEAD) -> TransformerBridge:
-    """Gemma 4's text model, whose layers also write embeddings of their own into the stream."""
+def gemma4(*, second_head_dim: int = D_HEAD, **options: Any) -> TransformerBridge:
+    """Gemma 4's text model, whose layers also write embeddings of their own into the stream.
+
+    ``options`` of its configuration: by default its window is short.
+    """
     return hugging_face(
-        "Gemma4TextConfig", word_tokenizer(), **_GEMMA, global_head_dim=second_head_dim
+        "Gemma4TextConfig",
+        word_tokenizer(),
+        **{**_GEMMA, **options},
+        global_head_dim=second_head_dim,
     )
 
 

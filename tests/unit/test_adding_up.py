@@ -56,6 +56,18 @@ def test_components_of_gemma4_sum_to_the_logits(gemma4: Any) -> None:
     assert by_layer.attrs["rest"] == pytest.approx(outside, abs=2e-5)
 
 
+def test_embeddings_of_the_layers_count_in_the_sum() -> None:
+    model = odd_models.gemma4(
+        sliding_window=4096, hidden_size_per_layer_input=8, vocab_size_per_layer_input=60
+    )
+    session = _session(model, ["w5 w6 w7 w8 w9"])
+    parts = A.attribution(session, by="component")
+    assert parts.sum().item() == pytest.approx(0.909, abs=1e-3)
+    assert parts.attrs["total"] == pytest.approx(_logit_diffs(session)[0], abs=2e-5)
+    end = A.lens_path(session, list(ANSWER))["logit"].sel(stage="final_post").values
+    assert end[0] - end[1] == pytest.approx(0.909, abs=1e-3)
+
+
 def test_a_component_of_gemma4_is_the_gradient_of_the_logits_with_its_norms_held(
     gemma4: Any,
 ) -> None:
@@ -188,7 +200,8 @@ def test_a_layer_scalar_that_moves_the_stream_refuses_direct_effects() -> None:
 
 
 def test_a_stream_that_is_normalised_between_its_parts_refuses_direct_effects() -> None:
-    session = _session(odd_models.masked_language_model())
+    session = _session(odd_models.masked_language_model(), ["w5 w6 w7 w8 w9"])
+    assert session.baseline.item() == pytest.approx(-0.30, abs=1e-3)
     assert any(note.startswith("Direct effects are refused") for note in session.notes)
     for by in ("head", "layer", "component", "neuron"):
         with pytest.raises(InputError, match=NOT_A_SUM):

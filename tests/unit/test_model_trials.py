@@ -86,6 +86,15 @@ def test_patches_of_a_model_that_looks_ahead_are_exact(ahead: Any, node: str) ->
                 assert cell == pytest.approx(expected, abs=2e-5), (row, layer, pos)
 
 
+def test_a_patch_that_restores_all_that_differs_restores_the_metric() -> None:
+    """Every position sees the one that is patched, those before it too."""
+    model = odd_models.looking_ahead(sliding_window=4096, attn_logit_softcapping=None)
+    session = _session(model, ["w5 w6 w7 w8 w9"], corrupted=["w5 w6 w10 w8 w9"])
+    got = A.patch_sweep(session, "resid_pre", per_prompt=True).sel(layer=0, pos=3)
+    assert got.item() == pytest.approx(-0.654, abs=1e-3)
+    assert got.item() == pytest.approx(_plain(session, []), abs=2e-5)
+
+
 def test_ablations_are_exact_where_prompts_that_begin_alike_end_differently(ahead: Any) -> None:
     session = _session(ahead, ALIKE)
     got = A.ablation_sweep(session, per_prompt=True)
@@ -159,18 +168,18 @@ def test_a_model_in_which_prompts_mix_takes_one_prompt() -> None:
 
 def test_long_rope_says_that_the_longest_prompt_counts() -> None:
     model = odd_models.long_rope(6)
-    longer = "w5 w6 w7 w8 w9 w10 w11 w12"
-    session = _session(model, ["w5 w6 w7 w8", longer])
+    short, longer = "w9 w6 w7", "w5 w6 w7 w8 w9 w10 w11 w12"
+    session = _session(model, [short, longer])
     (note,) = session.notes
     assert "more than 6 tokens" in note
     with torch.no_grad():
         batch = model.original_model(
             session.tokens, attention_mask=session.prompt_set.attention_mask
         ).logits
-    expected = batch[0, 4, ANSWER[0]] - batch[0, 4, ANSWER[1]]
+    expected = batch[0, 3, ANSWER[0]] - batch[0, 3, ANSWER[1]]
     assert session.baseline[0].item() == pytest.approx(expected.item(), abs=2e-5)
-    alone = _session(model, ["w5 w6 w7 w8"]).baseline.item()
-    assert abs(alone - expected.item()) > 0.1
+    assert expected.item() == pytest.approx(-0.901, abs=1e-3)
+    assert _session(model, [short]).baseline.item() == pytest.approx(-0.528, abs=1e-3)
 
 
 # --- what a layer has ----------------------------------------------------------------------------

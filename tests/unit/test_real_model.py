@@ -63,6 +63,32 @@ def test_the_metric_is_that_of_a_plain_forward(plain: Any, session: lw.Session) 
     assert bool((session.baseline > 1.5).all())
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_that_is_eos_too_changes_no_number(smollm2: TransformerBridge, side: str) -> None:
+    assert smollm2.tokenizer.pad_token_id == smollm2.tokenizer.eos_token_id
+    longer = "After the meeting Tom and Alice walked to the station, where Tom gave the map to"
+    tokens = smollm2.to_tokens([IOI_PROMPTS[0], longer], padding_side=side)
+    session = lw.Session(smollm2, tokens, answers=(" Mary", " John"))
+    assert session.baseline[0].item() == pytest.approx(4.616, abs=2e-3)
+
+
+def test_a_chat_that_is_text_gets_no_second_bos(smollm2: TransformerBridge, plain: Any) -> None:
+    chat = [{"role": "user", "content": "Where is Paris?"}]
+    tokenizer, options = smollm2.tokenizer, {"add_generation_prompt": True}
+    text = tokenizer.apply_chat_template(chat, tokenize=False, **options)
+    ids = tokenizer.apply_chat_template(chat, tokenize=True, return_dict=False, **options)
+    session = lw.Session(smollm2, text, answers=("Paris", "The"))
+    assert session.prompt_set.rows() == [ids]
+    answer = [tokenizer.encode(word, add_special_tokens=False)[0] for word in ("Paris", "The")]
+    with torch.no_grad():
+        once, twice = (
+            plain(torch.tensor([[*more, *ids]])).logits[0, -1, answer]
+            for more in ([], [tokenizer.bos_token_id])
+        )
+    assert session.baseline.item() == pytest.approx(float(once[0] - once[1]), abs=1e-3)
+    assert abs(float(twice[0] - twice[1]) - session.baseline.item()) > 0.1
+
+
 def test_the_probability_of_mary_is_that_of_a_plain_forward(
     plain: Any, session: lw.Session
 ) -> None:
