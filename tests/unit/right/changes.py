@@ -62,16 +62,18 @@ def other_ablations(case: Case) -> None:
     present = [over for over, part in PARTS.items() if case.has(layer, part)]
     over = next((over for over in present if over != "head" or case.has_heads(layer)), "mlp")
     part = PARTS[over]
-    A.ablation_sweep(case.session, over=over)  # type: ignore[arg-type]
+    got = A.ablation_sweep(case.session, "mean", over, per_prompt=True)  # type: ignore[arg-type]
     name, head = f"blocks.{layer}.{part}", 2 % case.facts.n_heads if over == "head" else None
     at = {"layer": layer, **({} if head is None else {"head": head}), "prompt": 0}
     every = torch.cat([case.run(prompt, now=False).read(name) for prompt in case.prompts])
+    mean = every.mean(dim=0)
+    expected = _effect(case.run(0), name, head, mean if head is None else mean[head])
+    near(got.sel(at), expected, "mean")
     other = case.run(0, now=False, corrupted=True).read(name)
-    values = {"mean": every.mean(dim=0), "resample": other}
-    for kind, value in values.items():
-        got = A.ablation_sweep(case.session, kind, over, per_prompt=True)  # type: ignore[arg-type]
-        put = value if head is None else value[..., head, :]
-        near(got.sel(at), _effect(case.run(0), name, head, put), kind)
+    edit = reference.write(name, other if head is None else other[:, head], head=head)
+    ablated = lw.Ablate(f"L{layer}.{over}" if head is None else f"L{layer}H{head}", "resample")
+    run = case.session.run([*case.session.interventions.active, ablated])
+    near(run.metric[0], case.run(0).metric(edit), "resample")
 
 
 @check("effects of what is switched off", "two forwards, one without it")

@@ -49,7 +49,7 @@ class Reading:
         good, bad = ANSWER
         self._read = (unembed.weight[good] - unembed.weight[bad]).detach()
         bias = unembed.bias
-        shift = 0.0 if bias is None else float(bias[good] - bias[bad])
+        shift = 0.0 if bias is None else float((bias[good] - bias[bad]).detach())
         raw = float(run.read("ln_final.hook_out")[pos] @ self._read) + shift
         logits = run.logits()[pos]
         self.total = float(logits[good] - logits[bad])

@@ -28,7 +28,7 @@ def _logits(case: Case, run: PlainRun, stages: list[str]) -> Tensor:
 def lens(case: Case) -> None:
     table = A.logit_lens(case.session, k=3)
     stages = [str(name) for name in table["stage"].values]
-    for prompt in case.prompts:
+    for prompt in case.prompts[-1:]:
         run, clean = case.run(prompt), case.run(prompt, now=False)
         n = len(run.ids)
         names = [*(f"blocks.{layer}.hook_in" for layer in case.layers), "ln_final.hook_in"]

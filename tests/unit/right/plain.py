@@ -87,25 +87,26 @@ class Twin:
     def streams(self, tokens: Tensor) -> list[Tensor]:
         """The residual stream [pos, d_model] as each layer is given it, and then the final norm;
         empty where no single stream runs through the model."""
-        kept: list[Tensor] = []
+        kept: dict[str, Tensor] = {}
+        layers = [f"blocks.{layer}" for layer in range(len(self._bridge.blocks))]
+        handles = []
+        for part in (*layers, "ln_final"):
 
-        def keep(_: Any, args: Any, kwargs: Any) -> None:
-            kept.append((args or [kwargs["hidden_states"]])[0][0])
+            def keep(_: Any, args: Any, kwargs: Any, part: str = part) -> None:
+                # The last time: some norm their embeddings with the same module.
+                kept[part] = (args or [kwargs["hidden_states"]])[0][0]
 
-        parts = [f"blocks.{layer}" for layer in range(len(self._bridge.blocks))]
-        modules = [self.module(part) for part in (*parts, "ln_final")]
-        handles = [
-            module.register_forward_pre_hook(keep, with_kwargs=True)
-            for module in modules
-            if module is not None
-        ]
+            module = self.module(part)
+            if module is not None:
+                handles.append(module.register_forward_pre_hook(keep, with_kwargs=True))
         try:
             self._run(tokens)
         finally:
             for handle in handles:
                 handle.remove()
-        whole = len(kept) == len(modules) and all(each.dim() == 2 for each in kept)
-        return kept if whole else []
+        found = [kept[part] for part in (*layers, "ln_final") if part in kept]
+        whole = len(found) == len(layers) + 1 and all(each.dim() == 2 for each in found)
+        return found if whole else []
 
     def patterns(self, tokens: Tensor) -> list[Tensor]:
         """The pattern [head, query, key] of each layer that has attention, as far as Hugging Face
@@ -131,7 +132,7 @@ class Twin:
             self._run(tokens)
         finally:
             handle.remove()
-        return kept[0] if kept else None
+        return kept[-1] if kept else None
 
     def given_out(self, part: str, tokens: Tensor) -> Tensor | None:
         """What it makes of that: [pos, ...]."""
@@ -145,7 +146,7 @@ class Twin:
             self._run(tokens)
         finally:
             handle.remove()
-        return kept[0] if kept else None
+        return kept[-1] if kept else None
 
     def logits_after(self, stream: Tensor, tokens: Tensor) -> Tensor:
         """Logits [pos, d_vocab] if the last layer had left ``stream`` [pos, d_model] behind."""

@@ -103,10 +103,6 @@ def _scripts(
         got = A.neuron_activations(session, layer=case.layers[-1], neuron=3)
         near(left["activations"][0, :n], got.values[:, 0, 0], "neuron/code")
 
-    def maps(left: Left) -> None:
-        for node, found in left["maps"].items():
-            near(found, A.patch_sweep(session, node), f"patching/code {node}")
-
     def sources(left: Left) -> None:
         got = A.decompose_scores(session, f"L{layer}H{head}")
         near(left["parts"], got.sel(query_pos=3, key_pos=1), "score_decomposition/code")
@@ -145,8 +141,6 @@ def _scripts(
     yield "ablations", lw.AblationPanel, {"ablation_kind": "zero", "prompt": 0}, ablations
     yield "scores", lw.HeadScoresView, {"prompt": 0}, scores
     yield "neurons", lw.NeuronView, {"neuron": neuron, **shown, "top_k": 3}, neurons
-    patched = {"patch_maps": "heads", "by_pos": False, "patch_into": "corrupted"}
-    yield "maps", lw.PatchingView, {**patched, "normalize": False}, maps
     at = {"sources_by": "head", "query_pos": 3, "key_pos": 1}
     yield "sources", lw.ScoreDecompositionView, {**of_head, **shown, **at}, sources
     composition = {"composition": "K", "subtract_random": False}

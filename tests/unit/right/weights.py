@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -206,7 +205,12 @@ def _view(
     row = ask(case, lw.WeightCircuitView, "row", choice=choice, row=ROWS[1], top_k=3)
     ends = torch.stack([full[ROWS[1]].topk(3, largest=best).values for best in (True, False)])
     near(row["value"], ends, f"weight_circuit/row {kind}")
-    values = torch.linalg.svdvals(full.double())
+    left, values, right = torch.linalg.svd(full.double())
     spectrum = ask(case, lw.WeightCircuitView, "spectrum", choice=choice)["singular_value"].values
     near(spectrum, values[: len(spectrum)], f"weight_circuit/spectrum {kind}", 1e-3)
-    assert np.isfinite(spectrum).all()
+    found = ask(case, lw.WeightCircuitView, "direction", choice=choice, direction=0, top_k=3)
+    ids = torch.tensor(found["token_id"].values)
+    expected = torch.stack([left[:, 0][ids[0]], right[0][ids[1]]])
+    got = torch.tensor(found["value"].values, dtype=expected.dtype)
+    # Which way a pair of vectors points is nobody's choice.
+    near(got * (got * expected).sum().sign(), expected, f"weight_circuit/direction {kind}", 1e-3)
