@@ -1,5 +1,5 @@
 import type { ComponentChildren, JSX, RefObject, TargetedKeyboardEvent } from "preact";
-import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { metric } from "../../generated/session";
 import { fixed, signed } from "../draw/format";
 import { flush } from "../state/flush";
@@ -9,7 +9,10 @@ import { Takeaway, type TakeawayContent } from "./export_menu";
 import { historyKey, takesKeys } from "./keyboard";
 import type { PanelProps } from "./mount";
 import { PromptPager } from "./pager";
-import { AlertBox, ProgressBar, StatusPill } from "./status";
+import { AlertBox, Counted, ProgressBar, StatusPill } from "./status";
+
+/** Answers that come within this are shown at once, so that the later ones push nothing away. */
+const TOGETHER_MS = 400;
 
 /** How far outside the window a view is still near: less than a click of a mouse wheel or two. */
 const NEAR = "200px 0px";
@@ -40,6 +43,11 @@ export interface ViewFrameProps {
   pager?: boolean;
   /** False where no number depends on the prompts: the metric is not asked for, and not shown. */
   metric?: boolean;
+  /**
+   * The height, in CSS pixels, that the body will have at a width: kept free until the first numbers are
+   * there, so that nothing below is pushed away. What is there before is not shown: it would move, too.
+   */
+  reserve?: (width: number) => number;
   children: ComponentChildren;
 }
 
@@ -66,9 +74,58 @@ export function ViewFrame(props: ViewFrameProps): JSX.Element {
           </>
         )}
         <AlertBox handle={handle} />
-        <div class="lw-body">{children}</div>
+        <Body handle={handle} reserve={props.reserve}>
+          {children}
+        </Body>
       </section>
     </ViewRoot>
+  );
+}
+
+/** Keeps its place: the height it will have, and later the height it had, until what comes is there. */
+function Body(props: {
+  handle: ViewHandle;
+  reserve: ((width: number) => number) | undefined;
+  children: ComponentChildren;
+}): JSX.Element {
+  const { handle, reserve } = props;
+  const box = useRef<HTMLDivElement>(null);
+  const rested = useRef(0);
+  const [shown, setShown] = useState(false);
+  const status = handle.status.value;
+  const works = status === "busy" || status === "waiting";
+  const nothing = handle.empty.value;
+  useEffect(() => {
+    if (shown || nothing) return undefined;
+    // Several answers make one picture; a slow one is not waited for.
+    const timer = setTimeout(() => setShown(true), works ? TOGETHER_MS : 0);
+    return () => clearTimeout(timer);
+  }, [shown, nothing, works]);
+  const empty = reserve !== undefined && !shown && (nothing || works);
+  const moves = works || empty;
+  useLayoutEffect(() => {
+    const body = box.current;
+    if (!body) return;
+    const least = empty && reserve ? reserve(body.clientWidth) : rested.current;
+    body.style.minHeight = moves ? `${least}px` : "";
+  });
+  useEffect(() => {
+    if (moves) return undefined;
+    // In the next frame: what a click empties is asked for in the same one, and then it is no rest.
+    const frame = requestAnimationFrame(() => {
+      if (box.current) rested.current = box.current.offsetHeight;
+    });
+    return () => cancelAnimationFrame(frame);
+  });
+  return (
+    <div ref={box} class="lw-body" data-empty={empty || undefined}>
+      {empty && (
+        <p class="lw-body-empty">
+          <Counted handle={handle} />
+        </p>
+      )}
+      {props.children}
+    </div>
   );
 }
 

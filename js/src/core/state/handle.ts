@@ -26,6 +26,8 @@ export class ViewHandle implements ViewState, ChangesSession {
   readonly progress: Signal<ProgressInfo | null> = signal(null);
   readonly error: Signal<ErrorInfo | null> = signal(null);
   readonly stopped = signal(false);
+  /** Nothing of its own is known yet, and it is on its way. */
+  readonly empty: ReadonlySignal<boolean>;
   /** Whether the view is on screen or close to it; `ViewRoot` watches. */
   readonly near = signal(true);
 
@@ -40,6 +42,11 @@ export class ViewHandle implements ViewState, ChangesSession {
     this.session = session;
     this.rpc = rpc;
     this.status = computed(() => this.#status());
+    this.empty = computed(() => {
+      const own = this.#slots.value.filter((slot) => !slot.quiet && !slot.shared);
+      const coming = this.status.value !== "error" && this.status.value !== "snapshot";
+      return coming && own.every((slot) => slot.loaded.value === null);
+    });
     this.paintedRevision = computed(() => {
       const painted = this.#slots.value.map((slot) => slot.paintedRevision.value);
       const known = painted.filter((revision) => revision !== null);

@@ -41,6 +41,7 @@ export class Slot<Args extends object, A extends AnswerType> implements AnySlot 
   readonly quiet: boolean;
   readonly on: "revision" | "prompts";
   readonly sweep: boolean;
+  readonly shared: boolean;
   readonly #view: ViewHandle;
   readonly #key: string;
   readonly #question: Question<Args, A>;
@@ -61,6 +62,7 @@ export class Slot<Args extends object, A extends AnswerType> implements AnySlot 
     this.quiet = options.quiet ?? false;
     this.on = options.on ?? "revision";
     this.sweep = options.sweep ?? false;
+    this.shared = question.shared ?? false;
     const saved = view.session.snapshot.saved(this.#key, question);
     this.loaded = signal<Loaded<Args, A> | null>(
       saved && { ...saved, seq: 0, revision: -1, partial: false },

@@ -35,6 +35,10 @@ export interface AnySlot {
   readonly quiet: boolean;
   readonly paintedRevision: Signal<number | null>;
   readonly fromSnapshot: Signal<boolean>;
+  /** Whether it is about the session itself, as the metric is. */
+  readonly shared: boolean;
+  /** What is known so far; null before the first answer. */
+  readonly loaded: ReadonlySignal<object | null>;
   stop(): void;
   retry(): void;
 }

@@ -105,9 +105,14 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
           <section class="lw-abl-column" aria-label="switches">
             <div class="lw-abl-tools">
               <OptionButtons label="values in the cells" of={values} choices={VALUES} />
-              {shown && (
-                <ColorBar lo={-shown.scale} hi={shown.scale} unit={shown.units} scale="diverging" />
-              )}
+              <span style={{ visibility: shown ? "visible" : "hidden" }}>
+                <ColorBar
+                  lo={-(shown?.scale ?? 1)}
+                  hi={shown?.scale ?? 1}
+                  unit={shown?.units ?? "logits"}
+                  scale="diverging"
+                />
+              </span>
               {(other || grid.partial) && <Counted handle={handle} />}
             </div>
             <Grid

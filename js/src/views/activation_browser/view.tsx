@@ -91,6 +91,7 @@ export function ActivationBrowserPanel({ session, rpc, compact }: PanelProps): J
       controls={controls}
       compact={compact}
       takeaway={{ csv, ...(row && { code }) }}
+      reserve={() => (chosen.value ? 990 : 440)}
     >
       <div ref={body} class="lw-act">
         <div class="lw-act-left">

@@ -25,6 +25,15 @@ export function arrangement(width: number, sources: number, heads: number): Arra
   return { shows: "heads", stacked: cell(width - LIST) < LEAST_CELL };
 }
 
+/** The height of the map that is shown, with what is written above it and a list below it. */
+export function reservedHeight(width: number, sources: number, heads: number): number {
+  const { shows, stacked } = arrangement(width, sources, heads);
+  if (shows === "layers") return stacked ? 1430 : 900;
+  const room = width - NAMES - (stacked ? 0 : LIST);
+  const side = sources * heads * Math.min(40, Math.floor(room / (sources * heads)));
+  return stacked ? side + 280 : Math.min(side, 590) + 150;
+}
+
 /** The scores of two layers' heads, [writer, reader], out of those into one layer. */
 export function blockOf(scores: Float32Array, writer: number, heads: number): Float32Array {
   return scores.slice(writer * heads * heads, (writer + 1) * heads * heads);

@@ -8,7 +8,7 @@ import { useView, ViewFrame } from "../../core/parts/view";
 import * as ask from "../../generated/composition";
 import { AllPairs } from "./all_pairs";
 import { ByLayers } from "./by_layers";
-import { arrangement } from "./layout";
+import { arrangement, reservedHeight } from "./layout";
 
 const KINDS = [
   { value: "K", label: "K", title: "the later head's keys read what the earlier one wrote" },
@@ -53,6 +53,7 @@ export function CompositionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
         csv: () => csv.current(),
         code: () => askCode(handle, ask.code, chosen),
       }}
+      reserve={(w) => reservedHeight(w - 24, sources, heads)}
     >
       <div ref={body}>
         {how && (

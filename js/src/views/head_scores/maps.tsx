@@ -3,7 +3,6 @@ import { useMemo, useRef, useState } from "preact/hooks";
 import { useSize } from "../../core/draw/canvas";
 import { fixed, headLabel, parseHead } from "../../core/draw/format";
 import type { HeadMap } from "../../core/parts/heads/map";
-import { headMapWidth, mapColumns } from "../../core/parts/heatmap/columns";
 import { HeatMap } from "../../core/parts/heatmap/heatmap";
 import { MapLegend } from "../../core/parts/heatmap/legend";
 import { useRamp } from "../../core/parts/heatmap/ramp";
@@ -14,6 +13,7 @@ import type { ViewHandle } from "../../core/state/handle";
 import type { HeadRef } from "../../core/state/session";
 import { stripeKind } from "../../core/state/stripes";
 import type { Scores } from "../../generated/head_scores";
+import { columnsFor } from "./layout";
 import { listedOf, type NamedHead, namedHeads } from "./named";
 
 /** Selects a head everywhere and outlines its stripe; once more takes the outline away. */
@@ -50,12 +50,7 @@ export function ScoreMaps(props: {
   );
   const [whole, setWhole] = useState<ReadonlySet<string>>(new Set());
   const room = useRef<HTMLElement>(null);
-  const columns = mapColumns(
-    kinds.length,
-    useSize(room).width,
-    Math.max(LEAST, headMapWidth(heads)),
-    GAP,
-  );
+  const columns = columnsFor(kinds.length, useSize(room).width, heads);
   const item = ({ kind, layer: l, head: h, value }: NamedHead) => {
     const name = headLabel(l, h);
     const at = (kinds.indexOf(kind) * common.rows.length + l) * heads + h;
@@ -115,11 +110,6 @@ export function ScoreMaps(props: {
     </section>
   );
 }
-
-/** Between maps, as the style sheet has it. */
-const GAP = 14;
-/** What the list below a map needs for a name, a bar and a number with its error. */
-const LEAST = 150;
 
 /** The heads of one kind, highest first. */
 function KindList(props: {

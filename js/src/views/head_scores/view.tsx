@@ -11,6 +11,7 @@ import { useAnswer } from "../../core/state/resource";
 import type { ViewSession } from "../../core/state/session";
 
 import * as ask from "../../generated/head_scores";
+import { reservedHeight } from "./layout";
 import { LossMap, useLossEffects } from "./loss_map";
 import { ScoreMaps } from "./maps";
 
@@ -20,7 +21,7 @@ export function HeadScoresPanel({ session, rpc, compact }: PanelProps): JSX.Elem
   const scope = session.setting("prompt_scope");
   const threshold = session.option(ask.OPTIONS.threshold).value;
   const { prompt } = session.selection.value;
-  const { n_layers: layers } = session.info.value;
+  const { n_layers: layers, n_heads: heads } = session.info.value;
   const args = { prompt: scope.value === "mean" ? null : prompt };
   const loaded = useAnswer(handle, ask.scores, args);
   const { data } = loaded;
@@ -41,20 +42,12 @@ export function HeadScoresPanel({ session, rpc, compact }: PanelProps): JSX.Elem
         </>
       }
       takeaway={{ csv, code }}
+      reserve={(w) => reservedHeight(w - 24, layers, heads)}
     >
-      {data ? (
-        <ScoreMaps view={handle} scores={data} common={common} threshold={threshold} />
-      ) : (
-        <div style={{ minHeight: `${reservedHeight(layers)}px` }} />
-      )}
+      {data && <ScoreMaps view={handle} scores={data} common={common} threshold={threshold} />}
       <LossMap view={handle} effects={loss} common={common} />
     </ViewFrame>
   );
-}
-
-/** Legend, title, map, readout and list of one row of maps, before they are there. */
-function reservedHeight(layers: number): number {
-  return 24 + 22 + Math.max(layers * 9, Math.min(layers * 16, 400)) + 46 + 106;
 }
 
 /** The score from which a head is listed. */

@@ -154,3 +154,9 @@ export function stageWords(stage: string): string {
   if (layer === "final") return "after the last layer";
   return part === "mid" ? `in layer ${layer}, after attention` : `before layer ${layer}`;
 }
+
+/** The height of the grid with its lists and charts, which stand in pairs where there is room. */
+export function reservedHeight(width: number, layers: number, mid: boolean): number {
+  const rows = mid ? 2 * layers + 1 : layers + 1;
+  return Math.min(760, 22 * rows) + (width > 760 ? 776 : 1365);
+}

@@ -14,7 +14,7 @@ import * as ask from "../../generated/logit_lens";
 import type { TokenInfo } from "../../generated/session";
 import { CellCard } from "./card";
 import { Controls, Legend } from "./controls";
-import { columnsIn, readWindow, startFor } from "./data";
+import { columnsIn, readWindow, reservedHeight, startFor } from "./data";
 import { Grid } from "./grid";
 import { Lines } from "./lines";
 import { Paths } from "./paths";
@@ -100,6 +100,7 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
       compact={compact}
       controls={<Controls session={session} />}
       takeaway={{ csv, code }}
+      reserve={(w) => reservedHeight(w, session.info.peek().n_layers, incl_mid)}
     >
       <div ref={body} class="lw-lens">
         {window && (
@@ -127,7 +128,8 @@ export function LensPanel({ session, rpc, compact }: PanelProps): JSX.Element {
             />
           </>
         )}
-        <div class="lw-lens-parts">
+        {/* The grid comes above them, however late. */}
+        <div class="lw-lens-parts" style={{ visibility: window ? "visible" : "hidden" }}>
           <CellCard
             handle={handle}
             data={cell.data}

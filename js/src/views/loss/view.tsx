@@ -59,6 +59,7 @@ export function LossPanel({ session, rpc, compact }: PanelProps): JSX.Element {
       controls={<OptionButtons label="prompts" of={scope} choices={SCOPES} />}
       compact={compact}
       takeaway={{ csv, code }}
+      reserve={() => 270}
     >
       {data && half !== null && (
         <p class="lw-num">

@@ -44,6 +44,7 @@ export function ModelCardPanel({ session, rpc, compact }: PanelProps): JSX.Eleme
       pager={false}
       metric={false}
       takeaway={{ csv: () => data && datasetCsv(data) }}
+      reserve={(w) => (w > 760 ? 1000 : 1200)}
     >
       {card && (
         <div ref={body}>

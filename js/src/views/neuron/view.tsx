@@ -100,6 +100,7 @@ export function NeuronPanel({ session, rpc, compact }: PanelProps): JSX.Element 
         csv: () => shown && datasetCsv(shown.data, { names: { pos: shown.tokens.texts } }),
         code: () => askCode(handle, ask.code, chosen),
       }}
+      reserve={() => 750}
     >
       {shown && attrs && values && (
         <>

@@ -1,7 +1,7 @@
 // Which cell of which activation a place on a patching map is, and what it is called. Pure.
 
 import { headLabel } from "../../core/draw/format";
-import { headMapWidth } from "../../core/parts/heatmap/columns";
+import { headMapWidth, mapColumns } from "../../core/parts/heatmap/columns";
 import type { NumArray } from "../../core/state/arrays";
 import type { MapInfo } from "../../generated/patching";
 import type { PatchCell } from "../../generated/session";
@@ -109,6 +109,16 @@ export function leastWidth(axes: Axes): number {
   const names = axes.heads > 0 ? 66 : 50;
   return Math.min(420, names + axes.cols.length * (axes.cols.length <= 32 ? 11 : 4));
 }
+
+/** The height of maps of heads, with what stands above and below them. */
+export function reservedHeight(width: number, layers: number, heads: number): number {
+  const rows = Math.ceil(MAPS_OF_HEADS / mapColumns(MAPS_OF_HEADS, width, headMapWidth(heads), 16));
+  const cell = Math.max(8, Math.min(16, Math.floor(434 / Math.max(1, layers))));
+  return 88 + rows * (layers * cell + 91) + (rows - 1) * 10;
+}
+
+/** Outputs, queries, keys, values and patterns. */
+const MAPS_OF_HEADS = 5;
 
 function names(n: number, name: (i: number) => string): string[] {
   return Array.from({ length: n }, (_, i) => name(i));

@@ -14,7 +14,7 @@ import { useAnswer } from "../../core/state/resource";
 import * as ask from "../../generated/patching";
 import { tokens as tokensOf } from "../../generated/session";
 import type { Question } from "../../wire/question";
-import { axesOf, firstHeads, leastWidth } from "./layout";
+import { axesOf, firstHeads, leastWidth, reservedHeight } from "./layout";
 import { OneMap, type ShownMap } from "./map";
 import { patchScale } from "./scale";
 
@@ -118,6 +118,7 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
       controls={controls}
       compact={compact}
       takeaway={{ csv, code }}
+      reserve={(w) => reservedHeight(w - 24, session.info.peek().n_layers, modelHeads)}
     >
       <div class="lw-patch" ref={room}>
         {data && (

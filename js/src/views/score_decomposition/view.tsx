@@ -126,6 +126,7 @@ export function ScoresPanel({ session, rpc, compact }: PanelProps): JSX.Element 
         csv: () => data && datasetCsv(data),
         code: () => askCode(handle, ask.code, { ...asked, show: show.value }),
       }}
+      reserve={(w) => (w > 840 ? 600 : 1180)}
     >
       {data && (
         <>

@@ -150,6 +150,7 @@ export function WeightCircuitPanel({ session, rpc, compact }: PanelProps): JSX.E
         csv: () => data && datasetCsv(data),
         code: () => askCode(handle, ask.code, part),
       }}
+      reserve={(w) => (w > 850 ? 950 : 1680)}
     >
       {data && <Said tile={data} />}
       <div class="lw-circuit-parts">
