@@ -118,22 +118,22 @@ def test_an_answer_carries_the_requests_id_slot_and_seq(page: Page) -> None:
         (
             "session/edit_prompt",
             {"prompt": 0, "text": "", "correct": "w30", "wrong": "w31"},
-            ["prompts[0]", "empty string"],
+            ["Prompt is an empty string"],
         ),
         (
             "session/edit_prompt",
             {"prompt": 0, "text": PROMPTS[0], "correct": "w30 w31", "wrong": "w31"},
-            ["answers[0][0]", "2 tokens"],
+            ["Correct answer 'w30 w31' is 2 tokens"],
         ),
         (
             "session/edit_prompt",
             {"prompt": 0, "text": "w5 w6", "correct": "", "wrong": "w31"},
-            ["correct is empty"],
+            ["The correct answer is empty"],
         ),
         (
             "session/edit_prompt",
             {"prompt": 0, "text": "w5 w6", "correct": "w30", "wrong": "w31"},
-            ["corrupted[0] is 7 tokens long, prompts[0] is 3"],
+            ["Corrupted prompt is 7 tokens long, prompt is 3"],
         ),
     ],
 )
