@@ -32,7 +32,8 @@ def bundles() -> list[Path]:
     views = sorted(entry.parent.name for entry in JS.glob("src/views/*/index.tsx"))
     if not views:
         raise RuntimeError(f"no view found: expected {JS / 'src/views/<name>/index.tsx'}")
-    names = [*(f"{view}.js" for view in views), "style.css", "LICENSES.txt"]
+    tabs = (f"tabs/{view}.js" for view in views if view != "explorer")
+    names = [*(f"{view}.js" for view in views), *tabs, "style.css", "LICENSES.txt"]
     return [STATIC / name for name in names]
 
 

@@ -1,6 +1,7 @@
 // Builds the front end: one self-contained ES module per view and one shared style sheet.
 //
 //   src/views/<name>/index.tsx -> ../lens_widgets/static/<name>.js
+//                              -> ../lens_widgets/static/tabs/<name>.js, for a tab of the explorer
 //   src/style.css              -> ../lens_widgets/static/style.css
 
 import {
@@ -15,6 +16,7 @@ import {
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { hostedIn, hostPlugin, tabPlugin, usedBy, wrapTab } from "./scripts/tabs.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const outdir = join(here, "..", "lens_widgets", "static");
@@ -24,15 +26,11 @@ if (views.length === 0) {
   throw new Error("js/src/views holds no <name>/index.tsx, so there is nothing to build");
 }
 
-const result = await build({
+const nameOf = (path) => basename(dirname(path));
+const common = {
   absWorkingDir: here,
-  entryPoints: [
-    ...views.map((path) => ({ in: path, out: basename(dirname(path)) })),
-    { in: "src/style.css", out: "style" },
-  ],
   outdir,
   bundle: true,
-  format: "esm",
   target: "es2022",
   minify: true,
   charset: "utf8",
@@ -46,9 +44,37 @@ const result = await build({
   metafile: true,
   write: false,
   logLevel: "warning",
+};
+// What the explorer is made of is there already when one of its tabs is opened.
+const alone = await build({
+  ...common,
+  format: "esm",
+  entryPoints: ["src/views/explorer/index.tsx"],
+  plugins: [hostPlugin(new Map())],
+});
+const hosted = hostedIn(Object.keys(alone.metafile.inputs));
+const tabOptions = {
+  ...common,
+  format: "cjs",
+  entryPoints: views
+    .filter((path) => nameOf(path) !== "explorer")
+    .map((path) => ({ in: path, out: `tabs/${nameOf(path)}` })),
+  plugins: [tabPlugin(here, hosted)],
+};
+const readable = await build({ ...tabOptions, minify: false });
+const used = usedBy(readable.outputFiles.map(({ text }) => text));
+const tabs = await build(tabOptions);
+const result = await build({
+  ...common,
+  format: "esm",
+  entryPoints: [
+    ...views.map((path) => ({ in: path, out: nameOf(path) })),
+    { in: "src/style.css", out: "style" },
+  ],
+  plugins: [hostPlugin(used)],
 });
 
-const allowed = new Set([...views.map((path) => `${basename(dirname(path))}.js`), "style.css"]);
+const allowed = new Set([...views.map((path) => `${nameOf(path)}.js`), "style.css"]);
 for (const { path } of result.outputFiles) {
   if (!allowed.has(basename(path))) {
     throw new Error(
@@ -65,8 +91,9 @@ for (const [path, { imports }] of Object.entries(result.metafile.outputs)) {
 
 // Files of views that no longer exist go, and with them the Python build's record of what was built.
 rmSync(outdir, { recursive: true, force: true });
-mkdirSync(outdir, { recursive: true });
+mkdirSync(join(outdir, "tabs"), { recursive: true });
 for (const { path, contents } of result.outputFiles) writeFileSync(path, contents);
+for (const { path, text } of tabs.outputFiles) writeFileSync(path, wrapTab(text));
 writeFileSync(join(outdir, "LICENSES.txt"), licenses(Object.keys(result.metafile.inputs)));
 
 /** The licence texts of the packages that went into the bundles, which must travel with them. */

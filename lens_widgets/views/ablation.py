@@ -120,7 +120,7 @@ class AblationPanel(View):
             definition=f"Direct effect on the {DEFINITIONS[parts.readout.target]}.",
         )
 
-    @question(Predictions, first=True)
+    @question(Predictions, first=True, shared=True)
     @staticmethod
     def predictions(session: Session, prompt: int) -> xr.Dataset:
         """The next tokens that are likeliest before or after, and the metric, of one prompt."""

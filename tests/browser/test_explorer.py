@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from .conftest import Lab
 
 Mount = Callable[..., Lab]
@@ -35,6 +37,7 @@ def test_the_root_sums_up_its_parts(mount: Mount) -> None:
 
 def test_a_head_clicked_anywhere_is_selected_everywhere(mount: Mount) -> None:
     lab = mount("explorer")
+    lab.find(".lw-attr-more").click()
     lab.find('[data-lw-view="attribution"] [role="row"][data-component="L1H4"]').click()
     lab.idle()
     assert lab.find("[data-lw-pattern]").first.get_attribute("data-lw-pattern") == "L1H4"
@@ -43,6 +46,7 @@ def test_a_head_clicked_anywhere_is_selected_everywhere(mount: Mount) -> None:
 
 def test_hovering_a_row_previews_its_head(mount: Mount) -> None:
     lab = mount("explorer", selection={"layer": 0, "head": 0})
+    lab.find(".lw-attr-more").click()
     lab.find('[data-lw-view="attribution"] [role="row"][data-component="L1H4"]').hover()
     lab.wait("root.querySelector('[data-lw-pattern]').dataset.lwPattern === 'L1H4'")
     lab.page.mouse.move(2, 2)
@@ -52,6 +56,7 @@ def test_hovering_a_row_previews_its_head(mount: Mount) -> None:
 def test_one_toggle_moves_every_number_and_undo_takes_it_back(mount: Mount) -> None:
     lab = mount("explorer")
     before = float(lab.find("[data-lw-metric]").get_attribute("data-current") or "nan")
+    lab.find(".lw-attr-more").click()
     switch = lab.find('[data-lw-view="attribution"] [role="switch"][aria-label="ablate L3H1"]')
     switch.click()
     lab.wait("root.dataset.lwRevision === '2' && root.dataset.lwStatus === 'idle'")
@@ -135,3 +140,136 @@ def test_resizing_redraws(mount: Mount) -> None:
     )
     assert drawn[0] == drawn[1]
     lab.wait("document.documentElement.scrollWidth <= 700")
+
+
+# --- as one instrument ----------------------------------------------------------------------------
+
+SIZES = [(4, 8), (12, 12), (30, 9), (32, 32)]
+
+
+@pytest.mark.parametrize(("layers", "heads"), SIZES)
+@pytest.mark.parametrize("width", [970, 1400])
+def test_it_is_one_screen_of_three_columns(
+    mount: Mount, layers: int, heads: int, width: int
+) -> None:
+    head = {"layer": layers - 1, "head": heads - 1}
+    lab = mount("explorer", n_layers=layers, n_heads=heads, width=width, selection=head)
+    assert lab.js("return root.getBoundingClientRect().height") <= 900
+    boxes = lab.js(
+        """return ['.lw-heads-card', '.lw-pattern-card', '[data-lw-view=attribution]']
+             .map((name) => root.querySelector(name).getBoundingClientRect())
+             .map(({ left, right, top }) => ({ left, right, top }))"""
+    )
+    assert boxes[0]["right"] <= boxes[1]["left"] + 1
+    assert boxes[1]["right"] <= boxes[2]["left"] + 1
+    outside = lab.js(
+        """const frame = root.querySelector('.lw-explorer-columns').getBoundingClientRect();
+           return [...root.querySelectorAll('.lw-explorer-columns *')]
+             .filter((one) => one.checkVisibility())
+             .filter((one) => !one.closest('.lw-pattern-card > .lw-body, .lw-table, .lw-attr-note > *'))
+             .map((one) => [one.className, one.getBoundingClientRect()])
+             .filter(([, box]) => box.right > frame.right + 1 || box.bottom > frame.bottom + 1)
+             .map(([name]) => String(name))"""
+    )
+    assert outside == []
+    # The selected head is in sight, large enough to be hit.
+    cell = lab.find('.lw-heads-card [data-selected="true"]').bounding_box()
+    assert cell is not None
+    assert min(cell["width"], cell["height"]) >= 20
+
+
+def test_below_that_width_the_parts_stand_below_each_other(mount: Mount) -> None:
+    lab = mount("explorer", width=700)
+    tops = lab.js(
+        """return ['.lw-heads-card', '.lw-pattern-card', '[data-lw-view=attribution]']
+             .map((name) => root.querySelector(name).getBoundingClientRect().top)"""
+    )
+    assert tops == sorted(tops)
+    assert lab.js("return root.scrollWidth <= root.clientWidth")
+
+
+def test_the_header_says_what_became_of_the_next_token(mount: Mount) -> None:
+    lab = mount("explorer")
+    lab.js("kernel.ablate('L3H1')")
+    lab.wait("root.dataset.lwRevision === '2' && root.dataset.lwStatus === 'idle'")
+    told = lab.answer("ablation/predictions", prompt=0)
+    tokens = [str(token) for token in told["token"].values]
+    shown = lab.find(".lw-top-token")
+    for which, attribute in (("baseline", "data-before"), ("current", "data-now")):
+        likeliest = tokens[int(told[which].argmax())]
+        assert shown.get_attribute(attribute) == likeliest
+
+
+def test_heads_are_named_by_where_they_look(mount: Mount) -> None:
+    lab = mount("explorer")
+    told = lab.answer("head_scores/scores", prompt=None)
+    named = told["baseline"].sel(kind=["previous", "induction", "duplicate"]).fillna(0.0)
+    best = named.max("kind")
+    marked = lab.js(
+        """return [...root.querySelectorAll('.lw-heads-card .lw-head-cell[data-mark]')]
+             .map((cell) => cell.dataset.head).sort()"""
+    )
+    over = [
+        f"L{layer}H{head}"
+        for layer in range(best.sizes["layer"])
+        for head in range(best.sizes["head"])
+        if best[layer, head] >= 0.4
+    ]
+    assert marked == sorted(over)
+
+
+TABS = [
+    "patching",
+    "logit_lens",
+    "weight_circuit",
+    "composition",
+    "score_decomposition",
+    "head_scores",
+    "neuron",
+    "loss",
+    "activation_browser",
+    "model_card",
+]
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_every_other_view_is_a_tab_over_the_same_selection(mount: Mount, tab: str) -> None:
+    lab = mount("explorer", width=1600)
+    assert lab.find(f'[data-lw-view="{tab}"]').count() == 0
+    lab.open_tab(tab)
+    lab.wait(f"root.querySelector('[data-lw-view={tab}]')?.dataset.lwStatus === 'idle'")
+    assert not lab.find(".lw-pattern-card").is_visible()
+    lab.js("kernel.ablate('L3H1')")
+    lab.wait("root.dataset.lwRevision === '2' && root.dataset.lwStatus === 'idle'")
+    assert lab.find(f'[data-lw-view="{tab}"]').get_attribute("data-lw-revision") in ("1", "2")
+    lab.open_tab("pattern")
+    assert lab.find(f'[data-lw-view="{tab}"]').count() == 0
+    assert lab.find(".lw-pattern-card").is_visible()
+
+
+def test_tabs_are_reached_by_keyboard(mount: Mount) -> None:
+    lab = mount("explorer", width=1600)
+    lab.find('[role="tab"][data-tab="pattern"]').focus()
+    lab.page.keyboard.press("ArrowRight")
+    assert lab.find('[role="tab"][data-tab="patching"]').get_attribute("aria-selected") == "true"
+    lab.page.keyboard.press("Home")
+    assert lab.find('[role="tab"][data-tab="pattern"]').get_attribute("aria-selected") == "true"
+
+
+def test_a_head_is_switched_off_beside_its_name(mount: Mount) -> None:
+    lab = mount("explorer")
+    lab.head("L2H2").click()
+    lab.find('.lw-pattern-card [role="switch"]').click()
+    lab.wait("root.dataset.lwRevision === '2' && root.dataset.lwStatus === 'idle'")
+    assert lab.head("L2H2").get_attribute("data-ablated") == "true"
+
+
+def test_few_rows_are_shown_and_all_on_demand(mount: Mount) -> None:
+    lab = mount("explorer", selection={"layer": 0, "head": 0})
+    rows = lab.find(
+        '[data-lw-view="attribution"] [role="row"][data-component]:not([data-component="total"])'
+    )
+    few = rows.count()
+    assert "L0H0" in rows.evaluate_all("all => all.map((row) => row.dataset.component)")
+    lab.find(".lw-attr-more").click()
+    assert rows.count() > few

@@ -59,7 +59,7 @@ export interface Code {
 export const grid: Question<{ ablation_kind: "zero" | "mean" | "resample" | null; prompt: number | null }, Grid> = { method: "ablation/grid" };
 
 /** The next tokens that are likeliest before or after, and the metric, of one prompt. */
-export const predictions: Question<{ prompt: number }, Predictions> = { method: "ablation/predictions" };
+export const predictions: Question<{ prompt: number }, Predictions> = { method: "ablation/predictions", shared: true };
 
 /** Each intervention's effect: the metric with all of them, minus without this one. */
 export const interventionEffects: Question<Record<string, never>, InterventionEffects> = { method: "ablation/intervention_effects" };

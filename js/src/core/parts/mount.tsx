@@ -26,11 +26,16 @@ interface RenderProps {
   signal?: AbortSignal;
 }
 
-/** The default export of a view's bundle. Every lifetime hangs on one AbortController. */
-export function mountView(Panel: FunctionComponent<PanelProps>): {
+/** What a view's bundle exports: how a host draws it, and its panel for a tab of the explorer. */
+export interface MountedBundle {
+  Panel: FunctionComponent<PanelProps>;
   render(props: RenderProps): () => void;
-} {
+}
+
+/** The default export of a view's bundle. Every lifetime hangs on one AbortController. */
+export function mountView(Panel: FunctionComponent<PanelProps>): MountedBundle {
   return {
+    Panel,
     render({ model, el, signal }) {
       const abort = new AbortController();
       const close = () => abort.abort();

@@ -1,4 +1,7 @@
 import type { JSX } from "preact";
+import { useContext } from "preact/hooks";
+import { flush } from "../state/flush";
+import { Columns } from "./columns";
 import { type Choice, Segmented } from "./ui";
 
 /** What a choice is read from and written to: an option of the view, or a setting of the session. */
@@ -22,6 +25,38 @@ export function OptionButtons<T extends string>(props: {
         of.value = value;
       }}
     />
+  );
+}
+
+/** The same in a list that opens, in the explorer's columns, where buttons in a row have no room. */
+export function OptionChoice<T extends string>(props: {
+  label: string;
+  of: Chosen<T>;
+  choices: readonly Choice<T>[];
+}): JSX.Element {
+  const { label, of, choices } = props;
+  if (useContext(Columns) === null) return <OptionButtons {...props} />;
+  return (
+    <select
+      class="lw-select"
+      aria-label={label}
+      title={label}
+      value={of.value}
+      onChange={(event) => {
+        const chosen = choices.find(({ value }) => value === event.currentTarget.value);
+        if (chosen) {
+          flush(() => {
+            of.value = chosen.value;
+          });
+        }
+      }}
+    >
+      {choices.map(({ value, label: text }) => (
+        <option key={value} value={value}>
+          {text}
+        </option>
+      ))}
+    </select>
   );
 }
 

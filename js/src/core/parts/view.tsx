@@ -1,10 +1,11 @@
 import type { ComponentChildren, JSX, RefObject, TargetedKeyboardEvent } from "preact";
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useContext, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { metric } from "../../generated/session";
 import { fixed, signed } from "../draw/format";
 import { flush } from "../state/flush";
 import { ViewHandle, type ViewState } from "../state/handle";
 import { useAnswer } from "../state/resource";
+import { InTab } from "./columns";
 import { Takeaway, type TakeawayContent } from "./export_menu";
 import { historyKey, takesKeys } from "./keyboard";
 import type { PanelProps } from "./mount";
@@ -54,12 +55,21 @@ export interface ViewFrameProps {
 /** One view in its frame: the full header when it stands alone, a card head inside the explorer. */
 export function ViewFrame(props: ViewFrameProps): JSX.Element {
   const { handle, title, controls, compact, children } = props;
+  const inTab = useContext(InTab);
   const take = <Takeaway handle={handle} {...props.takeaway} />;
   return (
     <ViewRoot handle={handle} class={props.class}>
       <section class="lw-card">
         {compact ? (
-          <CardHead handle={handle} title={title} controls={controls} end={take} />
+          <>
+            <CardHead
+              handle={handle}
+              title={title}
+              controls={inTab ? undefined : controls}
+              end={take}
+            />
+            {inTab && controls && <div class="lw-toolbar">{controls}</div>}
+          </>
         ) : (
           <>
             {props.metric !== false && <SessionMetric view={handle} />}
@@ -222,24 +232,28 @@ export function CardHead(props: {
 export function Header(props: {
   handle: ViewState;
   title: ComponentChildren;
-  /** After the metric. */
+  /** After the metric: what else came of the interventions. */
+  outcome?: ComponentChildren;
+  /** Last. */
   end?: ComponentChildren;
   pager?: boolean;
   metric?: boolean;
+  /** One line where it can be: what else is known of the model is told on hover. */
+  brief?: boolean;
 }): JSX.Element {
   const { handle } = props;
   const info = handle.session.info.value;
   const { n_layers, n_heads } = info;
+  const size = `${count(n_layers, "layer")} × ${count(n_heads, "head")}`;
+  const made = `${info.device} · ${info.dtype} · ${info.weights} weights`;
   return (
     <header class="lw-head">
       <h2 class="lw-title">{props.title}</h2>
       <div class="lw-chips">
-        <span class="lw-chip lw-chip-round">
-          {info.model_name} · {count(n_layers, "layer")} × {count(n_heads, "head")}
+        <span class="lw-chip lw-chip-round" title={props.brief ? `${size}, ${made}` : undefined}>
+          {info.model_name} · {props.brief ? `${n_layers} × ${n_heads}` : size}
         </span>
-        <span class="lw-chip lw-chip-round">
-          {info.device} · {info.dtype} · {info.weights} weights
-        </span>
+        {!props.brief && <span class="lw-chip lw-chip-round">{made}</span>}
         {info.notes.map((note) => (
           <span key={note} class="lw-chip lw-chip-round lw-note">
             {note}
@@ -252,6 +266,7 @@ export function Header(props: {
           <PromptPager session={handle.session} count={handle.session.state.value.n_prompts} />
         )}
         {props.metric !== false && <Metric handle={handle} />}
+        {props.outcome}
         {props.end}
       </div>
       <ProgressBar handle={handle} />

@@ -9,10 +9,12 @@ export function BeforeAfter(props: {
   predictions: Dataset<Predictions>;
   /** The metric's mean over prompts; null before it is known. */
   mean: Metric["attrs"] | null;
+  /** How many tokens are listed; all of them without it. */
+  most?: number | undefined;
 }): JSX.Element {
   const { predictions, mean } = props;
   const { prompt, metric, metric_baseline, metric_current } = predictions.attrs;
-  const texts = predictions.texts("token");
+  const texts = predictions.texts("token").slice(0, props.most);
   const [ids, baseline, current] = (["token_id", "baseline", "current"] as const).map((name) =>
     predictions.numbers(name),
   );

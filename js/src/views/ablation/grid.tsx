@@ -1,9 +1,10 @@
 import type { JSX } from "preact";
-import { useCallback, useMemo, useRef, useState } from "preact/hooks";
+import { useCallback, useContext, useMemo, useRef, useState } from "preact/hooks";
 import { useSize } from "../../core/draw/canvas";
 import { palette } from "../../core/draw/color";
 import { headLabel, signed } from "../../core/draw/format";
 import { useTheme } from "../../core/draw/theme";
+import { Columns } from "../../core/parts/columns";
 import { HeadGrid } from "../../core/parts/heads/grid";
 import { componentAt, headAt } from "../../core/parts/heads/places";
 import { at, type NumArray } from "../../core/state/arrays";
@@ -38,11 +39,13 @@ export function Grid(props: GridProps): JSX.Element {
   const room = useRef<HTMLDivElement>(null);
   const { width } = useSize(room);
   const mlps = useMemo(() => new Set(mlpLayers), [mlpLayers]);
+  const columns = useContext(Columns);
   const { cellWidth, cellHeight, mlpWidth, gap, height } = gridSize(
     width,
     layers,
     heads,
     mlps.size > 0,
+    columns ? { tallest: columns.effects, narrowest: 4, lowest: 10 } : undefined,
   );
   const [pointed, setPointed] = useState("");
   const printed = useMemo(
@@ -69,8 +72,10 @@ export function Grid(props: GridProps): JSX.Element {
     [heads, headValues, mlpValues, scale, printed, cellWidth, mlpWidth, diverging],
   );
   const point = (event: Event) => {
-    const cell = event.target instanceof Element ? event.target.closest("[data-component]") : null;
-    const found = cell?.getAttribute("data-component") ?? "";
+    const cell = event.target instanceof Element ? event.target.closest("[data-cell]") : null;
+    const [layer, column] = (cell?.getAttribute("data-cell") ?? "").split(" ").map(Number);
+    const on = layer !== undefined && column !== undefined;
+    const found = on ? componentAt({ layer, column }, heads) : "";
     if (found !== pointed) flush(() => setPointed(found));
   };
   const said = pointed || headLabel(props.selected.layer, props.selected.head);
@@ -85,7 +90,7 @@ export function Grid(props: GridProps): JSX.Element {
       >
         <HeadGrid
           label="ablation switches, layers by heads"
-          cells="switch"
+          cells={columns ? "choice" : "switch"}
           {...{ layers, heads, look }}
           mlpLayers={mlps}
           size={{ label: 30, width: cellWidth, height: cellHeight, gap, mlp: mlpWidth }}
@@ -95,7 +100,8 @@ export function Grid(props: GridProps): JSX.Element {
           stale={props.stale}
           onChoose={(place, shift) => {
             const head = headAt(place, heads);
-            if (shift && head) props.onSelect(head);
+            // In a column it is the way to a head, whose switch stands beside its name.
+            if (head && (shift || columns)) props.onSelect(head);
             else onToggle(componentAt(place, heads));
           }}
           onToggle={onToggle}

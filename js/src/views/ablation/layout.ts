@@ -26,15 +26,32 @@ const TALLEST_GRID = 440;
 const CHAR = 6.6;
 const AROUND = 4;
 
+/** How far cells may shrink, and the height that all layers may take as long as they do not. */
+export interface GridLimits {
+  tallest: number;
+  narrowest: number;
+  lowest: number;
+}
+
+const LIMITS: GridLimits = { tallest: TALLEST_GRID, narrowest: NARROWEST, lowest: LOWEST };
+
 /** Cells share the room given, within limits. */
-export function gridSize(room: number, layers: number, heads: number, hasMlps: boolean): GridSize {
+export function gridSize(
+  room: number,
+  layers: number,
+  heads: number,
+  hasMlps: boolean,
+  within: GridLimits = LIMITS,
+): GridSize {
   const gap = heads > 16 || layers > 24 ? 1 : layers > 16 ? 2 : 4;
   const tall = layers > 8 ? 22 : 24;
-  const fitting = Math.floor(TALLEST_GRID / Math.max(1, layers)) - gap;
-  const cellHeight = Math.max(LOWEST, Math.min(tall, fitting));
+  const fitting = Math.floor(within.tallest / Math.max(1, layers)) - gap;
+  const cellHeight = Math.max(within.lowest, Math.min(tall, fitting));
   const mlpWidth = hasMlps ? MLP_WIDTH : 0;
   const across = room - PADDING - LAYER_LABEL - (hasMlps ? MLP_GAP + mlpWidth : 0) - heads * gap;
-  const cellWidth = Math.max(NARROWEST, Math.min(WIDEST, Math.floor(across / heads)));
+  // Whole pixels, but for cells of which the rest would be a column.
+  const wide = across < heads * NARROWEST ? across / heads : Math.floor(across / heads);
+  const cellWidth = Math.max(within.narrowest, Math.min(WIDEST, wide));
   const height = PADDING + layers * (cellHeight + gap) + NAMES;
   return { cellWidth, cellHeight, mlpWidth, gap, height };
 }

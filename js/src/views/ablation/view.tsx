@@ -1,14 +1,16 @@
 import type { JSX } from "preact";
-import { useMemo, useRef } from "preact/hooks";
+import { useContext, useMemo, useRef } from "preact/hooks";
 import { niceCeil } from "../../core/draw/format";
 import { askCode } from "../../core/export/code";
 import { datasetCsv } from "../../core/export/csv";
+import { Columns } from "../../core/parts/columns";
 import { CopyButton } from "../../core/parts/copy_button";
+import { Takeaway } from "../../core/parts/export_menu";
 import type { PanelProps } from "../../core/parts/mount";
-import { ABLATION_KINDS, OptionButtons, SCOPES } from "../../core/parts/options";
-import { Counted } from "../../core/parts/status";
+import { ABLATION_KINDS, OptionButtons, OptionChoice, SCOPES } from "../../core/parts/options";
+import { AlertBox, Counted } from "../../core/parts/status";
 import { Button, ColorBar } from "../../core/parts/ui";
-import { useView, ViewFrame } from "../../core/parts/view";
+import { CardHead, useView, ViewFrame, ViewRoot } from "../../core/parts/view";
 import { maxAbs } from "../../core/state/arrays";
 import type { Change } from "../../core/state/interventions";
 import { type Answered, useAnswer } from "../../core/state/resource";
@@ -31,7 +33,13 @@ const VALUES = [
 ] as const;
 
 /** Switches for every head and MLP, what is active and what each of it does, and what comes of it. */
-export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.Element {
+export function AblationPanelView(
+  props: PanelProps & {
+    /** Beside the title of the grid's card, where it is one of the explorer's. */
+    effectsTools?: JSX.Element | undefined;
+  },
+): JSX.Element {
+  const { session, rpc, compact } = props;
   const handle = useView("ablation", { session, rpc });
   const kind = session.setting("ablation_kind");
   const values = session.option(ask.OPTIONS.values);
@@ -39,6 +47,7 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
   const info = session.info.value;
   const selection = session.selection.value;
   const body = useRef<HTMLDivElement>(null);
+  const inColumn = useContext(Columns) !== null;
   const { changes } = session;
 
   const args = {
@@ -59,96 +68,137 @@ export function AblationPanelView({ session, rpc, compact }: PanelProps): JSX.El
   const csv = () => grid.data && datasetCsv(grid.data);
   const code = () => askCode(handle, ask.code, args);
 
-  const controls = (
-    <>
-      <OptionButtons label="kind of ablation" of={kind} choices={ABLATION_KINDS} />
-      {!compact && <OptionButtons label="prompts" of={scope} choices={SCOPES} />}
-      <span class="lw-abl-actions">
-        <Button
-          label="undo"
-          disabled={!changes.canUndo.value}
-          onClick={() => make({ what: "undo" })}
-        >
-          ↶ undo
-        </Button>
-        <Button
-          label="redo"
-          disabled={!changes.canRedo.value}
-          onClick={() => make({ what: "redo" })}
-        >
-          ↷ redo
-        </Button>
-        <Button
-          label="clear"
-          disabled={changes.interventions.value.length === 0}
-          onClick={() => make({ what: "clear" })}
-        />
-        <CopyButton
-          label="copy code"
-          within={body}
-          text={() => askCode(handle, interventionCode, {})}
-        />
-      </span>
-    </>
+  const kinds = <OptionChoice label="kind of ablation" of={kind} choices={ABLATION_KINDS} />;
+  const actions = (
+    <span class="lw-abl-actions">
+      <Button label="undo" disabled={!changes.canUndo.value} onClick={() => make({ what: "undo" })}>
+        ↶ undo
+      </Button>
+      <Button label="redo" disabled={!changes.canRedo.value} onClick={() => make({ what: "redo" })}>
+        ↷ redo
+      </Button>
+      <Button
+        label="clear"
+        disabled={changes.interventions.value.length === 0}
+        onClick={() => make({ what: "clear" })}
+      />
+      <CopyButton
+        label="copy code"
+        within={body}
+        text={() => askCode(handle, interventionCode, {})}
+      />
+    </span>
   );
 
+  const tools = (
+    <div class="lw-abl-tools">
+      <OptionChoice label="values in the cells" of={values} choices={VALUES} />
+      <span style={{ visibility: shown ? "visible" : "hidden" }}>
+        <ColorBar
+          lo={-(shown?.scale ?? 1)}
+          hi={shown?.scale ?? 1}
+          unit={shown?.units ?? "logits"}
+          scale="diverging"
+        />
+      </span>
+      {(other || grid.partial) && <Counted handle={handle} />}
+    </div>
+  );
+  const switches = (
+    <Grid
+      layers={info.n_layers}
+      heads={info.n_heads}
+      mlpLayers={info.mlp_layers}
+      headValues={shown?.heads ?? null}
+      mlpValues={shown?.mlps ?? null}
+      scale={shown?.scale ?? 1}
+      units={shown?.units ?? ""}
+      stale={grid.stale}
+      ablated={changes.ablated.value}
+      selected={selection}
+      previewed={session.preview.value}
+      onToggle={toggle}
+      onPreview={(head) => {
+        session.preview.value = head;
+      }}
+      onSelect={(head) => session.select(head)}
+      onClear={() => session.select({ query_pos: null, key_pos: null })}
+    />
+  );
+  const caption = <p class="lw-abl-caption">{shown?.definition}</p>;
+  const active = (
+    <ActiveList
+      interventions={changes.interventions.value}
+      effects={effects.data}
+      onEnable={({ key }, on) => make({ what: "enable", key, on })}
+      onRemove={({ key }) => make({ what: "remove", key })}
+    />
+  );
+  const after = predictions.data && (
+    <BeforeAfter
+      predictions={predictions.data}
+      mean={inColumn ? null : session.metric.value}
+      most={inColumn ? 5 : undefined}
+    />
+  );
+
+  if (compact) {
+    return (
+      <ViewRoot handle={handle}>
+        <section class="lw-card lw-effects-card" aria-label="switches">
+          <CardHead
+            handle={handle}
+            title="Effects"
+            controls={props.effectsTools}
+            end={<Takeaway {...{ handle, csv, code }} />}
+          />
+          <AlertBox handle={handle} />
+          <div class="lw-body lw-abl" ref={body}>
+            {tools}
+            {switches}
+            {caption}
+          </div>
+        </section>
+        <section class="lw-card lw-active-card" aria-label="active interventions">
+          <CardHead handle={handle} quiet title="Switched off" controls={kinds} />
+          <div class="lw-body">
+            {actions}
+            {active}
+          </div>
+        </section>
+        <section class="lw-card lw-after-card lw-abl-after" aria-label="before and after">
+          <div class="lw-body">{after}</div>
+        </section>
+      </ViewRoot>
+    );
+  }
   return (
     <ViewFrame
       handle={handle}
       title="Ablations"
-      controls={controls}
-      compact={compact}
+      controls={
+        <>
+          {kinds}
+          <OptionButtons label="prompts" of={scope} choices={SCOPES} />
+          {actions}
+        </>
+      }
+      compact={false}
       takeaway={{ csv, code }}
     >
       <div ref={body} class="lw-abl">
         <div class="lw-abl-columns" data-wide={info.n_heads > WIDE || undefined}>
           <section class="lw-abl-column" aria-label="switches">
-            <div class="lw-abl-tools">
-              <OptionButtons label="values in the cells" of={values} choices={VALUES} />
-              <span style={{ visibility: shown ? "visible" : "hidden" }}>
-                <ColorBar
-                  lo={-(shown?.scale ?? 1)}
-                  hi={shown?.scale ?? 1}
-                  unit={shown?.units ?? "logits"}
-                  scale="diverging"
-                />
-              </span>
-              {(other || grid.partial) && <Counted handle={handle} />}
-            </div>
-            <Grid
-              layers={info.n_layers}
-              heads={info.n_heads}
-              mlpLayers={info.mlp_layers}
-              headValues={shown?.heads ?? null}
-              mlpValues={shown?.mlps ?? null}
-              scale={shown?.scale ?? 1}
-              units={shown?.units ?? ""}
-              stale={grid.stale}
-              ablated={changes.ablated.value}
-              selected={selection}
-              previewed={session.preview.value}
-              onToggle={toggle}
-              onPreview={(head) => {
-                session.preview.value = head;
-              }}
-              onSelect={(head) => session.select(head)}
-              onClear={() => session.select({ query_pos: null, key_pos: null })}
-            />
-            <p class="lw-abl-caption">{shown?.definition}</p>
+            {tools}
+            {switches}
+            {caption}
           </section>
           <section class="lw-abl-column" aria-label="active interventions">
             <h4 class="lw-abl-heading">Active</h4>
-            <ActiveList
-              interventions={changes.interventions.value}
-              effects={effects.data}
-              onEnable={({ key }, on) => make({ what: "enable", key, on })}
-              onRemove={({ key }) => make({ what: "remove", key })}
-            />
+            {active}
           </section>
           <section class="lw-abl-column lw-abl-after" aria-label="before and after">
-            {predictions.data && (
-              <BeforeAfter predictions={predictions.data} mean={session.metric.value} />
-            )}
+            {after}
           </section>
         </div>
       </div>

@@ -1,10 +1,14 @@
 import type { JSX } from "preact";
+import { useContext } from "preact/hooks";
 import type { Ramp } from "../../core/draw/canvas";
 import { headLabel } from "../../core/draw/format";
-import { OptionButtons, RUNS } from "../../core/parts/options";
-import { Button, ColorBar } from "../../core/parts/ui";
+import { Columns } from "../../core/parts/columns";
+import { ROLE_NAMES, Roles } from "../../core/parts/heads/roles";
+import { OptionButtons, OptionChoice, RUNS } from "../../core/parts/options";
+import { Button, ColorBar, Switch } from "../../core/parts/ui";
 import { CardHead } from "../../core/parts/view";
 import type { ViewHandle } from "../../core/state/handle";
+import { isHeadAblated } from "../../core/state/interventions";
 import type { HeadRef, ViewSession } from "../../core/state/session";
 import { OPTIONS } from "../../generated/attention";
 import { averageWords, isSigned, type Kind, shownName, unitOf } from "./kind";
@@ -49,6 +53,10 @@ interface PatternCardProps {
   texts: readonly string[];
   prompt: number;
   stripe: Stripe | null;
+  /** The prompt's tokens, shaded by the pattern; null where they stand with the thumbnails. */
+  strip: JSX.Element | null;
+  /** In the card's head, at its end. */
+  end: JSX.Element | null;
 }
 
 /** One head large, or two beside each other, with the scale and the weight under the cursor. */
@@ -59,9 +67,14 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
   const option = session.option(OPTIONS.show);
   const { n_layers, n_heads } = session.info.value;
   const solo = state.solo.value;
-  const maxSide = solo ? 780 : 620;
+  const columns = useContext(Columns);
+  const inColumn = columns !== null;
+  const maxSide = columns ? columns.plot : solo ? 780 : 620;
   const common = { view, state, kind, skipBos, ramp, tokens: texts, maxSide, stripe };
+  const runs = <OptionChoice label="show" of={option} choices={RUNS} />;
   const name = averageWords(kind.average, shownName(head, kind.average));
+  const roleOf = useContext(Roles);
+  const role = kind.average === "none" ? roleOf(head.layer, head.head) : null;
   const badge = isPreview ? "preview" : state.locked.value ? "locked" : "";
 
   const hover = state.hover.value;
@@ -90,8 +103,16 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
             {compared && (
               <span class="lw-muted"> and {headLabel(compared.layer, compared.head)}</span>
             )}
+            {kind.average === "none" && (
+              <Switch
+                label={`ablate ${headLabel(head.layer, head.head)}`}
+                title="switch this head off"
+                checked={isHeadAblated(session.changes.ablated.value, head.layer, head.head)}
+                onToggle={() => session.toggleAblation(view, headLabel(head.layer, head.head))}
+              />
+            )}
             <span class="lw-badge" data-badge={badge}>
-              {badge}
+              {badge || (role ? ROLE_NAMES[role.kind] : "")}
             </span>
           </>
         }
@@ -107,12 +128,13 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
               />
             )}
             {texts.length > ZOOM_FROM && <ZoomButtons state={state} count={texts.length} />}
-            <OptionButtons label="show" of={option} choices={RUNS} />
+            {!inColumn && runs}
           </>
         }
+        end={props.end}
       />
       <div class="lw-body">
-        <Modes session={session} hasBos={props.hasBos} />
+        <Modes session={session} hasBos={props.hasBos} runs={inColumn ? runs : null} />
         <div class="lw-plots">
           <PatternPlot {...common} head={head} picture={picture} named={compared !== null} />
           {compared && (
@@ -147,6 +169,7 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
           {props.definition}
           {skipBos && " BOS has no colour; each head has a scale of its own."}
         </p>
+        {props.strip}
         {stripe && (
           <StripeCaption
             stripe={stripe}
@@ -161,14 +184,20 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
   );
 }
 
-function Modes({ session, hasBos }: { session: ViewSession; hasBos: boolean }): JSX.Element {
+function Modes(props: {
+  session: ViewSession;
+  hasBos: boolean;
+  runs: JSX.Element | null;
+}): JSX.Element {
+  const { session, hasBos, runs } = props;
   const mode = session.option(OPTIONS.attention_mode);
   const average = session.option(OPTIONS.head_average);
   const skip = session.setting("skip_bos");
   return (
     <div class="lw-pattern-modes">
       <OptionButtons label="what is shown of attention" of={mode} choices={MODES} />
-      <OptionButtons label="average" of={average} choices={AVERAGES} />
+      <OptionChoice label="average" of={average} choices={AVERAGES} />
+      {runs}
       <label
         class="lw-pattern-bos"
         title={hasBos ? "leave BOS out of the colours" : "this prompt has no BOS"}

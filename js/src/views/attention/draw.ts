@@ -10,6 +10,7 @@ import {
   labelStep,
   type PlotLayout,
   poolMax,
+  thumbnailAt,
   type Zoom,
 } from "./layout";
 import { coloured } from "./scale";
@@ -59,11 +60,12 @@ export function drawThumbnails(
   const inner = layout.cell - 2;
   for (let layer = 0; layer < layers; layer++) {
     for (let head = 0; head < heads; head++) {
+      const at = thumbnailAt(layout, heads, layer, head);
       drawCells(
         context,
         sheet.image,
         { x: head * size, y: layer * size, width: size, height: size },
-        { x: head * layout.pitch + 1, y: layer * layout.pitch + 1, width: inner, height: inner },
+        { x: at.x + 1, y: at.y + 1, width: inner, height: inner },
       );
     }
   }

@@ -1,5 +1,6 @@
 /** Geometry of the head grid and of the large pattern, in CSS pixels. Pure. */
 
+/** Where thumbnails stand: layers down in one column or in several side by side, heads across. */
 export interface GridLayout {
   cell: number;
   gap: number;
@@ -7,14 +8,26 @@ export interface GridLayout {
   labelWidth: number;
   /** Distance from one head to the next. */
   pitch: number;
+  /** Columns of layers side by side, and how many layers stand in each. */
+  blocks: number;
+  rows: number;
   width: number;
   height: number;
+  /** False where even the smallest cells need more room than there is. */
+  fits: boolean;
 }
 
-const SMALLEST_CELL = 18;
+export const SMALLEST_CELL = 20;
 const LARGEST_CELL = 84;
+/** Cells of this size need no second column of layers. */
+const GOOD_CELL = 28;
+const MOST_BLOCKS = 4;
+/** Between columns of layers. */
+export const BLOCK_SPACE = 12;
+/** The heads' names below each column. */
+export const NAMES_HEIGHT = 18;
 
-/** Thumbnails shrink to fit the width and the height, down to a size below which the grid scrolls. */
+/** Thumbnails use the room: layers stand in several columns where that makes small ones larger. */
 export function gridLayout(
   layers: number,
   heads: number,
@@ -22,25 +35,75 @@ export function gridLayout(
   maxHeight: number,
 ): GridLayout {
   const labelWidth = layers > 10 ? 30 : 26;
-  const gap = Math.max(layers, heads) > 16 ? 2 : 4;
+  const gap = layers > 24 || heads > 11 ? 1 : Math.max(layers, heads) > 10 ? 2 : 4;
   const fit = (room: number, count: number) => Math.floor((room + gap) / Math.max(1, count)) - gap;
-  const wanted = Math.min(fit(width - labelWidth - gap, heads), fit(maxHeight, layers));
-  const cell = Math.max(SMALLEST_CELL, Math.min(LARGEST_CELL, wanted));
-  const pitch = cell + gap;
-  return {
-    cell,
-    gap,
-    labelWidth,
-    pitch,
-    width: labelWidth + heads * pitch,
-    height: layers * pitch - gap,
+  const cellOf = (blocks: number) => {
+    const across = (width - (blocks - 1) * BLOCK_SPACE) / blocks - labelWidth - gap;
+    const down = maxHeight - NAMES_HEIGHT - gap;
+    return Math.min(LARGEST_CELL, fit(across, heads), fit(down, Math.ceil(layers / blocks)));
   };
+  let blocks = 1;
+  for (let more = 2; more <= Math.min(MOST_BLOCKS, layers); more++) {
+    if (cellOf(blocks) < GOOD_CELL && cellOf(more) > cellOf(blocks)) blocks = more;
+  }
+  const fits = cellOf(blocks) >= SMALLEST_CELL;
+  const cell = Math.max(SMALLEST_CELL, cellOf(blocks));
+  const pitch = cell + gap;
+  const rows = Math.ceil(layers / blocks);
+  return {
+    ...{ cell, gap, labelWidth, pitch, blocks, rows, fits },
+    width: blocks * (labelWidth + heads * pitch) + (blocks - 1) * BLOCK_SPACE,
+    height: rows * pitch - gap,
+  };
+}
+
+/** The left upper corner of a head's thumbnail in the grid. */
+export function thumbnailAt(
+  { labelWidth, gap, pitch, rows }: GridLayout,
+  heads: number,
+  layer: number,
+  head: number,
+): { x: number; y: number } {
+  const block = Math.floor(layer / rows);
+  const blockWidth = labelWidth + heads * pitch + BLOCK_SPACE;
+  return {
+    x: block * blockWidth + labelWidth + gap + head * pitch,
+    y: (layer % rows) * pitch,
+  };
+}
+
+/** One layer's heads, wrapped like text into the room: as large as fits, never too small to click. */
+export function wrapHeads(
+  heads: number,
+  width: number,
+  room: number,
+): { cell: number; pitch: number; across: number; width: number; height: number } {
+  const gap = 2;
+  let cell = 64;
+  const acrossOf = () => Math.max(1, Math.floor((width + gap) / (cell + gap)));
+  const linesOf = () => Math.ceil(heads / acrossOf());
+  while (cell > SMALLEST_CELL && linesOf() * (cell + gap) - gap > room) cell -= 2;
+  const pitch = cell + gap;
+  const across = Math.min(heads, acrossOf());
+  return { cell, pitch, across, width: across * pitch - gap, height: linesOf() * pitch - gap };
 }
 
 /** The card's width beyond which thumbnails grow no more. */
 export function headsRoom(heads: number): number {
   return 60 + heads * (LARGEST_CELL + 4);
 }
+
+/** The width of a column in which thumbnails are as large as its height lets them be, within reason. */
+export function headsColumn(layers: number, heads: number, room: number): number {
+  const { gap, labelWidth } = gridLayout(layers, heads, 0, 0);
+  const down = Math.floor((room - NAMES_HEIGHT) / layers) - gap;
+  const cell = Math.max(SMALLEST_CELL, Math.min(COLUMN_CELL, down));
+  return labelWidth + gap + heads * (cell + gap) + COLUMN_PADDING;
+}
+
+/** In a column larger ones would take the room of what is looked at. */
+const COLUMN_CELL = 44;
+const COLUMN_PADDING = 30;
 
 /** The part of a pattern on show: `span` positions in both directions from (q0, k0). May be fractional. */
 export interface Zoom {

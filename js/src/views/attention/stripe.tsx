@@ -44,8 +44,8 @@ export function StripeChoice({ session }: { session: ViewSession }): JSX.Element
   const chosen = session.selection.value.stripe ?? null;
   return (
     <select
-      class="lw-pattern-stripe"
-      aria-label="stripe"
+      class="lw-select"
+      aria-label="outlined stripe"
       title="outline the cells that a head score is the mean of"
       value={chosen ?? ""}
       onChange={(event) => {
@@ -53,7 +53,7 @@ export function StripeChoice({ session }: { session: ViewSession }): JSX.Element
         flush(() => session.select({ stripe }));
       }}
     >
-      <option value="">no stripe</option>
+      <option value="">outline: none</option>
       {STRIPES.map((kind) => (
         <option key={kind} value={kind}>
           {kind}

@@ -30,8 +30,16 @@ import { useStripe } from "./stripe";
 const NO_TOKENS: readonly TokenInfo[] = [];
 const NO_TEXTS: readonly string[] = [];
 
+const HINT = <span class="lw-muted lw-hint">click keeps it · shift-click compares</span>;
+
+/** What the explorer puts into the heads' card: beside its title, and below the thumbnails. */
+interface HeadsCard {
+  headsTools?: JSX.Element | undefined;
+  legend?: JSX.Element;
+}
+
 /** All heads as thumbnails and one of them large, for one prompt. */
-export function AttentionPanel(props: PanelProps): JSX.Element {
+export function AttentionPanel(props: PanelProps & HeadsCard): JSX.Element {
   const { session, compact } = props;
   const view = useView("attention", props);
   const state = useMemo(() => new AttentionState(), []);
@@ -90,6 +98,14 @@ export function AttentionPanel(props: PanelProps): JSX.Element {
   const names = { query_pos: texts, key_pos: texts };
   const takeaway = exact ? { code, csv: () => datasetCsv(exact, { names }) } : { code };
   const common = { view, state, kind, skipBos };
+  const strip = (
+    <Strip
+      {...common}
+      {...{ ramp, picture, tokens, prompt }}
+      head={shown}
+      isPreview={preview !== null}
+    />
+  );
   return (
     <ViewRoot
       handle={view}
@@ -120,7 +136,7 @@ export function AttentionPanel(props: PanelProps): JSX.Element {
             handle={view}
             title="Heads"
             quiet={!compact}
-            controls={<span class="lw-muted lw-hint">click locks · shift-click compares</span>}
+            controls={props.headsTools ?? HINT}
           />
           <AlertBox handle={view} />
           <div class="lw-body">
@@ -132,12 +148,8 @@ export function AttentionPanel(props: PanelProps): JSX.Element {
               tokens={texts}
               compact={compact}
             />
-            <Strip
-              {...common}
-              {...{ ramp, picture, tokens, prompt }}
-              head={shown}
-              isPreview={preview !== null}
-            />
+            {props.legend}
+            {!compact && strip}
           </div>
         </section>
         <PatternCard
@@ -153,6 +165,8 @@ export function AttentionPanel(props: PanelProps): JSX.Element {
           texts={texts}
           prompt={prompt}
           stripe={stripe}
+          strip={compact ? strip : null}
+          end={compact ? <Takeaway handle={view} {...takeaway} /> : null}
         />
       </div>
     </ViewRoot>

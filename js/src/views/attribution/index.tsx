@@ -1,4 +1,8 @@
-import { mountView } from "../../core/parts/mount";
+import { mountView, type PanelProps } from "../../core/parts/mount";
+import { EffectMap } from "./map";
 import { AttributionPanel } from "./view";
 
-export default mountView(AttributionPanel);
+// The explorer has a map of its own, and no room for this one.
+export default mountView((props: PanelProps) => (
+  <AttributionPanel {...props} EffectMap={EffectMap} />
+));

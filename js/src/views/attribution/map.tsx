@@ -8,14 +8,16 @@ import { useRamp } from "../../core/parts/heatmap/ramp";
 import type { ViewHandle } from "../../core/state/handle";
 import type { AttributionRow } from "./rows";
 
-/** The same effects of heads as in the table, by layer and head. */
-export function EffectMap(props: {
+export interface EffectMapProps {
   view: ViewHandle;
   rows: readonly AttributionRow[];
   units: string;
   stale: boolean;
   onOpen: (component: string) => void;
-}): JSX.Element {
+}
+
+/** The same effects of heads as in the table, by layer and head. */
+export function EffectMap(props: EffectMapProps): JSX.Element {
   const { view, rows, units, stale, onOpen } = props;
   const { n_layers, n_heads } = view.session.info.value;
   const values = useMemo(() => {

@@ -1,14 +1,14 @@
 import type { JSX } from "preact";
 import { quote } from "../../core/draw/format";
-import { OptionButtons } from "../../core/parts/options";
+import { OptionChoice } from "../../core/parts/options";
 import { TokenStrip } from "../../core/parts/tokens/tokens";
 import type { ViewHandle } from "../../core/state/handle";
 import { usePromptTokens } from "../../core/state/tokens";
 import { OPTIONS } from "../../generated/attribution";
 
 const READ_AT = [
-  { value: "metric", label: "as metric", title: "read the logits where the metric does" },
-  { value: "selected", label: "picked token", title: "read the logits at the picked token" },
+  { value: "metric", label: "at the answer", title: "read the logits where the metric does" },
+  { value: "selected", label: "at a token", title: "read the logits at the picked token" },
 ] as const;
 
 /** The position the logits are read at; null for where the metric reads. */
@@ -20,7 +20,7 @@ export function useReadPos(view: ViewHandle): number | null {
 
 export function ReadAt({ view }: { view: ViewHandle }): JSX.Element {
   const option = view.session.option(OPTIONS.read_at);
-  return <OptionButtons label="read at" of={option} choices={READ_AT} />;
+  return <OptionChoice label="read at" of={option} choices={READ_AT} />;
 }
 
 /** The prompt's tokens, to pick the one at which the logits are read. */

@@ -172,3 +172,24 @@ function hasWord(name: string, word: string): boolean {
   }
   return false;
 }
+
+const ROW_HEIGHT = 26;
+const HEAD_AND_TOTAL = 58;
+const FEWEST = 4;
+
+/** How many rows a table of this height shows between its header and its total. */
+export function rowsIn(height: number): number {
+  return Math.max(FEWEST, Math.floor((height - HEAD_AND_TOTAL) / ROW_HEIGHT));
+}
+
+/** The first rows, as many as there is room for; the selected one is always among them, last if need be. */
+export function firstRows(
+  rows: readonly AttributionRow[],
+  room: number,
+  selected: string,
+): readonly AttributionRow[] {
+  if (rows.length <= room) return rows;
+  const first = rows.slice(0, room);
+  const chosen = rows.find(({ component }) => component === selected);
+  return !chosen || first.includes(chosen) ? first : [...first.slice(0, -1), chosen];
+}

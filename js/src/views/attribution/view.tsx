@@ -1,20 +1,31 @@
-import type { JSX } from "preact";
-import { useCallback, useMemo, useRef, useState } from "preact/hooks";
+import type { FunctionComponent, JSX } from "preact";
+import { useCallback, useContext, useMemo, useRef, useState } from "preact/hooks";
 import { useSize } from "../../core/draw/canvas";
 import { headLabel, parseHead } from "../../core/draw/format";
 import { askCode } from "../../core/export/code";
 import { datasetCsv } from "../../core/export/csv";
+import { Columns } from "../../core/parts/columns";
 import { CopyButton } from "../../core/parts/copy_button";
 import type { PanelProps } from "../../core/parts/mount";
-import { OptionButtons, SCOPES } from "../../core/parts/options";
+import { OptionButtons, OptionChoice, SCOPES } from "../../core/parts/options";
 import { useView, ViewFrame } from "../../core/parts/view";
+import { flush } from "../../core/state/flush";
 import { useAnswer } from "../../core/state/resource";
 import * as ask from "../../generated/attribution";
-import { EffectMap } from "./map";
+import type { EffectMapProps } from "./map";
 import { Neurons } from "./neurons";
 import { useOrder } from "./order";
 import { ReadAt, TokenPicker, useReadPos } from "./place";
-import { type AttributionRow, DEFAULT_SORT, matches, nextSort, rowsOf, totalOf } from "./rows";
+import {
+  type AttributionRow,
+  DEFAULT_SORT,
+  firstRows,
+  matches,
+  nextSort,
+  rowsIn,
+  rowsOf,
+  totalOf,
+} from "./rows";
 import { Sources } from "./sources";
 import { Table } from "./table";
 
@@ -27,13 +38,22 @@ const BY = [
 /** The body's width from which there is room for the map beside the table. */
 const MAP_FROM = 860;
 
+/** In a column: the tools above the table, the button and the sentence below. */
+const AROUND_ROWS = 96;
+
 const SOURCES_HEIGHT = 128;
 const NEURONS_HEIGHT = 200;
 
 const NO_ROWS: readonly AttributionRow[] = [];
 
 /** What each part of the model adds to the metric directly, before and after the interventions. */
-export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Element {
+export function AttributionPanel(
+  props: PanelProps & {
+    /** Draws the heads' effects beside the table where there is room. */
+    EffectMap?: FunctionComponent<EffectMapProps>;
+  },
+): JSX.Element {
+  const { session, rpc, compact, EffectMap } = props;
   const handle = useView("attribution", { session, rpc });
   const by = session.option(ask.OPTIONS.by);
   const scope = session.setting("prompt_scope");
@@ -46,8 +66,10 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
   const [sorts, setSorts] = useState(0);
   const [filter, setFilter] = useState("");
   const [open, setOpen] = useState<string | null>(null);
+  const [whole, setWhole] = useState(false);
   const body = useRef<HTMLDivElement>(null);
-  const { width } = useSize(body);
+  const { width, height } = useSize(body);
+  const inColumn = useContext(Columns) !== null;
   const ablated = session.changes.ablated.value;
 
   const { data } = loaded;
@@ -58,10 +80,14 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
   const question = [JSON.stringify(loaded.args), session.state.value.prompts_revision, all.length];
   const key = [...question, sorts, loaded.partial ? loaded.seq : ""].join(" ");
   const order = useOrder(all, sort, key, ablated);
-  const rows = useMemo(
+  const selected = headLabel(selection.layer, selection.head);
+  const found = useMemo(
     () => order.rows.filter((row) => matches(row.component, filter)),
     [order.rows, filter],
   );
+  const room = inColumn && !whole && open === null ? rowsIn(height - AROUND_ROWS) : found.length;
+  const rows = useMemo(() => firstRows(found, room, selected), [found, room, selected]);
+  const more = inColumn && (whole || rows.length < found.length);
 
   const toggle = useCallback(
     (component: string) => session.toggleAblation(handle, component),
@@ -81,7 +107,7 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
   const rowChoice = <OptionButtons label="rows" of={by} choices={BY} />;
   const tools = (
     <>
-      <OptionButtons label="prompts" of={scope} choices={SCOPES} />
+      <OptionChoice label="prompts" of={scope} choices={SCOPES} />
       <ReadAt view={handle} />
       <input
         type="search"
@@ -97,21 +123,23 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
           if (event.key === "Escape") setFilter("");
         }}
       />
-      <span class="lw-attr-end">
-        <CopyButton
-          label="copy CSV"
-          within={body}
-          disabled={data === null}
-          text={async () => csv() ?? ""}
-        />
-      </span>
+      {!inColumn && (
+        <span class="lw-attr-end">
+          <CopyButton
+            label="copy CSV"
+            within={body}
+            disabled={data === null}
+            text={async () => csv() ?? ""}
+          />
+        </span>
+      )}
     </>
   );
 
   return (
     <ViewFrame
       handle={handle}
-      title={compact ? "Attribution" : "Direct attribution"}
+      title={compact ? "Direct effect" : "Direct attribution"}
       compact={compact}
       takeaway={{ csv, code }}
       controls={
@@ -141,7 +169,7 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
                 sort={sort}
                 stale={order.stale}
                 ablated={ablated}
-                selected={headLabel(selection.layer, selection.head)}
+                selected={selected}
                 previewed={previewName(session.preview.value)}
                 onSort={(column) => {
                   setSort(nextSort(sort, column, order.stale));
@@ -157,7 +185,7 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
                 detail={{ content: detail, height: openHead ? SOURCES_HEIGHT : NEURONS_HEIGHT }}
                 onOpen={setOpen}
               />
-              {width >= MAP_FROM && loaded.args?.by === "head" && (
+              {EffectMap && width >= MAP_FROM && loaded.args?.by === "head" && (
                 <EffectMap
                   view={handle}
                   rows={all}
@@ -167,7 +195,16 @@ export function AttributionPanel({ session, rpc, compact }: PanelProps): JSX.Ele
                 />
               )}
             </div>
-            <p class="lw-attr-note">
+            {more && (
+              <button
+                type="button"
+                class="lw-btn lw-attr-more"
+                onClick={() => flush(() => setWhole(!whole))}
+              >
+                {whole ? "show fewer" : `${found.length - rows.length} more · show all`}
+              </button>
+            )}
+            <p class="lw-attr-note" title={inColumn ? data.attrs.definition : undefined}>
               {data.attrs.definition} <span class="lw-attr-units">Units: {data.attrs.units}.</span>
               {total.current_sem !== null && (
                 <span> ± is the standard error over {data.attrs.n_read} prompts.</span>

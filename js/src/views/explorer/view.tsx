@@ -1,32 +1,93 @@
 import type { JSX } from "preact";
-import { useMemo } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
+import { useSize } from "../../core/draw/canvas";
+import { Columns } from "../../core/parts/columns";
+import { Roles } from "../../core/parts/heads/roles";
+import { Segmented } from "../../core/parts/ui";
 import { Header, type PanelProps, SessionMetric, useView, ViewRoot } from "../../core/parts/view";
 import { ViewGroup } from "../../core/state/handle";
 import { AblationPanelView } from "../ablation/view";
 import { AttentionPanel } from "../attention/view";
 import { AttributionPanel } from "../attribution/view";
 import { TokenPanel } from "../token/view";
+import { columnsOf, WIDE } from "./layout";
+import { RoleLegend, useRoles } from "./roles";
+import { Tab, TabBar, type TabId } from "./tabs";
+import { TopToken } from "./top_token";
 
-/** The four views of one session under one header; they share its selection, its changes and one comm. */
+const LEFT = [
+  { value: "patterns", label: "patterns", title: "attention patterns of the heads" },
+  { value: "effects", label: "effects", title: "what each head and MLP is worth" },
+] as const;
+
+/**
+ * One instrument: which head at the left, what one looks at in the middle, what it does to the answer at
+ * the right, as tall as a window. The views share the session's selection, its changes and one comm.
+ */
 export function ExplorerPanel({ session, rpc }: PanelProps): JSX.Element {
   const group = useMemo(() => new ViewGroup("explorer", session), [session]);
   const head = useView("explorer", { session, rpc });
+  const root = useRef<HTMLDivElement>(null);
+  const top = useRef<HTMLElement>(null);
+  const { width } = useSize(root);
+  const { height: topHeight } = useSize(top);
+  const [tab, setTab] = useState<TabId>("pattern");
+  const [left, setLeft] = useState<"patterns" | "effects">("patterns");
+  const { n_layers, n_heads } = session.info.value;
+  const columns = useMemo(
+    () => (width < WIDE ? null : columnsOf(n_layers, n_heads, width, topHeight)),
+    [n_layers, n_heads, width, topHeight],
+  );
+  const { roleOf, counts } = useRoles(head);
+  const choice = columns?.left === "choice";
+  const leftChoice = choice ? (
+    <Segmented label="what is shown of the heads" options={LEFT} value={left} onChange={setLeft} />
+  ) : undefined;
   const panel = { session, rpc, compact: true };
   return (
     <ViewRoot handle={group}>
-      <div class="lw-explorer">
-        <section class="lw-card lw-explorer-top">
+      <div
+        class="lw-explorer"
+        ref={root}
+        data-columns={columns !== null}
+        data-heads={columns?.heads}
+        data-shown={tab}
+        data-left={choice ? left : "both"}
+        style={
+          columns
+            ? {
+                "--lw-explorer-left": `${columns.leftWidth}px`,
+                "--lw-explorer-height": `${columns.height}px`,
+                "--lw-explorer-heads": `${columns.headsHeight}px`,
+              }
+            : {}
+        }
+      >
+        <section class="lw-card lw-explorer-top" ref={top}>
           <SessionMetric view={head} />
-          <Header handle={group} title="Circuit explorer" />
+          <Header
+            handle={group}
+            title="Circuit explorer"
+            brief
+            outcome={<TopToken view={head} />}
+          />
           <TokenPanel {...panel} />
         </section>
-        <div class="lw-explorer-middle">
-          <AttentionPanel {...panel} />
-          <div class="lw-explorer-side">
-            <AttributionPanel {...panel} />
-          </div>
-        </div>
-        <AblationPanelView {...panel} />
+        <Roles.Provider value={roleOf}>
+          <Columns.Provider value={columns}>
+            <div class="lw-explorer-columns">
+              <AttentionPanel
+                {...panel}
+                headsTools={leftChoice}
+                legend={<RoleLegend counts={counts} />}
+              />
+              <TabBar chosen={tab} onChoose={setTab} />
+              {tab !== "pattern" && <Tab view={head} tab={tab} panel={panel} />}
+              <AttributionPanel {...panel} />
+              <AblationPanelView {...panel} effectsTools={leftChoice} />
+            </div>
+          </Columns.Provider>
+        </Roles.Provider>
       </div>
     </ViewRoot>
   );

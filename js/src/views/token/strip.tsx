@@ -18,10 +18,12 @@ export function Strip(props: {
   selection: Selection;
   /** The positions of what a chat template wrote; null for a prompt that is no conversation. */
   template: readonly number[] | null;
+  /** Writes each token's position beside it. */
+  numbered: boolean;
   onHover: (pos: number | null, chip: HTMLElement | null) => void;
   onLock: (pos: number | null) => void;
 }): JSX.Element {
-  const { stats, color, top, selection, template, onHover, onLock } = props;
+  const { stats, color, top, selection, template, numbered, onHover, onLock } = props;
   const theme = useTheme();
   const written = useMemo(() => new Set(template ?? []), [template]);
   const look = useCallback(
@@ -56,7 +58,7 @@ export function Strip(props: {
       picked={selection.query_pos}
       marks={{ key: selection.key_pos }}
       look={look}
-      numbered
+      numbered={numbered}
       onHover={onHover}
       onPick={onLock}
     />

@@ -66,6 +66,7 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
     <>
       <OptionButtons label="colour by" of={color} choices={COLORS} />
       <Legend color={color.value} stats={stats} top={top} />
+      {stats && compact && <Hits stats={stats} prompts={count} brief />}
       <span class="lw-token-tools">
         <PromptPager session={session} count={count} />
         <button
@@ -105,6 +106,7 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
             top={top}
             selection={selection}
             template={tokens?.attrs.template ?? null}
+            numbered={!compact}
             onHover={(pos, chip) => setHover(pos === null || chip === null ? null : { pos, chip })}
             onLock={lock}
           />
@@ -112,7 +114,7 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
         {tokens?.attrs.template && (
           <TemplateNote template={tokens.attrs.template} of={tokens.list} />
         )}
-        {stats && <Hits stats={stats} prompts={count} />}
+        {stats && !compact && <Hits stats={stats} prompts={count} />}
         {comparing && <BosComparison view={handle} prompt={prompt} color={color.value} />}
         {editor.from && (
           <PromptEditor
@@ -153,7 +155,8 @@ function TemplateNote(props: { template: readonly number[]; of: readonly unknown
 }
 
 /** How many next tokens are ranked first: in this prompt, and in all when there are several. */
-function Hits({ stats, prompts }: { stats: TokenStats; prompts: number }): JSX.Element {
+function Hits(props: { stats: TokenStats; prompts: number; brief?: boolean }): JSX.Element {
+  const { stats, prompts, brief } = props;
   const { hits: all, baseline_hits: before, n_predicted } = stats.all;
   const { hits, of } = hitCount(stats.rank, stats.tokens.length);
   const baseline = hitCount(stats.baselineRank, stats.tokens.length).hits;
@@ -164,10 +167,11 @@ function Hits({ stats, prompts }: { stats: TokenStats; prompts: number }): JSX.E
       data-of={of}
       data-all-hits={all}
       data-all-of={n_predicted}
+      title={brief ? `in all prompts ${hitText(all, before, n_predicted)}` : undefined}
     >
       <span class="lw-token-guessed" aria-hidden="true" />
-      {hitText(hits, baseline, of)}
-      {prompts > 1 && <span> · in all prompts {hitText(all, before, n_predicted)}</span>}
+      {brief ? `${hits} of ${of} ranked first` : hitText(hits, baseline, of)}
+      {prompts > 1 && !brief && <span> · in all prompts {hitText(all, before, n_predicted)}</span>}
     </p>
   );
 }

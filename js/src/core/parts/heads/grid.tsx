@@ -15,6 +15,9 @@ export interface HeadGridSize {
   gap: number;
   /** The width of an MLP's cell, which stands a little apart. */
   mlp?: number;
+  /** Layers of a column, where they stand in several side by side, and the space between those. */
+  rows?: number;
+  space?: number;
 }
 
 /** What one cell shows. */
@@ -24,6 +27,8 @@ export interface HeadLook {
   /** As shown; NaN where there is none, undefined where none is meant. */
   value?: number | undefined;
   style?: { background: string; color: string } | undefined;
+  /** A small mark in its corner. */
+  mark?: string | undefined;
 }
 
 export interface HeadGridProps {
@@ -102,6 +107,8 @@ export function HeadGrid(props: HeadGridProps): JSX.Element {
     event.stopPropagation();
   };
 
+  const rows = size.rows ?? layers;
+  const blocks = Math.max(1, Math.ceil(layers / Math.max(1, rows)));
   const columns = `${size.label}px repeat(${heads}, ${size.width}px)`;
   const mlpColumn = mlpLayers.size > 0 ? ` ${MLP_SPACE + (size.mlp ?? size.width)}px` : "";
   const at = (layer: number, place: HeadRef | null) => (place?.layer === layer ? place.head : -1);
@@ -115,11 +122,7 @@ export function HeadGrid(props: HeadGridProps): JSX.Element {
       aria-colcount={heads + (mlpLayers.size > 0 ? 1 : 0)}
       data-stale={props.stale}
       tabIndex={-1}
-      style={{
-        gridTemplateColumns: `${columns}${mlpColumn}`,
-        gridTemplateRows: `repeat(${layers}, ${size.height}px) ${NAMES_HEIGHT}px`,
-        gap: `${size.gap}px`,
-      }}
+      style={{ gap: `${size.space ?? 0}px` }}
       onKeyDown={onKeyDown}
       onKeyUp={(event) => {
         // Firefox presses a button when the space key comes up, whatever was done as it went down.
@@ -146,24 +149,44 @@ export function HeadGrid(props: HeadGridProps): JSX.Element {
       }}
     >
       {props.children}
-      {Array.from({ length: layers }, (_, layer) => (
-        <HeadRow
-          key={layer}
-          layer={layer}
-          heads={heads}
-          hasMlp={mlpLayers.has(layer)}
-          named={layer % Math.max(1, Math.ceil(14 / (size.height + size.gap))) === 0}
-          cells={cells}
-          look={props.look}
-          off={offIn(layer, heads, isOff)}
-          selected={at(layer, selected)}
-          selectedNote={selected.layer === layer ? (props.selectedNote ?? "") : ""}
-          previewed={at(layer, previewed)}
-          compared={at(layer, compared)}
-          entry={entry.layer === layer ? entry.column : -1}
-        />
+      {Array.from({ length: blocks }, (_, block) => block * rows).map((first) => (
+        <div
+          key={first}
+          class="lw-heads-block"
+          role="rowgroup"
+          style={{
+            gridTemplateColumns: `${columns}${mlpColumn}`,
+            gridTemplateRows: `repeat(${rows}, ${size.height}px) ${NAMES_HEIGHT}px`,
+            gap: `${size.gap}px`,
+          }}
+        >
+          {Array.from({ length: Math.min(rows, layers - first) }, (_, i) => first + i).map(
+            (layer) => (
+              <HeadRow
+                key={layer}
+                layer={layer}
+                heads={heads}
+                hasMlp={mlpLayers.has(layer)}
+                named={layer % Math.max(1, Math.ceil(14 / (size.height + size.gap))) === 0}
+                cells={cells}
+                look={props.look}
+                off={offIn(layer, heads, isOff)}
+                selected={at(layer, selected)}
+                selectedNote={selected.layer === layer ? (props.selectedNote ?? "") : ""}
+                previewed={at(layer, previewed)}
+                compared={at(layer, compared)}
+                entry={entry.layer === layer ? entry.column : -1}
+              />
+            ),
+          )}
+          <Names
+            heads={heads}
+            row={rows + 1}
+            every={namesEvery(pitch, heads)}
+            mlp={mlpLayers.size > 0}
+          />
+        </div>
       ))}
-      <Names heads={heads} every={namesEvery(pitch, heads)} mlp={mlpLayers.size > 0} />
     </div>
   );
 }
@@ -211,7 +234,7 @@ function HeadRow(props: HeadRowProps): JSX.Element {
       const component = componentAt({ layer, column }, heads);
       const isHead = column < heads;
       const isAblated = isOff.has(String(column));
-      const { title, text, value, style } = look(layer, column);
+      const { title, text, value, style, mark } = look(layer, column);
       const words = [
         column === selected && `selected${selectedNote}`,
         column === compared && "compared",
@@ -230,6 +253,7 @@ function HeadRow(props: HeadRowProps): JSX.Element {
           title={title}
           data-cell={`${layer} ${column}`}
           data-component={isSwitch ? component : undefined}
+          data-mark={mark}
           data-head={isHead ? component : undefined}
           data-value={value === undefined ? undefined : Number.isNaN(value) ? "" : String(value)}
           data-selected={column === selected || undefined}
@@ -269,29 +293,32 @@ function HeadRow(props: HeadRowProps): JSX.Element {
   ]);
 }
 
-function Names(props: { heads: number; every: number; mlp: boolean }): JSX.Element {
-  const { heads, every, mlp } = props;
+function Names(props: { heads: number; row: number; every: number; mlp: boolean }): JSX.Element {
+  const { heads, row, every, mlp } = props;
   return useCachedMarkup(
     () => (
       <div class="lw-heads-row lw-heads-names" aria-hidden="true">
-        <span class="lw-heads-corner" />
+        <span class="lw-heads-corner" style={{ gridRow: row }} />
         {Array.from({ length: Math.ceil(heads / every) }, (_, i) => i * every).map((head) => (
           <span
             key={head}
             class="lw-muted lw-num"
-            style={{ gridColumn: `${head + 2} / span ${Math.min(every, heads - head)}` }}
+            style={{
+              gridColumn: `${head + 2} / span ${Math.min(every, heads - head)}`,
+              gridRow: row,
+            }}
             data-thinned={every > 1}
           >
             {`H${head}`}
           </span>
         ))}
         {mlp && (
-          <span class="lw-muted lw-heads-mlp" style={{ gridColumn: heads + 2 }}>
+          <span class="lw-muted lw-heads-mlp" style={{ gridColumn: heads + 2, gridRow: row }}>
             mlp
           </span>
         )}
       </div>
     ),
-    [heads, every, mlp],
+    [heads, row, every, mlp],
   );
 }

@@ -1,0 +1,87 @@
+// Views as tabs of the explorer: built without the modules that the explorer has, which it hands over when
+// a tab is opened. So a tab shares its session, its signals and its Preact, and is a few kilobytes.
+
+import { relative, resolve } from "node:path";
+
+const HOST = "lw-host";
+/** Packages and rooms of which there must be one, and which the explorer's bundle offers to its tabs. */
+const OFFERED = /^(src\/(core|generated|wire)\/|node_modules\/)/;
+
+/** The modules of a bundle that its tabs need not bring, as paths below the front end's folder. */
+export function hostedIn(inputs) {
+  return inputs.filter((path) => OFFERED.test(path)).sort();
+}
+
+/** Of each hosted module the exports that tabs use, read from how esbuild writes a bundle's imports. */
+export function usedBy(codes) {
+  const used = new Map();
+  for (const code of codes) {
+    const imports = /^var (\w+) = (?:__toESM\()?require\("(.+?)"\)/gm;
+    for (const [, variable, path] of code.matchAll(imports)) {
+      const names = [...code.matchAll(new RegExp(`\\b${variable}\\.(\\w+)`, "g"))];
+      if (!used.has(path)) used.set(path, new Set());
+      for (const [, name] of names) used.get(path).add(name);
+    }
+    const required = [...code.matchAll(/\brequire\("(.+?)"\)/g)];
+    const unknown = required.map(([, path]) => path).filter((path) => !used.has(path));
+    if (unknown.length > 0) throw new Error(`a tab requires ${unknown.join(", ")} in another way`);
+  }
+  return used;
+}
+
+/** Makes `lw-host` a module whose `modules` are these exports, by path. */
+export function hostPlugin(used) {
+  return {
+    name: HOST,
+    setup(build) {
+      build.onResolve({ filter: /^lw-host$/ }, () => ({ path: HOST, namespace: HOST }));
+      build.onLoad({ filter: /.*/, namespace: HOST }, () => {
+        const imports = [];
+        const entries = [];
+        for (const [index, [path, names]] of [...used].sort().entries()) {
+          const own = [...names].sort().map((name) => [name, `m${index}_${name}`]);
+          const list = own.map(([name, local]) => `${name} as ${local}`).join(", ");
+          imports.push(`import { ${list} } from "./${path}";`);
+          const fields = own.map(([name, local]) => `${name}: ${local}`).join(", ");
+          entries.push(`${JSON.stringify(path)}: { ${fields} }`);
+        }
+        const contents = [...imports, `export const modules = { ${entries.join(", ")} };`];
+        const resolveDir = build.initialOptions.absWorkingDir;
+        return { contents: contents.join("\n"), resolveDir, loader: "js" };
+      });
+    },
+  };
+}
+
+/** Leaves what the explorer offers to be asked of it. */
+export function tabPlugin(root, hosted) {
+  const known = new Set(hosted);
+  return {
+    name: "lw-tab",
+    setup(build) {
+      build.onResolve(
+        { filter: /.*/ },
+        async ({ path, importer, kind, resolveDir, pluginData }) => {
+          if (pluginData === HOST || kind === "entry-point") return undefined;
+          const found = await build.resolve(path, { importer, kind, resolveDir, pluginData: HOST });
+          if (found.errors.length > 0) return { errors: found.errors };
+          const name = relative(root, resolve(found.path)).replaceAll("\\", "/");
+          // Else esbuild goes on by itself, which also reads how this project writes JSX.
+          return known.has(name) ? { path: name, external: true } : undefined;
+        },
+      );
+    },
+  };
+}
+
+/** A module whose default export makes the tab's own exports from the explorer's modules. */
+export function wrapTab(code) {
+  return `export default (require) => {
+const module = { exports: {} };
+(function (exports, module) {
+${code}
+})(module.exports, module);
+return module.exports;
+};
+`;
+}

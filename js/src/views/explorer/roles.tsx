@@ -1,0 +1,61 @@
+import type { JSX } from "preact";
+import { useMemo } from "preact/hooks";
+import { ROLE_NAMES, type Role, type RoleOf } from "../../core/parts/heads/roles";
+import { at } from "../../core/state/arrays";
+import type { Dataset } from "../../core/state/dataset";
+import type { ViewHandle } from "../../core/state/handle";
+import { useAnswer } from "../../core/state/resource";
+import { type Scores, scores } from "../../generated/head_scores";
+
+/** A head that looks elsewhere more than it looks there has no name. */
+const NAMED_FROM = 0.4;
+const KINDS = ["previous", "induction", "duplicate"] as const;
+
+/** Names of heads by where they look without interventions, mean over prompts. */
+export function useRoles(view: ViewHandle): {
+  roleOf: RoleOf;
+  counts: ReadonlyMap<string, number>;
+} {
+  const { data } = useAnswer(view, scores, { prompt: null }, { quiet: true, on: "prompts" });
+  const { n_layers: layers, n_heads: heads } = view.session.info.value;
+  return useMemo(() => {
+    const found = data ? rolesIn(data, layers, heads) : new Map<string, Role>();
+    const counts = new Map<string, number>();
+    for (const { kind } of found.values()) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    return { roleOf: (layer, head) => found.get(`${layer} ${head}`) ?? null, counts };
+  }, [data, layers, heads]);
+}
+
+function rolesIn(data: Dataset<Scores>, layers: number, heads: number): Map<string, Role> {
+  const kinds = data.texts("kind");
+  const values = data.array("baseline");
+  const found = new Map<string, Role>();
+  for (const kind of KINDS) {
+    const index = kinds.indexOf(kind);
+    if (index < 0) continue;
+    for (let layer = 0; layer < layers; layer++) {
+      for (let head = 0; head < heads; head++) {
+        const score = at(values, index, layer, head);
+        const key = `${layer} ${head}`;
+        if (score >= NAMED_FROM && score > (found.get(key)?.score ?? 0)) {
+          found.set(key, { kind, score });
+        }
+      }
+    }
+  }
+  return found;
+}
+
+/** What the marks on thumbnails mean, and how many heads have each. */
+export function RoleLegend({ counts }: { counts: ReadonlyMap<string, number> }): JSX.Element {
+  return (
+    <p class="lw-roles" title={`heads that look there with a mean weight of ${NAMED_FROM} or more`}>
+      {KINDS.filter((kind) => counts.has(kind)).map((kind) => (
+        <span key={kind}>
+          <span class="lw-role-mark" data-mark={kind} aria-hidden="true" />
+          {ROLE_NAMES[kind]} <span class="lw-num">{counts.get(kind)}</span>
+        </span>
+      ))}
+    </p>
+  );
+}
