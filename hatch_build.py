@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -32,7 +33,10 @@ def bundles() -> list[Path]:
     views = sorted(entry.parent.name for entry in JS.glob("src/views/*/index.tsx"))
     if not views:
         raise RuntimeError(f"no view found: expected {JS / 'src/views/<name>/index.tsx'}")
-    tabs = (f"tabs/{view}.js" for view in views if view != "explorer")
+    # The explorer is made of some views, and shows the others in tabs.
+    explorer = (JS / "src/views/explorer/view.tsx").read_text()
+    own = {"explorer", *re.findall(r'from "\.\./(\w+)/view"', explorer)}
+    tabs = (f"tabs/{view}.js" for view in views if view not in own)
     names = [*(f"{view}.js" for view in views), *tabs, "style.css", "LICENSES.txt"]
     return [STATIC / name for name in names]
 

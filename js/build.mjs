@@ -57,7 +57,7 @@ const tabOptions = {
   ...common,
   format: "cjs",
   entryPoints: views
-    .filter((path) => nameOf(path) !== "explorer")
+    .filter((path) => !(path.replace("index.tsx", "view.tsx") in alone.metafile.inputs))
     .map((path) => ({ in: path, out: `tabs/${nameOf(path)}` })),
   plugins: [tabPlugin(here, hosted)],
 };
@@ -71,7 +71,7 @@ const result = await build({
     ...views.map((path) => ({ in: path, out: nameOf(path) })),
     { in: "src/style.css", out: "style" },
   ],
-  plugins: [hostPlugin(used)],
+  plugins: [hostPlugin(used, hosted)],
 });
 
 const allowed = new Set([...views.map((path) => `${nameOf(path)}.js`), "style.css"]);

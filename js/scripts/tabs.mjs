@@ -29,8 +29,8 @@ export function usedBy(codes) {
   return used;
 }
 
-/** Makes `lw-host` a module whose `modules` are these exports, by path. */
-export function hostPlugin(used) {
+/** Makes `lw-host` a module whose `modules` are these exports, by the number of the hosted module. */
+export function hostPlugin(used, hosted = []) {
   return {
     name: HOST,
     setup(build) {
@@ -38,12 +38,13 @@ export function hostPlugin(used) {
       build.onLoad({ filter: /.*/, namespace: HOST }, () => {
         const imports = [];
         const entries = [];
-        for (const [index, [path, names]] of [...used].sort().entries()) {
-          const own = [...names].sort().map((name) => [name, `m${index}_${name}`]);
+        for (const [number, names] of [...used].sort()) {
+          const path = hosted[Number.parseInt(number, 36)];
+          const own = [...names].sort().map((name) => [name, `m${number}_${name}`]);
           const list = own.map(([name, local]) => `${name} as ${local}`).join(", ");
           imports.push(`import { ${list} } from "./${path}";`);
           const fields = own.map(([name, local]) => `${name}: ${local}`).join(", ");
-          entries.push(`${JSON.stringify(path)}: { ${fields} }`);
+          entries.push(`"${number}": { ${fields} }`);
         }
         const contents = [...imports, `export const modules = { ${entries.join(", ")} };`];
         const resolveDir = build.initialOptions.absWorkingDir;
@@ -55,7 +56,8 @@ export function hostPlugin(used) {
 
 /** Leaves what the explorer offers to be asked of it. */
 export function tabPlugin(root, hosted) {
-  const known = new Set(hosted);
+  // A number is short; explorer and tabs are always of one build.
+  const known = new Map(hosted.map((path, index) => [path, index.toString(36)]));
   return {
     name: "lw-tab",
     setup(build) {
@@ -67,7 +69,7 @@ export function tabPlugin(root, hosted) {
           if (found.errors.length > 0) return { errors: found.errors };
           const name = relative(root, resolve(found.path)).replaceAll("\\", "/");
           // Else esbuild goes on by itself, which also reads how this project writes JSX.
-          return known.has(name) ? { path: name, external: true } : undefined;
+          return known.has(name) ? { path: known.get(name), external: true } : undefined;
         },
       );
     },

@@ -82,7 +82,7 @@ def test_a_new_prompt_reaches_every_view(mount: Mount) -> None:
     lab.page.keyboard.press("Control+Enter")
     lab.wait("root.dataset.lwRevision === '2' && root.dataset.lwStatus === 'idle'")
     texts = lab.js(
-        """return [...root.querySelectorAll('[data-lw-view=attention] .lw-strip .lw-token')]
+        """return [...root.querySelectorAll('[data-lw-view=token] .lw-token')]
              .map((chip) => chip.textContent)"""
     )
     assert texts == ["<bos>", "Then", "·Tom", "·saw", "·Anna"]

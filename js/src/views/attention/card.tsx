@@ -53,8 +53,6 @@ interface PatternCardProps {
   texts: readonly string[];
   prompt: number;
   stripe: Stripe | null;
-  /** The prompt's tokens, shaded by the pattern; null where they stand with the thumbnails. */
-  strip: JSX.Element | null;
   /** In the card's head, at its end. */
   end: JSX.Element | null;
 }
@@ -169,7 +167,6 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
           {props.definition}
           {skipBos && " BOS has no colour; each head has a scale of its own."}
         </p>
-        {props.strip}
         {stripe && (
           <StripeCaption
             stripe={stripe}

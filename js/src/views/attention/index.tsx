@@ -1,4 +1,5 @@
-import { mountView } from "../../core/parts/mount";
+import { mountView, type PanelProps } from "../../core/parts/mount";
+import { Strip } from "./strip";
 import { AttentionPanel } from "./view";
 
-export default mountView(AttentionPanel);
+export default mountView((props: PanelProps) => <AttentionPanel {...props} Strip={Strip} />);

@@ -3,12 +3,15 @@ import {
   cellAt,
   elide,
   gridLayout,
+  headsColumn,
   labelStep,
   panTo,
   plotLayout,
   poolMax,
   reveal,
+  thumbnailAt,
   wholeView,
+  wrapHeads,
   zoomAt,
 } from "./layout";
 
@@ -25,14 +28,54 @@ describe("gridLayout", () => {
     expect(layout.height).toBeLessThanOrEqual(560);
   });
 
-  it("scrolls instead of shrinking below a size that can be clicked", () => {
+  it("says that it does not fit instead of shrinking below a size that can be clicked", () => {
     const layout = gridLayout(32, 32, 370, 560);
-    expect(layout.cell).toBe(18);
-    expect(layout.width).toBeGreaterThan(370);
+    expect(layout.cell).toBe(20);
+    expect(layout.fits).toBe(false);
+  });
+
+  it("puts layers side by side where that makes thumbnails larger", () => {
+    const layout = gridLayout(30, 9, 940, 560);
+    expect(layout.blocks).toBeGreaterThan(1);
+    expect(layout.cell).toBeGreaterThanOrEqual(28);
+    expect(layout.width).toBeLessThanOrEqual(940);
+    expect(layout.height).toBeLessThanOrEqual(560);
+    const places = Array.from({ length: 30 }, (_, layer) => thumbnailAt(layout, 9, layer, 8));
+    for (const { x, y } of places) {
+      expect(x + layout.cell).toBeLessThanOrEqual(layout.width);
+      expect(y + layout.cell).toBeLessThanOrEqual(layout.height);
+    }
+    expect(new Set(places.map(({ x, y }) => `${x} ${y}`)).size).toBe(30);
   });
 
   it("does not blow up few heads", () => {
     expect(gridLayout(2, 2, 1500, 560).cell).toBe(84);
+  });
+});
+
+describe("the explorer's column of heads", () => {
+  it.each([
+    [12, 12, 317],
+    [30, 9, 317],
+    [24, 16, 480],
+  ])("%i x %i heads are all there at %i px", (layers, heads, width) => {
+    const wanted = headsColumn(layers, heads, 660);
+    const layout = gridLayout(layers, heads, Math.min(width, wanted) - 28, 660);
+    expect(layout.fits).toBe(true);
+    expect(layout.blocks).toBe(1);
+  });
+
+  it("wraps the heads of one layer into what is left", () => {
+    for (const [heads, width, room] of [
+      [32, 290, 110],
+      [9, 290, 110],
+      [64, 340, 130],
+    ] as const) {
+      const layout = wrapHeads(heads, width, room);
+      expect(layout.cell).toBeGreaterThanOrEqual(20);
+      expect(layout.width).toBeLessThanOrEqual(width);
+      expect(layout.height).toBeLessThanOrEqual(room);
+    }
   });
 });
 

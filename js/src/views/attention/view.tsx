@@ -1,4 +1,4 @@
-import type { JSX } from "preact";
+import type { FunctionComponent, JSX } from "preact";
 import { useLayoutEffect, useMemo } from "preact/hooks";
 import { askCode } from "../../core/export/code";
 import { datasetCsv } from "../../core/export/csv";
@@ -24,7 +24,7 @@ import { headsRoom } from "./layout";
 import { pictureOf, readSheet } from "./picture";
 import { useScales } from "./scale";
 import { AttentionState, same } from "./state";
-import { Strip } from "./strip";
+import type { StripProps } from "./strip";
 import { useStripe } from "./stripe";
 
 const NO_TOKENS: readonly TokenInfo[] = [];
@@ -32,8 +32,10 @@ const NO_TEXTS: readonly string[] = [];
 
 const HINT = <span class="lw-muted lw-hint">click keeps it · shift-click compares</span>;
 
-/** What the explorer puts into the heads' card: beside its title, and below the thumbnails. */
+/** What stands in the heads' card besides: beside its title, and below the thumbnails. */
 interface HeadsCard {
+  /** The prompt, shaded by the pattern; the explorer has a strip of tokens above. */
+  Strip?: FunctionComponent<StripProps>;
   headsTools?: JSX.Element | undefined;
   legend?: JSX.Element;
 }
@@ -98,14 +100,6 @@ export function AttentionPanel(props: PanelProps & HeadsCard): JSX.Element {
   const names = { query_pos: texts, key_pos: texts };
   const takeaway = exact ? { code, csv: () => datasetCsv(exact, { names }) } : { code };
   const common = { view, state, kind, skipBos };
-  const strip = (
-    <Strip
-      {...common}
-      {...{ ramp, picture, tokens, prompt }}
-      head={shown}
-      isPreview={preview !== null}
-    />
-  );
   return (
     <ViewRoot
       handle={view}
@@ -149,7 +143,14 @@ export function AttentionPanel(props: PanelProps & HeadsCard): JSX.Element {
               compact={compact}
             />
             {props.legend}
-            {!compact && strip}
+            {props.Strip && (
+              <props.Strip
+                {...common}
+                {...{ ramp, picture, tokens, prompt }}
+                head={shown}
+                isPreview={preview !== null}
+              />
+            )}
           </div>
         </section>
         <PatternCard
@@ -165,7 +166,6 @@ export function AttentionPanel(props: PanelProps & HeadsCard): JSX.Element {
           texts={texts}
           prompt={prompt}
           stripe={stripe}
-          strip={compact ? strip : null}
           end={compact ? <Takeaway handle={view} {...takeaway} /> : null}
         />
       </div>

@@ -16,8 +16,8 @@ const AROUND_HEADS = { width: 28, height: 92 };
 /** What stands above and below the cells of the effects. */
 const AROUND_EFFECTS = 150;
 const EFFECT_ROW = 18;
-/** Tabs, head, choices, names of keys, readout and tokens around the large pattern. */
-const AROUND_PLOT = 372;
+/** Tabs, head, choices, names of keys and readout around the large pattern. */
+const AROUND_PLOT = 280;
 /** For the thumbnails of one layer, where there is no room for all. */
 const ONE_LAYER = 200;
 
