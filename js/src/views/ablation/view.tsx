@@ -6,7 +6,7 @@ import { datasetCsv } from "../../core/export/csv";
 import { Columns } from "../../core/parts/columns";
 import { CopyButton } from "../../core/parts/copy_button";
 import { Takeaway } from "../../core/parts/export_menu";
-import type { PanelProps } from "../../core/parts/mount";
+import type { Draw, PanelProps } from "../../core/parts/mount";
 import { ABLATION_KINDS, OptionButtons, OptionChoice, SCOPES } from "../../core/parts/options";
 import { AlertBox, Counted } from "../../core/parts/status";
 import { Button, ColorBar } from "../../core/parts/ui";
@@ -36,7 +36,7 @@ const VALUES = [
 export function AblationPanelView(
   props: PanelProps & {
     /** Beside the title of the grid's card, where it is one of the explorer's. */
-    effectsTools?: JSX.Element | undefined;
+    effectsTools?: Draw | undefined;
   },
 ): JSX.Element {
   const { session, rpc, compact } = props;
@@ -149,7 +149,7 @@ export function AblationPanelView(
           <CardHead
             handle={handle}
             title="Effects"
-            controls={props.effectsTools}
+            controls={props.effectsTools?.()}
             end={<Takeaway {...{ handle, csv, code }} />}
           />
           <AlertBox handle={handle} />

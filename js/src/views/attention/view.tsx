@@ -6,6 +6,7 @@ import { Takeaway } from "../../core/parts/export_menu";
 import { AlertBox } from "../../core/parts/status";
 import {
   CardHead,
+  type Draw,
   Header,
   type PanelProps,
   SessionMetric,
@@ -30,14 +31,16 @@ import { useStripe } from "./stripe";
 const NO_TOKENS: readonly TokenInfo[] = [];
 const NO_TEXTS: readonly string[] = [];
 
-const HINT = <span class="lw-muted lw-hint">click keeps it · shift-click compares</span>;
+function Hint(): JSX.Element {
+  return <span class="lw-muted lw-hint">click keeps it · shift-click compares</span>;
+}
 
 /** What stands in the heads' card besides: beside its title, and below the thumbnails. */
 interface HeadsCard {
   /** The prompt, shaded by the pattern; the explorer has a strip of tokens above. */
   Strip?: FunctionComponent<StripProps>;
-  headsTools?: JSX.Element | undefined;
-  legend?: JSX.Element;
+  headsTools?: Draw | undefined;
+  legend?: Draw;
 }
 
 /** All heads as thumbnails and one of them large, for one prompt. */
@@ -130,7 +133,7 @@ export function AttentionPanel(props: PanelProps & HeadsCard): JSX.Element {
             handle={view}
             title="Heads"
             quiet={!compact}
-            controls={props.headsTools ?? HINT}
+            controls={props.headsTools?.() ?? <Hint />}
           />
           <AlertBox handle={view} />
           <div class="lw-body">
@@ -142,7 +145,7 @@ export function AttentionPanel(props: PanelProps & HeadsCard): JSX.Element {
               tokens={texts}
               compact={compact}
             />
-            {props.legend}
+            {props.legend?.()}
             {props.Strip && (
               <props.Strip
                 {...common}

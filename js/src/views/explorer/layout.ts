@@ -14,7 +14,7 @@ const MOST_LEFT = 0.34;
 /** A card's head, its padding and borders, and what the marks on heads mean. */
 const AROUND_HEADS = { width: 28, height: 92 };
 /** What stands above and below the cells of the effects. */
-const AROUND_EFFECTS = 150;
+const AROUND_EFFECTS = 186;
 const EFFECT_ROW = 18;
 /** Tabs, head, choices, names of keys and readout around the large pattern. */
 const AROUND_PLOT = 280;

@@ -40,9 +40,16 @@ export function ExplorerPanel({ session, rpc }: PanelProps): JSX.Element {
   );
   const { roleOf, counts } = useRoles(head);
   const choice = columns?.left === "choice";
-  const leftChoice = choice ? (
-    <Segmented label="what is shown of the heads" options={LEFT} value={left} onChange={setLeft} />
-  ) : undefined;
+  const leftChoice = choice
+    ? () => (
+        <Segmented
+          label="what is shown of the heads"
+          options={LEFT}
+          value={left}
+          onChange={setLeft}
+        />
+      )
+    : undefined;
   const panel = { session, rpc, compact: true };
   return (
     <ViewRoot handle={group}>
@@ -69,7 +76,7 @@ export function ExplorerPanel({ session, rpc }: PanelProps): JSX.Element {
             handle={group}
             title="Circuit explorer"
             brief
-            outcome={<TopToken view={head} />}
+            outcome={() => <TopToken view={head} />}
           />
           <TokenPanel {...panel} />
         </section>
@@ -79,7 +86,7 @@ export function ExplorerPanel({ session, rpc }: PanelProps): JSX.Element {
               <AttentionPanel
                 {...panel}
                 headsTools={leftChoice}
-                legend={<RoleLegend counts={counts} />}
+                legend={() => <RoleLegend counts={counts} />}
               />
               <TabBar chosen={tab} onChoose={setTab} />
               {tab !== "pattern" && <Tab view={head} tab={tab} panel={panel} />}

@@ -249,7 +249,11 @@ function HeadRow(props: HeadRowProps): JSX.Element {
           type="button"
           class="lw-head-cell"
           {...role}
-          aria-label={isSwitch ? `ablate ${component}` : [component, ...words].join(", ")}
+          aria-label={
+            isSwitch
+              ? `ablate ${component}`
+              : [component, text, ...words].filter(Boolean).join(", ")
+          }
           title={title}
           data-cell={`${layer} ${column}`}
           data-component={isSwitch ? component : undefined}
