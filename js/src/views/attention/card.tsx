@@ -3,10 +3,10 @@ import { useContext } from "preact/hooks";
 import type { Ramp } from "../../core/draw/canvas";
 import { headLabel } from "../../core/draw/format";
 import { Columns } from "../../core/parts/columns";
-import { ROLE_NAMES, Roles } from "../../core/parts/heads/roles";
+import { ROLE_NAMES, Roles, roleIn } from "../../core/parts/heads/roles";
 import { OptionButtons, OptionChoice, RUNS } from "../../core/parts/options";
 import { Button, ColorBar, Switch } from "../../core/parts/ui";
-import { CardHead } from "../../core/parts/view";
+import { CardHead, type Draw } from "../../core/parts/view";
 import type { ViewHandle } from "../../core/state/handle";
 import { isHeadAblated } from "../../core/state/interventions";
 import type { HeadRef, ViewSession } from "../../core/state/session";
@@ -54,7 +54,7 @@ interface PatternCardProps {
   prompt: number;
   stripe: Stripe | null;
   /** In the card's head, at its end. */
-  end: JSX.Element | null;
+  end: Draw | null;
 }
 
 /** One head large, or two beside each other, with the scale and the weight under the cursor. */
@@ -69,10 +69,10 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
   const inColumn = columns !== null;
   const maxSide = columns ? columns.plot : solo ? 780 : 620;
   const common = { view, state, kind, skipBos, ramp, tokens: texts, maxSide, stripe };
-  const runs = <OptionChoice label="show" of={option} choices={RUNS} />;
+  const runs = () => <OptionChoice label="show" of={option} choices={RUNS} />;
   const name = averageWords(kind.average, shownName(head, kind.average));
-  const roleOf = useContext(Roles);
-  const role = kind.average === "none" ? roleOf(head.layer, head.head) : null;
+  const roles = useContext(Roles).value;
+  const role = kind.average === "none" ? roleIn(roles, head.layer, head.head) : null;
   const badge = isPreview ? "preview" : state.locked.value ? "locked" : "";
 
   const hover = state.hover.value;
@@ -126,10 +126,10 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
               />
             )}
             {texts.length > ZOOM_FROM && <ZoomButtons state={state} count={texts.length} />}
-            {!inColumn && runs}
+            {!inColumn && runs()}
           </>
         }
-        end={props.end}
+        end={props.end?.()}
       />
       <div class="lw-body">
         <Modes session={session} hasBos={props.hasBos} runs={inColumn ? runs : null} />
@@ -181,11 +181,7 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
   );
 }
 
-function Modes(props: {
-  session: ViewSession;
-  hasBos: boolean;
-  runs: JSX.Element | null;
-}): JSX.Element {
+function Modes(props: { session: ViewSession; hasBos: boolean; runs: Draw | null }): JSX.Element {
   const { session, hasBos, runs } = props;
   const mode = session.option(OPTIONS.attention_mode);
   const average = session.option(OPTIONS.head_average);
@@ -194,7 +190,7 @@ function Modes(props: {
     <div class="lw-pattern-modes">
       <OptionButtons label="what is shown of attention" of={mode} choices={MODES} />
       <OptionChoice label="average" of={average} choices={AVERAGES} />
-      {runs}
+      {runs?.()}
       <label
         class="lw-pattern-bos"
         title={hasBos ? "leave BOS out of the colours" : "this prompt has no BOS"}

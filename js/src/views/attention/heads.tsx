@@ -4,7 +4,7 @@ import { prepare, usePixelRatio, useSize } from "../../core/draw/canvas";
 import { headLabel, quote } from "../../core/draw/format";
 import { Columns } from "../../core/parts/columns";
 import { HeadGrid } from "../../core/parts/heads/grid";
-import { Roles, roleWords } from "../../core/parts/heads/roles";
+import { Roles, roleIn, roleWords } from "../../core/parts/heads/roles";
 import { at, type NumArray } from "../../core/state/arrays";
 import type { ViewHandle } from "../../core/state/handle";
 import { drawThumbnails, thumbnailSheet } from "./draw";
@@ -51,17 +51,17 @@ export function Thumbnails(props: ThumbnailsProps): JSX.Element {
   const values = pool === 1 && q !== null && k !== null ? patterns : null;
   const pair =
     q === null || k === null ? "" : `${quote(tokens[q] ?? "")} → ${quote(tokens[k] ?? "")}`;
-  const roleOf = useContext(Roles);
+  const roles = useContext(Roles).value;
   const look = useCallback(
     (row: number, column: number) => {
-      const role = roleOf(row, column);
+      const role = roleIn(roles, row, column);
       const label = headLabel(row, column);
       const named = { title: `${label}${roleWords(role)}`, mark: role?.kind };
       if (!values || q === null || k === null) return named;
       const value = at(values, row, column, q, k);
       return { ...named, title: `${label}  ${pair}  ${valueText(value, kind)}`, value };
     },
-    [values, kind, q, k, pair, roleOf],
+    [values, kind, q, k, pair, roles],
   );
   const size = {
     label: layout.labelWidth,

@@ -2,7 +2,7 @@ import type { JSX, TargetedKeyboardEvent } from "preact";
 import { useContext, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { drawCells, prepare, usePixelRatio } from "../../core/draw/canvas";
 import { headLabel } from "../../core/draw/format";
-import { Roles, roleWords } from "../../core/parts/heads/roles";
+import { Roles, roleIn, roleWords } from "../../core/parts/heads/roles";
 import { Button } from "../../core/parts/ui";
 import { type NumArray, part } from "../../core/state/arrays";
 import { flush } from "../../core/state/flush";
@@ -68,7 +68,7 @@ export function LayerHeads(props: {
     event.preventDefault();
     event.stopPropagation();
   };
-  const roleOf = useContext(Roles);
+  const roles = useContext(Roles).value;
   const off = session.changes.ablated.value;
   const preview = session.preview.value;
   return (
@@ -103,7 +103,7 @@ export function LayerHeads(props: {
         <canvas ref={canvas} class="lw-heads-canvas" />
         {Array.from({ length: heads }, (_, i) => {
           const name = headLabel(layer, i);
-          const role = roleOf(layer, i);
+          const role = roleIn(roles, layer, i);
           const selected = i === head;
           const ablated = isHeadAblated(off, layer, i);
           return (

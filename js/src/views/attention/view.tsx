@@ -169,7 +169,7 @@ export function AttentionPanel(props: PanelProps & HeadsCard): JSX.Element {
           texts={texts}
           prompt={prompt}
           stripe={stripe}
-          end={compact ? <Takeaway handle={view} {...takeaway} /> : null}
+          end={compact ? () => <Takeaway handle={view} {...takeaway} /> : null}
         />
       </div>
     </ViewRoot>

@@ -1,8 +1,10 @@
+import type { Signal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useMemo } from "preact/hooks";
-import { ROLE_NAMES, type Role, type RoleOf } from "../../core/parts/heads/roles";
+import { useContext, useLayoutEffect } from "preact/hooks";
+import { type FoundRoles, ROLE_NAMES, type Role, Roles } from "../../core/parts/heads/roles";
 import { at } from "../../core/state/arrays";
 import type { Dataset } from "../../core/state/dataset";
+import { flush } from "../../core/state/flush";
 import type { ViewHandle } from "../../core/state/handle";
 import { useAnswer } from "../../core/state/resource";
 import { type Scores, scores } from "../../generated/head_scores";
@@ -11,22 +13,21 @@ import { type Scores, scores } from "../../generated/head_scores";
 const NAMED_FROM = 0.4;
 const KINDS = ["previous", "induction", "duplicate"] as const;
 
-/** Names of heads by where they look without interventions, mean over prompts. */
-export function useRoles(view: ViewHandle): {
-  roleOf: RoleOf;
-  counts: ReadonlyMap<string, number>;
-} {
+/** Names heads by where they look without interventions, mean over prompts. Draws nothing itself. */
+export function FindRoles(props: { view: ViewHandle; into: Signal<FoundRoles> }): null {
+  const { view, into } = props;
   const { data } = useAnswer(view, scores, { prompt: null }, { quiet: true, on: "prompts" });
   const { n_layers: layers, n_heads: heads } = view.session.info.value;
-  return useMemo(() => {
-    const found = data ? rolesIn(data, layers, heads) : new Map<string, Role>();
-    const counts = new Map<string, number>();
-    for (const { kind } of found.values()) counts.set(kind, (counts.get(kind) ?? 0) + 1);
-    return { roleOf: (layer, head) => found.get(`${layer} ${head}`) ?? null, counts };
-  }, [data, layers, heads]);
+  useLayoutEffect(() => {
+    if (!data) return;
+    flush(() => {
+      into.value = rolesIn(data, layers, heads);
+    });
+  }, [data, layers, heads, into]);
+  return null;
 }
 
-function rolesIn(data: Dataset<Scores>, layers: number, heads: number): Map<string, Role> {
+function rolesIn(data: Dataset<Scores>, layers: number, heads: number): FoundRoles {
   const kinds = data.texts("kind");
   const values = data.array("baseline");
   const found = new Map<string, Role>();
@@ -47,7 +48,11 @@ function rolesIn(data: Dataset<Scores>, layers: number, heads: number): Map<stri
 }
 
 /** What the marks on thumbnails mean, and how many heads have each. */
-export function RoleLegend({ counts }: { counts: ReadonlyMap<string, number> }): JSX.Element {
+export function RoleLegend(): JSX.Element {
+  const counts = new Map<string, number>();
+  for (const { kind } of useContext(Roles).value.values()) {
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
   return (
     <p class="lw-roles" title={`heads that look there with a mean weight of ${NAMED_FROM} or more`}>
       {KINDS.filter((kind) => counts.has(kind)).map((kind) => (

@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
 import { useSize } from "../../core/draw/canvas";
 import { Columns } from "../../core/parts/columns";
-import { Roles } from "../../core/parts/heads/roles";
+import { makeRoles, Roles } from "../../core/parts/heads/roles";
 import { Segmented } from "../../core/parts/ui";
 import { Header, type PanelProps, SessionMetric, useView, ViewRoot } from "../../core/parts/view";
 import { ViewGroup } from "../../core/state/handle";
@@ -11,7 +11,7 @@ import { AttentionPanel } from "../attention/view";
 import { AttributionPanel } from "../attribution/view";
 import { TokenPanel } from "../token/view";
 import { columnsOf, WIDE } from "./layout";
-import { RoleLegend, useRoles } from "./roles";
+import { FindRoles, RoleLegend } from "./roles";
 import { Tab, TabBar, type TabId } from "./tabs";
 import { TopToken } from "./top_token";
 
@@ -38,7 +38,7 @@ export function ExplorerPanel({ session, rpc }: PanelProps): JSX.Element {
     () => (width < WIDE ? null : columnsOf(n_layers, n_heads, width, topHeight)),
     [n_layers, n_heads, width, topHeight],
   );
-  const { roleOf, counts } = useRoles(head);
+  const roles = useMemo(makeRoles, []);
   const choice = columns?.left === "choice";
   const leftChoice = choice
     ? () => (
@@ -80,20 +80,17 @@ export function ExplorerPanel({ session, rpc }: PanelProps): JSX.Element {
           />
           <TokenPanel {...panel} />
         </section>
-        <Roles.Provider value={roleOf}>
+        <Roles.Provider value={roles}>
           <Columns.Provider value={columns}>
             <div class="lw-explorer-columns">
-              <AttentionPanel
-                {...panel}
-                headsTools={leftChoice}
-                legend={() => <RoleLegend counts={counts} />}
-              />
+              <AttentionPanel {...panel} headsTools={leftChoice} legend={() => <RoleLegend />} />
               <TabBar chosen={tab} onChoose={setTab} />
               {tab !== "pattern" && <Tab view={head} tab={tab} panel={panel} />}
               <AttributionPanel {...panel} />
               <AblationPanelView {...panel} effectsTools={leftChoice} />
             </div>
           </Columns.Provider>
+          <FindRoles view={head} into={roles} />
         </Roles.Provider>
       </div>
     </ViewRoot>

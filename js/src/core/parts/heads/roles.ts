@@ -1,3 +1,4 @@
+import { type Signal, signal } from "@preact/signals";
 import { createContext } from "preact";
 
 /** What a head is called for where it looks: the kind of score, and the score. */
@@ -13,10 +14,22 @@ export const ROLE_NAMES: Readonly<Record<Role["kind"], string>> = {
   duplicate: "duplicate token",
 };
 
-/** The role of a head, where somebody has found the roles; null for most. */
-export type RoleOf = (layer: number, head: number) => Role | null;
+/** The roles that were found, by `layer head`. Most heads have none. */
+export type FoundRoles = ReadonlyMap<string, Role>;
 
-export const Roles = createContext<RoleOf>(() => null);
+const NONE: FoundRoles = new Map();
+
+/** A signal, so that whoever draws everything need not do so again when roles are found. */
+export const Roles = createContext<Signal<FoundRoles>>(signal(NONE));
+
+export function makeRoles(): Signal<FoundRoles> {
+  return signal(NONE);
+}
+
+/** The role of a head, where somebody has found the roles; null for most. */
+export function roleIn(roles: FoundRoles, layer: number, head: number): Role | null {
+  return roles.get(`${layer} ${head}`) ?? null;
+}
 
 /** ` previous token 0.93`, for what is said of a head on hover and aloud. */
 export function roleWords(role: Role | null): string {
