@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import plotly.graph_objects as go
 import traitlets
@@ -124,7 +124,7 @@ class ActivationBrowser(View):
 
     view = "activation_browser"
     shown = "plane"
-    of_session = ("metric", "tokens")
+    of_session: ClassVar[tuple[str, ...]] = ("metric", "tokens")
     _esm = bundle("activation_browser.js")
     _css = bundle("style.css")
 

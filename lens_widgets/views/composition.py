@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from typing import Any
+from typing import Any, ClassVar
 
 import plotly.graph_objects as go
 import torch
@@ -98,7 +98,7 @@ class CompositionView(View):
 
     view = "composition"
     shown = "scores"
-    of_session = ()
+    of_session: ClassVar[tuple[str, ...]] = ()
     _esm = bundle("composition.js")
     _css = bundle("style.css")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import plotly.graph_objects as go
 import xarray as xr
@@ -54,7 +54,7 @@ class Explorer(
     """
 
     view = "explorer"
-    of_session = ("metric",)
+    of_session: ClassVar[tuple[str, ...]] = ("metric",)
     _esm = bundle("explorer.js")
     _css = bundle("style.css")
 

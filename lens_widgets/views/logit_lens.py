@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import plotly.graph_objects as go
 import torch
@@ -154,7 +154,7 @@ class LogitLensView(View):
 
     view = "logit_lens"
     shown = "grid"
-    of_session = ("metric", "tokens")
+    of_session: ClassVar[tuple[str, ...]] = ("metric", "tokens")
     _esm = bundle("logit_lens.js")
     _css = bundle("style.css")
 

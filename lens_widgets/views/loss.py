@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import plotly.graph_objects as go
 import xarray as xr
@@ -50,7 +50,7 @@ class LossView(View):
 
     view = "loss"
     shown = "losses"
-    of_session = ("metric", "tokens")
+    of_session: ClassVar[tuple[str, ...]] = ("metric", "tokens")
     _esm = bundle("loss.js")
     _css = bundle("style.css")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import plotly.graph_objects as go
 import xarray as xr
 from jaxtyping import Bool, Float, Int, Shaped
@@ -55,7 +57,7 @@ class ModelCard(View):
 
     view = "model_card"
     shown = "card"
-    of_session = ()
+    of_session: ClassVar[tuple[str, ...]] = ()
     _esm = bundle("model_card.js")
     _css = bundle("style.css")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import plotly.graph_objects as go
 import xarray as xr
@@ -69,7 +69,7 @@ class ScoreDecompositionView(View):
 
     view = "score_decomposition"
     shown = "sources"
-    of_session = ("metric", "tokens")
+    of_session: ClassVar[tuple[str, ...]] = ("metric", "tokens")
     _esm = bundle("score_decomposition.js")
     _css = bundle("style.css")
 

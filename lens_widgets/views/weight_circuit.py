@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import plotly.graph_objects as go
 import torch
@@ -138,7 +138,7 @@ class WeightCircuitView(View):
 
     view = "weight_circuit"
     shown = "tile"
-    of_session = ()
+    of_session: ClassVar[tuple[str, ...]] = ()
     _esm = bundle("weight_circuit.js")
     _css = bundle("style.css")
 

@@ -93,7 +93,7 @@ def mount(chromium: BrowserContext, harness_url: str) -> Iterator[Callable[..., 
     pages: list[Page] = []
     problems: list[str] = []
 
-    # The code of the explorer's tabs comes by message and is imported as hosts import a widget's own.
+    # The code of the explorer's tabs comes by message, and is imported as hosts import widgets.
     at_home = (harness_url, "data:", f"blob:{harness_url}")
 
     def note(kind: str, text: str) -> None:

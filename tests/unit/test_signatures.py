@@ -116,7 +116,7 @@ def test_a_default_is_the_value_of_a_view_made_without_it(name: str, session: lw
     for known in view.option_names():
         default = parameters(VIEWS[name])[known].default
         # Without one the session's numbers say what it starts from.
-        chosen = (name, known) == ("NeuronView", "neuron")
+        chosen = known == "neuron"
         assert getattr(view, known) == (largest_neuron(session) if chosen else default)
 
 

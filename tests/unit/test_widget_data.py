@@ -37,7 +37,7 @@ def test_the_explorer_shows_the_same_attribution_as_the_table(
     explorer = changed.explore(by="component")
     table = lw.AttributionTable(changed, by="component")
     xr.testing.assert_identical(explorer.data(), table.data())
-    np.testing.assert_array_equal(explorer.figure().data[0].y, table.data()["current"])
+    np.testing.assert_array_equal(explorer.figure().data[0].y, table.figure().data[0].y)
 
 
 def test_data_follows_the_session(session: lw.Session) -> None:
