@@ -1,7 +1,6 @@
 import type { JSX } from "preact";
-import { useContext, useMemo } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import { fixed, signed } from "../../core/draw/format";
-import { Columns } from "../../core/parts/columns";
 import { Button, Switch } from "../../core/parts/ui";
 import type { Dataset } from "../../core/state/dataset";
 import { isPending } from "../../core/state/interventions";
@@ -22,15 +21,11 @@ export function ActiveList(props: {
     const values = effects?.numbers("effect") ?? [];
     return new Map(effects?.texts("key").map((key, i) => [key, values[i] ?? Number.NaN]));
   }, [effects]);
-  const inColumn = useContext(Columns) !== null;
   if (interventions.length === 0) {
     return (
       <p class="lw-abl-empty">
-        {inColumn
-          ? "Nothing is. Turn a switch on: every number is computed again, beside what it was before."
-          : "Nothing is switched off. Click a cell here, or a switch in the table, to ablate a part: " +
-            "every number is computed again and shown beside its baseline. The list then says what " +
-            "each ablation does to the metric, and keeps those that are turned off."}
+        Nothing is switched off. Turn a switch on: every number is computed again, and shown beside
+        what it was before.
       </p>
     );
   }
