@@ -69,8 +69,14 @@ def assert_scores_are(screen: Dashboard, *ablations: str) -> None:
         expected = truth(screen, f"head_scores({kind!r})", *ablations)
         assert cells(screen, kind) == pytest.approx(expected, abs=WEIGHT), kind
         listed = screen.view("head_scores").locator(f'.lw-ranked [data-kind="{kind}"]')
-        high = {n for n, score in zip(names(screen), expected, strict=True) if score >= 0.4}
-        assert {row.get_attribute("data-head") for row in listed.all()} == high
+        scored = zip(expected, names(screen), strict=True)
+        high = [name for score, name in sorted(scored, reverse=True) if score >= 0.4]
+        assert [row.get_attribute("data-head") for row in listed.all()] == high[:3]
+        more = screen.view("head_scores").locator(f'[aria-label$=" more {kind} heads"]')
+        if len(high) > 3:
+            assert more.inner_text() == f"{len(high) - 3} more"
+        else:
+            assert more.count() == 0
 
 
 def assert_losses_are(screen: Dashboard, series: str, *ablations: str) -> None:
