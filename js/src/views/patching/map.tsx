@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo } from "preact/hooks";
 import type { Ramp } from "../../core/draw/canvas";
-import { fixed, headLabel } from "../../core/draw/format";
+import { fixed, headLabel, signed } from "../../core/draw/format";
 import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
 import type { NumArray } from "../../core/state/arrays";
 import type { ViewHandle } from "../../core/state/handle";
@@ -25,6 +25,8 @@ const NUMBERS = 10;
 function inCell(value: number): string {
   return fixed(value).replace(/^(\D?)0\./, "$1.");
 }
+
+const threeDigits = (value: number) => signed(value, 3);
 
 /** One map: click or brush keeps patches, double click selects the head for the other views. */
 export function OneMap(props: {
@@ -110,6 +112,8 @@ export function OneMap(props: {
         estimated={estimated}
         ablated={inForce}
         errors={sem.data}
+        format={threeDigits}
+        {...(axes.titles.cols !== "position" && { rowHeight: 16 })}
         cellText={inCell}
         numbers={NUMBERS}
         marked={marked}

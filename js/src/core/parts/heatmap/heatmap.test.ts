@@ -55,6 +55,13 @@ describe("the layout of a map", () => {
     }
   });
 
+  it("has rows of the same height beside a map of fewer and wider columns", () => {
+    const beside = { ...HEADS, width: 170, rowHeight: 16 };
+    const [few, many] = [3, 9].map((cols) => mapLayout({ ...beside, cols }));
+    expect(few?.cellWidth).toBeGreaterThan(2 * (many?.cellWidth ?? 0));
+    expect(few?.cellHeight).toBe(many?.cellHeight);
+  });
+
   it("shows all pairs of 270 heads at once, three pixels each, and names their layers", () => {
     const pairs = { ...HEADS, rows: 261, cols: 261, rowNames: 40, colNames: 40, grouped: true };
     const layout = mapLayout({ ...pairs, width: 944, maxHeight: 840, square: true });

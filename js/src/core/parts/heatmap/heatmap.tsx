@@ -250,7 +250,7 @@ function useRevealed(
 }
 
 function useLayout(props: HeatMapProps, width: number, names: readonly [number, number]) {
-  const { rows, cols, maxHeight = MAX_HEIGHT, square = false, axes } = props;
+  const { rows, cols, maxHeight = MAX_HEIGHT, square = false, axes, rowHeight } = props;
   const [rowNames, colNames] = names;
   const titled = axes !== undefined;
   const worded = props.textAt !== undefined;
@@ -258,11 +258,11 @@ function useLayout(props: HeatMapProps, width: number, names: readonly [number, 
   return useMemo(() => {
     const sizes = { rows: rows.length, cols: cols.length, width, maxHeight };
     const named = { rowNames, colNames, titled, grouped };
-    const input: MapInput = { ...sizes, ...named, square, worded };
+    const input: MapInput = { ...sizes, ...named, square, worded, rowHeight };
     return mapLayout(input);
   }, [
     ...[rows.length, cols.length, width, maxHeight, rowNames, colNames],
-    ...[titled, grouped, square, worded],
+    ...[titled, grouped, square, worded, rowHeight],
   ]);
 }
 

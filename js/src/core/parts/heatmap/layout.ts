@@ -58,6 +58,8 @@ export interface MapInput {
   square: boolean;
   /** Cells have words in them. */
   worded?: boolean;
+  /** A row's height at most. */
+  rowHeight?: number | undefined;
   /** The map scrolls downwards, and its bar takes room. */
   scrolls?: boolean;
 }
@@ -87,7 +89,7 @@ export function mapLayout(input: MapInput): MapLayout {
     ? WORD_HEIGHT
     : square
       ? cellWidth
-      : clamp(Math.round(cellWidth * 0.6), 16, MAX_CELL_HEIGHT);
+      : clamp(Math.round(cellWidth * 0.6), 16, input.rowHeight ?? MAX_CELL_HEIGHT);
   const cellHeight = clamp(
     Math.floor(roomDown / Math.max(1, rows)),
     worded ? WORD_HEIGHT - 4 : Math.min(lowest, wanted),

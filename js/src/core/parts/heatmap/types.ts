@@ -68,6 +68,8 @@ export interface HeatMapProps {
   stale?: boolean;
   /** CSS pixels the map may take in height before it scrolls. Default 460. */
   maxHeight?: number;
+  /** CSS pixels of a row at most, so that maps side by side have their rows at the same height. */
+  rowHeight?: number;
   /** Cells as high as wide, for position by position maps. */
   square?: boolean;
   /** The line below that says the hovered cell in words. Default true. */
