@@ -57,6 +57,17 @@ describe("a heat map for keyboard and screen reader", () => {
     root.remove();
   });
 
+  it("says a value's error without a sign, and its short name in the line below", () => {
+    const errors = new Float32Array(6).fill(0.25);
+    const format = (value: number) => `${value > 0 ? "+" : ""}${value}`;
+    const named = () => ({ name: "output of L0H1, all positions", short: "L0H1" });
+    show({ errors, format, cell: named, marked: [{ row: 0, col: 1 }], selected: [] });
+    expect(cell(0, 1).getAttribute("aria-label")).toBe(
+      "output of L0H1, all positions: +0.5 ± 0.25 logits",
+    );
+    expect(root.querySelector(".lw-map-readout")?.textContent).toBe("L0H1: +0.5 ± 0.25");
+  });
+
   it("is a grid whose cells say their name, value and state", () => {
     const grid = root.querySelector("[role=grid]");
     expect(grid?.getAttribute("aria-rowcount")).toBe("2");

@@ -23,7 +23,7 @@ export function useCells(props: HeatMapProps): (row: number, col: number) => Cel
       const info = cell?.(row, col) ?? { name: `${rows[row]}, ${cols[col]}` };
       const write = format ?? (ramp.scale.signed ? inSigned : inFixed);
       const error = errors?.[index] ?? Number.NaN;
-      const number = `${write(value)}${Number.isNaN(error) ? "" : ` ± ${(format ?? inFixed)(error)}`}`;
+      const number = `${write(value)}${Number.isNaN(error) ? "" : ` ± ${(format ?? inFixed)(error).replace("+", "")}`}`;
       const known = state === "unknown" ? "not known yet" : state === "absent" ? "no value" : "";
       const said = (name: string, unit: string) =>
         [
