@@ -168,7 +168,8 @@ class CompositionView(View):
             names = ("score", "writer_layer", "writer_head", "reader_layer", "reader_head")
             columns = list(zip(*pairs, strict=True)) or [()] * len(names)
             listed: dict[str, Any] = {
-                name: torch.tensor(column) for name, column in zip(names, columns, strict=True)
+                name: torch.tensor(column, device="cpu")
+                for name, column in zip(names, columns, strict=True)
             }
             return LayerPairs.dataset(
                 largest=largest.clone(),

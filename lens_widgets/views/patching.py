@@ -257,7 +257,7 @@ def _streamed(
 
 def _scaled(session: Session, metric: float, into: Into, normalize: bool) -> float:
     """A metric as the maps show it: one prompt's own runs are seldom quite 0 and 1."""
-    values = torch.tensor([metric])
+    values = torch.tensor([metric], device="cpu")
     return float(normalized(session, values, into) if normalize else values)
 
 
