@@ -165,13 +165,25 @@ class Screen:
     # --- tables -----------------------------------------------------------------------------
 
     def choose(self, view: str, group: str, option: str) -> None:
-        """One of the joined buttons of a view, then waits until nothing is computed."""
-        self.view(view).locator(f'[aria-label="{group}"] [data-option="{option}"]').click()
+        """One of the choices of a view, joined buttons or a list, then waits until nothing is
+        computed."""
+        choice = self.view(view).locator(f'[aria-label="{group}"]')
+        if choice.first.evaluate("one => one.tagName") == "SELECT":
+            choice.select_option(option)
+        else:
+            choice.locator(f'[data-option="{option}"]').click()
         self.wait_idle()
 
     def rows(self) -> dict[str, Columns]:
         """Every row of the attribution table by component, with the total."""
+        self._show_all_rows()
         return self._columns("attribution", "[data-component]", "component")
+
+    def _show_all_rows(self) -> None:
+        """In the explorer the table shows the first ones."""
+        more = self.view("attribution").get_by_role("button", name="show all")
+        if more.count():
+            more.click()
 
     def predictions(self) -> dict[int, Columns]:
         """Predicted next tokens by id."""
@@ -206,6 +218,8 @@ class Screen:
 
     def toggle(self, component: str, view: str = "ablation") -> None:
         """Clicks an ablation switch and waits until every view shows the outcome."""
+        if view == "attribution" and not self.switch(component, view).count():
+            self._show_all_rows()
         self._change(self.switch(component, view))
 
     def press(self, label: str, view: str = "ablation") -> None:

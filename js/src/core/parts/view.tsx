@@ -192,18 +192,20 @@ function useNear(root: RefObject<HTMLElement | null>, view: ViewHandle | null): 
   useLayoutEffect(() => {
     const element = root.current;
     if (!element || !view || typeof IntersectionObserver === "undefined") return undefined;
+    const seen = new Map<Element, boolean>();
     const observer = new IntersectionObserver(
-      ([entry]) => {
-        if (!entry) return;
+      (entries) => {
+        for (const { target, isIntersecting } of entries) seen.set(target, isIntersecting);
         flush(() => {
-          view.near.value = entry.isIntersecting;
+          view.near.value = [...seen.values()].includes(true);
         });
       },
       { rootMargin: NEAR },
     );
     // Until the browser has told, which is a frame later: nobody can have scrolled to it.
     view.near.value = false;
-    observer.observe(element);
+    // In the explorer a view's cards stand in its columns, and the root itself has no box.
+    for (const one of [element, ...element.querySelectorAll(".lw-card")]) observer.observe(one);
     return () => observer.disconnect();
   }, [root, view]);
 }

@@ -91,6 +91,9 @@ export class Slot<Args extends object, A extends AnswerType> implements AnySlot 
     if (args === null || known) {
       this.#ask = null;
       this.#withdraw();
+      // What is not asked any more, or was known, holds no view back at an older revision.
+      const shown = args === null || held === null || held.revision < 0 ? null : held.revision;
+      this.paintedRevision.value = this.on === "revision" ? shown : null;
       return;
     }
     this.#ask = () => this.#request(args, revision);

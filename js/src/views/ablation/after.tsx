@@ -14,7 +14,7 @@ export function BeforeAfter(props: {
 }): JSX.Element {
   const { predictions, mean } = props;
   const { prompt, metric, metric_baseline, metric_current } = predictions.attrs;
-  const texts = predictions.texts("token").slice(0, props.most);
+  const texts = predictions.texts("token");
   const [ids, baseline, current] = (["token_id", "baseline", "current"] as const).map((name) =>
     predictions.numbers(name),
   );
@@ -41,11 +41,11 @@ export function BeforeAfter(props: {
       </div>
       <h4 class="lw-abl-heading">next token, baseline and current</h4>
       <div class="lw-abl-predictions" role="table" aria-label="next token, baseline and current">
-        {texts.map((text, i) => (
+        {likeliest(baseline, current, props.most ?? texts.length).map((i) => (
           <PredictionRow
             key={ids?.[i]}
             id={ids?.[i] ?? -1}
-            text={text}
+            text={texts[i] ?? ""}
             baseline={baseline?.[i] ?? Number.NaN}
             current={current?.[i] ?? Number.NaN}
           />
@@ -53,6 +53,17 @@ export function BeforeAfter(props: {
       </div>
     </>
   );
+}
+
+/** Which tokens are the likeliest before or now, in the order in which they came. */
+function likeliest(
+  before: Float32Array | undefined,
+  now: Float32Array | undefined,
+  most: number,
+): number[] {
+  const larger = Array.from(before ?? [], (value, i) => Math.max(value, now?.[i] ?? 0));
+  const by = larger.map((_, i) => i).sort((a, b) => (larger[b] ?? 0) - (larger[a] ?? 0));
+  return by.slice(0, most).sort((a, b) => a - b);
 }
 
 function MetricRow(props: {

@@ -40,6 +40,8 @@ export function Grid(props: GridProps): JSX.Element {
   const { width } = useSize(room);
   const mlps = useMemo(() => new Set(mlpLayers), [mlpLayers]);
   const columns = useContext(Columns);
+  // Where no other map has all heads it is the way to them; their switches stand beside their names.
+  const isWay = columns?.heads === "layer";
   const { cellWidth, cellHeight, mlpWidth, gap, height } = gridSize(
     width,
     layers,
@@ -90,7 +92,7 @@ export function Grid(props: GridProps): JSX.Element {
       >
         <HeadGrid
           label="ablation switches, layers by heads"
-          cells={columns ? "choice" : "switch"}
+          cells={isWay ? "choice" : "switch"}
           {...{ layers, heads, look }}
           mlpLayers={mlps}
           size={{ label: 30, width: cellWidth, height: cellHeight, gap, mlp: mlpWidth }}
@@ -100,8 +102,7 @@ export function Grid(props: GridProps): JSX.Element {
           stale={props.stale}
           onChoose={(place, shift) => {
             const head = headAt(place, heads);
-            // In a column it is the way to a head, whose switch stands beside its name.
-            if (head && (shift || columns)) props.onSelect(head);
+            if (head && (shift || isWay)) props.onSelect(head);
             else onToggle(componentAt(place, heads));
           }}
           onToggle={onToggle}

@@ -29,7 +29,7 @@ async function load(view: ViewHandle, tab: string): Promise<Panel> {
     const exported = isRecord(made) && typeof made.default === "function" && made.default(offered);
     const bundle: unknown = isRecord(exported) ? exported.default : null;
     if (isBundle(bundle)) return bundle.Panel;
-    throw new Error("it exports no panel");
+    throw new Error("no panel");
   } catch (error) {
     throw new RpcError({
       type: "Error",
@@ -43,7 +43,7 @@ async function load(view: ViewHandle, tab: string): Promise<Panel> {
 
 function offered(name: string): unknown {
   if (name in modules) return modules[name];
-  throw new Error(`${name} is not part of the explorer`);
+  throw new Error(`${name} is missing`);
 }
 
 function isBundle(value: unknown): value is MountedBundle {

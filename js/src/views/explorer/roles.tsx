@@ -54,7 +54,7 @@ export function RoleLegend(): JSX.Element {
     counts.set(kind, (counts.get(kind) ?? 0) + 1);
   }
   return (
-    <p class="lw-roles" title={`heads that look there with a mean weight of ${NAMED_FROM} or more`}>
+    <p class="lw-roles" title={`mean weight of ${NAMED_FROM} or more`}>
       {KINDS.filter((kind) => counts.has(kind)).map((kind) => (
         <span key={kind}>
           <span class="lw-role-mark" data-mark={kind} aria-hidden="true" />

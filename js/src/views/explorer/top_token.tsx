@@ -8,7 +8,7 @@ import { predictions } from "../../generated/ablation";
 /** `·Mary 0.84 → ·John 0.47`: the likeliest next token of the selected prompt, before and now. */
 export function TopToken({ view }: { view: ViewHandle }): JSX.Element | null {
   const { prompt } = view.session.selection.value;
-  const { data, stale } = useAnswer(view, predictions, { prompt }, { quiet: true });
+  const { data } = useAnswer(view, predictions, { prompt }, { quiet: true });
   if (!data) return null;
   const texts = data.texts("token");
   const likeliest = (which: "baseline" | "current") => {
@@ -21,10 +21,9 @@ export function TopToken({ view }: { view: ViewHandle }): JSX.Element | null {
   return (
     <span
       class="lw-top-token"
-      data-stale={stale}
       data-before={before.text}
       data-now={now.text}
-      title={`the likeliest next token of prompt ${prompt + 1} and its probability, before and now`}
+      title={`likeliest next token of prompt ${prompt + 1}, before and now`}
     >
       <span class="lw-muted">
         <TokenText text={before.text} /> <span class="lw-num">{fixed(before.prob)}</span>

@@ -16,8 +16,8 @@ import { Tab, TabBar, type TabId } from "./tabs";
 import { TopToken } from "./top_token";
 
 const LEFT = [
-  { value: "patterns", label: "patterns", title: "attention patterns of the heads" },
-  { value: "effects", label: "effects", title: "what each head and MLP is worth" },
+  { value: "patterns", label: "patterns" },
+  { value: "effects", label: "effects" },
 ] as const;
 
 /**
