@@ -98,9 +98,15 @@ class Screen:
 
     def click_head(self, label: str) -> None:
         """Clicks a head and waits for its exact pattern."""
+        if not self.head(label).is_visible():
+            self._show_left("patterns")
         self.head(label).click()
         self.wait_pattern(label)
         self.wait_idle()
+
+    def _show_left(self, what: str) -> None:
+        """Of a large model the explorer's left column shows patterns or effects."""
+        self.scope.locator(f'[data-option="{what}"]').locator("visible=true").click()
 
     def wait_pattern(self, label: str) -> None:
         """Until the large pattern is that of ``label``, exact."""
@@ -164,14 +170,19 @@ class Screen:
 
     # --- tables -----------------------------------------------------------------------------
 
-    def choose(self, view: str, group: str, option: str) -> None:
-        """One of the choices of a view, joined buttons or a list, then waits until nothing is
-        computed."""
+    def pick(self, view: str, group: str, option: str) -> None:
+        """Makes one of the choices of a view: joined buttons, or a list."""
         choice = self.view(view).locator(f'[aria-label="{group}"]')
+        if not choice.first.is_visible():
+            self._show_left("effects")
         if choice.first.evaluate("one => one.tagName") == "SELECT":
             choice.select_option(option)
         else:
             choice.locator(f'[data-option="{option}"]').click()
+
+    def choose(self, view: str, group: str, option: str) -> None:
+        """The same, then waits until nothing is computed."""
+        self.pick(view, group, option)
         self.wait_idle()
 
     def rows(self) -> dict[str, Columns]:

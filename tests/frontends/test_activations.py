@@ -69,6 +69,7 @@ def test_an_activation_is_found_measured_and_followed(show: Show) -> None:
     assert len(listed) == kernel.value("len(set(session.facts.points.values()))")
     assert kernel.value("'activation looked at' in session.run(()).derived") is False
 
+    kernel.run("session.selection.update(layer=0, head=0)")
     search = view.get_by_role("searchbox", name="search for activations")
     search.fill("2 hook_z")
     search.press("Enter")

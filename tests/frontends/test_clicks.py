@@ -148,7 +148,7 @@ session.explore()
 def test_stop_ends_long_work_within_a_second(show: Show, cell: str) -> None:
     screen = show(cell)
     panel = screen.view("ablation")
-    panel.locator('[data-option="effect"]').click()
+    screen.pick("ablation", "values in the cells", "effect")
     bar = panel.locator('[role="progressbar"]').first
     screen.page.wait_for_function(
         "bar => Number(bar.getAttribute('aria-valuenow')) >= 1",
@@ -175,7 +175,7 @@ def test_stop_ends_long_work_within_a_second(show: Show, cell: str) -> None:
     assert took_ms < 1000
     # The kernel has stopped too: other work is not kept waiting by it.
     begun = screen.page.evaluate("performance.now()")
-    panel.locator('[data-option="attribution"]').click()
+    screen.pick("ablation", "values in the cells", "attribution")
     screen.wait_idle(timeout_ms=20_000)
     screen.toggle("L0H1")
     screen.click_head("L1H1")

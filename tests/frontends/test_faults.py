@@ -115,7 +115,7 @@ def test_a_restarted_kernel(alone: Callable[[], Dashboard]) -> None:
 def _start_sweep(screen: Dashboard) -> None:
     """Exact effects over a metric that takes its time, so that they are underway for a while."""
     panel = screen.view("ablation")
-    panel.locator('[data-option="effect"]').click()
+    screen.pick("ablation", "values in the cells", "effect")
     screen.page.wait_for_function(
         "bar => Number(bar.getAttribute('aria-valuenow')) >= 1",
         arg=panel.locator('[role="progressbar"]').first.element_handle(),

@@ -235,7 +235,7 @@ def test_refused_change_is_told_in_the_view(dashboard: Dashboard) -> None:
         """() => document.querySelector('[data-lw-view="ablation"] [aria-label="ablate L1H3"]')
           .getAttribute('aria-checked') === 'false'"""
     )
-    dashboard.view("ablation").get_by_label("kind of ablation").select_option("zero")
+    dashboard.pick("ablation", "kind of ablation", "zero")
     dashboard.toggle("L1H3")
     assert_ablated(dashboard, "L1H3")
     assert dashboard.alert().count() == 0

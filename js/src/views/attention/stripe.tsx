@@ -45,7 +45,7 @@ export function StripeChoice({ session }: { session: ViewSession }): JSX.Element
   return (
     <select
       class="lw-select"
-      aria-label="outlined stripe"
+      aria-label="stripe"
       title="outline the cells that a head score is the mean of"
       value={chosen ?? ""}
       onChange={(event) => {
