@@ -33,12 +33,17 @@ def bundles() -> list[Path]:
     views = sorted(entry.parent.name for entry in JS.glob("src/views/*/index.tsx"))
     if not views:
         raise RuntimeError(f"no view found: expected {JS / 'src/views/<name>/index.tsx'}")
-    # The explorer is made of some views, and shows the others in tabs.
-    explorer = (JS / "src/views/explorer/view.tsx").read_text()
-    own = {"explorer", *re.findall(r'from "\.\./(\w+)/view"', explorer)}
-    tabs = (f"tabs/{view}.js" for view in views if view not in own)
-    names = [*(f"{view}.js" for view in views), *tabs, "style.css", "LICENSES.txt"]
+    names = [*(f"{view}.js" for view in views), *_tabs(views), "style.css", "LICENSES.txt"]
     return [STATIC / name for name in names]
+
+
+def _tabs(views: list[str]) -> list[str]:
+    """The explorer is made of some views, and shows the others in tabs."""
+    explorer = JS / "src/views/explorer/view.tsx"
+    if not explorer.is_file():
+        return []
+    own = {"explorer", *re.findall(r'from "\.\./(\w+)/view"', explorer.read_text())}
+    return [f"tabs/{view}.js" for view in views if view not in own]
 
 
 def build() -> None:
