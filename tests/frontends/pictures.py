@@ -30,7 +30,7 @@ session.explore()
 def pose_real(notebook: Notebook) -> None:
     """Of SmolLM2: switches off the head that writes most, and picks the cell it is known for."""
     screen = Screen(notebook.page)
-    screen.toggle("L23H3")
+    screen.toggle("L23H3", view="attribution")
     notebook.kernel.run("session.selection.update(layer=24, head=4, query_pos=14, key_pos=4)")
     screen.wait_idle()
     screen.page.mouse.move(0, 0)
