@@ -12,9 +12,9 @@ const SHORTEST = 600;
 const LEAST_LEFT = 0.26;
 const MOST_LEFT = 0.34;
 /** A card's head, its padding and borders, and what the marks on heads mean. */
-const AROUND_HEADS = { width: 28, height: 92 };
+const AROUND_HEADS = { width: 28, height: 84 };
 /** What stands above and below the cells of the effects. */
-const AROUND_EFFECTS = 186;
+const AROUND_EFFECTS = 198;
 const EFFECT_ROW = 18;
 /** Tabs, head, choices, names of keys and readout around the large pattern. */
 const AROUND_PLOT = 280;
