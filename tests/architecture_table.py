@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 
 import lens_widgets as lw
-from lens_widgets.analysis.circuits.head_weights import weighted_layers
 from lens_widgets.analysis.patching.patch_maps import available_nodes
+from lens_widgets.analysis.weights.head_weights import weighted_layers
 from lens_widgets.engine.hooks import nodes
 from lens_widgets.errors import InputError
 from tests.architectures import HUGGING_FACE, NOT_BUILT, build

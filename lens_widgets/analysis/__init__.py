@@ -8,7 +8,14 @@ from lens_widgets.analysis.attention.score_parts import decompose_scores
 from lens_widgets.analysis.attribution.accumulated import accumulated_attribution
 from lens_widgets.analysis.attribution.attribution import attribution
 from lens_widgets.analysis.attribution.sources import attribution_by_source
-from lens_widgets.analysis.circuits.circuits import (
+from lens_widgets.analysis.logit_lens.logit_lens import lens_path, logit_lens
+from lens_widgets.analysis.model.parameters import parameter_counts
+from lens_widgets.analysis.neurons.neurons import neuron_activations, top_tokens
+from lens_widgets.analysis.patching.patching import estimate_sweep, patch_sweep, rank_correlation
+from lens_widgets.analysis.tokens.bos import compare_bos
+from lens_widgets.analysis.tokens.tokens import token_accuracy, token_loss
+from lens_widgets.analysis.weights.composition import composition_scores
+from lens_widgets.analysis.weights.weight_circuits import (
     copy_accuracy,
     k_composition_circuit,
     ov_circuit,
@@ -17,13 +24,6 @@ from lens_widgets.analysis.circuits.circuits import (
     qk_circuit,
     v_composition_circuit,
 )
-from lens_widgets.analysis.circuits.composition import composition_scores
-from lens_widgets.analysis.logit_lens.logit_lens import lens_path, logit_lens
-from lens_widgets.analysis.model.parameters import parameter_counts
-from lens_widgets.analysis.neurons.neurons import neuron_activations, top_tokens
-from lens_widgets.analysis.patching.patching import estimate_sweep, patch_sweep, rank_correlation
-from lens_widgets.analysis.tokens.bos import compare_bos
-from lens_widgets.analysis.tokens.tokens import token_accuracy, token_loss
 
 __all__ = [
     "ablation_sweep",

@@ -11,15 +11,15 @@ import torch
 import xarray as xr
 from jaxtyping import Float, Int
 
-from lens_widgets.analysis.circuits.circuit_script import composition_script
-from lens_widgets.analysis.circuits.composition import (
+from lens_widgets.analysis.weights.circuit_script import composition_script
+from lens_widgets.analysis.weights.composition import (
     SEEDS,
     Kind,
     composition_blocks,
     describe,
     random_baseline,
 )
-from lens_widgets.analysis.circuits.head_weights import weighted_layers
+from lens_widgets.analysis.weights.head_weights import weighted_layers
 from lens_widgets.engine.probe import ModelFacts, weight_processing
 from lens_widgets.errors import InputError
 from lens_widgets.session.session import Session

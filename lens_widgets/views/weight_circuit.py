@@ -10,15 +10,15 @@ import torch
 import xarray as xr
 from jaxtyping import Float, Int, Shaped
 
-from lens_widgets.analysis.circuits.circuit_choice import (
+from lens_widgets.analysis.weights.circuit_choice import (
     CircuitChoice,
     CircuitKind,
     choose_circuit,
 )
-from lens_widgets.analysis.circuits.circuit_script import circuit_script
-from lens_widgets.analysis.circuits.circuit_window import ends, largest_pool, tokens_once, window
-from lens_widgets.analysis.circuits.circuits import copy_counts
-from lens_widgets.analysis.circuits.factored import Axis, FactoredCircuit
+from lens_widgets.analysis.weights.circuit_script import circuit_script
+from lens_widgets.analysis.weights.circuit_window import ends, largest_pool, tokens_once, window
+from lens_widgets.analysis.weights.factored import Axis, FactoredCircuit
+from lens_widgets.analysis.weights.weight_circuits import copy_counts
 from lens_widgets.engine.pooling import pooled
 from lens_widgets.errors import InputError
 from lens_widgets.session.session import Session

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import lens_widgets as lw
-from lens_widgets.analysis.circuits.circuit_choice import choose_circuit
+from lens_widgets.analysis.weights.circuit_choice import choose_circuit
 from lens_widgets.engine import access, current, structure, watch, weights
 from lens_widgets.engine.cancel import CancelToken
 from lens_widgets.engine.cell_pause import CELL_PAUSE

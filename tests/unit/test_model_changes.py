@@ -264,7 +264,7 @@ def test_weights_that_are_put_back_are_the_same() -> None:
     is_right(session)
 
 
-def test_circuits_follow_weights_that_are_written_unseen() -> None:
+def test_weight_circuits_follow_weights_that_are_written_unseen() -> None:
     model = fresh("gpt2")
     before = lw.analysis.composition_scores(model, "K", baseline=False)
     weight = model.blocks[0].attn.o.original_component.weight.data

@@ -25,11 +25,11 @@ from lens_widgets.analysis.attention.attention_script import attention_script
 from lens_widgets.analysis.attention.detector_script import loss_script, score_script
 from lens_widgets.analysis.attention.score_parts_script import score_parts_script
 from lens_widgets.analysis.attribution.attribution_script import attribution_script
-from lens_widgets.analysis.circuits.circuit_script import circuit_script, composition_script
 from lens_widgets.analysis.logit_lens.lens_script import lens_script
 from lens_widgets.analysis.neurons.neuron_script import neuron_script, strongest_script
 from lens_widgets.analysis.patching.patch_script import patch_script
 from lens_widgets.analysis.tokens.token_script import token_script
+from lens_widgets.analysis.weights.circuit_script import circuit_script, composition_script
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.code import reading
 from lens_widgets.session.self_contained import self_contained

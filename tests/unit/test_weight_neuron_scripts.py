@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import lens_widgets as lw
-from lens_widgets.analysis.circuits.circuit_choice import choose_circuit
-from lens_widgets.analysis.circuits.circuit_script import circuit_script, composition_script
 from lens_widgets.analysis.neurons.neuron_script import neuron_script, strongest_script
+from lens_widgets.analysis.weights.circuit_choice import choose_circuit
+from lens_widgets.analysis.weights.circuit_script import circuit_script, composition_script
 from lens_widgets.errors import InputError
 from tests.models import tiny
 from tests.unit.cases import PROMPTS

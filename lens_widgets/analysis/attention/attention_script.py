@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from lens_widgets.analysis.attention.attention_scores import MASK_BELOW, score_way
 from lens_widgets.analysis.attention.patterns import AVERAGES, MODES, NEEDS, Average, Mode
-from lens_widgets.analysis.circuits.head_weights import parse_head
 from lens_widgets.analysis.script_parts import Which, begin, check_prompt, of_which
+from lens_widgets.analysis.weights.head_weights import parse_head
 from lens_widgets.engine.parts import check_layer, layers_with
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.interventions.code import mask_argument

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from lens_widgets.analysis.attention.attention_script import score_lines
 from lens_widgets.analysis.attention.score_parts import By, score_parts
-from lens_widgets.analysis.circuits.head_weights import parse_head
 from lens_widgets.analysis.script_parts import WHICH, Which, begin, check_prompt, norm_code
+from lens_widgets.analysis.weights.head_weights import parse_head
 from lens_widgets.engine.transformer_lens_private import attention_scale
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.interventions.code import mask_argument

@@ -12,7 +12,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from lens_widgets.analysis.circuits.head_weights import model_of
+from lens_widgets.analysis.weights.head_weights import model_of
 from lens_widgets.engine.model import TransformerModel, weights_of
 from lens_widgets.engine.transformer_lens_private import plain_name
 

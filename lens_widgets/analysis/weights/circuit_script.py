@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lens_widgets.analysis.circuits.circuit_choice import CircuitKind, choose_circuit
-from lens_widgets.analysis.circuits.composition import KINDS, SEEDS, Kind
-from lens_widgets.analysis.circuits.head_weights import model_of, parse_head
+from lens_widgets.analysis.weights.circuit_choice import CircuitKind, choose_circuit
+from lens_widgets.analysis.weights.composition import KINDS, SEEDS, Kind
+from lens_widgets.analysis.weights.head_weights import model_of, parse_head
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.transformer_lens_private import attention_scale
 from lens_widgets.errors import check_choice

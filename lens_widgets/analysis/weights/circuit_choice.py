@@ -10,7 +10,8 @@ from weakref import WeakKeyDictionary
 import torch
 from typing_extensions import TypedDict
 
-from lens_widgets.analysis.circuits.circuits import (
+from lens_widgets.analysis.weights.factored import FactoredCircuit
+from lens_widgets.analysis.weights.weight_circuits import (
     k_composition_circuit,
     ov_circuit,
     pos_circuit,
@@ -18,7 +19,6 @@ from lens_widgets.analysis.circuits.circuits import (
     qk_circuit,
     v_composition_circuit,
 )
-from lens_widgets.analysis.circuits.factored import FactoredCircuit
 from lens_widgets.engine.access import access_for
 from lens_widgets.engine.locks import lock
 from lens_widgets.engine.model import TransformerModel

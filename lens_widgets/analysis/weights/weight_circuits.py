@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from lens_widgets.analysis.circuits.factored import FactoredCircuit
-from lens_widgets.analysis.circuits.head_weights import (
+from lens_widgets.analysis.weights.factored import FactoredCircuit
+from lens_widgets.analysis.weights.head_weights import (
     embedding,
     head_weights,
     model_of,

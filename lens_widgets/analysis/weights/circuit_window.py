@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lens_widgets.analysis.circuits.factored import FactoredCircuit
+from lens_widgets.analysis.weights.factored import FactoredCircuit
 from lens_widgets.session.session import Session
 
 POOLED_ENTRIES = 1 << 22

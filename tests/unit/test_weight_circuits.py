@@ -11,8 +11,8 @@ from torch import Tensor
 from transformer_lens import FactoredMatrix
 
 import lens_widgets as lw
-from lens_widgets.analysis.circuits.circuits import copy_accuracy, copy_counts
-from lens_widgets.analysis.circuits.composition import composition_score
+from lens_widgets.analysis.weights.composition import composition_score
+from lens_widgets.analysis.weights.weight_circuits import copy_accuracy, copy_counts
 from lens_widgets.errors import InputError
 from tests import handmade as made
 from tests.models import ARCHITECTURES, D_VOCAB, N_HEADS, tiny

@@ -12,7 +12,7 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-from lens_widgets.analysis.circuits.head_weights import (
+from lens_widgets.analysis.weights.head_weights import (
     head_weights,
     layer_weights,
     model_of,
