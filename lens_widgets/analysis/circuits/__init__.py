@@ -1,0 +1,1 @@
+"""Edges of the residual stream, and circuits: sets of them."""
