@@ -38,12 +38,19 @@ def bundles() -> list[Path]:
 
 
 def _tabs(views: list[str]) -> list[str]:
-    """The explorer is made of some views, and shows the others in tabs."""
+    """The explorer is made of some views, and shows the others in tabs; parts of its own views that
+    they import when wanted, ``import("./editor")``, are files beside those."""
     explorer = JS / "src/views/explorer/view.tsx"
     if not explorer.is_file():
         return []
     own = {"explorer", *re.findall(r'from "\.\./(\w+)/view"', explorer.read_text())}
-    return [f"tabs/{view}.js" for view in views if view not in own]
+    parts = [
+        f"{view}_{part}"
+        for view in sorted(own)
+        for file in sorted((JS / "src/views" / view).glob("*.tsx"))
+        for part in re.findall(r'import\("\./(\w+)"\)', file.read_text(encoding="utf-8"))
+    ]
+    return [f"tabs/{name}.js" for name in (*(v for v in views if v not in own), *parts)]
 
 
 def build() -> None:

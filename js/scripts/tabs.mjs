@@ -1,11 +1,12 @@
-// Views as tabs of the explorer: built without the modules that the explorer has, which it hands over when
+// Views as tabs of the explorer, and parts that it loads when they are wanted: built without the modules that the explorer has, which it hands over when
 // a tab is opened. So a tab shares its session, its signals and its Preact, and is a few kilobytes.
 
 import { relative, resolve } from "node:path";
 
 const HOST = "lw-host";
+const LATER = "lw-later";
 /** Packages and rooms of which there must be one, and which the explorer's bundle offers to its tabs. */
-const OFFERED = /^(src\/(core|generated|wire)\/|node_modules\/)/;
+const OFFERED = /^(src\/(core|generated|wire|views)\/|node_modules\/)/;
 
 /** The modules of a bundle that its tabs need not bring, as paths below the front end's folder. */
 export function hostedIn(inputs) {
@@ -50,6 +51,32 @@ export function hostPlugin(used, hosted = []) {
         const resolveDir = build.initialOptions.absWorkingDir;
         return { contents: contents.join("\n"), resolveDir, loader: "js" };
       });
+    },
+  };
+}
+
+/** Leaves parts that are imported when they are wanted out of a bundle; notes their paths. */
+export function laterPlugin(root, parts) {
+  return {
+    name: "lw-later",
+    setup(build) {
+      build.onResolve(
+        { filter: /.*/ },
+        async ({ path, importer, kind, resolveDir, pluginData }) => {
+          if (pluginData === LATER || kind !== "dynamic-import" || !path.startsWith("."))
+            return undefined;
+          const found = await build.resolve(path, {
+            importer,
+            kind,
+            resolveDir,
+            pluginData: LATER,
+          });
+          if (found.errors.length > 0) return { errors: found.errors };
+          parts.add(relative(root, found.path).replaceAll("\\", "/"));
+          return { path: LATER, namespace: LATER };
+        },
+      );
+      build.onLoad({ filter: /.*/, namespace: LATER }, () => ({ contents: "export {};" }));
     },
   };
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -153,8 +154,14 @@ def _sum(memory: UInt8[Tensor, "byte"]) -> int:
 def _factors(n: int, like: Any) -> Any:
     """Odd numbers, one a position: a difference in one entry is multiplied to nothing by none."""
     if isinstance(like, np.ndarray):
-        return (np.arange(1, n + 1, dtype=np.int64) * _GOLDEN) | 1
+        return _kept_factors(n)
     return (torch.arange(1, n + 1, device=like.device, dtype=torch.int64) * _GOLDEN) | 1
+
+
+@lru_cache(maxsize=64)
+def _kept_factors(n: int) -> Any:
+    """At most one block of them, which small tensors ask for again and again."""
+    return (np.arange(1, n + 1, dtype=np.int64) * _GOLDEN) | 1
 
 
 def _element_sum(part: Tensor) -> int:

@@ -20,16 +20,19 @@ from lens_widgets.engine.memory import is_out_of_memory
 from lens_widgets.errors import near, shown
 from lens_widgets.wire.dataset import encode
 from lens_widgets.wire.messages import (
+    MAX_BATCH,
     MAX_INTEGER,
     MAX_PROGRESS_PER_SECOND,
     MAX_REPLY_BYTES,
     MAX_REQUEST_BYTES,
+    Batch,
     Cancel,
     FieldError,
     Request,
     Step,
     checked,
 )
+from lens_widgets.wire.together import Send, Together
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +49,6 @@ REMEMBERED_IDS = 2_000
 MAX_ERROR_CHARS = 2_000
 
 CLIENT_MESSAGES: dict[str, type[Request] | type[Cancel]] = {"request": Request, "cancel": Cancel}
-
-Send = Callable[[dict[str, Any], list[bytes]], None]
 
 
 class Answering(Protocol):
@@ -100,13 +101,31 @@ class Dispatcher:
         self._owner = owner
         self._session = session
         self._methods = methods
-        self._send = send
+        self._send = _to_whoever_is_there(send)
         self._lock = lock("messages")
         self._seen: OrderedDict[str, None] = OrderedDict()
 
     def receive(self, content: Any) -> None:
-        """Handles one message from a view. Never raises: every fault is answered or logged."""
-        request = _Request(content, self._send)
+        """Handles one message from a view, or several that came as a batch.
+
+        Never raises: every fault is answered or logged.
+        """
+        if not isinstance(content, dict) or content.get("kind") != "batch":
+            self._receive(content, Together(self._send, 1))
+            return
+        try:
+            messages = checked(Batch, content, "message").messages
+            if len(messages) > MAX_BATCH:
+                raise FieldError(f"message.messages has {len(messages)}; at most {MAX_BATCH}.")
+        except Exception as error:
+            _Request(content, self._send, Together(self._send, 1)).fail(error)
+            return
+        together = Together(self._send, len(messages))
+        for message in messages:
+            self._receive(message, together)
+
+    def _receive(self, content: Any, together: Together) -> None:
+        request = _Request(content, self._send, together)
         try:
             kind = content.get("kind") if isinstance(content, dict) else None
             if not isinstance(kind, str) or kind not in CLIENT_MESSAGES:
@@ -118,10 +137,12 @@ class Dispatcher:
             message: Request | Cancel = checked(CLIENT_MESSAGES[kind], content, "message")
             if isinstance(message, Cancel):
                 self._session.cancel((self._owner, message.slot))
+                together.unanswered()
                 return
             method = self._method(message.method)
             args = method.check(message.args)
             if self._repeated(message.id):
+                together.unanswered()
                 return
             self._session.check_open()
         except Exception as error:
@@ -168,6 +189,18 @@ class Dispatcher:
         )
 
 
+def _to_whoever_is_there(send: Send) -> Send:
+    """``send``, for a page that may have gone, or its kernel's sockets: then nobody is told."""
+
+    def attempt(message: dict[str, Any], buffers: list[bytes]) -> None:
+        try:
+            send(message, buffers)
+        except Exception:
+            log.warning("could not send a %s", message["kind"], exc_info=True)
+
+    return attempt
+
+
 def _check_size(content: dict[str, Any]) -> None:
     """FieldError for a message that is too large, or whose names are."""
     for name in ("id", "slot"):
@@ -201,7 +234,7 @@ def _name(value: Any) -> str:
 class _Request:
     """One request's answers: any progress, then exactly one reply or error."""
 
-    def __init__(self, content: Any, send: Send) -> None:
+    def __init__(self, content: Any, send: Send, together: Together) -> None:
         fields = content if isinstance(content, dict) else {}
         seq = fields.get("seq")
         self._head = {
@@ -209,7 +242,8 @@ class _Request:
             "slot": _name(fields.get("slot")),
             "seq": seq if type(seq) is int and abs(seq) <= MAX_INTEGER else 0,
         }
-        self._send_now = send
+        self._send = send
+        self._answer = together.answer
         self._last_progress = 0.0
         self._last_step = Step(0, 0, "")
         self._session: Any = None
@@ -228,11 +262,13 @@ class _Request:
     def reply(self, result: Any) -> None:
         packed, buffers = encode(result, MAX_REPLY_BYTES)
         # Arrays are made to fit by whoever packs them; the text beside them has the same room.
-        for size in (sum(map(len, buffers)), len(json.dumps(packed, allow_nan=False))):
+        sizes = sum(map(len, buffers)), len(json.dumps(packed, allow_nan=False))
+        for size in sizes:
             if size > MAX_REPLY_BYTES:
                 raise RuntimeError(f"a reply of {size} bytes exceeds {MAX_REPLY_BYTES}")
         revision = self._session.revision
-        self._send({"kind": "reply", **self._head, "revision": revision, "result": packed}, buffers)
+        reply = {"kind": "reply", **self._head, "revision": revision, "result": packed}
+        self._answer(reply, buffers, sum(sizes))
 
     def fail(self, error: BaseException) -> None:
         if not isinstance(error, (Cancelled, ValueError, RuntimeError)):
@@ -246,14 +282,7 @@ class _Request:
             "message": _cut(getattr(error, "message", None) or str(error) or type(error).__name__),
             "hint": _cut(getattr(error, "hint", "")),
         }
-        self._send({"kind": "error", **self._head, "error": info}, [])
-
-    def _send(self, message: dict[str, Any], buffers: list[bytes]) -> None:
-        try:
-            self._send_now(message, buffers)
-        except Exception:
-            # The page has gone, or its kernel's sockets: there is nobody to tell.
-            log.warning("could not send a %s", message["kind"], exc_info=True)
+        self._answer({"kind": "error", **self._head, "error": info}, [])
 
     def report(self, steps: Generator[Step, None, Any]) -> Generator[None, None, Any]:
         """Runs a long handler part by part, telling the view how far it is."""

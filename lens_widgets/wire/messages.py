@@ -1,7 +1,8 @@
 """The messages between a page and the kernel, and how what comes is checked.
 
 A page sends a ``Request`` and gets any number of ``progress`` messages, then exactly one ``reply``
-or ``error``; ``Cancel`` stops the running request of a slot.
+or ``error``; ``Cancel`` stops the running request of a slot. What belongs to one click comes as one
+``Batch``, and its answers leave in one message of kind ``batch`` or in few.
 """
 
 # Annotations must be real here: of strings, TypedDict cannot tell what is NotRequired.
@@ -18,6 +19,8 @@ from lens_widgets.errors import InputError, shown
 
 MAX_REPLY_BYTES = 1_000_000
 MAX_REQUEST_BYTES = 64_000
+MAX_BATCH = 100
+"""Requests in one message."""
 MAX_PROGRESS_PER_SECOND = 10
 MAX_INTEGER = 2**53 - 1
 """JavaScript knows no larger ones."""
@@ -55,6 +58,12 @@ class Cancel(msgspec.Struct, tag="cancel", tag_field="kind", forbid_unknown_fiel
     """Stops the running request of a slot; its answer is an error of type ``Cancelled``."""
 
     slot: str
+
+
+class Batch(msgspec.Struct, tag="batch", tag_field="kind", forbid_unknown_fields=True):
+    """Messages that a page sends at once, handled in their order."""
+
+    messages: list[dict[str, Any]]
 
 
 class ArrayRef(TypedDict):
@@ -109,6 +118,14 @@ class ErrorMessage(TypedDict):
     slot: str
     seq: int
     error: ErrorInfo
+
+
+class BatchMessage(TypedDict):
+    """``buffers``: how many of the message's buffers belong to each of its messages, in order."""
+
+    kind: Literal["batch"]
+    messages: list[dict[str, Any]]
+    buffers: list[int]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -47,14 +48,21 @@ class Page:
     def __init__(self, session: Session) -> None:
         self._changed = threading.Condition()
         self.messages: list[dict[str, Any]] = []
+        self.sent: list[str] = []
+        """The kinds of what came, a batch counted once."""
         self.buffers: dict[str, list[bytes]] = {}
         self.dispatcher = Dispatcher(f"page {next(_ids)}", session, METHODS, self._record)
 
     def _record(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         with self._changed:
-            self.messages.append(content)
-            if content["kind"] == "reply":
-                self.buffers[content["id"]] = buffers
+            self.sent.append(content["kind"])
+            counts = content["buffers"] if content["kind"] == "batch" else [len(buffers)]
+            rest = iter(buffers)
+            for message, count in zip(content.get("messages", [content]), counts, strict=True):
+                self.messages.append(message)
+                own = list(islice(rest, count))
+                if message["kind"] == "reply":
+                    self.buffers[message["id"]] = own
             self._changed.notify_all()
 
     def send(self, method: str, slot: str | None = None, /, **args: Any) -> str:
@@ -72,6 +80,10 @@ class Page:
             }
         )
         return identity
+
+    def send_batch(self, *requests: dict[str, Any]) -> None:
+        """Asks for several things in one message."""
+        self.dispatcher.receive({"kind": "batch", "messages": list(requests)})
 
     def cancel(self, slot: str) -> None:
         """Stops what a slot asked for."""

@@ -13,6 +13,7 @@ import torch
 import xarray as xr
 
 import lens_widgets as lw
+from lens_widgets.wire import together
 from lens_widgets.wire.dispatch import Dispatcher
 from lens_widgets.wire.messages import ErrorMessage, Step, checked
 from tests.models import tiny
@@ -74,6 +75,9 @@ def _request(**changes: Any) -> dict[str, Any]:
             ["message has 701", "64000", "Shorten the prompt"],
         ),
         (_request(args={"nested": float("nan")}), ["args.nested is not a field"]),
+        ({"kind": "batch", "messages": 3}, ["message.messages must be a list; got 3"]),
+        ({"kind": "batch", "messages": [{"kind": "batch", "messages": []}]}, ["request, cancel"]),
+        ({"kind": "batch", "messages": [_request()] * 101}, ["message.messages has 101"]),
     ],
 )
 def test_a_bad_message_is_answered_once_and_names_the_field(
@@ -328,3 +332,55 @@ def test_a_request_that_arrives_again_is_carried_out_once(session: lw.Session, p
         page.dispatcher.receive(again)
     assert [m["kind"] for m in page.messages] == ["reply"]
     assert list(session.interventions) == [lw.Ablate("L0H1")]
+
+
+def test_what_comes_together_is_answered_together_each_with_its_own_arrays(
+    session: lw.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However busy the machine is.
+    monkeypatch.setattr(together, "HOLD_S", 60.0)
+    page = Page(session)
+    ask = {"args": {"prompt": 0}}
+    page.send_batch(
+        _request(id="change", slot="c", method="session/set_ablated",
+                 args={"component": "L0H1", **ABLATE}),
+        _request(id="tokens", slot="t", method="token/stats", **ask),
+        {"kind": "cancel", "slot": "nothing"},
+        _request(id="bad", slot="b", method="session/tokenz"),
+        _request(id="head", slot="h", method="attention/pattern", args=PATTERN),
+        _request(id="tokens", slot="t", method="token/stats", **ask),
+    )  # fmt: skip
+    answers = {name: page.answer(name) for name in ("change", "tokens", "head")}
+    assert page.answers("bad")[0]["kind"] == "error"
+    assert page.sent == ["batch"]
+    assert answers["change"]["revision"] == 1
+    alone = Page(session)
+    for name, method, args in (
+        ("tokens", "token/stats", {"prompt": 0}),
+        ("head", "attention/pattern", PATTERN),
+    ):
+        identity = alone.send(method, **args)
+        assert alone.answer(identity)["result"] == answers[name]["result"]
+        assert alone.buffers[identity] == page.buffers[name]
+
+
+def test_an_answer_waits_for_no_companion_that_takes_long(session: lw.Session) -> None:
+    inside, release = threading.Event(), threading.Event()
+    page = Slow(session, quick=Method(lambda s, a: xr.Dataset()), slow=_hold(inside, release))
+    page.send_batch(
+        _request(id="quick", slot="q", method="quick"),
+        _request(id="slow", slot="s", method="slow", args={"prompt": 0}),
+    )
+    wait_for(inside)
+    page.wait_until(lambda: page.answers("quick"))
+    assert page.answers("slow") == []
+    release.set()
+    page.wait_until(lambda: page.answers("slow"))
+
+
+def test_answers_together_fit_one_message_or_are_two(session: lw.Session) -> None:
+    large = xr.Dataset({"x": ("row", np.zeros(150_000, dtype=np.float32))})
+    page = Slow(session, large=Method(lambda s, a: large, quick=True))
+    page.send_batch(*(_request(id=name, slot=name, method="large") for name in "abc"))
+    page.wait_until(lambda: all(page.answers(name) for name in "abc"))
+    assert page.sent == ["reply", "reply", "reply"]

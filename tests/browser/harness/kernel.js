@@ -89,6 +89,10 @@ export class MockKernel {
   }
 
   receive(model, message) {
+    if (message.kind === "batch") {
+      for (const each of message.messages) this.receive(model, each);
+      return;
+    }
     if (message.kind === "cancel") {
       this.cancelled.push(message.slot);
       return;

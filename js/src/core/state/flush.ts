@@ -2,6 +2,13 @@ import { batch } from "@preact/signals";
 import { options } from "preact";
 
 let flushing = false;
+const afterwards: (() => void)[] = [];
+
+/** Calls `act` once the change that is being applied is rendered; at once where none is. */
+export function afterFlush(act: () => void): void {
+  if (flushing) afterwards.push(act);
+  else act();
+}
 
 /**
  * Applies a change and renders what it dirtied before returning.
@@ -27,6 +34,7 @@ export function flush<T>(change: () => T): T {
       if (outer) options.debounceRendering = outer;
       else delete options.debounceRendering;
       flushing = false;
+      for (let act = afterwards.shift(); act; act = afterwards.shift()) act();
     }
   }
 }

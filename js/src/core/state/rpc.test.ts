@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { flush } from "./flush";
 import { isWithdrawn, Rpc, RpcError } from "./rpc";
 import { FakeModel } from "./testing";
 
@@ -66,6 +67,28 @@ describe("Rpc", () => {
     model.reply(message, { text: "1" });
     expect((await one).result).toMatchObject({ text: "1" });
     expect((await two).result).toMatchObject({ text: "2" });
+  });
+
+  it("sends what one change asks for as one message, and reads answers that come as one", async () => {
+    const messages: unknown[] = [];
+    model.send = (content: unknown) => messages.push(content);
+    const asked = flush(() => [
+      rpc.send("one", 1, "tokens", prompt),
+      rpc.send("two", 2, "tokens", { prompt: 1 }),
+    ]);
+    void rpc.send("three", 3, "tokens", { prompt: 2 });
+    expect(messages).toMatchObject([
+      { kind: "batch", messages: [{ args: { prompt: 0 } }, { args: { prompt: 1 } }] },
+      { kind: "request", args: { prompt: 2 } },
+    ]);
+    const ids = (messages[0] as { messages: { id: string }[] }).messages.map(({ id }) => id);
+    const replies = ids.map((id) => ({ kind: "reply", id, result: { of: id } }));
+    const buffers = [Uint8Array.of(1), Uint8Array.of(2, 2), Uint8Array.of(3)];
+    model.receive({ kind: "batch", messages: replies.reverse(), buffers: [1, 2] }, buffers);
+    const [first, second] = await Promise.all(asked);
+    expect([first?.result, second?.result]).toEqual([{ of: ids[0] }, { of: ids[1] }]);
+    expect(second?.buffers.map((view) => view.getUint8(0))).toEqual([1]);
+    expect(first?.buffers.map((view) => view.getUint8(0))).toEqual([2, 3]);
   });
 
   it("rejects with the kernel's error", async () => {

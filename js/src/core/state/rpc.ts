@@ -4,6 +4,7 @@ import type { AnswerType, Question } from "../../wire/question";
 import { toViews } from "./arrays";
 import { NO_KERNEL } from "./connection";
 import { Dataset } from "./dataset";
+import { afterFlush } from "./flush";
 import { isRecord, listen, type WidgetModel } from "./model";
 
 /** Progress of a request. `partial` is present when part of the result is known. */
@@ -62,6 +63,7 @@ export class Rpc {
   readonly #model: WidgetModel;
   readonly #pending = new Map<string, Pending>();
   readonly #newest = new Map<string, string>();
+  #outbox: Record<string, unknown>[] = [];
   #count = 0;
   #closed = false;
 
@@ -138,7 +140,7 @@ export class Rpc {
       this.#expect(pending, id, content);
       this.#pending.set(id, pending);
       this.#newest.set(slot, id);
-      this.#model.send(content);
+      this.#post(content);
     });
   }
 
@@ -163,7 +165,18 @@ export class Rpc {
   cancel(slot: string): void {
     if (!this.#newest.has(slot)) return;
     this.#withdraw(slot, "Cancelled", "stopped");
-    this.#model.send({ kind: "cancel", slot: `${this.clientId}:${slot}` });
+    this.#post({ kind: "cancel", slot: `${this.clientId}:${slot}` });
+  }
+
+  /** What one click asks for leaves as one message, when all of it is known. */
+  #post(content: Record<string, unknown>): void {
+    if (this.#outbox.push(content) > 1) return;
+    afterFlush(() => {
+      const messages = this.#outbox;
+      this.#outbox = [];
+      const [only] = messages;
+      this.#model.send(messages.length > 1 ? { kind: "batch", messages } : only);
+    });
   }
 
   #withdraw(slot: string, type: string, message: string): void {
@@ -182,6 +195,10 @@ export class Rpc {
   }
 
   #receive(content: unknown, buffers: DataView[]): void {
+    if (isRecord(content) && content.kind === "batch") {
+      this.#receiveAll(content, buffers);
+      return;
+    }
     // Several views of one widget share its messages: an id that is not ours is another view's.
     if (!isRecord(content) || typeof content.id !== "string") return;
     const pending = this.#pending.get(content.id);
@@ -194,6 +211,16 @@ export class Rpc {
     } else if (content.kind === "error") {
       this.#take(content.id)?.fail(new RpcError(readError(content.error)));
     }
+  }
+
+  #receiveAll({ messages, buffers: counts }: Record<string, unknown>, buffers: DataView[]): void {
+    if (!Array.isArray(messages) || !Array.isArray(counts)) return;
+    let at = 0;
+    messages.forEach((message, index) => {
+      const from = at;
+      at += Number(counts[index]);
+      this.#receive(message, buffers.slice(from, at));
+    });
   }
 
   #lose(): void {

@@ -175,10 +175,10 @@ export class ViewSession {
   ): Promise<void> {
     const number = ++this.#count;
     const target = this.revision.peek() + 1;
-    // Sent before the flush, in which the views ask for the numbers that follow from it.
-    const answer = this.#rpc.send(`change${number}`, number, method, args, options);
-    flush(() => {
+    // Sent first, and in one message with what the views ask then: the numbers that follow from it.
+    const answer = flush(() => {
       this.#underway.value = [...this.#underway.peek(), target];
+      return this.#rpc.send(`change${number}`, number, method, args, options);
     });
     const arrived = (revision: number) =>
       flush(() => {

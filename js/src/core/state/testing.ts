@@ -38,7 +38,10 @@ export class FakeModel implements WidgetModel {
   }
 
   send(content: unknown): void {
-    if (isRecord(content)) this.sent.push(content);
+    if (!isRecord(content)) return;
+    const { messages } = content;
+    if (Array.isArray(messages)) for (const message of messages) this.send(message);
+    else this.sent.push(content);
   }
 
   get listenerCount(): number {

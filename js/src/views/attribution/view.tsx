@@ -6,14 +6,15 @@ import { askCode } from "../../core/export/code";
 import { datasetCsv } from "../../core/export/csv";
 import { Columns } from "../../core/parts/columns";
 import { CopyButton } from "../../core/parts/copy_button";
+import { Later } from "../../core/parts/later";
 import type { PanelProps } from "../../core/parts/mount";
 import { OptionButtons, OptionChoice, SCOPES } from "../../core/parts/options";
 import { useView, ViewFrame } from "../../core/parts/view";
 import { flush } from "../../core/state/flush";
+import type { ViewHandle } from "../../core/state/handle";
 import { useAnswer } from "../../core/state/resource";
 import * as ask from "../../generated/attribution";
 import type { EffectMapProps } from "./map";
-import { Neurons } from "./neurons";
 import { useOrder } from "./order";
 import { ReadAt, TokenPicker, useReadPos } from "./place";
 import {
@@ -26,7 +27,6 @@ import {
   rowsOf,
   totalOf,
 } from "./rows";
-import { Sources } from "./sources";
 import { Table } from "./table";
 
 const BY = [
@@ -96,11 +96,15 @@ export function AttributionPanel(
   const opened = open === null ? null : (all.find((row) => row.component === open) ?? null);
   const openHead = open === null ? null : parseHead(open);
   const detail = openHead ? (
-    <Sources view={handle} head={openHead} prompt={selection.prompt} pos={pos} />
+    <Later view={handle} name="attribution_sources" own={() => import("./sources")}>
+      {({ Sources }) => (
+        <Sources view={handle} head={openHead} prompt={selection.prompt} pos={pos} />
+      )}
+    </Later>
   ) : (
     opened !== null &&
     opened.layer !== null && (
-      <Neurons view={handle} layer={opened.layer} prompt={prompt} pos={pos} />
+      <NeuronDetail view={handle} layer={opened.layer} prompt={prompt} pos={pos} />
     )
   );
 
@@ -224,4 +228,18 @@ function canOpen(row: AttributionRow): boolean {
 
 function previewName(head: { layer: number; head: number } | null): string | null {
   return head && headLabel(head.layer, head.head);
+}
+
+/** Loaded when an MLP's row is first opened. */
+function NeuronDetail(props: {
+  view: ViewHandle;
+  layer: number;
+  prompt: number | null;
+  pos: number | null;
+}): JSX.Element {
+  return (
+    <Later view={props.view} name="attribution_neurons" own={() => import("./neurons")}>
+      {({ Neurons }) => <Neurons {...props} />}
+    </Later>
+  );
 }

@@ -8,37 +8,44 @@ import { tabCode } from "../../generated/explorer";
 
 type Panel = FunctionComponent<PanelProps>;
 
-const loaded = new Map<string, Promise<Panel>>();
+const loaded = new Map<string, Promise<unknown>>();
 
 /** The panel of a view, its code loaded once for the page. Rejects with `RpcError`. */
-export function loadPanel(view: ViewHandle, tab: string): Promise<Panel> {
-  const known = loaded.get(tab);
+export async function loadPanel(view: ViewHandle, tab: string): Promise<Panel> {
+  const exported = await loadModule(view, tab);
+  const bundle: unknown = isRecord(exported) ? exported.default : null;
+  if (isBundle(bundle)) return bundle.Panel;
+  throw failure(tab, "no panel");
+}
+
+/** What a part of the explorer exports, loaded once for the page. Rejects with `RpcError`. */
+export function loadModule(view: ViewHandle, name: string): Promise<unknown> {
+  const known = loaded.get(name);
   if (known) return known;
-  const made = load(view, tab);
-  loaded.set(tab, made);
-  made.catch(() => loaded.delete(tab));
+  const made = load(view, name);
+  loaded.set(name, made);
+  made.catch(() => loaded.delete(name));
   return made;
 }
 
-async function load(view: ViewHandle, tab: string): Promise<Panel> {
+async function load(view: ViewHandle, tab: string): Promise<unknown> {
   const answer = await view.rpc.ask(`tab ${tab}`, view.nextSeq(), tabCode, { tab });
   // The same way in which hosts load a widget's own module.
   const url = URL.createObjectURL(new Blob([answer.attrs.code], { type: "text/javascript" }));
   try {
     const made: unknown = await import(/* @vite-ignore */ url);
-    const exported = isRecord(made) && typeof made.default === "function" && made.default(offered);
-    const bundle: unknown = isRecord(exported) ? exported.default : null;
-    if (isBundle(bundle)) return bundle.Panel;
-    throw new Error("no panel");
+    if (isRecord(made) && typeof made.default === "function") return made.default(offered);
+    throw new Error("no module");
   } catch (error) {
-    throw new RpcError({
-      type: "Error",
-      message: `The view ${tab} could not be loaded: ${String(error)}.`,
-      hint: "Reload the page.",
-    });
+    throw failure(tab, String(error));
   } finally {
     URL.revokeObjectURL(url);
   }
+}
+
+function failure(name: string, why: string): RpcError {
+  const message = `The part ${name} could not be loaded: ${why}.`;
+  return new RpcError({ type: "Error", message, hint: "Reload the page." });
 }
 
 function offered(name: string): unknown {

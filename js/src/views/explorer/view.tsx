@@ -3,6 +3,7 @@ import { useMemo, useRef, useState } from "preact/hooks";
 import { useSize } from "../../core/draw/canvas";
 import { Columns } from "../../core/parts/columns";
 import { makeRoles, Roles } from "../../core/parts/heads/roles";
+import { type Load, Loading } from "../../core/parts/later";
 import { Segmented } from "../../core/parts/ui";
 import { Header, type PanelProps, SessionMetric, useView, ViewRoot } from "../../core/parts/view";
 import { ViewGroup } from "../../core/state/handle";
@@ -11,6 +12,7 @@ import { AttentionPanel } from "../attention/view";
 import { AttributionPanel } from "../attribution/view";
 import { TokenPanel } from "../token/view";
 import { columnsOf, WIDE } from "./layout";
+import { loadModule } from "./load_tab";
 import { FindRoles, RoleLegend } from "./roles";
 import { Tab, TabBar, type TabId } from "./tabs";
 import { TopToken } from "./top_token";
@@ -51,48 +53,52 @@ export function ExplorerPanel({ session, rpc }: PanelProps): JSX.Element {
       )
     : undefined;
   const panel = { session, rpc, compact: true };
+  // Explorer and parts are always of one build, so a part is what its own file exports.
+  const load = useMemo<Load>(() => (name) => loadModule(head, name) as Promise<never>, [head]);
   return (
     <ViewRoot handle={group}>
-      <div
-        class="lw-explorer"
-        ref={root}
-        data-columns={columns !== null}
-        data-heads={columns?.heads}
-        data-shown={tab}
-        data-left={choice ? left : "both"}
-        style={
-          columns
-            ? {
-                "--lw-explorer-left": `${columns.leftWidth}px`,
-                "--lw-explorer-height": `${columns.height}px`,
-                "--lw-explorer-heads": `${columns.headsHeight}px`,
-              }
-            : {}
-        }
-      >
-        <section class="lw-card lw-explorer-top" ref={top}>
-          <SessionMetric view={head} />
-          <Header
-            handle={group}
-            title="Circuit explorer"
-            brief
-            outcome={() => <TopToken view={head} />}
-          />
-          <TokenPanel {...panel} />
-        </section>
-        <Roles.Provider value={roles}>
-          <Columns.Provider value={columns}>
-            <div class="lw-explorer-columns">
-              <AttentionPanel {...panel} headsTools={leftChoice} legend={() => <RoleLegend />} />
-              <TabBar chosen={tab} onChoose={setTab} />
-              {tab !== "pattern" && <Tab view={head} tab={tab} panel={panel} />}
-              <AttributionPanel {...panel} />
-              <AblationPanelView {...panel} effectsTools={leftChoice} />
-            </div>
-          </Columns.Provider>
-          <FindRoles view={head} into={roles} />
-        </Roles.Provider>
-      </div>
+      <Loading.Provider value={load}>
+        <div
+          class="lw-explorer"
+          ref={root}
+          data-columns={columns !== null}
+          data-heads={columns?.heads}
+          data-shown={tab}
+          data-left={choice ? left : "both"}
+          style={
+            columns
+              ? {
+                  "--lw-explorer-left": `${columns.leftWidth}px`,
+                  "--lw-explorer-height": `${columns.height}px`,
+                  "--lw-explorer-heads": `${columns.headsHeight}px`,
+                }
+              : {}
+          }
+        >
+          <section class="lw-card lw-explorer-top" ref={top}>
+            <SessionMetric view={head} />
+            <Header
+              handle={group}
+              title="Circuit explorer"
+              brief
+              outcome={() => <TopToken view={head} />}
+            />
+            <TokenPanel {...panel} />
+          </section>
+          <Roles.Provider value={roles}>
+            <Columns.Provider value={columns}>
+              <div class="lw-explorer-columns">
+                <AttentionPanel {...panel} headsTools={leftChoice} legend={() => <RoleLegend />} />
+                <TabBar chosen={tab} onChoose={setTab} />
+                {tab !== "pattern" && <Tab view={head} tab={tab} panel={panel} />}
+                <AttributionPanel {...panel} />
+                <AblationPanelView {...panel} effectsTools={leftChoice} />
+              </div>
+            </Columns.Provider>
+            <FindRoles view={head} into={roles} />
+          </Roles.Provider>
+        </div>
+      </Loading.Provider>
     </ViewRoot>
   );
 }

@@ -4,6 +4,7 @@ import { palette } from "../../core/draw/color";
 import { useTheme } from "../../core/draw/theme";
 import { askCode } from "../../core/export/code";
 import { datasetCsv } from "../../core/export/csv";
+import { Later } from "../../core/parts/later";
 import type { PanelProps } from "../../core/parts/mount";
 import { OptionButtons } from "../../core/parts/options";
 import { PromptPager } from "../../core/parts/pager";
@@ -18,9 +19,8 @@ import type { ChangesSession } from "../../core/state/view_state";
 import type { ErrorInfo } from "../../generated/messages";
 import type { Tokens } from "../../generated/session";
 import * as ask from "../../generated/token";
-import { BosComparison } from "./bos";
 import { TokenCard } from "./card";
-import { type EditedPrompt, PromptEditor } from "./editor";
+import type { EditedPrompt } from "./editor";
 import { hitCount, hitText, lossTop, type TokenColor } from "./format";
 import { placeCard } from "./place";
 import { readStats, type TokenStats } from "./stats";
@@ -53,6 +53,7 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const [hover, setHover] = useState<Hover | null>(null);
   const body = useRef<HTMLDivElement>(null);
   const editor = useEditor(session);
+  const editing = editor.from;
   const [comparing, setComparing] = useState(false);
   const changed = session.state.value.interventions.some((item) => item.enabled);
 
@@ -115,17 +116,27 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
           <TemplateNote template={tokens.attrs.template} of={tokens.list} />
         )}
         {stats && !compact && <Hits stats={stats} prompts={count} />}
-        {comparing && <BosComparison view={handle} prompt={prompt} color={color.value} />}
-        {editor.from && (
-          <PromptEditor
-            key={editor.from.prompt}
-            view={handle}
-            from={editor.from}
-            error={editor.error}
-            running={editor.running}
-            onRun={editor.run}
-            onClose={editor.close}
-          />
+        {comparing && (
+          <Later view={handle} name="token_bos" own={() => import("./bos")}>
+            {({ BosComparison }) => (
+              <BosComparison view={handle} prompt={prompt} color={color.value} />
+            )}
+          </Later>
+        )}
+        {editing && (
+          <Later view={handle} name="token_editor" own={() => import("./editor")}>
+            {({ PromptEditor }) => (
+              <PromptEditor
+                key={editing.prompt}
+                view={handle}
+                from={editing}
+                error={editor.error}
+                running={editor.running}
+                onRun={editor.run}
+                onClose={editor.close}
+              />
+            )}
+          </Later>
         )}
         {stats && (
           <Card
