@@ -2,7 +2,7 @@ import type { FunctionComponent, JSX, TargetedKeyboardEvent } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useSize } from "../../core/draw/canvas";
 import { InTab } from "../../core/parts/columns";
-import type { PanelProps } from "../../core/parts/mount";
+import type { Draw, PanelProps } from "../../core/parts/mount";
 import { flush } from "../../core/state/flush";
 import type { ViewHandle } from "../../core/state/handle";
 import { RpcError } from "../../core/state/rpc";
@@ -29,6 +29,7 @@ export type TabId = (typeof TABS)[number]["id"];
 const PADDING = 18;
 const CHARACTER = 7.6;
 const MORE_WIDTH = 108;
+const END_WIDTH = 28;
 
 /** How many tabs fit side by side, with a list of the others where some do not. */
 export function fittingTabs(width: number): number {
@@ -44,11 +45,16 @@ export function fittingTabs(width: number): number {
 }
 
 /** What stands in the middle: one of the views, over the same selection. Arrow keys move between tabs. */
-export function TabBar(props: { chosen: TabId; onChoose: (tab: TabId) => void }): JSX.Element {
+export function TabBar(props: {
+  chosen: TabId;
+  onChoose: (tab: TabId) => void;
+  /** Stands last. */
+  end: Draw;
+}): JSX.Element {
   const { chosen, onChoose } = props;
   const box = useRef<HTMLDivElement>(null);
   const { width } = useSize(box);
-  const count = fittingTabs(width);
+  const count = fittingTabs(width - END_WIDTH);
   const shown = TABS.slice(0, count);
   const others = TABS.slice(count);
   const onKeyDown = (event: TargetedKeyboardEvent<HTMLDivElement>) => {
@@ -107,6 +113,7 @@ export function TabBar(props: { chosen: TabId; onChoose: (tab: TabId) => void })
           ))}
         </select>
       )}
+      {props.end()}
     </div>
   );
 }
