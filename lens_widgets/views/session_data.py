@@ -109,8 +109,8 @@ class SessionData:
     @question(Code, quick=True)
     @staticmethod
     def code(session: Session) -> xr.Dataset:
-        """The interventions written out."""
-        return Code.dataset(code=session.interventions.to_code())
+        """The interventions as a script that runs by itself and prints the metric."""
+        return Code.dataset(code=session.interventions.to_code(self_contained=True))
 
     # Changes say what shall be, never "the other way": one that arrives twice does nothing.
     @command()

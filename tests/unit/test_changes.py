@@ -53,7 +53,8 @@ def test_undo_with_nothing_to_undo_changes_nothing(session: lw.Session) -> None:
 
 def test_the_code_told_is_the_sessions(session: lw.Session) -> None:
     session.interventions.toggle("L0H1")
-    assert Page(session).dataset("session/code").attrs["code"] == session.interventions.to_code()
+    copied = Page(session).dataset("session/code").attrs["code"]
+    assert copied == session.interventions.to_code(self_contained=True)
 
 
 def test_editing_a_prompt_replaces_it_alone(session: lw.Session) -> None:

@@ -68,7 +68,7 @@ export const metric: Question<Record<string, never>, Metric> = { method: "sessio
 /** The tokens of one prompt. */
 export const tokens: Question<{ prompt: number }, Tokens> = { method: "session/tokens", shared: true };
 
-/** The interventions written out. */
+/** The interventions as a script that runs by itself and prints the metric. */
 export const code: Question<Record<string, never>, Code> = { method: "session/code" };
 
 /** Ablates a component, or ends its ablation. */

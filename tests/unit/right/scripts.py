@@ -7,7 +7,6 @@ from typing import Any
 
 import lens_widgets as lw
 from lens_widgets.errors import InputError
-from lens_widgets.views.registry import METHODS
 from tests.unit import reference
 from tests.unit.right.case import Case, ask, check
 from tests.unit.right.plain import near
@@ -23,10 +22,10 @@ def code(case: Case) -> None:
         try:
             question = asked.pop("question", "code")
             text = (
-                METHODS["session/code"].answer(case.session, {})
+                case.session.interventions.to_code()
                 if view is None
-                else ask(case, view, question, **asked)
-            ).attrs["code"]
+                else ask(case, view, question, **asked).attrs["code"]
+            )
         except InputError:
             continue
         answered += 1
@@ -53,7 +52,7 @@ def _scripts(
     def logits(left: Left) -> None:
         for prompt in case.prompts:
             run = case.run(prompt)
-            near(left["logits"][prompt, : len(run.ids)], run.logits(), "session/code")
+            near(left["logits"][prompt, : len(run.ids)], run.logits(), "to_code")
 
     def losses(left: Left) -> None:
         run = case.run(0)
