@@ -19,6 +19,15 @@ class KeywordError(InputError, TypeError):
     """An unknown keyword argument."""
 
 
+class ModelChangedError(InputError):
+    """The model is no longer what a session's numbers were made of; ``session.refresh()`` computes
+    them with the model as it is."""
+
+
+class TrainingModeError(InputError):
+    """The model was put into training mode under a session."""
+
+
 class ClosedError(RuntimeError):
     """The session was closed."""
 

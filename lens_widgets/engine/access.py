@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from lens_widgets.engine import current
-from lens_widgets.engine.cancel import CancelToken
+from lens_widgets.engine.cancel import CancelToken, Interrupted
 from lens_widgets.engine.cell_pause import CELL_PAUSE, Preempted
 from lens_widgets.engine.forward import Check
 from lens_widgets.engine.locks import lock, nothing_held
@@ -45,7 +45,7 @@ from lens_widgets.engine.structure import Structure, read_structure, structure_c
 from lens_widgets.engine.transformer_lens_private import drop_kept_patterns
 from lens_widgets.engine.watch import ModelState, ModelWatch
 from lens_widgets.engine.worker import Worker
-from lens_widgets.errors import InputError, first_few
+from lens_widgets.errors import InputError, ModelChangedError, TrainingModeError, first_few
 
 T = TypeVar("T")
 
@@ -125,6 +125,14 @@ class ModelAccess:
         finally:
             self._lock.release()
 
+    def look(self) -> None:
+        """Looks at the model in a turn of its own: in the worker, once no cell runs.
+
+        Raises:
+            ModelChangedError, TrainingModeError: it is not what this session's runs were made of.
+        """
+        self.exclusively(lambda model, check: None)
+
     def look_anew(self) -> None:
         """Said before a run that will be kept: of all that a view asks for, each answer that runs
         something looks at the whole model first, however recently that was done. A call of a user's
@@ -157,13 +165,13 @@ class ModelAccess:
     def _compare(self, model: TransformerModel, before: ModelState, check: Check | None) -> None:
         changes, weights = self._watch.changes(model, before, check)
         if changes:
-            raise InputError(
+            raise ModelChangedError(
                 f"The model was changed since this session ran it: {first_few(changes, '; ')}.",
                 "Change it back, or call session.refresh() to compute everything with it.",
             )
         if weights:
             names = first_few(weights)
-            raise InputError(
+            raise ModelChangedError(
                 f"The model's weights were changed since this session ran it: {names}.",
                 "Call session.refresh() to compute everything with the new ones.",
             )
@@ -174,12 +182,12 @@ class ModelAccess:
         if self._expected is not None:
             changes = self._expected.changes(model)
             if changes:
-                raise InputError(
+                raise ModelChangedError(
                     f"The model was changed since this session was made: {', '.join(changes)}.",
                     "Change it back, or call session.refresh().",
                 )
             if model.training:
-                raise InputError(
+                raise TrainingModeError(
                     "The model was put into training mode: dropout would make numbers random.",
                     "Call model.eval().",
                 )
@@ -330,6 +338,14 @@ def _moment() -> tuple[object, int] | None:
         return _VIEWS, cells
     call = current.call()
     return None if call is None else (call, cells)
+
+
+def stop_work() -> None:
+    """Stops whatever views wait for or compute, of all models, as an interrupt asks for."""
+    with _accesses_lock:
+        accesses = list(_accesses.values())
+    for access in accesses:
+        access.worker.cancel(lambda key: True, Interrupted)
 
 
 def access_for(model: TransformerModel) -> ModelAccess:

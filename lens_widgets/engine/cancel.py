@@ -13,6 +13,10 @@ class Superseded(Cancelled):
     """A newer request of the same slot took this one's place."""
 
 
+class Interrupted(Cancelled):
+    """The kernel was interrupted while no cell ran."""
+
+
 class CancelToken:
     """A flag one thread sets and the running one checks. Set once, it stays set."""
 

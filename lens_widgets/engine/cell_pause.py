@@ -8,13 +8,22 @@ numbers. So a worker's thread asks here before each of its turns on the model, a
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
+from typing import Protocol
 
 from lens_widgets.engine.locks import lock, nothing_held
 
 
 class Preempted(Exception):
     """A cell began during a turn on the model: that ends at the next block and begins anew."""
+
+
+class Watcher(Protocol):
+    """Who is told of every cell's end."""
+
+    def cell_ended(self) -> None:
+        """Called in the cell's thread, with nothing held: returns at once."""
 
 
 class CellPause:
@@ -28,6 +37,7 @@ class CellPause:
         self._changed = threading.Condition(lock("pause"))
         self._cell_runs = False
         self._turns = 0
+        self._watchers: weakref.WeakSet[Watcher] = weakref.WeakSet()
         self.cells = 0
         """How many cells have begun."""
 
@@ -49,6 +59,14 @@ class CellPause:
         with self._changed:
             self._cell_runs = False
             self._changed.notify_all()
+            watchers = list(self._watchers)
+        for watcher in watchers:
+            watcher.cell_ended()
+
+    def watch(self, watcher: Watcher) -> None:
+        """Tells ``watcher`` of every cell's end, for as long as somebody else holds it."""
+        with self._changed:
+            self._watchers.add(watcher)
 
     def wait_until_over(self, stop: Callable[[], bool]) -> None:
         """Returns once no cell runs, or ``stop()`` comes true."""

@@ -64,18 +64,20 @@ class Worker:
             replaced.token.cancel(Superseded)
             self._fail(replaced, Superseded())
 
-    def cancel(self, matches: Callable[[Hashable], bool]) -> None:
-        """Stops every waiting and running job whose key matches."""
+    def cancel(
+        self, matches: Callable[[Hashable], bool], reason: type[Cancelled] = Cancelled
+    ) -> None:
+        """Stops every waiting and running job whose key matches; they fail with ``reason``."""
         with self._changed:
             dropped = [job for key, job in self._waiting.items() if matches(key)]
             for job in dropped:
                 del self._waiting[job.key]
             if self._running is not None and matches(self._running.key):
-                self._running.token.cancel()
+                self._running.token.cancel(reason)
         self._wake()
         for job in dropped:
-            job.token.cancel()
-            self._fail(job, Cancelled())
+            job.token.cancel(reason)
+            self._fail(job, reason())
 
     def _loop(self) -> None:
         while True:

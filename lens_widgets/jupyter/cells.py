@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from typing import Any
 
+from lens_widgets.engine.access import stop_work
 from lens_widgets.engine.cell_pause import CELL_PAUSE
 
 _installed: set[int] = set()
@@ -32,6 +34,23 @@ def install_cell_pause(ipython: Any | None = None) -> None:
     ipython.events.register("post_run_cell", after_cell)
     if _inside_cell(ipython):
         CELL_PAUSE.begin()
+        _stop_on_interrupt(ipython.kernel)
+
+
+def _stop_on_interrupt(kernel: Any) -> None:
+    """An interrupt of the kernel stops what views compute, while no cell runs.
+
+    While one runs it is the cell's, as ipykernel has it: it puts Python's own handler in place for
+    each message, and afterwards back what was there before. That is to ignore interrupts; a handler
+    of somebody else's is left alone.
+    """
+    if getattr(kernel, "saved_sigint_handler", None) is signal.SIG_IGN:
+        kernel.saved_sigint_handler = _interrupted
+
+
+def _interrupted(_signal: int, _frame: Any) -> None:
+    # In a thread of its own: what was going on here may hold one of the locks that this needs.
+    threading.Thread(target=stop_work, name="lens_widgets interrupt", daemon=True).start()
 
 
 def _running_ipython() -> Any | None:

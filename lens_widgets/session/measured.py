@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
-import traitlets
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.engine.variants import Variant
-from lens_widgets.engine.worker import Job
 from lens_widgets.errors import ClosedError, InputError
 from lens_widgets.interventions.base import Intervention
 from lens_widgets.interventions.list import Interventions
-from lens_widgets.interventions.observed import Observed
 from lens_widgets.prompts.prompt_set import PromptSet
 from lens_widgets.session.metrics import Metric
+from lens_widgets.session.noticing import NoticesChanges
 from lens_widgets.session.run import Run
-from lens_widgets.session.runs import PromptRuns
 
 
-class MeasuredModel(Observed):
+class MeasuredModel(NoticesChanges):
     """The half of a session that analysis and views read; ``Session`` adds what changes it."""
-
-    closed = traitlets.Bool(False, read_only=True)
 
     model: TransformerModel
     interventions: Interventions
-    _runs: PromptRuns
     _requested_metric: Any
     _prepend_bos: bool | None
 
@@ -265,31 +259,6 @@ class MeasuredModel(Observed):
             InputError: the session has no corrupted prompts.
         """
         return self._runs.corrupted_activation(name)
-
-    # --- work of views ----------------------------------------------------------------------
-
-    def submit(
-        self,
-        key: tuple[Any, ...],
-        work: Callable[[], Any],
-        done: Callable[[Any], None],
-        failed: Callable[[BaseException], None],
-        on_wait: Callable[[bool], None] | None = None,
-    ) -> None:
-        """Queues ``work`` of views on the model's worker; the newest of each ``key`` wins.
-
-        ``done`` is told its result, ``failed`` its exception, ``on_wait`` whether it waits for the
-        running cell.
-        """
-        job = Job((id(self), *key), work, done, failed, on_wait)
-        self._runs.access.worker.submit(job)
-
-    def cancel(self, key: tuple[Any, ...]) -> None:
-        """Stops the queued or running work of views whose key begins with ``key``."""
-        wanted = (id(self), *key)
-        self._runs.access.worker.cancel(
-            lambda other: isinstance(other, tuple) and other[: len(wanted)] == wanted
-        )
 
 
 def checked_interventions(interventions: Iterable[Intervention]) -> tuple[Intervention, ...]:

@@ -243,6 +243,7 @@ class Session(MeasuredModel):
             self.interventions.revalidate(prompt_set)
             self._requested_metric = requested
             self._runs = runs
+            self.set_trait("outdated", None)
             self.selection.set_lengths(prompt_set.lengths.tolist())
             self.set_trait("prompts_revision", self.prompts_revision + 1)
             self.count_change()

@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 
 MAX_SNAPSHOT_BYTES = 300_000
 
+STATE = ["revision", "prompts_revision", "closed", "outdated"]
+"""The traits of a session whose change a page is told of."""
+
 
 class View(Widget, Observed):
     """A view of a session. Synced traits are small; numbers are asked for by message.
@@ -118,9 +121,10 @@ class View(Widget, Observed):
             **options,
         )
         self.on_msg(self._receive)
+        session.watch_model()
         self.observe(self._selection_from_page, "selection")
         self.observe(self._settings_from_page, "settings")
-        session.observe(self._follow_state, ["revision", "prompts_revision", "closed"])
+        session.observe(self._follow_state, STATE)
         session.selection.observe(self._follow_selection)
         session.settings.observe(self._follow_settings)
         self._following = True
@@ -212,7 +216,7 @@ class View(Widget, Observed):
         # Python closes a widget once more when it is let go, even one that was never finished.
         if self._following:
             self._following = False
-            self._session.unobserve(self._follow_state, ["revision", "prompts_revision", "closed"])
+            self._session.unobserve(self._follow_state, STATE)
             self._session.selection.unobserve(self._follow_selection)
             self._session.settings.unobserve(self._follow_settings)
             self._dispatcher.close()

@@ -139,6 +139,12 @@ class SessionData:
         """Takes one line out of the list."""
         session.interventions.remove(key)
 
+    @command(writes=True)
+    @staticmethod
+    def refresh(session: Session) -> None:
+        """Computes everything anew with the model as it is now."""
+        session.refresh()
+
     @command()
     @staticmethod
     def undo(session: Session) -> None:

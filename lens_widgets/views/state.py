@@ -7,9 +7,11 @@ from typing import Any
 from typing_extensions import NotRequired, TypedDict
 
 from lens_widgets.analysis.patching.patch_cells import PatchCell, kept_cell
+from lens_widgets.errors import InputError
 from lens_widgets.session.selection import ScoreKind
 from lens_widgets.session.session import Session
 from lens_widgets.session.settings import AblationKind, PromptScope
+from lens_widgets.wire.messages import ErrorInfo
 
 
 class Selection(TypedDict):
@@ -51,7 +53,8 @@ class InterventionInfo(TypedDict):
 
 class SessionState(TypedDict):
     """``revision`` grows with every change that can move a number, ``prompts_revision`` with the
-    prompts or the metric only."""
+    prompts or the metric only. ``outdated``: what was done to the model since the numbers were
+    computed, None while they stand."""
 
     revision: int
     prompts_revision: int
@@ -60,6 +63,7 @@ class SessionState(TypedDict):
     can_undo: bool
     can_redo: bool
     closed: bool
+    outdated: ErrorInfo | None
 
 
 class SessionInfo(TypedDict):
@@ -94,6 +98,12 @@ def session_info(session: Session) -> dict[str, Any]:
     )
 
 
+def _error(error: InputError | None) -> ErrorInfo | None:
+    if error is None:
+        return None
+    return {"type": type(error).__name__, "message": error.message, "hint": error.hint}
+
+
 def session_state(session: Session) -> dict[str, Any]:
     """``SessionState`` as the trait holds it."""
     interventions = session.interventions
@@ -117,5 +127,6 @@ def session_state(session: Session) -> dict[str, Any]:
             can_undo=interventions.can_undo,
             can_redo=interventions.can_redo,
             closed=session.closed,
+            outdated=_error(session.outdated),
         )
     )

@@ -123,10 +123,12 @@ def check_snapshot(page: Page, host: str) -> None:
     assert attention.shown_pattern() == "L0H3"
     panel = screen.of("AblationPanel")
     assert panel.alert().count() == 0
-    panel.switch("L3H3").click()
+    dead = [panel.switch("L3H3"), *panel.page.get_by_role("button", name="undo").all()]
+    assert all(control.is_disabled() for control in dead)
+    # What is chosen can be asked for, and is refused in words.
+    panel.pick("ablation", "values in the cells", "effect")
     panel.alert().wait_for()
     assert "needs a running kernel" in (panel.alert().text_content() or "")
-    assert panel.switch("L3H3").get_attribute("aria-checked") == "false"
     assert screen.of("AblationPanel").metric()["current"] == pytest.approx(
         truth(ABLATED).metric(), abs=1e-4
     )

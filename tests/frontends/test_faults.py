@@ -76,13 +76,13 @@ GONE = "its process ended"
 
 
 def assert_snapshot(screen: Dashboard, before: dict[str, float]) -> None:
-    """Every view shows its last numbers as a snapshot and says what a click would need."""
+    """Every view shows its last numbers as a snapshot; once for all it is said what to do."""
     screen._wait(ALL_SNAPSHOT, None, 60_000)
     assert screen.metric() == before
-    screen.switch("L3H3").click()
-    screen.alert().first.wait_for()
-    assert "needs a running kernel" in (screen.alert().first.text_content() or "")
-    assert screen.switch("L3H3").get_attribute("aria-checked") == "false"
+    notice = screen.page.get_by_role("alert")
+    assert notice.count() == 1
+    assert "run the cells again" in (notice.text_content() or "")
+    assert screen.switch("L3H3").is_disabled()
     screen.head("L0H2").click()
     assert screen.shown_pattern() == "L0H2"
 
@@ -187,13 +187,41 @@ def test_interrupts_in_the_middle_of_sweeps(show: Show, tmp_path: Path) -> None:
     fault("cell interrupted", "an interrupt in a cell's sweep, with a click waiting", times)
 
     screen = show(SLOW)
+    panel = screen.view("ablation")
+    unknown = panel.locator('[data-cell][data-value=""]')
     _start_sweep(screen)
-    for _ in range(times):
-        screen.page.evaluate(f"async () => {{ await {KERNEL}.interrupt(); }}")
+    screen.page.evaluate(f"async () => {{ await {KERNEL}.interrupt(); }}")
+    panel.get_by_text("interrupted", exact=True).wait_for(timeout=10_000)
+    screen.wait_idle()
+    assert unknown.count() > 0
+    # Nothing else was lost, and it goes on when it is told to.
+    panel.get_by_role("button", name="resume").click()
     screen.wait_idle(timeout_ms=60_000)
-    assert screen.view("ablation").locator('[data-cell][data-value=""]').count() == 0
+    assert unknown.count() == 0
     assert_nothing_left(screen)
-    fault("widget's sweep interrupted", "interrupts while a view's own sweep runs", times)
+    fault("widget's sweep interrupted", "an interrupt while a view's own sweep runs, resumed", 1)
+
+
+def test_a_cell_that_changes_the_weights(show: Show) -> None:
+    screen = show(EXPLORER)
+    notice = screen.page.get_by_role("alert")
+    weight = "model.blocks[1].attn.o.original_component.weight.data"
+    before = screen.metric()
+    screen.kernel.run(f"kept = {weight}.clone(); {weight}.mul_(0.5)")
+    notice.wait_for(timeout=10_000)
+    assert notice.count() == 1
+    assert screen.metric() == before
+    notice.get_by_role("button", name="refresh").click()
+    screen.wait_idle(1)
+    assert screen.metric()["current"] != before["current"]
+    assert_true(screen)
+    # Changed back: what is on screen is now of the halved weights.
+    screen.kernel.run(f"{weight}.copy_(kept)")
+    notice.wait_for(timeout=10_000)
+    notice.get_by_role("button", name="refresh").click()
+    screen.wait_idle(2)
+    assert screen.metric() == before
+    assert_true(screen)
 
 
 def test_closed_comms(show: Show) -> None:

@@ -55,7 +55,7 @@ def is_right(session: lw.Session) -> None:
 def told(page: Page) -> str:
     """What a view is told that asks for numbers."""
     error = page.error("attribution/rows", by="head", prompt=None, pos=None)
-    assert error["type"] == "InputError"
+    assert error["type"] == "ModelChangedError"
     return str(error["message"])
 
 

@@ -29,6 +29,8 @@ def _models_are_left_clean() -> Iterator[None]:
     runs any more."""
     forget()
     locks.violations.clear()
+    # Sessions of other tests that nobody has collected yet.
+    CELL_PAUSE._watchers.clear()
     yield
     CELL_PAUSE.end()
     assert leftovers() == {}

@@ -30,19 +30,25 @@ def _session(model: Any) -> lw.Session:
     return lw.Session(model, PROMPTS, answers=ANSWERS, corrupted=CORRUPTED)
 
 
-CHANGES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], str]] = {
+CHANGES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], str, str]] = {
     "cast": (
         lambda model: model.to(torch.float64),
         lambda model: model.to(torch.float32),
         "dtype went from float32 to float64",
+        "ModelChangedError",
     ),
-    "trained": (lambda model: model.train(), lambda model: model.eval(), "training mode"),
+    "trained": (
+        lambda model: model.train(),
+        lambda model: model.eval(),
+        "training mode",
+        "TrainingModeError",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_changed_model_is_refused_by_every_view_and_welcome_when_it_is_back(name: str) -> None:
-    change, back, said = CHANGES[name]
+    change, back, said, kind = CHANGES[name]
     model = fresh("gpt2")
     session = _session(model)
     page, before = Page(session), session.baseline.tolist()
@@ -50,7 +56,7 @@ def test_a_changed_model_is_refused_by_every_view_and_welcome_when_it_is_back(na
     _cell(lambda: change(model))
     page.ablate("L0H1")
     error = page.error("attribution/rows", **ROWS)
-    assert error["type"] == "InputError"
+    assert error["type"] == kind
     assert said in error["message"]
     assert error["hint"]
     with pytest.raises(InputError, match=said):

@@ -38,8 +38,19 @@ export interface InterventionInfo {
 }
 
 /**
+ * ``type`` is ``Superseded`` (a newer request won) or ``Cancelled``, or the exception's
+ * name.
+ */
+export interface ErrorInfo {
+  type: string;
+  message: string;
+  hint: string;
+}
+
+/**
  * ``revision`` grows with every change that can move a number, ``prompts_revision`` with the
- * prompts or the metric only.
+ * prompts or the metric only. ``outdated``: what was done to the model since the numbers were
+ * computed, None while they stand.
  */
 export interface SessionState {
   revision: number;
@@ -49,6 +60,7 @@ export interface SessionState {
   can_undo: boolean;
   can_redo: boolean;
   closed: boolean;
+  outdated: ErrorInfo | null;
 }
 
 /**
@@ -101,14 +113,4 @@ export interface Progress {
   total: number;
   label: string;
   partial?: Record<string, unknown>;
-}
-
-/**
- * ``type`` is ``Superseded`` (a newer request won) or ``Cancelled``, or the exception's
- * name.
- */
-export interface ErrorInfo {
-  type: string;
-  message: string;
-  hint: string;
 }

@@ -83,6 +83,9 @@ export const setEnabled: Command<{ key: string; enabled: boolean }> = { method: 
 /** Takes one line out of the list. */
 export const remove: Command<{ key: string }> = { method: "session/remove" };
 
+/** Computes everything anew with the model as it is now. */
+export const refresh: Command<Record<string, never>> = { method: "session/refresh" };
+
 /** Takes back the last change. */
 export const undo: Command<Record<string, never>> = { method: "session/undo" };
 

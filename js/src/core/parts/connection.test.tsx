@@ -6,6 +6,7 @@ import { NO_STATE } from "../state/parse";
 import { useAnswer } from "../state/resource";
 import { FakeModel } from "../state/testing";
 import { mountView, type PanelProps } from "./mount";
+import { Switch } from "./ui";
 import { useView, ViewFrame } from "./view";
 
 const pattern: Question<
@@ -23,12 +24,14 @@ function Panel({ session, rpc, compact }: PanelProps) {
       <button type="button" data-pick onClick={() => session.select({ head: 1 })} />
       <button type="button" data-back onClick={() => session.select({ head: 0 })} />
       <button type="button" data-undo onClick={() => void view.change(undo, {})} />
+      <Switch label="ablate" checked={false} onToggle={() => void view.change(undo, {})} />
     </ViewFrame>
   );
 }
 
 const ARGS = { layer: 0, head: 0 };
 const RESULT = { dims: {}, variables: {}, attrs: ARGS };
+const METRIC = { metric: "loss", units: "nats", n_prompts: 1, baseline: 1, current: 1 };
 const SAVED = {
   version: 1,
   slots: {
@@ -129,5 +132,86 @@ describe("a view that nobody answers", () => {
     model.emit("comm_live_update");
     await vi.advanceTimersByTimeAsync(10);
     expect([status(), model.requests("probe/pattern").length]).toEqual(["busy", 2]);
+  });
+
+  it("says once that a kernel is gone that was there, and offers nothing that needs it", async () => {
+    await mount({ snapshot: null });
+    expect(find('[role="switch"]')?.hasAttribute("disabled")).toBe(false);
+    model.reply(model.lastRequest("probe/pattern"), RESULT, 1);
+    await vi.advanceTimersByTimeAsync(10);
+    host.className = "jupyter-widgets-disconnected";
+    model.emit("comm_live_update");
+    await vi.advanceTimersByTimeAsync(10);
+    await click("[data-undo]");
+    await click("[data-pick]");
+    expect(host.querySelectorAll('[role="alert"]').length).toBe(1);
+    expect(alert()).toContain("run the cells again");
+    expect(find('[role="switch"]')?.hasAttribute("disabled")).toBe(true);
+  });
+});
+
+describe("a view of a model that was changed", () => {
+  const CHANGED = { type: "ModelChangedError", message: "The weights changed.", hint: "Refresh." };
+  let host: HTMLElement;
+  let model: FakeModel;
+  let close: () => void;
+  const alerts = () => [...host.querySelectorAll('[role="alert"]')].map((one) => one.textContent);
+  const status = () => host.querySelector<HTMLElement>("[data-lw-view]")?.dataset.lwStatus;
+  const settle = () => vi.advanceTimersByTimeAsync(10);
+  const answer = async (revision: number) => {
+    model.reply(model.lastRequest("probe/pattern"), RESULT, revision);
+    model.answer(model.lastRequest("session/metric"), METRIC, revision);
+    await settle();
+  };
+  const state = (more: object) => ({ ...NO_STATE, revision: 1, ...more });
+
+  beforeEach(async () => {
+    vi.useFakeTimers();
+    model = new FakeModel({ state: state({}) });
+    host = document.createElement("div");
+    document.body.append(host);
+    close = mountView(Panel).render({ model, el: host });
+    await settle();
+    await answer(1);
+  });
+  afterEach(() => {
+    close();
+    host.remove();
+    vi.useRealTimers();
+  });
+
+  it("says so without a click, and asks anew once it was taken as it is", async () => {
+    expect([status(), alerts()]).toEqual(["idle", []]);
+    model.set("state", state({ outdated: CHANGED }));
+    await settle();
+    expect([status(), alerts()]).toEqual(["outdated", ["The weights changed.Refresh.refresh"]]);
+    host.querySelector<HTMLElement>('[aria-label="refresh"]')?.click();
+    await settle();
+    model.answer(model.lastRequest("session/refresh"), {}, 2);
+    model.set("state", state({ revision: 2, prompts_revision: 1 }));
+    await settle();
+    await answer(2);
+    expect([status(), alerts()]).toEqual(["idle", []]);
+  });
+
+  it("has one alert however it is told, and asks again when the model is as it was", async () => {
+    host.querySelector<HTMLElement>("[data-pick]")?.click();
+    await settle();
+    model.fail(model.lastRequest("probe/pattern"), CHANGED);
+    await settle();
+    model.set("state", state({ outdated: CHANGED }));
+    await settle();
+    expect([status(), alerts()]).toEqual(["outdated", ["The weights changed.Refresh.refresh"]]);
+    const before = model.requests("probe/pattern").length;
+    model.set("state", state({}));
+    await settle();
+    expect(alerts()).toEqual([]);
+    expect(model.requests("probe/pattern").length).toBe(before + 1);
+  });
+
+  it("offers no refresh that would fail", async () => {
+    model.set("state", state({ outdated: { ...CHANGED, type: "TrainingModeError" } }));
+    await settle();
+    expect(alerts()).toEqual(["The weights changed.Refresh."]);
   });
 });

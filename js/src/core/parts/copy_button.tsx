@@ -32,7 +32,7 @@ export function CopyButton(props: {
     timer.current = setTimeout(() => setOutcome(""), SHOWN_MS);
   };
   return (
-    <Button label={called} disabled={disabled === true} onClick={() => void copy()}>
+    <Button label={called} disabled={disabled === true} asks onClick={() => void copy()}>
       <span class="lw-copy" data-outcome={outcome}>
         <span class="lw-copy-label">{label}</span>
         <span class="lw-copy-outcome" role="status">

@@ -1,10 +1,11 @@
 import type { JSX } from "preact";
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useContext, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { copyText } from "../export/clipboard";
 import { pictureOf, saveFile } from "../export/save";
 import { flush } from "../state/flush";
 import type { ViewState } from "../state/handle";
 import { takesKeys } from "./keyboard";
+import { Live } from "./ui";
 
 /** What a view can be taken away as, beside its picture. */
 export interface TakeawayContent {
@@ -18,6 +19,7 @@ const SHOWN_MS = 1500;
 
 /** "take ▾": copy or save what the view shows. `ViewFrame` puts it into every view's head. */
 export function Takeaway({ handle, csv, code }: { handle: ViewState } & TakeawayContent) {
+  const live = useContext(Live).value;
   const [open, setOpen] = useState(false);
   const [outcome, setOutcome] = useState("");
   const box = useRef<HTMLSpanElement>(null);
@@ -58,7 +60,7 @@ export function Takeaway({ handle, csv, code }: { handle: ViewState } & Takeaway
       return picture !== null;
     },
   });
-  if (code) {
+  if (code && live) {
     entries.push({ label: "copy code", run: async (view) => copyText(await code(), view) });
   }
 

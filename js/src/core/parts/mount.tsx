@@ -6,6 +6,8 @@ import { flush } from "../state/flush";
 import type { WidgetModel } from "../state/model";
 import { Rpc } from "../state/rpc";
 import { ViewSession } from "../state/session";
+import { Notice } from "./notice";
+import { Live } from "./ui";
 import { watchTheme } from "./watch_theme";
 
 // The signals' bindings skip components whose props are as before. Preact then links what is kept to the
@@ -54,10 +56,19 @@ export function mountView(Panel: FunctionComponent<PanelProps>): MountedBundle {
       const theme = watchTheme(root, abort.signal);
       const rpc = new Rpc(model, abort.signal, watchConnection(model, el, abort.signal));
       const session = new ViewSession(model, abort.signal, rpc);
+      for (const event of ["click", "change", "keydown"]) {
+        const touch = () => {
+          session.touched = true;
+        };
+        root.addEventListener(event, touch, { capture: true, once: true, signal: abort.signal });
+      }
       flush(() =>
         render(
           <ThemeContext.Provider value={theme}>
-            <Panel session={session} rpc={rpc} compact={false} />
+            <Live.Provider value={session.connected}>
+              <Notice session={session} rpc={rpc} />
+              <Panel session={session} rpc={rpc} compact={false} />
+            </Live.Provider>
           </ThemeContext.Provider>,
           root,
         ),

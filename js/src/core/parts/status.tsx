@@ -2,9 +2,13 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { ViewState } from "../state/handle";
 import { isUnanswerable, type ProgressInfo } from "../state/rpc";
+import { isOfModel } from "../state/session";
+import type { Status } from "../state/view_state";
 import { Button } from "./ui";
 
 const LATE_MS = 150;
+
+const SAID: Readonly<Partial<Record<Status, string>>> = { outdated: "model changed" };
 
 /** True once the condition has held for a while: work that is over at once is not worth a flicker. */
 function useLate(condition: boolean): boolean {
@@ -21,7 +25,7 @@ function useLate(condition: boolean): boolean {
 }
 
 /** What the view is doing, with its stop button. It grows to the left, where nothing stands. */
-export function StatusPill(props: { handle: ViewState; compact?: boolean }): JSX.Element {
+export function StatusPill(props: { handle: ViewState; compact?: boolean }): JSX.Element | null {
   const { handle, compact } = props;
   const now = handle.status.value;
   // Late stays late when work goes on after a cell: the stop button must not vanish under the mouse.
@@ -30,17 +34,24 @@ export function StatusPill(props: { handle: ViewState; compact?: boolean }): JSX
   const progress = handle.progress.value;
   const working = status === "busy" || status === "waiting";
   const counted = progress && progress.total > 1 ? ` ${progress.done} / ${progress.total}` : "";
-  const stopped = handle.stopped.value && !working;
+  const stopped = working ? "" : handle.stopped.value;
   const text = stopped
-    ? "stopped"
+    ? stopped
     : status === "busy"
       ? `${progress?.label || "computing"}${counted}`
       : status === "waiting"
         ? waitingFor(progress)
         : status === "offscreen"
           ? "computed once it is on screen"
-          : status;
-  const title = status === "snapshot" ? "as last saved; a running kernel would compute anew" : text;
+          : (SAID[status] ?? status);
+  const title =
+    status === "snapshot"
+      ? "as last saved; a running kernel would compute anew"
+      : stopped === "interrupted"
+        ? "stopped by the interrupt of the kernel"
+        : text;
+  // Said once for all parts of a view, in its header.
+  if (compact && (status === "snapshot" || status === "outdated")) return null;
   return (
     <span
       class={compact ? "lw-pill lw-pill-compact" : "lw-pill"}
@@ -57,7 +68,7 @@ export function StatusPill(props: { handle: ViewState; compact?: boolean }): JSX
         </Button>
       )}
       {stopped && (
-        <Button label="resume" title="compute again" onClick={() => handle.retry()}>
+        <Button label="resume" title="compute again" asks onClick={() => handle.retry()}>
           resume
         </Button>
       )}
@@ -108,7 +119,10 @@ export function ProgressBar({ handle }: { handle: ViewState }): JSX.Element {
 /** What went wrong and what to do about it. The view below stays usable. */
 export function AlertBox({ handle }: { handle: ViewState }): JSX.Element | null {
   const error = handle.error.value;
-  if (!error) return null;
+  // Of the model and of a lost kernel the notice above speaks, for all views of this place.
+  if (!error || isOfModel(error) || (isUnanswerable(error) && handle.session.lost.value)) {
+    return null;
+  }
   return (
     <div class="lw-alert" role="alert" data-error-type={error.type}>
       <div class="lw-alert-text">

@@ -1,9 +1,20 @@
-import type { ComponentChildren, JSX, TargetedKeyboardEvent } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { type ReadonlySignal, signal } from "@preact/signals";
+import {
+  type ComponentChildren,
+  createContext,
+  type JSX,
+  type TargetedKeyboardEvent,
+} from "preact";
+import { useContext, useRef, useState } from "preact/hooks";
 import { palette } from "../draw/color";
 import { brief, fixed } from "../draw/format";
 import { useTheme } from "../draw/theme";
 import { flush } from "../state/flush";
+
+/** Whether anybody can answer: without it, what only asks the kernel is not offered. */
+export const Live = createContext<ReadonlySignal<boolean>>(signal(true));
+
+const NEEDS_KERNEL = "needs a running kernel";
 
 export interface Choice<T extends string> {
   value: T;
@@ -63,7 +74,9 @@ export function Switch(props: {
   /** False in a row of many that takes the space key for it. Default true. */
   inTabOrder?: boolean;
 }): JSX.Element {
-  const { label, checked, onToggle, disabled, title, inTabOrder = true } = props;
+  const { label, checked, onToggle, title, inTabOrder = true } = props;
+  const live = useContext(Live).value;
+  const disabled = props.disabled || !live;
   return (
     <button
       type="button"
@@ -72,7 +85,7 @@ export function Switch(props: {
       tabIndex={inTabOrder ? 0 : -1}
       aria-checked={checked}
       aria-label={label}
-      title={title ?? label}
+      title={live ? (title ?? label) : NEEDS_KERNEL}
       disabled={disabled}
       onClick={(event) => {
         event.stopPropagation();
@@ -92,14 +105,18 @@ export function Button(props: {
   disabled?: boolean;
   title?: string;
   primary?: boolean;
+  /** It asks the kernel for something, and does nothing where there is none. */
+  asks?: boolean;
 }): JSX.Element {
-  const { label, onClick, children, disabled, title, primary } = props;
+  const { label, onClick, children, title, primary, asks = false } = props;
+  const live = useContext(Live).value;
+  const disabled = props.disabled || (asks && !live);
   return (
     <button
       type="button"
       class={primary ? "lw-btn lw-btn-primary" : "lw-btn"}
       aria-label={label}
-      title={title}
+      title={asks && !live ? NEEDS_KERNEL : title}
       disabled={disabled}
       onClick={(event) => {
         event.stopPropagation();

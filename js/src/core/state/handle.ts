@@ -2,9 +2,9 @@ import { batch, computed, type ReadonlySignal, type Signal, signal } from "@prea
 import type { ErrorInfo } from "../../generated/messages";
 import type { Command } from "../../wire/question";
 import { flush } from "./flush";
-import { isWithdrawn, type ProgressInfo, type Rpc, RpcError } from "./rpc";
+import { INTERRUPTED, isWithdrawn, type ProgressInfo, type Rpc, RpcError } from "./rpc";
 import type { ViewSession } from "./session";
-import type { AnySlot, ChangesSession, MountedView, Status } from "./view_state";
+import type { AnySlot, ChangesSession, MountedView, Status, Stopped } from "./view_state";
 
 export type { Status } from "./view_state";
 
@@ -25,7 +25,7 @@ export class ViewHandle implements ViewState, ChangesSession {
   readonly paintedSeq: Signal<number> = signal(0);
   readonly progress: Signal<ProgressInfo | null> = signal(null);
   readonly error: Signal<ErrorInfo | null> = signal(null);
-  readonly stopped = signal(false);
+  readonly stopped: Signal<Stopped> = signal("");
   /** Nothing of its own is known yet, and it is on its way. */
   readonly empty: ReadonlySignal<boolean>;
   /** Whether the view is on screen or close to it; `ViewRoot` watches. */
@@ -63,6 +63,7 @@ export class ViewHandle implements ViewState, ChangesSession {
     if (pending || this.#changes.value > 0 || this.session.changing.value) {
       return this.progress.value?.state === "waiting" ? "waiting" : "busy";
     }
+    if (this.session.outdated.value) return "outdated";
     if (failed) return "error";
     return slots.some((slot) => slot.putOff.value) ? "offscreen" : "idle";
   }
@@ -105,8 +106,13 @@ export class ViewHandle implements ViewState, ChangesSession {
     }
   }
 
+  /** What was asked for is not wanted any more, by whoever withdrew it. */
+  withdrawn(error: RpcError): void {
+    this.stopped.value = error.type === INTERRUPTED ? "interrupted" : "stopped";
+  }
+
   started(): void {
-    this.stopped.value = false;
+    this.stopped.value = "";
     this.session.snapshot.hold();
   }
 
@@ -150,14 +156,22 @@ export class ViewHandle implements ViewState, ChangesSession {
     flush(() => {
       batch(() => {
         this.error.value = null;
-        this.stopped.value = false;
+        this.stopped.value = "";
       });
       for (const slot of this.#slots.peek()) if (!slot.pending.peek()) slot.retry();
     });
   }
 }
 
-const RANK: readonly Status[] = ["idle", "offscreen", "snapshot", "busy", "waiting", "error"];
+const RANK: readonly Status[] = [
+  "idle",
+  "offscreen",
+  "snapshot",
+  "busy",
+  "waiting",
+  "outdated",
+  "error",
+];
 
 /** Several views as one: the worst status, the newest number, the oldest revision. */
 export class ViewGroup implements ViewState {
@@ -168,7 +182,7 @@ export class ViewGroup implements ViewState {
   readonly paintedRevision: ReadonlySignal<number>;
   readonly progress: ReadonlySignal<ProgressInfo | null>;
   readonly error: ReadonlySignal<ErrorInfo | null> = signal(null);
-  readonly stopped: ReadonlySignal<boolean>;
+  readonly stopped: ReadonlySignal<Stopped>;
   readonly #views: ReadonlySignal<readonly MountedView[]>;
 
   constructor(name: string, session: ViewSession) {
@@ -192,7 +206,9 @@ export class ViewGroup implements ViewState {
           .map((view) => view.progress.value)
           .find((progress) => progress !== null) ?? null,
     );
-    this.stopped = computed(() => this.#views.value.some((view) => view.stopped.value));
+    this.stopped = computed(
+      () => this.#views.value.map((view) => view.stopped.value).find((why) => why !== "") ?? "",
+    );
   }
 
   stop(): void {

@@ -149,10 +149,19 @@ describe("a view's life", () => {
   it("stops on request and can go on", async () => {
     view.stop();
     await settle();
-    expect([attribute("status"), view.stopped.value]).toEqual(["idle", true]);
+    expect([attribute("status"), view.stopped.value]).toEqual(["idle", "stopped"]);
     expect(model.lastSent()).toMatchObject({ kind: "cancel" });
     view.retry();
-    expect([attribute("status"), view.stopped.value]).toEqual(["busy", false]);
+    expect([attribute("status"), view.stopped.value]).toEqual(["busy", ""]);
+  });
+
+  it("says that an interrupt of the kernel stopped it, and can go on", async () => {
+    model.fail(model.lastSent(), { type: "Interrupted", message: "Interrupted", hint: "" });
+    await settle();
+    expect([attribute("status"), view.stopped.value]).toEqual(["idle", "interrupted"]);
+    expect(view.error.value).toBeNull();
+    view.retry();
+    expect([attribute("status"), view.stopped.value]).toEqual(["busy", ""]);
   });
 
   it("shows a toggle at once, and takes it back when the kernel refuses", async () => {

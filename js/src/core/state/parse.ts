@@ -24,6 +24,7 @@ export const NO_STATE: SessionState = {
   can_undo: false,
   can_redo: false,
   closed: false,
+  outdated: null,
 };
 
 export const NO_SELECTION: Selection = {

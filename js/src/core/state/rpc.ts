@@ -34,9 +34,14 @@ export class RpcError extends Error implements ErrorInfo {
   }
 }
 
-/** Neither is a failure: a newer request won, or the person pressed stop. */
-export function isWithdrawn(error: unknown): boolean {
-  return error instanceof RpcError && (error.type === "Superseded" || error.type === "Cancelled");
+/** The kernel was interrupted while no cell ran. */
+export const INTERRUPTED = "Interrupted";
+
+const WITHDRAWN: readonly string[] = ["Superseded", "Cancelled", INTERRUPTED];
+
+/** None is a failure: a newer request won, or the person pressed stop or interrupted the kernel. */
+export function isWithdrawn(error: unknown): error is RpcError {
+  return error instanceof RpcError && WITHDRAWN.includes(error.type);
 }
 
 /** Nobody can answer: the page is an export, or the kernel has gone. */
@@ -60,6 +65,8 @@ const ALWAYS = signal(true);
 /** Requests and their answers over one widget's messages. In each slot only the newest request counts. */
 export class Rpc {
   readonly clientId = randomId();
+  /** Whether the kernel has ever answered: if it cannot any more, it is gone. */
+  heard = false;
   readonly #model: WidgetModel;
   readonly #pending = new Map<string, Pending>();
   readonly #newest = new Map<string, string>();
@@ -203,6 +210,7 @@ export class Rpc {
     if (!isRecord(content) || typeof content.id !== "string") return;
     const pending = this.#pending.get(content.id);
     if (!pending) return;
+    this.heard = true;
     clearTimeout(pending.timer);
     if (content.kind === "progress") {
       pending.progress(readProgress(content, pending), buffers);

@@ -1,5 +1,6 @@
-import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { batch, computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type {
+  ErrorInfo,
   PatchCell,
   Selection,
   SessionInfo,
@@ -35,6 +36,14 @@ export interface HeadRef {
 /** The metric, and the session's revision that it was computed at; -1 for a snapshot's. */
 export type SeenMetric = Metric["attrs"] & { revision: number };
 
+/** Refusals to compute with a model that is no longer what it was. */
+const OF_MODEL: readonly string[] = ["ModelChangedError", "TrainingModeError"];
+
+/** Whether an error is about the model, and so about all that is shown. */
+export function isOfModel(error: ErrorInfo | null): boolean {
+  return error !== null && OF_MODEL.includes(error.type);
+}
+
 /** Answers about the session itself that are kept for a view that asks later. */
 const REMEMBERED = 8;
 
@@ -58,6 +67,12 @@ export class ViewSession {
   readonly revision: ReadonlySignal<number>;
   /** False once nobody can answer: what is shown is then a snapshot. */
   readonly connected: ReadonlySignal<boolean>;
+  /** The kernel answered once and cannot any more: it was restarted, or has ended. */
+  readonly lost: ReadonlySignal<boolean>;
+  /** What was done to the model since its numbers were computed; null while they stand. */
+  readonly outdated: ReadonlySignal<ErrorInfo | null>;
+  /** Whether anybody has clicked or typed in the views. */
+  touched = false;
   /** True while a change is on its way to the kernel or its new state on the way back. */
   readonly changing: ReadonlySignal<boolean>;
   readonly views: Signal<readonly MountedView[]> = signal([]);
@@ -88,6 +103,23 @@ export class ViewSession {
     this.settings = this.#settings;
     this.snapshot = new SnapshotStore(model, abort);
 
+    this.lost = computed(() => !rpc.connected.value && rpc.heard);
+    // What a view is refused may come before the state that tells all of them.
+    this.outdated = computed(
+      () =>
+        this.state.value.outdated ??
+        this.views.value.map((view) => view.error.value).find(isOfModel) ??
+        null,
+    );
+    let before: ErrorInfo | null = null;
+    effect(() => {
+      const { outdated } = this.state.value;
+      if (before && !outdated) {
+        // Changed back, or taken as it is: what was refused is asked again.
+        for (const view of this.views.peek()) if (isOfModel(view.error.peek())) view.retry();
+      }
+      before = outdated;
+    });
     this.changing = computed(
       () => this.#underway.value.length > 0 || this.#expected.value > this.state.value.revision,
     );
@@ -196,6 +228,7 @@ export class ViewSession {
 
   /** Ablates a component, or ends its ablation, from any view: shown everywhere in this frame. */
   toggleAblation(view: ChangesSession, component: string): void {
+    if (!this.connected.peek()) return;
     const kind = this.setting("ablation_kind").peek();
     const on = !this.changes.ablated.peek().has(component);
     void this.changes.make(view, { what: "ablate", component, kind, on });
@@ -203,6 +236,7 @@ export class ViewSession {
 
   /** Keeps cells of patching maps as patches, or takes them away when all of them are kept. */
   togglePatches(view: ChangesSession, cells: readonly PatchCell[]): void {
+    if (!this.connected.peek()) return;
     const kept = this.changes.keptCells.peek();
     const on = !cells.every((cell) => kept.has(cellKey(cell)));
     void this.changes.make(view, { what: "patch", cells, on });

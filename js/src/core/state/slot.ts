@@ -48,7 +48,6 @@ export class Slot<Args extends object, A extends AnswerType> implements AnySlot 
   #wanted = "";
   #ask: (() => void) | null = null;
   #seq = 0;
-  #asked = 0;
 
   constructor(
     view: ViewHandle,
@@ -126,7 +125,7 @@ export class Slot<Args extends object, A extends AnswerType> implements AnySlot 
     // Other views wait for the same answer: this one only stops waiting.
     this.#seq = this.#view.nextSeq();
     flush(() => {
-      this.#view.stopped.value = true;
+      this.#view.stopped.value = "stopped";
       this.#settle();
     });
   }
@@ -159,7 +158,6 @@ export class Slot<Args extends object, A extends AnswerType> implements AnySlot 
   #request(args: Args, revision: number): void {
     const seq = this.#view.nextSeq();
     this.#seq = seq;
-    this.#asked++;
     this.pending.value = true;
     this.error.value = null;
     if (!this.quiet) this.#view.started();
@@ -192,7 +190,7 @@ export class Slot<Args extends object, A extends AnswerType> implements AnySlot 
     if (!isUnanswerable(error)) return false;
     const held = this.loaded.peek();
     const same = held !== null && this.#wanted.endsWith(` ${JSON.stringify(held.args)}`);
-    return same || (this.#asked <= 1 && !this.#view.session.snapshot.empty);
+    return same || !(this.#view.session.touched || this.#view.session.snapshot.empty);
   }
 
   #show(args: Args, { result, buffers, revision: known }: Reply, asked: number): void {
@@ -218,7 +216,7 @@ export class Slot<Args extends object, A extends AnswerType> implements AnySlot 
     flush(() => {
       this.error.value = isWithdrawn(error) ? null : info;
       if (!this.quiet) {
-        if (isWithdrawn(error)) this.#view.stopped.value = true;
+        if (isWithdrawn(error)) this.#view.withdrawn(error);
         else if (this.#needsNoExcuse(info)) this.#view.answered(this.#key);
         else this.#view.fail(info, this.#key);
       }

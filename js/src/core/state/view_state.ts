@@ -7,7 +7,18 @@ import type { Command } from "../../wire/question";
 import type { ProgressInfo } from "./rpc";
 
 /** `offscreen`: a sweep is put off until somebody scrolls to it. */
-export type Status = "idle" | "offscreen" | "busy" | "waiting" | "error" | "snapshot";
+export type Status =
+  | "idle"
+  | "offscreen"
+  | "busy"
+  | "waiting"
+  | "error"
+  | "snapshot"
+  /** Its numbers are of the model as it was before somebody changed it. */
+  | "outdated";
+
+/** Why a view has not all of its numbers, where somebody wanted it so. */
+export type Stopped = "" | "stopped" | "interrupted";
 
 /** Whoever can ask for a change of the session and show why it was refused. True when it was made. */
 export interface ChangesSession {
@@ -22,7 +33,7 @@ export interface MountedView {
   readonly paintedRevision: ReadonlySignal<number>;
   readonly progress: ReadonlySignal<ProgressInfo | null>;
   readonly error: ReadonlySignal<ErrorInfo | null>;
-  readonly stopped: ReadonlySignal<boolean>;
+  readonly stopped: ReadonlySignal<Stopped>;
   stop(): void;
   retry(): void;
   dismiss(): void;

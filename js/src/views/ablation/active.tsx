@@ -64,6 +64,7 @@ export function ActiveList(props: {
             </span>
             <Button
               label={`remove ${item.label}`}
+              asks
               disabled={isPending(item)}
               onClick={() => onRemove(item)}
             >

@@ -71,14 +71,25 @@ export function AblationPanelView(
   const kinds = <OptionChoice label="kind of ablation" of={kind} choices={ABLATION_KINDS} />;
   const actions = (
     <span class="lw-abl-actions">
-      <Button label="undo" disabled={!changes.canUndo.value} onClick={() => make({ what: "undo" })}>
+      <Button
+        label="undo"
+        asks
+        disabled={!changes.canUndo.value}
+        onClick={() => make({ what: "undo" })}
+      >
         ↶ undo
       </Button>
-      <Button label="redo" disabled={!changes.canRedo.value} onClick={() => make({ what: "redo" })}>
+      <Button
+        label="redo"
+        asks
+        disabled={!changes.canRedo.value}
+        onClick={() => make({ what: "redo" })}
+      >
         ↷ redo
       </Button>
       <Button
         label="clear"
+        asks
         disabled={changes.interventions.value.length === 0}
         onClick={() => make({ what: "clear" })}
       />

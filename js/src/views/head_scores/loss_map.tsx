@@ -51,7 +51,7 @@ export function LossMap(props: {
   if (!effects.wanted) {
     return (
       <p class="lw-loss-map">
-        <Button label="ablate each head, show the loss" onClick={effects.ask} />
+        <Button label="ablate each head, show the loss" asks onClick={effects.ask} />
       </p>
     );
   }

@@ -168,7 +168,7 @@ function PinText(props: { handle: ViewHandle; onPin: (token: TokenInfo) => void 
         onInput={(event) => setText(event.currentTarget.value.replaceAll("·", " "))}
         onKeyDown={(event) => event.stopPropagation()}
       />
-      <Button label="follow" disabled={text === ""} onClick={() => void pin()} />
+      <Button label="follow" asks disabled={text === ""} onClick={() => void pin()} />
       {error && (
         <span class="lw-lens-error" role="alert">
           {error}

@@ -130,7 +130,7 @@ export function PromptEditor(props: {
         </div>
       )}
       <div class="lw-token-editor-foot">
-        <Button label="run" primary disabled={running} onClick={() => run()}>
+        <Button label="run" primary asks disabled={running} onClick={() => run()}>
           {running ? "running" : "run"}
         </Button>
         <Button label="cancel" onClick={onClose} />

@@ -81,6 +81,7 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
         </button>
         <Button
           label="edit prompt"
+          asks
           disabled={tokens === null}
           onClick={() => (editor.from ? editor.close() : tokens && editor.open(tokens.attrs))}
         >

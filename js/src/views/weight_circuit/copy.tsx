@@ -20,7 +20,7 @@ export function CopyAccuracy(props: {
   const rate = (count: number) => (result && result.done > 0 ? count / result.done : null);
   return (
     <p class="lw-said lw-num lw-circuit-copy" aria-live="polite">
-      {!wanted && <Button label="count copied tokens" onClick={() => setAsked(key)} />}
+      {!wanted && <Button label="count copied tokens" asks onClick={() => setAsked(key)} />}
       {result && (
         <span
           data-done={result.done}

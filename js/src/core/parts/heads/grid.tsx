@@ -1,9 +1,10 @@
 import type { ComponentChildren, JSX, TargetedKeyboardEvent } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useContext, useRef, useState } from "preact/hooks";
 import { flush } from "../../state/flush";
 import { isHeadAblated } from "../../state/interventions";
 import type { HeadRef } from "../../state/session";
 import { useCachedMarkup } from "../cached_markup";
+import { Live } from "../ui";
 import { componentAt, type HeadPlace, headAt, moveInHeads, namesEvery } from "./places";
 
 /** Sizes in CSS pixels. */
@@ -227,6 +228,7 @@ interface HeadRowProps {
 function HeadRow(props: HeadRowProps): JSX.Element {
   const { layer, heads, hasMlp, named, cells, look, off } = props;
   const { selected, selectedNote, previewed, compared, entry } = props;
+  const live = useContext(Live).value;
   return useCachedMarkup(() => {
     const isOff = new Set(off.split(" "));
     const isSwitch = cells === "switch";
@@ -241,7 +243,7 @@ function HeadRow(props: HeadRowProps): JSX.Element {
         isAblated && "ablated",
       ].filter(Boolean);
       const role = isSwitch
-        ? ({ role: "switch", "aria-checked": isAblated } as const)
+        ? ({ role: "switch", "aria-checked": isAblated, "aria-disabled": !live } as const)
         : ({ role: "gridcell", "aria-selected": column === selected } as const);
       const cell = (
         <button
@@ -292,7 +294,7 @@ function HeadRow(props: HeadRowProps): JSX.Element {
       </div>
     );
   }, [
-    ...[layer, heads, hasMlp, named, cells, look, off],
+    ...[layer, heads, hasMlp, named, cells, look, off, live],
     ...[selected, selectedNote, previewed, compared, entry],
   ]);
 }
