@@ -5,6 +5,7 @@ from lens_widgets import analysis as analysis
 from lens_widgets import prompts as prompts
 from lens_widgets.components import Component as Component
 from lens_widgets.interventions.ablate import Ablate as Ablate
+from lens_widgets.interventions.cut import Cut as Cut
 from lens_widgets.interventions.patch import Patch as Patch
 from lens_widgets.interventions.steer import Steer as Steer
 from lens_widgets.models.checkpoint import load_checkpoint as load_checkpoint

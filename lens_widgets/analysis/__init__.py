@@ -8,6 +8,7 @@ from lens_widgets.analysis.attention.score_parts import decompose_scores
 from lens_widgets.analysis.attribution.accumulated import accumulated_attribution
 from lens_widgets.analysis.attribution.attribution import attribution
 from lens_widgets.analysis.attribution.sources import attribution_by_source
+from lens_widgets.analysis.circuits.edges import edge_sweep
 from lens_widgets.analysis.logit_lens.logit_lens import lens_path, logit_lens
 from lens_widgets.analysis.model.parameters import parameter_counts
 from lens_widgets.analysis.neurons.neurons import neuron_activations, top_tokens
@@ -36,6 +37,7 @@ __all__ = [
     "composition_scores",
     "copy_accuracy",
     "decompose_scores",
+    "edge_sweep",
     "estimate_sweep",
     "head_scores",
     "k_composition_circuit",

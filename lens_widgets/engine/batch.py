@@ -21,6 +21,7 @@ from lens_widgets.engine.recompute import (
     SparseBlock,
     computing_at,
 )
+from lens_widgets.engine.shares import SharesInRun, with_shares
 from lens_widgets.engine.variants import BaseRun, Reading, Variant
 
 VOCABULARY_ROWS = 256
@@ -31,12 +32,14 @@ VOCABULARY_ROWS = 256
 class SweepSetup:
     """What all batches of a sweep share: the base run's parts, and how logits are read.
 
+    ``final`` is the stream that leaves the last block of the base run, [prompt, pos, d_model].
     ``answers`` [prompt, n, d_model] are the unembedding's columns for the tokens that are read.
     """
 
     base: BaseRun
     reading: Reading
     blocks: list[SparseBlock]
+    final: Float[Tensor, "prompt pos d_model"]
     logits: Float[Tensor, "prompt pos d_vocab"] | None
     answers: Float[Tensor, "prompt n d_model"] | None
 
@@ -56,7 +59,9 @@ def set_up(
     canonical = [model.hook_dict[name].name for name in dict.fromkeys(names)]
     blocks = [SparseBlock(block, canonical) for block in model.blocks]
     resid = base.calls[0].resid
-    with torch.no_grad(), model.hooks(fwd_hooks=list(base.hooks)), ExitStack() as stack:
+    silenced = None if base.written is None else base.written.silenced
+    hooks = with_shares(base.hooks, base.shares, silenced)
+    with torch.no_grad(), model.hooks(fwd_hooks=hooks), ExitStack() as stack:
         for block in blocks:
             stack.enter_context(block.recording())
         for layer, call in enumerate(base.calls):
@@ -67,7 +72,7 @@ def set_up(
         normed = model.ln_final(resid) if reading.positions is None else None
     logits = None if normed is None else unembed(model, normed)
     answers = None if reading.tokens is None else answer_rows(model, reading.tokens)
-    return SweepSetup(base, reading, blocks, logits, answers)
+    return SweepSetup(base, reading, blocks, resid, logits, answers)
 
 
 class _Rows:
@@ -119,37 +124,60 @@ def run_batch(
     """
     base, positions = setup.base, setup.reading.positions
     rows = _Rows(base, variants)
+    state = _shares_of(base, variants)
     n_layers = len(base.calls)
     resid: Tensor | None = None
     slowest = 0.0
     last_read = None if positions is None else _only(positions, base)
+    hooks = _grouped(base, rows)
+    if state is not None:
+        every = [(one, v.layer) for v in variants for one in (*base.shares, *v.shares)]
+        read = state.reading([one for one, _ in every], logits=False)
+        hooks = [*read, *hooks, *state.writing(every)]
     with (
         torch.no_grad(),
-        model.hooks(fwd_hooks=_grouped(base, rows)),
+        model.hooks(fwd_hooks=hooks),
         fused_activations(model.blocks[variants[0].layer :]),
     ):
-        for layer in range(variants[0].layer, n_layers):
+        for layer in range(variants[0].layer, n_layers + 1):
             if check is not None:
                 check()
             started = time.perf_counter()
-            call = base.calls[layer]
             joining = [v for v in variants if v.layer == layer]
             rows.joined += joining
-            parts = ([] if resid is None else [resid]) + [call.resid] * len(joining)
+            if state is not None:
+                for variant in joining:
+                    state.join((*base.shares, *variant.shares), layer)
+            entering = setup.final if layer == n_layers else base.calls[layer].resid
+            resid = torch.cat(([] if resid is None else [resid]) + [entering] * len(joining))
+            if layer == n_layers:
+                break
+            call = base.calls[layer]
             computed = rows.computed(layer, last_read if layer == n_layers - 1 else None)
             with setup.blocks[layer].computing(rows.prompt_of_row(), computed):
                 output = model.blocks[layer](
-                    torch.cat(parts),
+                    resid,
                     *_expanded(call.args, base, model, len(rows.joined)),
                     **_expanded(call.kwargs, base, model, len(rows.joined)),
                 )
             resid = output[0] if isinstance(output, tuple) else output
             slowest = max(slowest, time.perf_counter() - started)
         assert resid is not None
+        if state is not None:
+            resid = state.at_logits(resid)
         normed = model.ln_final(resid if positions is None else _at(resid, positions, rows))
     started = time.perf_counter()
     values = _read(model, check, setup, rows, normed)
     return values, max(slowest, time.perf_counter() - started)
+
+
+def _shares_of(base: BaseRun, variants: Sequence[Variant]) -> SharesInRun | None:
+    """What replaces shares in a batch; None where nothing does."""
+    every = [one for v in variants for one in (*base.shares, *v.shares)]
+    if not every:
+        return None
+    silenced = None if base.written is None else base.written.silenced
+    return SharesInRun(every[0].stream, silenced, base.written)
 
 
 def _read(
@@ -204,19 +232,20 @@ def _grouped(base: BaseRun, rows: _Rows) -> list[Hook]:
 
     def own_group(name: str) -> HookFn:
         def edit(activation: Tensor, hook: Any) -> Tensor | None:
-            own = [(group, v) for group, v in rows.slices() if v.hook[0] == name]
+            slices = rows.slices()
+            own = [(group, fn) for group, v in slices for named, fn in v.hooks if named == name]
             if not own:
                 return None
             edited = activation.clone()
-            for group, variant in own:
-                changed = variant.hook[1](edited[group], hook)
+            for group, fn in own:
+                changed = fn(edited[group], hook)
                 if changed is not None:
                     edited[group] = changed
             return edited
 
         return edit
 
-    names = dict.fromkeys(variant.hook[0] for variant in rows.variants)
+    names = dict.fromkeys(name for variant in rows.variants for name, _ in variant.hooks)
     return [(n, each_group(fn)) for n, fn in base.hooks] + [(n, own_group(n)) for n in names]
 
 

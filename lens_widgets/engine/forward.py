@@ -139,12 +139,13 @@ def gradients(
     value: Callable[[Tensor], Tensor],
     *,
     hooks: Sequence[Hook] = (),
+    last: Sequence[Hook] = (),
     check: Check | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Activations and the gradient of ``value(logits)`` (summed) by each: one forward and backward.
 
-    The model's parameters get no gradients. An activation that the logits do not depend on has a
-    gradient of zeros.
+    ``last`` are hooks that see the activations that gradients are taken by. The model's parameters
+    get no gradients. An activation that the logits do not depend on has a gradient of zeros.
     """
     kept: dict[str, Tensor] = {}
 
@@ -156,7 +157,8 @@ def gradients(
 
         return hold
 
-    all_hooks = [*_checks(model, 0, check), *hooks, *((name, keep(name)) for name in names)]
+    kept_hooks = [(name, keep(name)) for name in names]
+    all_hooks = [*_checks(model, 0, check), *hooks, *kept_hooks, *last]
     with torch.enable_grad(), model.hooks(fwd_hooks=all_hooks):
         # A leaf of our own, so that the graph exists even where parameters are frozen.
         resid = calls[0].resid.clone().requires_grad_(True)

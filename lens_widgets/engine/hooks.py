@@ -209,6 +209,7 @@ _ROWS = (
     HookKind("attn.hook_v", _GROUPS, "keys", "v", "value"),
     HookKind("attn.hook_pattern", _SQUARE, "itself", "pattern", "pattern", copied_as="pattern"),
     HookKind("attn.hook_attn_scores", _SQUARE, "itself", copied_as="scores", masked=True),
+    HookKind("mlp.hook_in", _VECTOR, "itself"),
     HookKind("mlp.in.hook_out", _HIDDEN, "itself"),
     HookKind("mlp.out.hook_in", _HIDDEN, "itself"),
     HookKind("hook_embed", _VECTOR, None),

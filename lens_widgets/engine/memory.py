@@ -16,13 +16,20 @@ CEILING_BYTES = 1 << 30
 
 
 def row_budget(
-    model: TransformerModel, n_pos: int, all_logits: bool, max_memory_gb: float | None
+    model: TransformerModel,
+    n_pos: int,
+    all_logits: bool,
+    max_memory_gb: float | None,
+    n_kept: int = 0,
 ) -> int:
-    """Rows of ``n_pos`` tokens that fit the budget, by the widest moment of a block."""
+    """Rows of ``n_pos`` tokens that fit the budget, by the widest moment of a block.
+
+    ``n_kept``: how many vectors of the stream each token keeps through all blocks.
+    """
     cfg = model.cfg
     parameter = next(iter(model.parameters()))
     d_mlp = getattr(cfg, "d_mlp", None) or 4 * cfg.d_model
-    per_token = 4 * (3 * d_mlp + 12 * cfg.d_model)
+    per_token = 4 * (3 * d_mlp + (12 + n_kept) * cfg.d_model)
     if all_logits:
         per_token += 3 * 4 * cfg.d_vocab
     row = n_pos * (per_token + 3 * 4 * cfg.n_heads * n_pos)

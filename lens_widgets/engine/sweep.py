@@ -50,13 +50,15 @@ def sweep(
     size = max(1, FIRST_TOKENS // (base.n_prompts * base.n_pos))
     while order:
         all_logits = reading.positions is None
-        budget = row_budget(access.model, base.n_pos, all_logits, max_memory_gb)
+        n_shares = max(_n_writers(base, variants[i]) for i in order[:size])
+        budget = row_budget(access.model, base.n_pos, all_logits, max_memory_gb, n_shares)
         size = min(size, max(1, budget // base.n_prompts))
         chunk = order[:size]
         chosen = [variants[i] for i in chunk]
         try:
             if setup is None:
-                names = [name for name, _ in (*base.hooks, *(v.hook for v in variants))]
+                hooks = [*base.hooks, *(hook for v in variants for hook in v.hooks)]
+                names = [name for name, _ in hooks]
                 setup = access.exclusively(partial(set_up, base=base, reading=reading, names=names))
             values, slowest_s = access.exclusively(partial(run_batch, setup=setup, variants=chosen))
         except RuntimeError as error:
@@ -72,3 +74,8 @@ def sweep(
         elif slowest_s > BLOCK_SECONDS * 2:
             size = max(1, size // 2)
         yield list(zip(chunk, values, strict=True))
+
+
+def _n_writers(base: BaseRun, variant: Variant) -> int:
+    """Of how many writers a row keeps what they write."""
+    return sum(len(shares.writers) for shares in (*base.shares, *variant.shares))

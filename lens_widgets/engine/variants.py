@@ -10,22 +10,32 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from lens_widgets.engine.forward import BlockCall, Hook
+from lens_widgets.engine.shares import ReplacedShares
+from lens_widgets.engine.written import Written
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One change, in one block, to all prompts at once.
+    """One change, from one block on, to all prompts at once.
 
-    ``hook`` edits an activation [prompt, ...]. The masks [prompt, pos], on the host, say where the
-    block must be computed anew: ``inputs`` for what comes before attention mixes positions,
-    ``outputs`` for what comes after; and ``changed``, where its output differs from the base.
+    ``hook`` edits an activation [prompt, ...] of that block; ``shares`` are replaced in it and in
+    later ones, or in what the logits read: then ``layer`` is the number of layers. The masks
+    [prompt, pos], on the host, say where the block must be computed anew: ``inputs`` for what comes
+    before attention mixes positions, ``outputs`` for what comes after; and ``changed``, where its
+    output differs from the base.
     """
 
     layer: int
-    hook: Hook
+    hook: Hook | None
     inputs: Bool[Tensor, "prompt pos"]
     outputs: Bool[Tensor, "prompt pos"]
     changed: Bool[Tensor, "prompt pos"]
+    shares: tuple[ReplacedShares, ...] = ()
+
+    @property
+    def hooks(self) -> list[Hook]:
+        """The one hook, if there is one."""
+        return [] if self.hook is None else [self.hook]
 
     def everywhere(self) -> Variant:
         """The same, computed at all positions: for models in which a change reaches back."""
@@ -37,6 +47,9 @@ class Variant:
 class BaseRun:
     """The run that variants start from: how each block was called, and the hooks in force.
 
+    ``shares`` are replaced in it. ``written`` is what its writers wrote, as far as the shares of
+    variants need it.
+
     ``prefix_owner`` [prompt, pos], on the host, names the first prompt that begins alike (see
     ``recompute``) when variants and hooks change such prompts in the same way; else None.
     """
@@ -44,6 +57,8 @@ class BaseRun:
     calls: Sequence[BlockCall]
     hooks: Sequence[Hook]
     prefix_owner: Int[Tensor, "prompt pos"] | None = None
+    shares: tuple[ReplacedShares, ...] = ()
+    written: Written | None = None
 
     @property
     def n_prompts(self) -> int:

@@ -7,7 +7,7 @@ it: the session, its file, its code and the views learn from the class what they
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -15,9 +15,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lens_widgets.components import Component
+from lens_widgets.components import Component, Reader
 from lens_widgets.engine.forward import Hook
 from lens_widgets.engine.probe import ModelFacts
+from lens_widgets.engine.shares import ReplacedShares
+from lens_widgets.engine.stream import StreamParts
 from lens_widgets.errors import InputError, check_choice, near
 from lens_widgets.interventions.checks import Positions, normal_positions
 from lens_widgets.interventions.hook_code import edited_part, hook_function
@@ -42,6 +44,11 @@ class RunContext(Protocol):
     def device(self) -> torch.device:
         """Where the model runs."""
 
+    @property
+    def stream(self) -> StreamParts:
+        """How the parts of the model read and write its residual stream; InputError where that is
+        no sum of what they write."""
+
     def clean_activation(self, name: str) -> Float[Tensor, "prompt pos *axes"]:
         """An activation of the run without interventions."""
 
@@ -56,7 +63,8 @@ class Intervention(ABC):
     """One change to a forward. Values only: the session supplies prompts and activations.
 
     A subclass is a frozen dataclass whose fields are numbers, text, tuples of them, a
-    ``Component``, or arrays where it says in ``saved`` and ``from_saved`` how they are kept.
+    ``Component`` or a ``Reader``, or arrays where it says in ``saved`` and ``from_saved`` how they
+    are kept.
     """
 
     toggled_as: ClassVar[tuple[str, ...]] = ()
@@ -64,6 +72,10 @@ class Intervention(ABC):
 
     replaces: ClassVar[bool] = True
     """Whether what the model computed at the site is gone, and not only added to."""
+
+    together: ClassVar[bool] = False
+    """Whether all in force of its kind act as one; then ``replaced_shares`` says what they do, and
+    ``code_together`` writes them out."""
 
     positions: Positions
 
@@ -124,7 +136,23 @@ class Intervention(ABC):
     def hooks(self, context: RunContext) -> list[Hook]:
         """TransformerLens ``(name, fn)`` pairs that do this to a forward over the prompts."""
 
+    def replaced_shares(self, context: RunContext) -> ReplacedShares:
+        """What it replaces in the inputs of readers; of kinds that act ``together``."""
+        raise NotImplementedError
+
     # --- as code ----------------------------------------------------------------------------
+
+    def reads(self, context: RunContext) -> list[str]:
+        """The hooks of the ``other_run`` that its code takes values from."""
+        return [self.site.hook]
+
+    @classmethod
+    def code_together(
+        cls, items: Sequence[Any], active: Sequence[Intervention], context: RunContext
+    ) -> str:
+        """Python lines that put all of ``items`` in force beside the others that are ``active``;
+        of kinds that act ``together``. ``fwd_hooks`` has the others."""
+        raise NotImplementedError
 
     @abstractmethod
     def edit_code(self, part: str, prompts: PromptSet | None) -> list[str]:
@@ -158,7 +186,7 @@ class Intervention(ABC):
         """The fields for a file, by name: numbers, text, tuples of them, None, or numpy arrays."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
         return {
-            name: str(value) if isinstance(value, Component) else value
+            name: str(value) if isinstance(value, (Component, Reader)) else value
             for name, value in values.items()
         }
 

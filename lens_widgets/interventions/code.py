@@ -71,8 +71,10 @@ def setup(
     if prompts.attention_mask is not None:
         rows = prompts.attention_mask.tolist()
         lines.append(f"attention_mask = torch.tensor({rows}, device=tokens.device)")
-    clean = sorted({item.site.hook for item in interventions if item.other_run == "clean"})
-    corrupted = sorted({item.site.hook for item in interventions if item.other_run == "corrupted"})
+    clean, corrupted = (
+        sorted({n for item in interventions if item.other_run == run for n in item.reads(context)})
+        for run in ("clean", "corrupted")
+    )
     if clean:
         lines += ["with torch.no_grad():"]
         lines += [f"    _, clean = model.run_with_cache(tokens, names_filter={clean!r}{mask})"]
@@ -86,5 +88,9 @@ def setup(
         ]
     lines += ["fwd_hooks = []"]
     for item in interventions:
-        lines += ["", "", item.code(context).rstrip()]
+        if not item.together:
+            lines += ["", "", item.code(context).rstrip()]
+    for kind in dict.fromkeys(type(item) for item in interventions if item.together):
+        own = [item for item in interventions if type(item) is kind]
+        lines += ["", "", kind.code_together(own, interventions, context).rstrip()]
     return lines

@@ -11,7 +11,10 @@ from torch import Tensor
 
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.probe import ModelFacts
+from lens_widgets.engine.shares import ReplacedShares
+from lens_widgets.engine.stream import StreamParts
 from lens_widgets.engine.variants import Variant
+from lens_widgets.engine.written import Written
 from lens_widgets.errors import ClosedError, InputError
 from lens_widgets.interventions.base import Intervention
 from lens_widgets.interventions.list import Interventions
@@ -190,6 +193,7 @@ class MeasuredModel(NoticesChanges):
         max_memory_gb: float | None = None,
         *,
         corrupted: bool = False,
+        shares: Sequence[ReplacedShares] = (),
     ) -> Iterator[tuple[int, Float[Tensor, "prompt"]]]:
         """The metric with the session's interventions and one variant each, as they finish.
 
@@ -197,13 +201,14 @@ class MeasuredModel(NoticesChanges):
             variants: what is changed, one at a time.
             max_memory_gb: what may be used on top of the model; by default a share of what is free.
             corrupted: on the corrupted prompts.
+            shares: of readers' inputs, which are replaced in all of them.
 
         Yields:
             A variant's index and its metric [prompt], in an order that suits the engine.
         """
         self.check_open()
         active = self.interventions.active
-        return self._runs.sweep(active, variants, max_memory_gb, corrupted=corrupted)
+        return self._runs.sweep(active, variants, max_memory_gb, corrupted=corrupted, shares=shares)
 
     def corrupted_run(self) -> Run:
         """The corrupted prompts under the session's interventions.
@@ -234,6 +239,25 @@ class MeasuredModel(NoticesChanges):
         """
         self.check_open()
         return self._runs.gradients(self.interventions.active, names, corrupted=corrupted)
+
+    @property
+    def stream(self) -> StreamParts:
+        """How the parts of the model read and write its residual stream; InputError where that is
+        no sum of what they write."""
+        return self._runs.stream
+
+    def written(self, writers: Iterable[int], *, corrupted: bool = False) -> Written:
+        """What parts write into the stream under the interventions.
+
+        Args:
+            writers: numbers of writers of the stream's graph.
+            corrupted: on the corrupted prompts.
+
+        Returns:
+            Gives [writer, prompt, pos, d_model] of writers of one layer and kind.
+        """
+        self.check_open()
+        return self._runs.written(self.interventions.active, writers, corrupted=corrupted)
 
     def clean_activation(self, name: str) -> Tensor:
         """An activation of the run without interventions.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -14,11 +14,15 @@ from lens_widgets.engine.forward import Hook, gradients
 from lens_widgets.engine.locks import lock
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.engine.recompute import first_alike
+from lens_widgets.engine.shares import ReplacedShares, in_order, share_hooks, with_shares
+from lens_widgets.engine.stream import StreamParts, stream_parts
 from lens_widgets.engine.sweep import sweep
 from lens_widgets.engine.trace import Trace, Tracer, past_blocks
 from lens_widgets.engine.variants import BaseRun, Reading, Variant
+from lens_widgets.engine.written import Written
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention
+from lens_widgets.interventions.ends import silenced
 from lens_widgets.prompts.prompt_set import PromptSet
 from lens_widgets.session.fitness import check_batch, check_finite
 from lens_widgets.session.metrics import Metric
@@ -47,6 +51,7 @@ class PromptRuns:
         self._lock = lock("runs")
         self._edited: OrderedDict[tuple[bool, Active], Run] = OrderedDict()
         self._corrupted_tracer: Tracer | None = None
+        self._stream: StreamParts | None = None
         check_batch(facts, prompt_set)
         self._tracer = self._made_tracer(prompt_set)
         check_finite(facts, self._tracer.clean.logits, prompt_set, "prompts")
@@ -55,6 +60,27 @@ class PromptRuns:
     @property
     def device(self) -> torch.device:
         return self.prompt_set.tokens.device
+
+    @property
+    def stream(self) -> StreamParts:
+        """How the parts of the model read and write its residual stream, found out when first asked
+        for; InputError where that is no sum of what they write."""
+        known = self._stream
+        if known is None:
+            access = self.access
+            known = access.exclusively(
+                lambda model, check: stream_parts(model, self.facts, lambda: access.model)
+            )
+            self._stream = known
+        return known
+
+    def written(
+        self, active: Active, writers: Iterable[int], *, corrupted: bool = False
+    ) -> Written:
+        """What some writers of the stream's graph write under ``active``."""
+        run = self.run(active, corrupted=corrupted)
+        found = run.activations(self.stream.hooks_of(writers))
+        return Written(self.stream, found, self._silenced(active))
 
     def clean_activation(self, name: str) -> Tensor:
         """An activation of the run without interventions: [prompt, pos, ...]."""
@@ -105,28 +131,38 @@ class PromptRuns:
         max_memory_gb: float | None = None,
         *,
         corrupted: bool = False,
+        shares: Sequence[ReplacedShares] = (),
     ) -> Iterator[tuple[int, Float[Tensor, "prompt"]]]:
         """The metric [prompt] under ``active`` and one variant each: (index, metric) as known.
 
-        A variant that changes nothing has the metric of the run it starts from. Variants change
-        prompts that begin alike, corrupted ones too, in the same way. Runs that cannot be batched
-        are made one at a time.
+        ``shares`` are replaced in all of them. A variant that changes nothing has the metric of the
+        run it starts from. Variants change prompts that begin alike, corrupted ones too, in the
+        same way. Runs that cannot be batched are made one at a time.
         """
+        hooks, cuts = self._edits(active)
+        cuts = [*cuts, *shares]
+        tracer = self._tracer_of(corrupted)
         run = self.run(active, corrupted=corrupted)
+        if shares:
+            run = self._run(tracer.edited(self._with(hooks, cuts, active), self._capture))
         self.access.look_anew()
-        hooks = self._hooks(active)
         effective = [i for i, variant in enumerate(variants) if bool(variant.changed.any())]
         for index in sorted(set(range(len(variants))) - set(effective)):
             yield index, run.metric
+        chosen = [variants[index] for index in effective]
         calls = run.trace.calls
         if not calls or any(past_blocks(name) for name, _ in hooks):
-            tracer = self._tracer_of(corrupted)
-            for index in effective:
-                trace = tracer.edited([*hooks, variants[index].hook], ())
-                yield index, self._run(trace).metric
+            for index, variant in zip(effective, chosen, strict=True):
+                own = self._with([*hooks, *variant.hooks], [*cuts, *variant.shares], active)
+                yield index, self._run(tracer.edited(own, ())).metric
             return
-        base = BaseRun(calls, hooks, self._prefix_owner(active))
-        chosen = [variants[index] for index in effective]
+        replaced = [*cuts, *(one for variant in chosen for one in variant.shares)]
+        written = None
+        if replaced:
+            writers = sorted({number for one in replaced for number in one.writers})
+            found = run.activations(self.stream.hooks_of(writers))
+            written = Written(self.stream, found, self._silenced(active))
+        base = BaseRun(calls, hooks, self._prefix_owner(active), tuple(cuts), written)
         if not self.facts.batch.causal:
             chosen = [variant.everywhere() for variant in chosen]
         for chunk in sweep(self.access, base, chosen, self._reading(), max_memory_gb):
@@ -154,10 +190,13 @@ class PromptRuns:
                 return compute(logits)
             return compute(self.metric.narrow(logits[rows, at].float(), prompts))
 
-        hooks = self._hooks(active)
+        hooks, shares = self._edits(active)
+        first, last = (
+            share_hooks(self.stream, shares, self._silenced(active)) if shares else ([], [])
+        )
         return self.access.exclusively(
             lambda model, check: gradients(
-                model, run.trace.calls, names, value, hooks=hooks, check=check
+                model, run.trace.calls, names, value, hooks=[*first, *hooks], last=last, check=check
             )
         )
 
@@ -208,7 +247,22 @@ class PromptRuns:
         return self._run(tracer.edited(self._hooks(active), capture))
 
     def _hooks(self, active: Active) -> list[Hook]:
-        return [hook for item in active for hook in item.hooks(self)]
+        return self._with(*self._edits(active), active)
+
+    def _edits(self, active: Active) -> tuple[list[Hook], list[ReplacedShares]]:
+        """The hooks of what acts one by one, and the shares that are replaced, which add up."""
+        hooks = [hook for item in active if not item.together for hook in item.hooks(self)]
+        shares = [item.replaced_shares(self) for item in active if item.together]
+        return hooks, in_order(shares)
+
+    def _with(
+        self, hooks: Sequence[Hook], shares: Sequence[ReplacedShares], active: Active
+    ) -> list[Hook]:
+        """All of that as the hooks of one run."""
+        return with_shares(hooks, shares, self._silenced(active))
+
+    def _silenced(self, active: Active) -> dict[int, Tensor]:
+        return silenced(self.prompt_set, active, self.facts.n_layers) if active else {}
 
     def _reading(self) -> Reading:
         """The metric as a function of the logits it reads."""

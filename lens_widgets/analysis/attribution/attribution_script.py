@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from lens_widgets.analysis.attribution.attribution import read_where
 from lens_widgets.analysis.attribution.decomposition import (
     check_sum,
-    end_hooks,
     head_layers,
-    replaced,
 )
 from lens_widgets.analysis.attribution.readout import (
     Target,
@@ -24,6 +22,7 @@ from lens_widgets.analysis.script_parts import WHICH, Which, begin, check_prompt
 from lens_widgets.engine.transformer_lens_private import attention_scale, logits_transform
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.interventions.code import mask_argument
+from lens_widgets.interventions.ends import end_hooks, replaced
 from lens_widgets.session.metric_code import answer_lines
 
 if TYPE_CHECKING:
@@ -311,7 +310,7 @@ def _replaced(session: Session) -> str:
     """A line that says where a whole attention layer's output is another; "" for nowhere."""
     found = []
     for layer in range(session.facts.n_layers):
-        gone = replaced(session, session.interventions.active, end_hooks(layer, "attn"))
+        gone = replaced(session.prompt_set, session.interventions.active, end_hooks(layer, "attn"))
         if gone is not None:
             found.append(f"    {layer}: torch.tensor({gone.int().tolist()}, device=tokens.device),")
     lines = ["replaced = {  # layer: [prompt, pos]", *found, "}"]

@@ -22,10 +22,11 @@ from lens_widgets.analysis.attribution.readout import (
 )
 from lens_widgets.engine.model import weights_of
 from lens_widgets.engine.parts import HEADS, layers_with
-from lens_widgets.engine.transformer_lens_private import attention_scale, wrapped_module
+from lens_widgets.engine.stream import output_weights
+from lens_widgets.engine.transformer_lens_private import attention_scale
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention
-from lens_widgets.interventions.site import position_mask
+from lens_widgets.interventions.ends import end_hooks, replaced
 from lens_widgets.session.run import Run
 
 if TYPE_CHECKING:
@@ -35,13 +36,6 @@ Effects = Float[Tensor, "prompt *pos"]
 """[prompt], or [prompt, pos] when read everywhere, NaN where nothing is read."""
 
 _FINAL = "ln_final.hook_in"
-# Where what a whole attention layer or MLP hands on can be replaced.
-_ENDS = {
-    "attn": ("hook_attn_out", "attn.hook_out", "attn.o.hook_out", "ln1_post.hook_in",
-             "ln1_post.hook_out"),
-    "mlp": ("hook_mlp_out", "mlp.hook_out", "mlp.out.hook_out", "ln2_post.hook_in",
-            "ln2_post.hook_out"),
-}  # fmt: skip
 
 
 class Decomposition:
@@ -197,30 +191,6 @@ def interventions_of(session: Session, run: Run) -> tuple[Intervention, ...]:
     return () if run is session.run(()) else session.interventions.active
 
 
-def replaced(
-    session: Session,
-    active: tuple[Intervention, ...],
-    hooks: tuple[str, ...],
-    head: int | None = None,
-) -> Bool[Tensor, "prompt pos"] | None:
-    """True where interventions put something else at one of ``hooks``; None for nowhere.
-
-    With ``head``, only of that head.
-    """
-    gone: Tensor | None = None
-    for item in active:
-        site = item.site
-        if not item.replaces or site.hook not in hooks:
-            continue
-        if site.head is not None and site.head != head:
-            continue
-        mask = position_mask(session.prompt_set, item.acts_at)
-        if mask is None:
-            mask = torch.ones(session.tokens.shape, dtype=torch.bool, device=session.device)
-        gone = mask if gone is None else gone | mask
-    return gone
-
-
 def kept(
     session: Session,
     active: tuple[Intervention, ...],
@@ -229,13 +199,8 @@ def kept(
     head: int | None = None,
 ) -> Bool[Tensor, "n"] | None:
     """False at the places read where something is ``replaced``; None for nowhere."""
-    gone = replaced(session, active, hooks, head)
+    gone = replaced(session.prompt_set, active, hooks, head)
     return None if gone is None else ~gone[readout.rows, readout.positions]
-
-
-def end_hooks(layer: int, part: str) -> tuple[str, ...]:
-    """The hooks at which a layer's attention or MLP can be replaced as a whole."""
-    return tuple(f"blocks.{layer}.{name}" for name in _ENDS[part])
 
 
 def head_reads(
@@ -245,7 +210,8 @@ def head_reads(
     attention layer and the readout, in one vector for each place and head."""
     scale = attention_scale(session.model.blocks[layer].attn)
     direction = _behind_attention(session, run, readout, layer)
-    return scale * torch.einsum("hdm,nm->nhd", output_weights(session, layer), direction)
+    weights = output_weights(session.model, session.facts, layer)
+    return scale * torch.einsum("hdm,nm->nhd", weights, direction)
 
 
 def _behind_attention(
@@ -254,21 +220,6 @@ def _behind_attention(
     """What an attention layer's output is multiplied with, before any norm of its own."""
     norm = getattr(session.model.blocks[layer], "ln1_post", None)
     return through_norm(session, run, readout, f"blocks.{layer}.ln1_post", norm, readout.direction)
-
-
-def output_weights(session: Session, layer: int) -> Float[Tensor, "head d_head d_model"]:
-    """W_O of a layer, also of one whose heads have another shape than the configuration says."""
-    attention = session.model.blocks[layer].attn
-    if layer not in session.facts.layers.unlike:
-        return attention.W_O.detach().float()
-    whole = wrapped_module(attention.o)
-    n_heads, d_head = session.facts.hooks[f"blocks.{layer}.attn.hook_z"][-2:]
-    if not isinstance(whole, torch.nn.Linear) or whole.in_features != n_heads * d_head:
-        raise InputError(
-            f"The output weights of layer {layer} cannot be split into heads.",
-            "Use attribution(session, by='component').",
-        )
-    return whole.weight.detach().float().T.unflatten(0, (n_heads, d_head))
 
 
 def check_sum(session: Session) -> None:

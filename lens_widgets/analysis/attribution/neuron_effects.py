@@ -10,13 +10,13 @@ from torch import Tensor
 
 from lens_widgets.analysis.attribution.decomposition import (
     decompose,
-    end_hooks,
     interventions_of,
     kept,
 )
 from lens_widgets.analysis.attribution.readout import Where, through_norm
 from lens_widgets.engine.model import weights_of
 from lens_widgets.errors import InputError
+from lens_widgets.interventions.ends import end_hooks
 from lens_widgets.session.run import Run
 
 if TYPE_CHECKING:

@@ -18,7 +18,6 @@ from lens_widgets.analysis.attribution.attribution import read_where
 from lens_widgets.analysis.attribution.decomposition import (
     decompose,
     decompose_heads,
-    end_hooks,
     head_reads,
     interventions_of,
     kept,
@@ -28,6 +27,7 @@ from lens_widgets.analysis.labels import labelled
 from lens_widgets.components import Component
 from lens_widgets.engine.parts import HEADS, check_layer
 from lens_widgets.errors import InputError
+from lens_widgets.interventions.ends import end_hooks
 from lens_widgets.session.run import Run
 
 if TYPE_CHECKING:
