@@ -115,6 +115,13 @@ class AttentionView(View):
         help="The large pattern is one head's, the mean over its layer's heads, or over all heads.",
     )
 
+    pattern_scale: Literal["auto", "fixed", "root"] | None = option(
+        default=None,
+        help='Where colours end: "fixed" at 1 (or above the largest of all heads), "auto" where '
+        'the strong cells on show are, "root" at 1 with colours by the square root; None: "auto" '
+        "for prompts of 100 tokens or more.",
+    )
+
     @question(Patterns, first=True)
     @staticmethod
     def patterns(session: Session, prompt: int, show: Which, attention_mode: Mode) -> xr.Dataset:

@@ -142,12 +142,12 @@ class View(Widget, Observed):
     def _checked(self, option: str, value: Any) -> Any:
         """The value for an option's trait; InputError when it is not one."""
         trait: Any = self.class_traits()[option]
+        if value is None and trait.allow_none:
+            return value
         if isinstance(trait, traitlets.Enum):
             return check_choice(option, value, self.trait_values_of(option))
         value = list(value) if isinstance(value, tuple) else value
         checked(trait.metadata["option"].hint, value, option)
-        if value is None:
-            return value
         try:
             return trait.validate(self, value)
         except traitlets.TraitError as error:

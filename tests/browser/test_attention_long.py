@@ -56,3 +56,46 @@ def test_token_mode_of_a_long_prompt_shows_exact_weights(mount: Mount) -> None:
     lab.page.mouse.move(5, 5)
     lab.wait(f"{known} && root.querySelector('[data-picked]').dataset.pos === '12'")
     assert lab.js(chips) == truth[12::n]
+
+
+def test_a_long_prompts_colours_end_where_its_weights_do(mount: Mount) -> None:
+    n = 300
+    lab = mount("attention", n_tokens=n, n_prompts=1, n_layers=2, n_heads=2)
+    scale = lab.find("[data-lw-scale]")
+
+    def end() -> float:
+        return float(scale.get_attribute("data-end") or "nan")
+
+    assert scale.get_attribute("data-lw-scale") == "auto"
+    whole = end()
+    # A quarter of the rows have their strongest weight, but on BOS, beyond that of the others.
+    rows = [weights(lab, layer=0, head=0)[q * n : (q + 1) * n] for q in range(1, n)]
+    tops = sorted((max(row[1 : q + 2]) for q, row in enumerate(rows)), reverse=True)
+    strong = tops[len(tops) // 4]
+    assert strong <= whole < 2.5 * strong
+    assert f"0 to {whole:g}" in scale.inner_text()
+    # What is zoomed into has a scale of its own.
+    x, y = cell_point(lab, 280, 60, n)
+    lab.page.mouse.move(x, y)
+    for _ in range(6):
+        lab.page.mouse.wheel(0, -300)
+    lab.wait("!root.querySelector('button[aria-label=\"whole pattern\"]').disabled")
+    assert end() < whole
+    choice = lab.find('[aria-label="colour scale"]')
+    choice.select_option("fixed")
+    assert end() == 1
+    assert "0 to 1 attention" in scale.inner_text()
+    fixed = lab.js(PICTURE)
+    choice.select_option("root")
+    assert end() == 1
+    assert lab.js(PICTURE) != fixed
+    assert lab.js("return mounts[0].model.traits.pattern_scale") == "root"
+
+
+def test_a_cell_says_its_weight_beside_the_mouse(mount: Mount) -> None:
+    lab = mount("attention", n_tokens=20, n_prompts=1)
+    lab.page.mouse.move(*cell_point(lab, 15, 3, 20))
+    readout = lab.find("[data-lw-readout]").first
+    assert lab.find(".lw-plot-tip").inner_text() == readout.inner_text()
+    lab.page.mouse.move(5, 5)
+    assert lab.find(".lw-plot-tip").count() == 0

@@ -133,7 +133,7 @@ def test_bos_can_be_left_out_of_the_colours_and_keeps_its_number(mount: Mount) -
 def test_a_prompt_without_bos_has_nothing_to_leave_out(mount: Mount) -> None:
     lab = mount("attention", tokens=["When", "·John", "·and"], settings={"skip_bos": True})
     assert lab.find('input[aria-label="leave BOS out of the colours"]').is_disabled()
-    assert lab.find(".lw-pattern-foot .lw-colorbar").inner_text() == "0 – 1 attention"
+    assert lab.find(".lw-pattern-foot .lw-colorbar").inner_text() == "0 to 1 attention"
 
 
 def test_scores_that_cannot_be_had_leave_the_pattern_in_place(mount: Mount) -> None:
@@ -144,7 +144,7 @@ def test_scores_that_cannot_be_had_leave_the_pattern_in_place(mount: Mount) -> N
     lab.wait_status("error")
     assert "pattern only" in lab.find('[role="alert"]').first.inner_text()
     assert lab.js(PICTURE) == before
-    assert lab.find(".lw-pattern-foot .lw-colorbar").inner_text() == "0 – 1 attention"
+    assert lab.find(".lw-pattern-foot .lw-colorbar").inner_text() == "0 to 1 attention"
     lab.js("kernel.failures = {}")
     lab.find('[role="radio"][data-option="pattern"]').click()
     lab.idle()

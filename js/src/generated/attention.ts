@@ -85,6 +85,7 @@ export const OPTIONS: {
   token_mode: OptionSpec<"from" | "to">;
   attention_mode: OptionSpec<"pattern" | "value" | "scores">;
   head_average: OptionSpec<"none" | "layer" | "all">;
+  pattern_scale: OptionSpec<"auto" | "fixed" | "root" | null>;
 } = {
   /** Patterns without interventions, under them, or the second minus the first. */
   show: {
@@ -109,5 +110,11 @@ export const OPTIONS: {
     name: "head_average",
     initial: "none",
     is: (value: unknown): value is "none" | "layer" | "all" => value === "none" || value === "layer" || value === "all",
+  },
+  /** Where colours end: "fixed" at 1 (or above the largest of all heads), "auto" where the strong cells on show are, "root" at 1 with colours by the square root; None: "auto" for prompts of 100 tokens or more. */
+  pattern_scale: {
+    name: "pattern_scale",
+    initial: null,
+    is: (value: unknown): value is "auto" | "fixed" | "root" | null => value === "auto" || value === "fixed" || value === "root" || value === null,
   },
 };

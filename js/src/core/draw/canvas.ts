@@ -9,13 +9,16 @@ export interface Ramp {
   hi: number;
   /** What has the scale's zero colour, where that is not 0; `hi` counts from there. */
   center?: number;
+  /** Colours go with the square root, so that weak values are told from none. */
+  root?: boolean;
   /** Larger values have the colours of smaller ones. */
   flipped?: boolean;
 }
 
 /** Where on the scale a value is: 0 to 1, or -1 to 1 for a signed scale; beyond where it is. */
-export function shadeOf(value: number, { hi, center = 0, flipped }: Ramp): number {
-  const shade = (value - center) / (hi > 0 ? hi : 1);
+export function shadeOf(value: number, { hi, center = 0, flipped, root }: Ramp): number {
+  const linear = (value - center) / (hi > 0 ? hi : 1);
+  const shade = root ? Math.sign(linear) * Math.sqrt(Math.abs(linear)) : linear;
   return flipped ? -shade : shade;
 }
 

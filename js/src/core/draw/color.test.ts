@@ -37,6 +37,14 @@ describe.each(["light", "dark"] as const)("palette in %s", (mode) => {
     }
   });
 
+  it("shows weak values", () => {
+    // By WCAG's relative luminance: a tenth of the scale, and a tenth of each side of a signed one.
+    const least = mode === "dark" ? 1.28 : 1.1;
+    for (const css of [sequential.css(0.1), diverging.css(0.1), diverging.css(-0.1)]) {
+      expect(contrast(parse(css), theme.surface)).toBeGreaterThan(least);
+    }
+  });
+
   it("hides what is not known", () => {
     expect(sequential.css(Number.NaN)).toBe("transparent");
     const pixels = new Uint8ClampedArray(12);
@@ -107,3 +115,15 @@ describe("hostMode", () => {
     expect(hostMode(doc(set), system)).toBe(mode);
   });
 });
+
+function contrast(one: readonly number[], other: readonly number[]): number {
+  const luminance = (color: readonly number[]) => {
+    const [r = 0, g = 0, b = 0] = color.map((part) => {
+      const c = part / 255;
+      return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+  };
+  const [a, b] = [luminance(one), luminance(other)];
+  return Math.max(a, b) / Math.min(a, b);
+}

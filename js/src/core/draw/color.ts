@@ -44,9 +44,10 @@ const STOPS: Record<
     loss: ["#fff0e2", "#fee2c8", "#fdc997", "#fdae6b", "#f58a3c"],
   },
   dark: {
-    attention: ["#17304f", "#1d4475", "#275c9c", "#3f7abf", "#6399d6", "#8fbbea", "#c3e1ff"],
-    blues: ["#1d3a56", "#2a5b87", "#4287b8", "#67a9cf", "#b9ddf2"],
-    reds: ["#4f2a26", "#87402f", "#c0603f", "#ef8a62", "#fbcbb4"],
+    // The low end rises faster than in light mode: dark blue on black is seen less than on white.
+    attention: ["#22476f", "#2b5d94", "#3874b4", "#508fd0", "#74abe2", "#9ec6f1", "#cbe5ff"],
+    blues: ["#274d72", "#3a71a4", "#5597c8", "#80bbde", "#c5e4f5"],
+    reds: ["#68362e", "#a04f3c", "#cf6f4f", "#f39a76", "#fdd3c4"],
     loss: ["#39281f", "#553524", "#774524", "#9a5726", "#c46f2a"],
   },
 };

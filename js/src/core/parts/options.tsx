@@ -33,9 +33,11 @@ export function OptionChoice<T extends string>(props: {
   label: string;
   of: Chosen<T>;
   choices: readonly Choice<T>[];
+  /** Always a list, where there is a line of its own for nothing. */
+  compact?: boolean;
 }): JSX.Element {
-  const { label, of, choices } = props;
-  if (useContext(Columns) === null) return <OptionButtons {...props} />;
+  const { label, of, choices, compact = false } = props;
+  if (useContext(Columns) === null && !compact) return <OptionButtons {...props} />;
   return (
     <select
       class="lw-select"

@@ -139,7 +139,7 @@ export function ColorBar(props: {
 }): JSX.Element {
   const { lo, hi, unit, scale, ends } = props;
   const { gradient } = palette(useTheme())[scale];
-  const range = lo === -hi ? `±${brief(hi)}` : `${brief(lo)} – ${brief(hi)}`;
+  const range = lo === -hi ? `±${brief(hi)}` : `${brief(lo)} to ${brief(hi)}`;
   const said = ends ? `${ends[0]} to ${ends[1]}` : `${fixed(lo)} to ${fixed(hi)}`;
   return (
     <span class="lw-colorbar" role="img" aria-label={`colour scale ${said} ${unit}`}>

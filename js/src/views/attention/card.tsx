@@ -1,9 +1,10 @@
 import type { JSX } from "preact";
-import { useContext } from "preact/hooks";
-import type { Ramp } from "../../core/draw/canvas";
+import { useContext, useMemo } from "preact/hooks";
+import { isBeyond, type Ramp } from "../../core/draw/canvas";
 import { headLabel } from "../../core/draw/format";
 import { Columns } from "../../core/parts/columns";
 import { ROLE_NAMES, Roles, roleIn } from "../../core/parts/heads/roles";
+import { Later } from "../../core/parts/later";
 import { OptionButtons, OptionChoice, RUNS } from "../../core/parts/options";
 import { Button, ColorBar, Switch } from "../../core/parts/ui";
 import { CardHead, type Draw } from "../../core/parts/view";
@@ -16,8 +17,9 @@ import { useExactCell } from "./lines";
 import type { Picture } from "./picture";
 import { PatternPlot } from "./plot";
 import { Readout } from "./readout";
+import { coloured, type ScaleKind } from "./scale";
 import type { AttentionState } from "./state";
-import { type Stripe, StripeCaption, StripeChoice } from "./stripe";
+import { type Stripe, StripeChoice } from "./stripe";
 import { ZOOM_FROM, zoomBy } from "./zoom";
 
 const MODES = [
@@ -36,6 +38,12 @@ const AVERAGES = [
   { value: "all", label: "all heads", title: "mean over all heads of all layers" },
 ] as const;
 
+const SCALES = [
+  { value: "fixed", label: "fixed scale", title: "weights from 0 to 1, the same for all heads" },
+  { value: "auto", label: "automatic", title: "ends where the strong cells on show are" },
+  { value: "root", label: "square root", title: "colours by the square root: weak cells show" },
+] as const;
+
 interface PatternCardProps {
   view: ViewHandle;
   state: AttentionState;
@@ -45,6 +53,8 @@ interface PatternCardProps {
   /** What the numbers are, in one sentence. */
   definition: string;
   ramp: Ramp;
+  /** How its end was chosen. */
+  by: ScaleKind;
   head: HeadRef;
   isPreview: boolean;
   picture: Picture | null;
@@ -134,18 +144,25 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
       <div class="lw-body">
         <Modes session={session} hasBos={props.hasBos} runs={inColumn ? runs : null} />
         <div class="lw-plots">
-          <PatternPlot {...common} head={head} picture={picture} named={compared !== null} />
+          <PatternPlot
+            {...common}
+            head={head}
+            picture={picture}
+            weight={main}
+            named={compared !== null}
+          />
           {compared && (
-            <PatternPlot {...common} head={compared} picture={props.comparedPicture} named />
+            <PatternPlot
+              {...common}
+              head={compared}
+              picture={props.comparedPicture}
+              weight={second}
+              named
+            />
           )}
         </div>
         <footer class="lw-pattern-foot">
-          <ColorBar
-            lo={isSigned(kind) ? -ramp.hi : 0}
-            hi={ramp.hi}
-            unit={unitOf(kind)}
-            scale={isSigned(kind) ? "diverging" : "sequential"}
-          />
+          <PatternScale {...props} />
           <span class="lw-readouts">
             <Readout
               {...readout}
@@ -165,19 +182,57 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
         </footer>
         <p class="lw-muted lw-pattern-note">
           {props.definition}
-          {skipBos && " BOS has no colour; each head has a scale of its own."}
+          {skipBos && " BOS has no colour."}
+          {(skipBos || props.by === "auto") && " Each head has a scale of its own."}
         </p>
         {stripe && (
-          <StripeCaption
-            stripe={stripe}
-            kind={kind}
-            heads={compared ? [head, compared] : [head]}
-            shape={{ layers: n_layers, heads: n_heads }}
-            several={session.state.value.n_prompts > 1}
-          />
+          <Later view={view} name="attention_stripe_caption" own={() => import("./stripe_caption")}>
+            {({ StripeCaption }) => (
+              <StripeCaption
+                stripe={stripe}
+                kind={kind}
+                heads={compared ? [head, compared] : [head]}
+                shape={{ layers: n_layers, heads: n_heads }}
+                several={session.state.value.n_prompts > 1}
+              />
+            )}
+          </Later>
         )}
       </div>
     </section>
+  );
+}
+
+/** Where colours end, and what that is chosen by. */
+function PatternScale(props: PatternCardProps): JSX.Element {
+  const { kind, ramp, by, skipBos, picture, comparedPicture } = props;
+  const option = props.view.session.option(OPTIONS.pattern_scale);
+  const beyond = useMemo(
+    () =>
+      [picture, comparedPicture].some(
+        (one) => one && coloured(one.values, skipBos).some((value) => isBeyond(value, ramp)),
+      ),
+    [picture, comparedPicture, skipBos, ramp],
+  );
+  const signed = isSigned(kind);
+  const chosen = {
+    get value() {
+      return by;
+    },
+    set value(next) {
+      option.value = next;
+    },
+  };
+  return (
+    <span class="lw-pattern-scale" data-lw-scale={by} data-end={ramp.hi} data-beyond={beyond}>
+      <ColorBar
+        lo={signed ? -ramp.hi : 0}
+        hi={ramp.hi}
+        unit={`${beyond ? "and more, " : ""}${unitOf(kind)}`}
+        scale={signed ? "diverging" : "sequential"}
+      />
+      <OptionChoice label="colour scale" of={chosen} choices={SCALES} compact />
+    </span>
   );
 }
 

@@ -4,6 +4,7 @@ import { faint, type Theme } from "../../core/draw/theme";
 import { type NumArray, part } from "../../core/state/arrays";
 import type { HeadRef } from "../../core/state/session";
 import {
+  AXIS,
   type Cell,
   elide,
   type GridLayout,
@@ -17,6 +18,8 @@ import { coloured } from "./scale";
 
 export const LONGEST_NAME = 14;
 const FONT_SIZE = 11;
+/** From one name to the next. */
+const LINE = FONT_SIZE + 2;
 /** Cells at least this large are outlined one by one. */
 const OUTLINE_FROM = 9;
 const HALO_PX = 1.5;
@@ -125,6 +128,7 @@ export function drawPlot(
   if (pixels >= 12) drawGaps(context, layout, zoom, pixels, theme);
   drawOutlined(context, layout, zoom, pixels, marks.outlined, accent);
   frame(context, layout, theme);
+  drawAxes(context, layout, theme, font);
   drawNames(context, tokens, layout, zoom, pixels, marks, theme, font, accent);
   drawBands(context, layout, zoom, pixels, marks, accent);
 }
@@ -151,6 +155,25 @@ function frame(context: CanvasRenderingContext2D, { left, side }: PlotLayout, th
   context.strokeRect(left + 0.5, 0.5, side - 1, side - 1);
 }
 
+/** Which side attends: in the literature both orders are in use. */
+function drawAxes(
+  context: CanvasRenderingContext2D,
+  { left, side, height }: PlotLayout,
+  theme: Theme,
+  font: string,
+): void {
+  context.font = `${FONT_SIZE}px ${font}`;
+  context.fillStyle = faint(theme, 0.62);
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.fillText("to (key)", left + side / 2, height - AXIS / 2);
+  context.save();
+  context.translate(AXIS / 2, side / 2);
+  context.rotate(-Math.PI / 2);
+  context.fillText("from (query)", 0, 0);
+  context.restore();
+}
+
 function drawNames(
   context: CanvasRenderingContext2D,
   tokens: readonly string[],
@@ -162,8 +185,7 @@ function drawNames(
   font: string,
   accent: string,
 ): void {
-  const step = labelStep(pixels, FONT_SIZE + 2);
-  const near = Math.max(0, (FONT_SIZE + 2) / pixels);
+  const step = labelStep(pixels, LINE);
   context.font = `${FONT_SIZE}px ${font}`;
   context.textAlign = "right";
   context.textBaseline = "middle";
@@ -174,35 +196,35 @@ function drawNames(
     locked: number | null,
   ) => {
     const strong = [hovered, locked].filter((at) => at !== null);
+    // The first and last names of a long prompt would stick out of the canvas by half a line.
+    const middleOf = (at: number) =>
+      Math.max(FONT_SIZE / 2, Math.min(side - FONT_SIZE / 2, (at + 0.5 - start) * pixels));
+    const touch = (one: number, other: number) => Math.abs(middleOf(one) - middleOf(other)) < LINE;
     const write = (at: number, color: string) => {
       const exact = (at + 0.5 - start) * pixels;
       if (exact < 0 || exact > side) return;
-      // The first and last names of a long prompt would stick out of the canvas by half a line.
-      const middle = Math.max(FONT_SIZE / 2, Math.min(side - FONT_SIZE / 2, exact));
       const text = elide(tokens[at] ?? "", LONGEST_NAME);
       context.fillStyle = color;
       if (vertical) {
-        context.fillText(text, left - 6, middle);
+        context.fillText(text, left - 6, middleOf(at));
         return;
       }
       context.save();
-      context.translate(left + middle, side + 6);
+      context.translate(left + middleOf(at), side + 6);
       context.rotate(-Math.PI / 2);
       context.fillText(text, 0, 0);
       context.restore();
     };
+    let last = Number.NaN;
     for (let at = Math.floor(start / step) * step; at < start + zoom.span; at += step) {
-      // A thinned axis makes room for the names that matter now.
-      const covered = strong.some((other) => other !== at && Math.abs(other - at) < near);
-      if (at >= 0 && at < tokens.length && !covered && !strong.includes(at)) {
-        write(at, faint(theme, 0.62));
-      }
+      if (at < 0 || at >= tokens.length || (at + 0.5 - start) * pixels < 0) continue;
+      // A thinned axis makes room for the names that matter now; at its ends names move together.
+      if (strong.some((other) => touch(other, at)) || (step > 1 && touch(last, at))) continue;
+      write(at, faint(theme, 0.62));
+      last = at;
     }
     for (const at of strong) if (at !== hovered) write(at, accent);
-    if (
-      hovered !== null &&
-      (locked === null || Math.abs(hovered - locked) >= near || hovered === locked)
-    ) {
+    if (hovered !== null && (locked === null || !touch(hovered, locked) || hovered === locked)) {
       write(hovered, hovered === locked ? accent : faint(theme, 1));
     }
   };

@@ -3,7 +3,7 @@ import type { HeadRef } from "../../core/state/session";
 import type { OPTIONS } from "../../generated/attention";
 import type { OptionSpec } from "../../wire/question";
 
-type ValueOf<Spec> = Spec extends OptionSpec<infer T> ? T : never;
+export type ValueOf<Spec> = Spec extends OptionSpec<infer T> ? T : never;
 type Mode = ValueOf<typeof OPTIONS.attention_mode>;
 
 /** What the numbers of the view are: of which run, of what, averaged over which heads. */

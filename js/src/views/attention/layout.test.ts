@@ -86,7 +86,7 @@ describe("plotLayout", () => {
   });
 
   it("uses the whole square for long prompts", () => {
-    expect(plotLayout(500, 620, 512, 60).side).toBe(432);
+    expect(plotLayout(500, 620, 512, 60).side).toBe(416);
   });
 });
 

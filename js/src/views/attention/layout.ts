@@ -122,18 +122,24 @@ export interface PlotLayout {
 
 const SMALLEST_SIDE = 120;
 
-/** A square with room for names at the left and below; whole pixels per cell where the pattern fits. */
+/** For the name of an axis, beyond the names of its tokens. */
+export const AXIS = 16;
+
+/**
+ * A square with room for the names of tokens and of the axes at the left and below; whole pixels per cell
+ * where the pattern fits. The axis below takes its room from the square.
+ */
 export function plotLayout(
   width: number,
   maxSide: number,
   count: number,
   nameWidth: number,
 ): PlotLayout {
-  const left = Math.ceil(nameWidth) + 8;
-  const room = Math.max(SMALLEST_SIDE, Math.min(maxSide, Math.floor(width - left)));
+  const left = AXIS + Math.ceil(nameWidth) + 8;
+  const room = Math.max(SMALLEST_SIDE, Math.min(maxSide - AXIS, Math.floor(width - left)));
   const cell = Math.min(72, Math.floor(room / Math.max(1, count)));
   const side = count > 0 && cell >= 4 ? cell * count : room;
-  const bottom = Math.ceil(nameWidth) + 8;
+  const bottom = Math.ceil(nameWidth) + 8 + AXIS;
   return { left, side, bottom, width: left + side, height: side + bottom };
 }
 

@@ -51,10 +51,16 @@ export function useExactLines(
   return answers ? lines : null;
 }
 
+/** A cell's weight, NaN where it is not known, and whether it is exact. */
+export interface KnownWeight {
+  value: number;
+  exact: boolean;
+}
+
 /** The weight under the cursor, and whether it is exact. */
 export function useExactCell(
   ...[view, slot, head, prompt, kind, picture, at, isPreview]: Parameters<typeof useExactLines>
-): { value: number; exact: boolean } {
+): KnownWeight {
   const { q, k } = at;
   const whole = q !== null && k !== null;
   const cell = whole ? at : NOWHERE;

@@ -8,11 +8,21 @@ import type { ViewHandle } from "../../core/state/handle";
 import type { HeadRef } from "../../core/state/session";
 import { drawPlot, nameWidth } from "./draw";
 import { type Kind, NAMES, shownName } from "./kind";
-import { type Cell, cellAt, plotLayout, poolMax, reveal, wholeView } from "./layout";
+import {
+  type Cell,
+  cellAt,
+  type PlotLayout,
+  plotLayout,
+  poolMax,
+  reveal,
+  wholeView,
+  type Zoom,
+} from "./layout";
+import type { KnownWeight } from "./lines";
 import { type Picture, weightAt } from "./picture";
 import { inWords } from "./readout";
 import { coloured } from "./scale";
-import type { AttentionState } from "./state";
+import type { AttentionState, Picked } from "./state";
 import type { Stripe } from "./stripe";
 import { useZoomAndPan } from "./zoom";
 
@@ -28,6 +38,8 @@ export interface PlotProps {
   maxSide: number;
   /** Its cells are outlined. */
   stripe: Stripe | null;
+  /** The weight of the cell under the mouse, as exact as it is known. */
+  weight: KnownWeight;
   /** Writes the head's name above, where there is more than one plot. */
   named: boolean;
 }
@@ -58,7 +70,6 @@ export function PatternPlot(props: PlotProps): JSX.Element {
   const outlined = stripe?.cells ?? NO_CELLS;
   const outlinedText = useMemo(() => outlined.map(({ q, k }) => `${q},${k}`).join(" "), [outlined]);
   const locked = useMemo(() => ({ q: query_pos, k: key_pos }), [query_pos, key_pos]);
-  const { scale, hi } = ramp;
   // Where several cells share a pixel of the screen, the strongest is drawn, or lines would vanish.
   const perPixel = zoom.span / Math.max(1, layout.side * ratio) / (picture?.pool ?? 1);
   const factor = Math.max(1, Math.ceil(perPixel - 0.01));
@@ -67,8 +78,8 @@ export function PatternPlot(props: PlotProps): JSX.Element {
     const [n = 0] = picture.values.shape;
     const size = Math.ceil(n / factor);
     const shown = poolMax(coloured(picture.values, skipBos), n, factor);
-    return heatmap(shown, size, size, { scale, hi });
-  }, [picture, factor, scale, hi, skipBos]);
+    return heatmap(shown, size, size, ramp);
+  }, [picture, factor, ramp, skipBos]);
 
   useLayoutEffect(() => {
     const element = canvas.current;
@@ -133,7 +144,12 @@ export function PatternPlot(props: PlotProps): JSX.Element {
   const { which, mode, average } = kind;
   const label = shownName(head, average);
   const at = hover ?? (query_pos !== null && key_pos !== null ? locked : NO_PICK);
-  const words = inWords(tokens, at, weightAt(picture, at.q ?? -1, at.k ?? -1), kind);
+  const words = inWords(
+    tokens,
+    at,
+    { value: weightAt(picture, at.q ?? -1, at.k ?? -1), exact: true },
+    kind,
+  );
   return (
     <div class="lw-plot" ref={box}>
       {named && <div class="lw-plot-name lw-mono">{label}</div>}
@@ -147,6 +163,7 @@ export function PatternPlot(props: PlotProps): JSX.Element {
         data-lw-pattern={label}
         data-which={which}
         data-mode={mode}
+        data-scale-end={ramp.hi}
         data-outlined={outlinedText || undefined}
         data-exact={picture?.exact ?? false}
         data-left={layout.left}
@@ -161,11 +178,45 @@ export function PatternPlot(props: PlotProps): JSX.Element {
         }}
       >
         <canvas ref={canvas} />
+        {hover && <Tip {...{ hover, layout, zoom, tokens, kind }} weight={props.weight} />}
         <div role="row" aria-rowindex={(at.q ?? 0) + 1} class="lw-plot-cursor" tabIndex={-1}>
           <span role="gridcell" aria-colindex={(at.k ?? 0) + 1} aria-label={words} tabIndex={-1} />
         </div>
       </div>
     </div>
+  );
+}
+
+/** Of the monospace face, and of what stands around the text. */
+const TIP = { character: 6.7, around: 14, height: 22 };
+
+/** What a cell says, beside it: the eyes are there. Aloud the readout below says it. */
+function Tip(props: {
+  hover: Picked;
+  layout: PlotLayout;
+  zoom: Zoom;
+  tokens: readonly string[];
+  kind: Kind;
+  weight: KnownWeight;
+}): JSX.Element | null {
+  const { hover, layout, zoom, tokens, kind, weight } = props;
+  if (hover.q === null || hover.k === null) return null;
+  const pixels = layout.side / zoom.span;
+  const words = inWords(tokens, hover, weight, kind);
+  const width = Math.min(layout.width, [...words].length * TIP.character + TIP.around);
+  const x = layout.left + (hover.k + 1 - zoom.k0) * pixels + 4;
+  const above = (hover.q - zoom.q0) * pixels - TIP.height - 4;
+  // Inside the picture, and never over the cell that it speaks of.
+  const left = Math.max(0, Math.min(x, layout.width - width));
+  const top = above >= 0 ? above : (hover.q + 1 - zoom.q0) * pixels + 6;
+  return (
+    <span
+      class="lw-plot-tip lw-num"
+      aria-hidden="true"
+      style={{ left: `${left}px`, top: `${top}px`, maxWidth: `${layout.width}px` }}
+    >
+      {words}
+    </span>
   );
 }
 

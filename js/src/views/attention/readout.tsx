@@ -2,15 +2,27 @@ import type { JSX } from "preact";
 import { quote } from "../../core/draw/format";
 import { type Kind, valueText } from "./kind";
 import { elide } from "./layout";
+import type { KnownWeight } from "./lines";
 import type { Picked } from "./state";
 
 const LONGEST = 16;
 
 /** `“·to” → “·Mary” 0.8713`: what a cell says. */
-export function inWords(tokens: readonly string[], at: Picked, value: number, kind: Kind): string {
+export function inWords(
+  tokens: readonly string[],
+  at: Picked,
+  weight: KnownWeight,
+  kind: Kind,
+): string {
   const { q, k } = at;
   if (q === null || k === null) return "";
-  return `${name(tokens, q)} → ${name(tokens, k)} ${valueText(value, kind)}`;
+  return `${name(tokens, q)} → ${name(tokens, k)} ${weightText(weight, kind)}`;
+}
+
+/** With a digit less where it came rounded. */
+function weightText({ value, exact }: KnownWeight, kind: Kind): string {
+  const text = valueText(value, kind);
+  return Number.isNaN(value) || exact ? text : `≈ ${text.slice(0, -1)}`;
 }
 
 function name(tokens: readonly string[], at: number): string {
@@ -37,7 +49,6 @@ export function Readout(props: {
     );
   }
   const known = !Number.isNaN(value);
-  const text = valueText(value, kind);
   return (
     <span
       class="lw-readout lw-num"
@@ -52,9 +63,7 @@ export function Readout(props: {
       <span class="lw-mono lw-token-text">{name(tokens, at.q)}</span>
       <span class="lw-muted">{" → "}</span>
       <span class="lw-mono lw-token-text">{name(tokens, at.k)}</span>{" "}
-      <span class="lw-mono lw-readout-value">
-        {known && !exact ? `≈ ${text.slice(0, -1)}` : text}
-      </span>
+      <span class="lw-mono lw-readout-value">{weightText({ value, exact }, kind)}</span>
     </span>
   );
 }

@@ -3,48 +3,101 @@ import type { Ramp } from "../../core/draw/canvas";
 import { palette } from "../../core/draw/color";
 import { niceCeil } from "../../core/draw/format";
 import { useTheme } from "../../core/draw/theme";
-import { maxAbs } from "../../core/state/arrays";
+import { maxAbs, type NumArray } from "../../core/state/arrays";
 import type { HeadRef } from "../../core/state/session";
-import { isSigned, type Kind } from "./kind";
+import type { OPTIONS } from "../../generated/attention";
+import { isSigned, type Kind, type ValueOf } from "./kind";
+import type { Zoom } from "./layout";
 import type { Picture, Sheet } from "./picture";
+
+/** How weights are given colours; `auto` is what prompts of many tokens begin with. */
+export type ScaleKind = NonNullable<ValueOf<typeof OPTIONS.pattern_scale>>;
+
+/** From so many tokens on a weight is about a hundredth, which is no colour from 0 to 1. */
+const AUTO_FROM = 100;
+
+export function scaleKind(
+  chosen: ValueOf<typeof OPTIONS.pattern_scale>,
+  tokens: number,
+): ScaleKind {
+  return chosen ?? (tokens >= AUTO_FROM ? "auto" : "fixed");
+}
 
 /** The colours of everything on show. */
 export interface Scales {
-  /** Of a thumbnail: one for all heads, unless BOS is left out. */
+  /** Of a thumbnail: one for all heads, unless BOS is left out or each has its own. */
   head: (head: HeadRef) => Ramp;
-  /** Of the large pictures, which share one. */
-  plot: (...pictures: readonly (Picture | null)[]) => Ramp;
+  /** Of the large pictures, which share one; of the part of them that is on show. */
+  plot: (zoom: Zoom | null, ...pictures: readonly (Picture | null)[]) => Ramp;
 }
 
 /**
- * Weights run from 0 to 1, everything else to a round number above the largest of all heads. With BOS
- * left out each head has its own scale: what remains is often a hundredth of what BOS has.
+ * By default weights run from 0 to 1, everything else to a round number above the largest of all heads.
+ * With BOS left out each head has its own scale: what remains is often a hundredth of what BOS has.
+ * `auto` ends where each picture's own weights are strong.
  */
-export function useScales(kind: Kind, sheet: Sheet | null, skipBos: boolean): Scales {
+export function useScales(
+  kind: Kind,
+  sheet: Sheet | null,
+  skipBos: boolean,
+  by: ScaleKind,
+): Scales {
   const { sequential, diverging } = palette(useTheme());
   const { which, mode, average } = kind;
   return useMemo(() => {
     const scale = isSigned({ which, mode }) ? diverging : sequential;
     const weights = which !== "difference" && mode === "pattern";
-    const shared = { scale, hi: weights ? 1 : niceCeil(sheet ? maxAbs(sheet.patterns.data) : 0) };
+    const end = weights ? 1 : niceCeil(sheet ? maxAbs(sheet.patterns.data) : 0);
+    const of = (hi: number): Ramp => (by === "root" ? { scale, hi, root: true } : { scale, hi });
+    const shared = of(end);
+    const auto = by === "auto";
     const top = (values: Float32Array) => (weights && !skipBos ? 1 : niceCeil(maxAbs(values)));
+    const ownTop = (values: NumArray, pool: number, zoom: Zoom | null) =>
+      auto ? niceCeil(strongEnd(values, pool, zoom)) : top(coloured(values, skipBos));
     const cache = new Map<string, Ramp>();
     const head = ({ layer, head: index }: HeadRef): Ramp => {
-      if (!skipBos || !sheet) return shared;
+      if (!(skipBos || auto) || !sheet) return shared;
       const key = `${layer} ${index}`;
-      const known = cache.get(key) ?? { scale, hi: top(coloured(sheet.of(layer, index), skipBos)) };
+      const known = cache.get(key) ?? of(ownTop(sheet.of(layer, index), sheet.pool, null));
       cache.set(key, known);
       return known;
     };
-    const plot = (...pictures: readonly (Picture | null)[]): Ramp => {
-      if (!skipBos && average === "none") return shared;
+    const plot = (zoom: Zoom | null, ...pictures: readonly (Picture | null)[]): Ramp => {
+      if (!(skipBos || auto) && average === "none") return shared;
       const tops = pictures.map((picture) =>
-        picture ? top(coloured(picture.values, skipBos)) : 0,
+        picture ? ownTop(picture.values, picture.pool, zoom) : 0,
       );
-      return { scale, hi: Math.max(...tops) || 1 };
+      return of(Math.max(...tops) || 1);
     };
     return { head, plot };
-  }, [which, mode, average, sheet, skipBos, sequential, diverging]);
+  }, [which, mode, average, sheet, skipBos, by, sequential, diverging]);
+}
+
+/** Of the rows on show, so many have a cell at the end of an automatic scale, or beyond it. */
+const STRONG_ROWS = 0.25;
+
+/**
+ * Where a scale must end for the strong cells on show to have strong colours: the upper quartile of the
+ * largest magnitudes of each row. The first key is left out where there are others: most heads put most of
+ * their attention there, and beside that nothing else would be seen.
+ */
+export function strongEnd({ shape, data }: NumArray, pool: number, zoom: Zoom | null): number {
+  const [n = 0] = shape;
+  const from = (start: number) => Math.max(0, Math.floor(start / pool));
+  const to = (start: number) => Math.min(n, Math.ceil((start + (zoom?.span ?? n * pool)) / pool));
+  const [q0, q1] = [from(zoom?.q0 ?? 0), to(zoom?.q0 ?? 0)];
+  const [k0, k1] = [from(zoom?.k0 ?? 0), to(zoom?.k0 ?? 0)];
+  const tops: number[] = [];
+  for (let query = q0; query < q1; query++) {
+    let top = -1;
+    for (let key = Math.max(1, k0); key < k1; key++) {
+      const size = Math.abs(data[query * n + key] ?? Number.NaN);
+      if (size > top) top = size;
+    }
+    if (top >= 0) tops.push(top);
+  }
+  tops.sort((a, b) => b - a);
+  return tops[Math.floor(tops.length * STRONG_ROWS)] ?? maxAbs(data);
 }
 
 /** The values that are given a colour: with BOS left out, its column has none. */

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo } from "preact/hooks";
-import type { Ramp } from "../../core/draw/canvas";
+import { type Ramp, shadeOf } from "../../core/draw/canvas";
 import { TokenStrip } from "../../core/parts/tokens/tokens";
 import { Segmented } from "../../core/parts/ui";
 import { flush } from "../../core/state/flush";
@@ -69,14 +69,14 @@ export function Strip(props: StripProps): JSX.Element {
   );
   const isExact = exactLine !== null || picture?.exact === true;
   const uncoloured = skipBos ? (from ? 0 : picked === 0 ? "all" : null) : null;
-  const { scale, hi } = ramp;
+  const { scale } = ramp;
   const look = useCallback(
     (pos: number) => {
       const value = values?.[pos] ?? Number.NaN;
       const text = tokens[pos]?.text ?? "";
       if (Number.isNaN(value)) return { title: text };
       const isColoured = uncoloured !== "all" && uncoloured !== pos;
-      const t = value / (hi || 1);
+      const t = shadeOf(value, ramp);
       const words = valueText(value, kind);
       return {
         words,
@@ -85,7 +85,7 @@ export function Strip(props: StripProps): JSX.Element {
         style: isColoured ? { background: scale.css(t), color: scale.ink(t) } : undefined,
       };
     },
-    [tokens, values, isExact, kind, scale, hi, uncoloured],
+    [tokens, values, isExact, kind, ramp, uncoloured],
   );
 
   const label = averageWords(kind.average, shownName(head, kind.average));

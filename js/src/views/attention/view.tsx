@@ -23,7 +23,7 @@ import { NO_REPLY, patternArgs, usePicture } from "./data";
 import { Thumbnails } from "./heads";
 import { headsRoom } from "./layout";
 import { pictureOf, readSheet } from "./picture";
-import { useScales } from "./scale";
+import { scaleKind, useScales } from "./scale";
 import { AttentionState, same } from "./state";
 import type { StripProps } from "./strip";
 import { useStripe } from "./stripe";
@@ -77,7 +77,8 @@ export function AttentionPanel(props: PanelProps & HeadsCard): JSX.Element {
   );
   const hasBos = sheet?.tokens.attrs.bos ?? false;
   const skipBos = session.setting("skip_bos").value && hasBos;
-  const scales = useScales(kind, sheet, skipBos);
+  const by = scaleKind(session.option(ask.OPTIONS.pattern_scale).value, tokens.length);
+  const scales = useScales(kind, sheet, skipBos, by);
 
   // The average over everything is of no head that could be put beside it.
   const compared = average === "none" ? state.compare.value : null;
@@ -94,9 +95,10 @@ export function AttentionPanel(props: PanelProps & HeadsCard): JSX.Element {
   );
   const picture = preview ? previewPicture : main;
 
+  const zoom = by === "auto" ? state.zoom.value : null;
   const ramp = useMemo(
-    () => scales.plot(picture, compared ? second : null),
-    [scales, picture, compared ? second : null],
+    () => scales.plot(zoom, picture, compared ? second : null),
+    [scales, zoom, picture, compared ? second : null],
   );
   const code = () => askCode(view, ask.code, patternArgs(prompt, wanted, selected));
   const exact = main?.exact ? main.answer : null;
@@ -159,6 +161,7 @@ export function AttentionPanel(props: PanelProps & HeadsCard): JSX.Element {
         <PatternCard
           {...common}
           ramp={ramp}
+          by={by}
           hasBos={hasBos}
           definition={sheet?.definition ?? ""}
           head={shown}

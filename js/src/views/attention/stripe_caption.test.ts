@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { onStripe } from "./stripe";
+import { onStripe } from "./stripe_caption";
 
 const values = {
   baseline: Float32Array.of(0.25, 0.5, 0, 1),
