@@ -31,7 +31,7 @@ VIEWS = (
 
 OPTIONS: dict[Any, set[str]] = {
     lw.TokenView: {"color"},
-    lw.AttentionView: {"show", "token_mode", "attention_mode", "head_average"},
+    lw.AttentionView: {"show", "token_mode", "attention_mode", "head_average", "pattern_scale"},
     lw.AttributionTable: {"by", "read_at"},
     lw.AblationPanel: {"values"},
     lw.LogitLensView: {
