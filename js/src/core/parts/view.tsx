@@ -116,7 +116,7 @@ function Body(props: {
   useLayoutEffect(() => {
     const body = box.current;
     if (!body) return;
-    const least = empty && reserve ? reserve(body.clientWidth) : rested.current;
+    const least = (!empty && rested.current) || reserve?.(body.clientWidth) || 0;
     body.style.minHeight = moves ? `${least}px` : "";
   });
   useEffect(() => {

@@ -118,7 +118,7 @@ export function AttributionPanel(
         class="lw-attr-filter"
         aria-label="filter parts"
         title="words must all match, commas mean or: L1 mlp, H3"
-        placeholder="filter: mlp"
+        placeholder="filter"
         spellcheck={false}
         value={filter}
         onInput={(event) => setFilter(event.currentTarget.value)}

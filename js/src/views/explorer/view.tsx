@@ -49,6 +49,7 @@ export function ExplorerPanel({ session, rpc }: PanelProps): JSX.Element {
   const [left, setLeft] = useState<"patterns" | "effects">("patterns");
   const [tour, setTour] = useState<Region | null>(null);
   const { n_layers, n_heads } = session.info.value;
+  // What stands below the top is laid out once the room for it is known: else it would be twice.
   const columns = useMemo(
     () => (width < WIDE ? null : columnsOf(n_layers, n_heads, width, topHeight)),
     [n_layers, n_heads, width, topHeight],
@@ -133,18 +134,24 @@ export function ExplorerPanel({ session, rpc }: PanelProps): JSX.Element {
               {({ Tour }) => <Tour view={head} onRegion={showRegion} onClose={endTour} />}
             </Later>
           )}
-          <Roles.Provider value={roles}>
-            <Columns.Provider value={columns}>
-              <div class="lw-explorer-columns">
-                <AttentionPanel {...panel} headsTools={leftChoice} legend={() => <RoleLegend />} />
-                <TabBar chosen={tab} onChoose={setTab} end={tourButton} />
-                {tab !== "pattern" && <Tab view={head} tab={tab} panel={panel} />}
-                <AttributionPanel {...panel} />
-                <AblationPanelView {...panel} effectsTools={leftChoice} />
-              </div>
-            </Columns.Provider>
-            <FindRoles view={head} into={roles} />
-          </Roles.Provider>
+          {topHeight > 0 && (
+            <Roles.Provider value={roles}>
+              <Columns.Provider value={columns}>
+                <div class="lw-explorer-columns">
+                  <AttentionPanel
+                    {...panel}
+                    headsTools={leftChoice}
+                    legend={() => <RoleLegend />}
+                  />
+                  <TabBar chosen={tab} onChoose={setTab} end={tourButton} />
+                  {tab !== "pattern" && <Tab view={head} tab={tab} panel={panel} />}
+                  <AttributionPanel {...panel} />
+                  <AblationPanelView {...panel} effectsTools={leftChoice} />
+                </div>
+              </Columns.Provider>
+              <FindRoles view={head} into={roles} />
+            </Roles.Provider>
+          )}
         </div>
       </Loading.Provider>
     </ViewRoot>

@@ -18,6 +18,9 @@ import { NeuronSearch } from "./search";
 import { StrongestNeurons } from "./strongest";
 import { ColouredText } from "./text";
 
+/** The lists of places keep their room, in CSS pixels: what stands below is known before them. */
+const LIST = { title: 22, item: 24 };
+
 /** One MLP neuron over the prompts: the text in its colours, and the tokens at its two ends. */
 export function NeuronPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const handle = useView("neuron", { session, rpc });
@@ -120,16 +123,18 @@ export function NeuronPanel({ session, rpc, compact }: PanelProps): JSX.Element 
           <p class="lw-num lw-neuron-said">{said}</p>
         </>
       )}
-      {places.data && (
-        <PlaceLists
-          data={places.data}
-          differing={places.args?.show === "difference"}
-          hi={places.args?.show === "difference" ? null : (attrs?.largest ?? null)}
-          prompt={prompt}
-          pos={query_pos}
-          onPick={goTo}
-        />
-      )}
+      <div style={{ minHeight: `${LIST.title + topK.value * LIST.item}px` }}>
+        {places.data && (
+          <PlaceLists
+            data={places.data}
+            differing={places.args?.show === "difference"}
+            hi={places.args?.show === "difference" ? null : (attrs?.largest ?? null)}
+            prompt={prompt}
+            pos={query_pos}
+            onPick={goTo}
+          />
+        )}
+      </div>
       <StrongestNeurons
         view={handle}
         tokens={tokens}

@@ -1,5 +1,6 @@
 import { type ComponentChildren, Fragment, type JSX, type TargetedKeyboardEvent } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useSize } from "../../draw/canvas";
 import { flush } from "../../state/flush";
 import { type Cell, type Column, DataCell, type Open, type RowAttributes, TableRow } from "./row";
 import { rowTo, rowWindow, scrollToRow, WINDOW_FROM } from "./rows";
@@ -58,6 +59,7 @@ const TOTAL_HEIGHT = 30;
 export function DataTable<R, Id extends string>(props: DataTableProps<R, Id>): JSX.Element {
   const { columns, rows, keyOf, sort, choice, previewed = null, open, onPreview } = props;
   const grid = useRef<HTMLDivElement>(null);
+  const { height } = useSize(grid);
   const [scroll, setScroll] = useState({ top: 0, height: 480 });
   const [cursor, setCursor] = useState<string | null>(null);
   const focusNext = useRef(false);
@@ -86,7 +88,7 @@ export function DataTable<R, Id extends string>(props: DataTableProps<R, Id>): J
     const row = elementOf(box, choice?.selected ?? null);
     if (row) reveal(box, row, covered);
     else bringNear(index);
-  }, [props.follow]);
+  }, [props.follow, height]);
 
   const measure = () => {
     const box = grid.current;
