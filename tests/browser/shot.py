@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from . import real_sessions
 from .pages import ROOT, STATIC, browser, serve, start
 
 WAIT_MS = 120_000
@@ -50,6 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("view")
     parser.add_argument("out", type=Path)
+    parser.add_argument("--real", help="a real session by name, in place of one made of sizes")
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--heads", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=15)
@@ -87,6 +89,9 @@ def main() -> None:
     }
     if args.texts:
         options["tokens"] = args.texts
+    if args.real:
+        options["real"] = {"name": args.real, "traits": real_sessions.traits(args.real)}
+        options["options"] = real_sessions.options(args.real, args.view) | options["options"]
 
     with tempfile.TemporaryDirectory() as folder:
         static = STATIC if args.built else Path(folder)

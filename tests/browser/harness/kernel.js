@@ -8,6 +8,7 @@
 //   silent: true answers nothing, as a kernel that is gone
 //   plain_buffers: true sends buffers as arrays of numbers, as VS Code does
 //   progress: number of progress messages before each slow reply
+//   real: a session of a real model by name, as Python describes it, in place of one made of sizes
 
 import { CHANGES, change, intervention } from "./changes.js";
 import { noise, sentence } from "./data.js";
@@ -53,6 +54,7 @@ export class MockKernel {
       skip_bos: false,
       ...options.settings,
     };
+    if (options.real) Object.assign(this, structuredClone(options.real.traits));
   }
 
   describe(revision, prompts_revision) {
@@ -155,6 +157,8 @@ export class MockKernel {
 
   // The session as Python can make it again: see tests/browser/answers.py.
   get described() {
+    const { real } = this.options;
+    if (real) return { real: real.name, interventions: this.interventions };
     const { n_layers, n_heads } = this.info;
     const prompts = this.prompts.map(({ texts }) => texts);
     const answers = this.prompts.map(({ correct, wrong }) => [correct, wrong].map((text) => text.replace(" ", "·")));

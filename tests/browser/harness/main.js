@@ -6,6 +6,7 @@
 //   options: initial traits such as { show: "difference" }, over the declared ones
 //   defaults: those of each view, as Python declares them
 //   snapshot: initial snapshot trait
+//   audited: true puts the views into outputs as a notebook has them, and window.audit on the page
 
 import { MockKernel } from "./kernel.js";
 import { MockModel } from "./model.js";
@@ -15,8 +16,9 @@ export function setTheme(theme) {
   else document.body.dataset.jpThemeLight = String(theme === "light");
 }
 
-window.start = async ({ views, theme = "light", shadow = false, options = {}, snapshot = {}, defaults, ...rest }) => {
+window.start = async ({ views, theme = "light", shadow = false, options = {}, snapshot = {}, defaults, audited, ...rest }) => {
   setTheme(theme);
+  const audit = audited ? await import("./audit/index.js") : null;
   const kernel = new MockKernel(rest);
   const mounts = [];
   for (const view of views) {
@@ -32,6 +34,7 @@ window.start = async ({ views, theme = "light", shadow = false, options = {}, sn
     });
     const host = document.createElement("div");
     document.querySelector("#views").append(host);
+    audit?.asOutput(host);
     let el = host;
     if (shadow) {
       const root = host.attachShadow({ mode: "open" });
