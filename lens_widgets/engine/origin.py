@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from lens_widgets.engine.model import TransformerModel
 
-_known: WeakKeyDictionary[TransformerModel, str] = WeakKeyDictionary()
+
+@dataclass(frozen=True)
+class Origin:
+    """``code`` leaves the same model; ``licence`` and ``source`` say under which terms its weights
+    come, and from where; empty where nobody knows."""
+
+    code: str
+    licence: str = ""
+    source: str = ""
 
 
-def remember_origin(model: TransformerModel, code: str) -> None:
-    """Notes lines that leave the same model as ``model``."""
-    _known[model] = code
+_known: WeakKeyDictionary[TransformerModel, Origin] = WeakKeyDictionary()
+
+
+def remember_origin(model: TransformerModel, origin: Origin) -> None:
+    """Notes where ``model`` came from."""
+    _known[model] = origin
+
+
+def origin_of(model: TransformerModel) -> Origin | None:
+    """Where a model came from, if whoever loaded it has told."""
+    return _known.get(model)
 
 
 def origin_code(model: TransformerModel, device: str, dtype: str, weights: str) -> str:
@@ -22,7 +39,7 @@ def origin_code(model: TransformerModel, device: str, dtype: str, weights: str) 
     ``weights`` are those of its ``ModelFacts``.
     """
     if model in _known:
-        return _known[model]
+        return _known[model].code
     config = getattr(model.original_model, "config", None)
     name = getattr(config, "_name_or_path", "")
     if not isinstance(name, str) or not name:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lens_widgets.engine.origin import remember_origin
+from lens_widgets.engine.origin import Origin, remember_origin
 from lens_widgets.errors import InputError, shown
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def load_checkpoint(
             model = _load_hugging_face(weights, wanted, beside, place, title)
         else:
             model = _load_native(weights, _native(config), tokenizer, place, title)
-    remember_origin(model, _code(file, config, tokenizer, place))
+    remember_origin(model, Origin(_code(file, config, tokenizer, place)))
     return model
 
 

@@ -59,6 +59,18 @@ def gguf_file() -> Path:
     return found[0]
 
 
+def licence_and_source() -> tuple[str, str] | None:
+    """What the package says of its licence, and where it is kept; None while it is not installed,
+    as beside a model that was converted before."""
+    try:
+        told = metadata.metadata(PACKAGE)
+    except metadata.PackageNotFoundError:
+        return None
+    pages = dict(text.split(", ", 1) for text in told.get_all("Project-URL") or ())
+    source = f"{GGUF_NAME} of the Python package {PACKAGE} {told['Version']}"
+    return str(told["License"]), f"{source}, {pages['Homepage']}"
+
+
 def install() -> None:
     """Installs what is missing into the running Python's environment, with its pip.
 

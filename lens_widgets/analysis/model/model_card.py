@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lens_widgets.analysis.model.parameters import Parameters
 from lens_widgets.engine.memory import free_bytes
 from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.origin import origin_of
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.prompts.token_text import token_text
 
@@ -48,6 +49,7 @@ def model_facts(session: Session, found: Parameters) -> list[Fact]:
         Fact("weights", "device", facts.device, _free(session)),
         Fact("weights", "memory", _megabytes(found.bytes + found.copy_bytes), _copies(found)),
         Fact("weights", "processing", facts.weights),
+        *_origin(session.model),
         *_tokenizer(session.model),
     ]
 
@@ -229,6 +231,13 @@ def _tokenizer(model: TransformerModel) -> list[Fact]:
     if tokenizer.bos_token_id is not None:
         lines.append(Fact("tokenizer", "BOS", token_text(tokenizer, tokenizer.bos_token_id)))
     return lines
+
+
+def _origin(model: TransformerModel) -> list[Fact]:
+    """Whose the weights are, where whoever loaded them has told."""
+    origin = origin_of(model)
+    told = {} if origin is None else {"licence": origin.licence, "source": origin.source}
+    return [Fact("weights", name, value) for name, value in told.items() if value]
 
 
 def _free(session: Session) -> str:

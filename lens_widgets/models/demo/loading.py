@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lens_widgets.engine.origin import remember_origin
+from lens_widgets.engine.origin import Origin, remember_origin
 from lens_widgets.errors import InputError, listed, near
+from lens_widgets.models import packaged
 from lens_widgets.models.demo.models import SPECS, DemoSpec, build_smollm2
 
 if TYPE_CHECKING:
@@ -66,7 +68,8 @@ def load_demo(name: str, device: str | torch.device | None = None) -> Transforme
         with torch.random.fork_rng(devices=[]):
             model = build_smollm2(device) if name == SMOLLM2 else _shipped(SPECS[name], device)
     place = "" if device is None else f", device={str(device)!r}"
-    remember_origin(model, f"import lens_widgets as lw\n\nmodel = lw.load_demo({name!r}{place})")
+    code = f"import lens_widgets as lw\n\nmodel = lw.load_demo({name!r}{place})"
+    remember_origin(model, Origin(code, *_licence_and_source(name)))
     return model
 
 
@@ -75,6 +78,15 @@ def check_name(name: str) -> None:
     if not isinstance(name, str) or name not in demo_names():
         hint = f"{near(name, demo_names())} It takes {listed(demo_names())}.".strip()
         raise InputError(f"name={name!r} is no demo.", hint)
+
+
+def _licence_and_source(name: str) -> tuple[str, str]:
+    """As the package of a model says it, else as its card does."""
+    found = packaged.licence_and_source() if name == SMOLLM2 else None
+    if found is not None:
+        return found
+    card = json.loads((demo_folder(name) / CARD_FILE).read_text(encoding="utf-8"))
+    return card["licence"], card["source"]
 
 
 def _shipped(spec: DemoSpec, device: str | torch.device | None) -> TransformerBridge:
