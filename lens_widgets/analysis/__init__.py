@@ -12,7 +12,9 @@ from lens_widgets.analysis.circuits.edges import edge_sweep
 from lens_widgets.analysis.logit_lens.logit_lens import lens_path, logit_lens
 from lens_widgets.analysis.model.parameters import parameter_counts
 from lens_widgets.analysis.neurons.neurons import neuron_activations, top_tokens
-from lens_widgets.analysis.patching.patching import estimate_sweep, patch_sweep, rank_correlation
+from lens_widgets.analysis.patching.agreement import rank_correlation
+from lens_widgets.analysis.patching.estimates import estimate_sweep
+from lens_widgets.analysis.patching.patching import patch_sweep
 from lens_widgets.analysis.tokens.bos import compare_bos
 from lens_widgets.analysis.tokens.tokens import token_accuracy, token_loss
 from lens_widgets.analysis.weights.composition import composition_scores

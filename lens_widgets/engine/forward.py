@@ -74,7 +74,7 @@ def forward(
     """
     captured: dict[str, Tensor] = {}
     calls: list[BlockCall] = []
-    all_hooks = [*_checks(model, 0, check), *hooks, *_captures(capture, captured)]
+    all_hooks = [*stops(model, 0, check), *hooks, *_captures(capture, captured)]
     kwargs: dict[str, Any] = {} if attention_mask is None else {"attention_mask": attention_mask}
     with torch.no_grad(), _recording(model, calls if record else None):
         logits = model.run_with_hooks(
@@ -94,7 +94,7 @@ def resume(
 ) -> ResumedForward:
     """Runs blocks ``start`` and later as recorded, with ``hooks``, and the final norm."""
     captured: dict[str, Tensor] = {}
-    all_hooks = [*_checks(model, start, check), *hooks, *_captures(capture, captured)]
+    all_hooks = [*stops(model, start, check), *hooks, *_captures(capture, captured)]
     with (
         torch.no_grad(),
         model.hooks(fwd_hooks=all_hooks),
@@ -132,48 +132,6 @@ def read_blocks(
     return captured
 
 
-def gradients(
-    model: TransformerModel,
-    calls: Sequence[BlockCall],
-    names: Sequence[str],
-    value: Callable[[Tensor], Tensor],
-    *,
-    hooks: Sequence[Hook] = (),
-    last: Sequence[Hook] = (),
-    check: Check | None = None,
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Activations and the gradient of ``value(logits)`` (summed) by each: one forward and backward.
-
-    ``last`` are hooks that see the activations that gradients are taken by. The model's parameters
-    get no gradients. An activation that the logits do not depend on has a gradient of zeros.
-    """
-    kept: dict[str, Tensor] = {}
-
-    def keep(name: str) -> HookFn:
-        def hold(activation: Tensor, hook: Any) -> Tensor:
-            # Handed back, so that the logits depend on this tensor: hooks may see a reshaped copy.
-            kept[name] = activation
-            return activation
-
-        return hold
-
-    kept_hooks = [(name, keep(name)) for name in names]
-    all_hooks = [*_checks(model, 0, check), *hooks, *kept_hooks, *last]
-    with torch.enable_grad(), model.hooks(fwd_hooks=all_hooks):
-        # A leaf of our own, so that the graph exists even where parameters are frozen.
-        resid = calls[0].resid.clone().requires_grad_(True)
-        for layer, call in enumerate(calls):
-            resid = call_block(model.blocks[layer], resid, call)
-        logits = _transformed(model, model.unembed(model.ln_final(resid)))
-        total = value(logits).sum()
-        found = torch.autograd.grad(total, [kept[name] for name in names], allow_unused=True)
-    given = {
-        name: torch.zeros_like(kept[name]) if slope is None else slope
-        for name, slope in zip(names, found, strict=True)
-    }
-    return {name: kept[name].detach() for name in names}, given
-
-
 def call_block(block: Any, resid: Tensor, call: BlockCall) -> Tensor:
     """One block's output residual, called as the model called it."""
     output = block(resid, *call.args, **call.kwargs)
@@ -185,7 +143,7 @@ def unembed(
 ) -> Float[Tensor, "*n d_vocab"]:
     """Logits of the final norm's output, with what the architecture does to them at the end."""
     with torch.no_grad(), model.hooks(fwd_hooks=list(hooks)):
-        return _transformed(model, model.unembed(normed))
+        return transformed(model, model.unembed(normed))
 
 
 def answer_rows(
@@ -210,12 +168,24 @@ def unembed_tokens(
         if model.b_U is not None:
             logits = logits + model.b_U.detach().float()[tokens]
         # Rounded as the model's own logits are.
-        return _transformed(model, logits.to(normed.dtype))
+        return transformed(model, logits.to(normed.dtype))
 
 
-def _transformed(model: TransformerModel, logits: Tensor) -> Tensor:
+def transformed(model: TransformerModel, logits: Tensor) -> Tensor:
+    """Logits as the architecture hands them out."""
     transform = logits_transform(model)
     return logits if transform is None else transform(logits)
+
+
+def stops(model: TransformerModel, start: int, check: Check | None) -> list[Hook]:
+    """Hooks that call ``check`` as each block begins."""
+    if check is None:
+        return []
+
+    def stop_if_asked(activation: Tensor, hook: Any) -> None:
+        check()
+
+    return [(f"blocks.{layer}.hook_in", stop_if_asked) for layer in range(start, len(model.blocks))]
 
 
 @contextmanager
@@ -260,13 +230,3 @@ def _captures(
 
     parts = [(name, *split_name(name)) for name in names]
     return [(point, keeper(name, pool)) for name, point, pool in parts]
-
-
-def _checks(model: TransformerModel, start: int, check: Check | None) -> list[Hook]:
-    if check is None:
-        return []
-
-    def stop_if_asked(activation: Tensor, hook: Any) -> None:
-        check()
-
-    return [(f"blocks.{layer}.hook_in", stop_if_asked) for layer in range(start, len(model.blocks))]

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lens_widgets.engine.gradients import Passed, Slopes
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.engine.shares import ReplacedShares
@@ -224,21 +225,23 @@ class MeasuredModel(NoticesChanges):
         self.check_open()
         return self._runs.run(self.interventions.active, corrupted=True)
 
-    def gradients(
-        self, names: Sequence[str], *, corrupted: bool = False
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def gradients(self, wanted: Slopes, *, corrupted: bool = False) -> Passed:
         """Activations under the interventions, and the gradients of the metric by them.
 
         Args:
-            names: hooks.
+            wanted: which activations, and by which backward pass.
             corrupted: on the corrupted prompts.
 
         Returns:
-            Two dicts by name: activations [prompt, pos, ...], and the derivatives of the metric
-            summed over prompts, of the same shapes.
+            ``activations`` and ``gradients`` [prompt, pos, ...] by hook: the derivatives of the
+            metric summed over prompts.
+
+        Raises:
+            InputError: a model whose blocks cannot be called one by one, or that a backward rule
+                does not fit.
         """
         self.check_open()
-        return self._runs.gradients(self.interventions.active, names, corrupted=corrupted)
+        return self._runs.gradients(self.interventions.active, wanted, corrupted=corrupted)
 
     @property
     def stream(self) -> StreamParts:

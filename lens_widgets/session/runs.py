@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lens_widgets.engine.access import ModelAccess
-from lens_widgets.engine.forward import Hook, gradients
+from lens_widgets.engine.forward import Hook
+from lens_widgets.engine.gradients import Passed, Slopes, gradients
 from lens_widgets.engine.locks import lock
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.engine.recompute import first_alike
@@ -171,32 +172,49 @@ class PromptRuns:
 
     # Tensors made in inference mode, where a caller may be, cannot take part in a backward pass.
     @torch.inference_mode(False)
-    def gradients(
-        self, active: Active, names: Sequence[str], *, corrupted: bool = False
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def gradients(self, active: Active, wanted: Slopes, *, corrupted: bool = False) -> Passed:
         """Activations of the run under ``active``, and the metric's gradients by them."""
         run = self.run(active, corrupted=corrupted)
         if not run.trace.calls:
             raise InputError(
-                "estimate_sweep: this model's blocks cannot be called one by one.",
+                "Estimates need a backward pass: this model's blocks cannot be called one by one.",
                 "Use patch_sweep, which is exact.",
             )
+        hooks, shares = self._edits(active)
+        if shares and wanted.relp is not None:
+            raise InputError(
+                "method='relp' has no rule for readers of which an edge is cut.",
+                "Use method='gradient', or estimate before you cut.",
+            )
         self.access.look_anew()
-        compute, prompts, at = self._reading().function, self.prompt_set, self.prompt_set.positions
+        first, last = (
+            share_hooks(self.stream, shares, self._silenced(active)) if shares else ([], [])
+        )
+        hooks = [*first, *hooks]
+        compute, prompts = self._reading().function, self.prompt_set
+        positions = None
+        if self.metric.reads != "all" and not any(past_blocks(name) for name, _ in (*hooks, *last)):
+            positions = prompts.positions
+        at = prompts.positions
         rows = torch.arange(len(at), device=at.device)
 
         def value(logits: Tensor) -> Tensor:
             if self.metric.reads == "all":
                 return compute(logits)
-            return compute(self.metric.narrow(logits[rows, at].float(), prompts))
+            read = logits if positions is not None else logits[rows, at]
+            return compute(self.metric.narrow(read.float(), prompts))
 
-        hooks, shares = self._edits(active)
-        first, last = (
-            share_hooks(self.stream, shares, self._silenced(active)) if shares else ([], [])
-        )
         return self.access.exclusively(
             lambda model, check: gradients(
-                model, run.trace.calls, names, value, hooks=[*first, *hooks], last=last, check=check
+                model,
+                self.facts,
+                run.trace.calls,
+                wanted,
+                value,
+                positions=positions,
+                hooks=hooks,
+                last=last,
+                check=check,
             )
         )
 

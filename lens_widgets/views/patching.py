@@ -14,7 +14,14 @@ from typing_extensions import TypedDict
 
 from lens_widgets.analysis.attention.patterns import token_texts
 from lens_widgets.analysis.patching.nodes import block_nodes, head_nodes, node_kind
-from lens_widgets.analysis.patching.patch_maps import PatchMap, available_nodes, patch_maps, shown
+from lens_widgets.analysis.patching.passes import Method
+from lens_widgets.analysis.patching.patch_maps import (
+    PatchMap,
+    Wanted,
+    available_nodes,
+    patch_maps,
+    shown,
+)
 from lens_widgets.analysis.patching.patch_script import patch_script
 from lens_widgets.analysis.patching.patching import UNITS, Into, both_metrics, normalized
 from lens_widgets.session.session import Session
@@ -32,14 +39,17 @@ Shown = Literal["heads", "blocks"]
 
 
 class MapInfo(TypedDict):
-    """One map: how many cells are exact, and Spearman's rank correlation of the estimates with
-    them. ``heads``: how many of the columns are heads of this activation; keys and values have
-    fewer under grouped-query attention, and NaN in the rest."""
+    """One map: how many cells are exact, the method of the estimates, and their linear (Pearson)
+    and rank correlation (Spearman) with the exact cells. ``heads``: how many of the columns are
+    heads of this activation; keys and values have fewer under grouped-query attention, and NaN in
+    the rest."""
 
     node: str
     title: str
     heads: int
     n_exact: int
+    method: Method | None
+    linear_correlation: float | None
     rank_correlation: float | None
 
 
@@ -118,29 +128,47 @@ class PatchingView(View):
         default=True, help="Whether 0 is the run that is patched and 1 the metric of the other one."
     )
 
+    estimate: Wanted = option(
+        default="best",
+        help="How cells are estimated before they are exact: ``'gradient'``, ``'integrated'`` or "
+        "``'relp'``, or ``'best'``, of these the one that agrees best with the exact cells so far.",
+    )
+
     @question(HeadMaps)
     @staticmethod
     def heads(
-        session: Session, patch_into: Into, normalize: bool, prompt: int | None
+        session: Session,
+        patch_into: Into,
+        normalize: bool,
+        estimate: Wanted,
+        prompt: int | None,
     ) -> Generator[Step, None, xr.Dataset]:
         """Heads at all positions at once: estimates, then exact values, the largest first."""
-        return _streamed(session, HeadMaps, patch_into, normalize, prompt)
+        return _streamed(session, HeadMaps, patch_into, normalize, estimate, prompt)
 
     @question(HeadPosMaps)
     @staticmethod
     def heads_by_pos(
-        session: Session, patch_into: Into, normalize: bool, prompt: int | None
+        session: Session,
+        patch_into: Into,
+        normalize: bool,
+        estimate: Wanted,
+        prompt: int | None,
     ) -> Generator[Step, None, xr.Dataset]:
         """Heads position by position: estimates, then exact values, the largest first."""
-        return _streamed(session, HeadPosMaps, patch_into, normalize, prompt)
+        return _streamed(session, HeadPosMaps, patch_into, normalize, estimate, prompt)
 
     @question(BlockMaps)
     @staticmethod
     def blocks(
-        session: Session, patch_into: Into, normalize: bool, prompt: int | None
+        session: Session,
+        patch_into: Into,
+        normalize: bool,
+        estimate: Wanted,
+        prompt: int | None,
     ) -> Generator[Step, None, xr.Dataset]:
         """Blocks by position: estimates, then exact values, the largest first."""
-        return _streamed(session, BlockMaps, patch_into, normalize, prompt)
+        return _streamed(session, BlockMaps, patch_into, normalize, estimate, prompt)
 
     @question(Code)
     @staticmethod
@@ -218,6 +246,7 @@ def _streamed(
     answer: type[Maps],
     into: Into,
     normalize: bool,
+    estimate: Wanted,
     prompt: int | None,
 ) -> Generator[Step, None, xr.Dataset]:
     chosen = None if prompt is None else check_prompt(session, prompt)
@@ -249,7 +278,8 @@ def _streamed(
     # Said before the first answer, which may take a while: nobody waits for a cell.
     yield Step(0, 0, "estimating")
     pace = Pace()
-    for done, total, maps in patch_maps(session, nodes, "pos" in answer.along, into):  # noqa: B007
+    steps = patch_maps(session, nodes, "pos" in answer.along, into, estimate)
+    for done, total, maps in steps:  # noqa: B007
         if pace.due():
             yield Step(done, total, "exact patching", known())
     return known()
@@ -267,13 +297,15 @@ def _tokens_of(session: Session, prompt: int | None) -> int:
 
 
 def _info(one: PatchMap) -> MapInfo:
-    grid = one.grid
+    grid, agreement = one.grid, one.agreement
     return {
         "node": grid.node,
         "title": node_kind(grid.node).title,
         "heads": grid.shape[1] if "head" in grid.dims else 0,
         "n_exact": len(one.finished),
-        "rank_correlation": one.rank_correlation,
+        "method": one.method,
+        "linear_correlation": agreement.linear,
+        "rank_correlation": agreement.rank,
     }
 
 

@@ -265,7 +265,7 @@ def test_no_view_fails_on_interventions_that_overflow() -> None:
         ("attribution/rows", {"by": "head", "prompt": None, "pos": None}),
     ):
         assert page.answer(page.send(method, **args))["kind"] == "reply", method
-    blocks = {"patch_into": "corrupted", "normalize": False, "prompt": None}
+    blocks = {"patch_into": "corrupted", "normalize": False, "estimate": "best", "prompt": None}
     for method, args, message in (
         ("attribution/rows", {"by": "head", "prompt": 0, "pos": None}, "The logits of prompt 0"),
         ("patching/blocks", blocks, "prompts: under the interventions the logit difference is NaN"),

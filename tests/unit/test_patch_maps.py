@@ -323,14 +323,14 @@ def test_what_maps_need_is_said_when_it_is_missing() -> None:
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
 def test_an_answer_streams_from_estimates_to_exact_values(name: str) -> None:
     session = _session(name)
-    args = {"patch_into": "corrupted", "normalize": True, "prompt": None}
+    args = {"patch_into": "corrupted", "normalize": True, "estimate": "best", "prompt": None}
     steps = METHODS["patching/heads"].run(session, args)
     next(steps)
     first = next(steps).partial
     nodes = available_nodes(session, head_nodes())
     assert [one["node"] for one in first.attrs["maps"]] == nodes
     assert not first["z_exact"].any()
-    estimate = lw.analysis.estimate_sweep(session, "z", normalize=True)
+    estimate = lw.analysis.estimate_sweep(session, "z", method="relp", normalize=True)
     np.testing.assert_allclose(first["z"], estimate, atol=1e-6)
     page = Page(session).dataset("patching/heads", **args)
     for info in page.attrs["maps"]:
@@ -350,7 +350,7 @@ def test_the_page_the_data_and_the_figure_hold_the_same_maps() -> None:
     expected = lw.analysis.patch_sweep(session, "attn_out")
     np.testing.assert_allclose(data["attn_out"], expected, atol=1e-6)
     page = Page(session).dataset(
-        "patching/blocks", patch_into="corrupted", normalize=False, prompt=None
+        "patching/blocks", patch_into="corrupted", normalize=False, estimate="best", prompt=None
     )
     figure = view.figure()
     assert len(figure.data) == 3

@@ -156,7 +156,7 @@ def test_every_kind_of_sweep_includes_a_hook_that_was_there() -> None:
             logits = model.run_with_hooks(other, fwd_hooks=[("blocks.1.hook_resid_pre", put)])
             expected = (logits[:, -1, 20] - logits[:, -1, 21]).mean().item()
             assert patched.sel(layer=1, pos=position).item() == pytest.approx(expected, abs=2e-5)
-    with pytest.raises(InputError, match="estimate_sweep"):
+    with pytest.raises(InputError, match="backward pass"):
         lw.analysis.estimate_sweep(session, "resid_pre")
 
 

@@ -17,6 +17,7 @@ import lens_widgets as lw
 from lens_widgets.engine import current, locks
 from lens_widgets.engine.access import access_for
 from lens_widgets.engine.cell_pause import CELL_PAUSE
+from lens_widgets.engine.gradients import Slopes
 from lens_widgets.errors import InputError
 from tests.models import tiny
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
@@ -88,7 +89,7 @@ READINGS: dict[str, Callable[[lw.Session], Any]] = {
     "edited run": lambda s: s.run([lw.Ablate("L0H1")]).metric,
     "corrupted run": lambda s: s.corrupted_run().metric,
     "resampled": lambda s: s.run([lw.Ablate("L0H1", "resample")]).metric,
-    "gradients": lambda s: s.gradients([HOOK_Q])[1][HOOK_Q],
+    "gradients": lambda s: s.gradients(Slopes([HOOK_Q])).gradients[HOOK_Q],
     "sweep": lambda s: torch.tensor(lw.analysis.ablation_sweep(s).values),
     "lens": lambda s: torch.tensor(lw.analysis.logit_lens(s)["probs"].values),
 }

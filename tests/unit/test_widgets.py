@@ -37,7 +37,7 @@ OPTIONS: dict[Any, set[str]] = {
     lw.LogitLensView: {
         *("show", "lens_color", "lens_target", "lens_order", "incl_mid", "pins"),
     },
-    lw.PatchingView: {"patch_maps", "by_pos", "patch_into", "normalize"},
+    lw.PatchingView: {"patch_maps", "by_pos", "patch_into", "normalize", "estimate"},
     lw.HeadScoresView: {"threshold"},
     lw.LossView: set(),
     lw.ModelCard: set(),

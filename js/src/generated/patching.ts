@@ -3,15 +3,18 @@
 import type { OptionSpec, Question } from "../wire/question";
 
 /**
- * One map: how many cells are exact, and Spearman's rank correlation of the estimates with
- * them. ``heads``: how many of the columns are heads of this activation; keys and values have
- * fewer under grouped-query attention, and NaN in the rest.
+ * One map: how many cells are exact, the method of the estimates, and their linear (Pearson)
+ * and rank correlation (Spearman) with the exact cells. ``heads``: how many of the columns are
+ * heads of this activation; keys and values have fewer under grouped-query attention, and NaN in
+ * the rest.
  */
 export interface MapInfo {
   node: string;
   title: string;
   heads: number;
   n_exact: number;
+  method: "gradient" | "integrated" | "relp" | null;
+  linear_correlation: number | null;
   rank_correlation: number | null;
 }
 
@@ -79,13 +82,13 @@ export interface Code {
 }
 
 /** Heads at all positions at once: estimates, then exact values, the largest first. */
-export const heads: Question<{ patch_into: "corrupted" | "clean"; normalize: boolean; prompt: number | null }, HeadMaps> = { method: "patching/heads" };
+export const heads: Question<{ patch_into: "corrupted" | "clean"; normalize: boolean; estimate: "best" | "gradient" | "integrated" | "relp"; prompt: number | null }, HeadMaps> = { method: "patching/heads" };
 
 /** Heads position by position: estimates, then exact values, the largest first. */
-export const headsByPos: Question<{ patch_into: "corrupted" | "clean"; normalize: boolean; prompt: number | null }, HeadPosMaps> = { method: "patching/heads_by_pos" };
+export const headsByPos: Question<{ patch_into: "corrupted" | "clean"; normalize: boolean; estimate: "best" | "gradient" | "integrated" | "relp"; prompt: number | null }, HeadPosMaps> = { method: "patching/heads_by_pos" };
 
 /** Blocks by position: estimates, then exact values, the largest first. */
-export const blocks: Question<{ patch_into: "corrupted" | "clean"; normalize: boolean; prompt: number | null }, BlockMaps> = { method: "patching/blocks" };
+export const blocks: Question<{ patch_into: "corrupted" | "clean"; normalize: boolean; estimate: "best" | "gradient" | "integrated" | "relp"; prompt: number | null }, BlockMaps> = { method: "patching/blocks" };
 
 /** Code for the maps, as means over prompts. */
 export const code: Question<{ patch_maps: "heads" | "blocks"; by_pos: boolean; patch_into: "corrupted" | "clean"; normalize: boolean }, Code> = { method: "patching/code" };
@@ -95,6 +98,7 @@ export const OPTIONS: {
   by_pos: OptionSpec<boolean>;
   patch_into: OptionSpec<"corrupted" | "clean">;
   normalize: OptionSpec<boolean>;
+  estimate: OptionSpec<"best" | "gradient" | "integrated" | "relp">;
 } = {
   /** Maps of ``'heads'``, or of ``'blocks'`` by position. */
   patch_maps: {
@@ -119,5 +123,11 @@ export const OPTIONS: {
     name: "normalize",
     initial: true,
     is: (value: unknown): value is boolean => typeof value === "boolean",
+  },
+  /** How cells are estimated before they are exact: ``'gradient'``, ``'integrated'`` or ``'relp'``, or ``'best'``, of these the one that agrees best with the exact cells so far. */
+  estimate: {
+    name: "estimate",
+    initial: "best",
+    is: (value: unknown): value is "best" | "gradient" | "integrated" | "relp" => value === "best" || value === "gradient" || value === "integrated" || value === "relp",
   },
 };

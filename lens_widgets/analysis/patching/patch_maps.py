@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lens_widgets.analysis.labels import standard_error
+from lens_widgets.analysis.patching.agreement import Agreement, map_agreement
+from lens_widgets.analysis.patching.estimates import estimates
 from lens_widgets.analysis.patching.nodes import Cell, Grid, make_grid, node_kind
+from lens_widgets.analysis.patching.passes import METHODS, Estimation, Method
 from lens_widgets.analysis.patching.patching import (
     Into,
     both_metrics,
     effects_of_maps,
-    estimates,
+    empty_map,
     normalized,
     put,
-    rank_agreement,
     without_padding,
 )
 from lens_widgets.engine.parts import layers_with
@@ -35,14 +39,32 @@ ROUNDS = (8, 2, 1)
 """Shares of the cells that are known after each round: an eighth, half, all."""
 
 
+Wanted = Literal["best", "gradient", "integrated", "relp"]
+"""A method of estimates, or for each map the one that agrees best with what is known exactly."""
+
+ENOUGH = 3
+"""Exact cells before methods are compared by them."""
+
+log = logging.getLogger(__name__)
+
+
 @dataclass
 class PatchMap:
-    """One map as far as it is known: ``exact`` [prompt, *cell] is NaN where it is not."""
+    """One map as far as it is known: ``exact`` [prompt, *cell] is NaN where it is not.
+
+    ``estimates``: by their method, as far as they were made; ``method`` is the one that is shown.
+    """
 
     grid: Grid
     exact: Float[Tensor, "prompt *cell"]
-    estimate: Float[Tensor, "prompt *cell"] | None
+    estimates: dict[Method, Float[Tensor, "prompt *cell"]]
+    method: Method | None
     finished: set[Cell] = field(default_factory=set)
+
+    @property
+    def estimate(self) -> Float[Tensor, "prompt *cell"] | None:
+        """What stands for the cells that are not known; None where nothing does."""
+        return None if self.method is None else self.estimates[self.method]
 
     def best(self) -> Float[Tensor, "prompt *cell"]:
         """Exact values where they are known, else estimates."""
@@ -56,11 +78,22 @@ class PatchMap:
         return ~self.exact.isnan().all(dim=0)
 
     @property
-    def rank_correlation(self) -> float:
+    def agreement(self) -> Agreement:
         """Of the estimate with the exact values known so far."""
         if self.estimate is None:
-            return float("nan")
-        return rank_agreement(self.estimate, self.exact)
+            return Agreement(float("nan"), float("nan"), len(self.finished))
+        return map_agreement(self.estimate, self.exact)
+
+    def choose(self) -> None:
+        """Takes the method whose linear correlation with the exact cells is highest."""
+        found = {name: map_agreement(each, self.exact) for name, each in self.estimates.items()}
+        rated = {
+            name: each.linear
+            for name, each in found.items()
+            if each.n_exact >= ENOUGH and not math.isnan(each.linear)
+        }
+        if rated:
+            self.method = max(rated, key=rated.__getitem__)
 
 
 @dataclass(frozen=True)
@@ -86,11 +119,15 @@ def available_nodes(session: Session, nodes: tuple[str, ...]) -> list[str]:
 
 
 def patch_maps(
-    session: Session, nodes: list[str], by_pos: bool, into: Into
+    session: Session, nodes: list[str], by_pos: bool, into: Into, method: Wanted = "best"
 ) -> Iterator[tuple[int, int, list[PatchMap]]]:
     """Cells done, of how many, and the maps: first as estimates, in the end exact.
 
-    InputError when there are no corrupted prompts, or more than 40,000 cells.
+    With ``"best"`` the maps begin with RelP's estimates, or with the gradient's in a model that
+    RelP does not fit; when an eighth is exact, all methods are compared by it.
+
+    InputError when there are no corrupted prompts, or more than 40,000 cells; with a ``method``
+    that does not fit the model.
     """
     grids = [make_grid(session, node, by_pos) for node in nodes]
     total = sum(len(grid.cells) for grid in grids)
@@ -99,25 +136,25 @@ def patch_maps(
             f"{total:,} cells are too many for one view.",
             "Look at all positions at once, at one activation at a time, or at shorter prompts.",
         )
-    found = _estimates(session, grids, into)
-    maps = [
-        PatchMap(grid, _nothing(session, grid), estimate)
-        for grid, estimate in zip(grids, found, strict=True)
-    ]
+    maps = [PatchMap(grid, empty_map(session, grid), {}, None) for grid in grids]
+    _first_estimates(session, maps, into, method)
     yield 0, total, maps
     base = both_metrics(session)[1 if into == "corrupted" else 0]
-    orders = [_order(one, base) for one in maps]
     done = 0
     for share in ROUNDS:
-        wanted = [
-            (one.grid, [c for c in order[: -(-len(order) // share)] if c not in one.finished])
-            for one, order in zip(maps, orders, strict=True)
-        ]
+        wanted = []
+        for one in maps:
+            order = _order(one, base)
+            due = -(-len(order) // share) - len(one.finished)
+            wanted.append((one.grid, [c for c in order if c not in one.finished][:due]))
         for index, cell, metric in effects_of_maps(session, wanted, into=into):
             put(maps[index].exact, grids[index], cell, metric)
             maps[index].finished.add(cell)
             done += 1
             yield done, total, maps
+        if method == "best":
+            _compare(session, maps, into)
+    yield done, total, maps
 
 
 def shown(
@@ -132,18 +169,40 @@ def shown(
     return Shown(values.nanmean(dim=0), standard_error(values))
 
 
-def _nothing(session: Session, grid: Grid) -> Tensor:
-    shape = (session.prompt_set.n_prompts, *grid.shape)
-    return torch.full(shape, torch.nan, device=session.device)
-
-
-def _estimates(
-    session: Session, grids: list[Grid], into: Into
-) -> Sequence[Float[Tensor, "prompt *cell"] | None]:
+def _first_estimates(session: Session, maps: list[PatchMap], into: Into, method: Wanted) -> None:
     """None where the model gives no gradients: its blocks cannot be called one by one."""
     if not session.run().trace.calls:
-        return [None] * len(grids)
-    return estimates(session, grids, into)
+        return
+    if method != "best":
+        _estimate(session, maps, into, method)
+        return
+    try:
+        # Chords agree best by far at MLPs and the stream, and as well as gradients at heads.
+        _estimate(session, maps, into, "relp")
+    except InputError:
+        log.debug("no rule of RelP for %s", session.facts.name, exc_info=True)
+        _estimate(session, maps, into, "gradient")
+
+
+def _estimate(session: Session, maps: list[PatchMap], into: Into, method: Method) -> None:
+    found = estimates(session, [one.grid for one in maps], into, Estimation(method))
+    for one, estimate in zip(maps, found, strict=True):
+        one.estimates[method] = estimate
+        one.method = one.method or method
+
+
+def _compare(session: Session, maps: list[PatchMap], into: Into) -> None:
+    """Makes the estimates that are not there yet, and has each map choose."""
+    if any(one.method is None for one in maps):
+        return
+    for method in METHODS:
+        if any(method not in one.estimates for one in maps):
+            try:
+                _estimate(session, maps, into, method)
+            except InputError:
+                log.debug("%s does not fit %s", method, session.facts.name, exc_info=True)
+    for one in maps:
+        one.choose()
 
 
 def _order(one: PatchMap, base: Float[Tensor, "prompt"]) -> list[Cell]:

@@ -1,7 +1,6 @@
 """Activation patching: which activations carry the answer from the clean to the corrupted run.
 
-Exact patching after Meng et al. (2022) and TransformerLens's ``patching``; the estimate is
-attribution patching (Nanda 2023; Syed et al. 2023): a first-order one from a single backward pass.
+After Meng et al. (2022) and TransformerLens's ``patching``.
 """
 
 from __future__ import annotations
@@ -84,10 +83,10 @@ def patch_sweep(
     """
     check_choice("into", into, INTO)
     grid = make_grid(session, node, by_pos)
-    values = _empty(session, grid)
+    values = empty_map(session, grid)
     for cell, metric in patch_effects(session, grid, None, max_memory_gb, into=into):
         put(values, grid, cell, metric)
-    return _map(session, grid, values, per_prompt, normalize, into, {"estimate": False})
+    return labelled_map(session, grid, values, per_prompt, normalize, into, {"estimate": False})
 
 
 def patch_effects(
@@ -112,10 +111,10 @@ def effects_of_maps(
     into: Into = "corrupted",
 ) -> Iterator[tuple[int, Cell, Float[Tensor, "prompt"]]]:
     """The same for cells of several maps in one sweep: (which map, cell, metric)."""
-    base, source = _runs(session, into)
+    base, source = both_runs(session, into)
     rest: list[tuple[int, Cell]] = []
     for index, (grid, cells) in enumerate(wanted):
-        known = _known(base, grid)
+        known = known_cells(base, grid)
         for cell in cells:
             if cell in known:
                 yield index, cell, known[cell]
@@ -135,7 +134,7 @@ def effects_of_maps(
         variants.append(patch_variant(kinds[index], cell, given[name], differs[name]))
     for number, metric in session.sweep(variants, max_memory_gb, corrupted=into == "corrupted"):
         index, cell = rest[number]
-        _known(base, wanted[index][0])[cell] = metric
+        known_cells(base, wanted[index][0])[cell] = metric
         yield index, cell, metric
 
 
@@ -153,143 +152,20 @@ def _differing(
     }
 
 
-@one_call()
-def estimate_sweep(
-    session: Session,
-    node: str,
-    by_pos: bool = False,
-    *,
-    into: Into = "corrupted",
-    per_prompt: bool = False,
-    normalize: bool = False,
-) -> xr.DataArray:
-    """``patch_sweep`` estimated to first order: two forwards and one backward for the whole map.
-
-    The gradient of the metric of the run that is patched, times the difference of the activations,
-    added to that run's metric. Curvature and saturation are ignored.
-
-    Args:
-        session: whose prompts, corrupted prompts, metric and interventions.
-        node: as in ``patch_sweep``.
-        by_pos: heads position by position.
-        into: which run is patched, ``"corrupted"`` or ``"clean"``.
-        per_prompt: keep the prompts apart instead of their mean.
-        normalize: 0 for the run that is patched, 1 for the metric of the other one.
-
-    Returns:
-        Dims, coordinates and units of ``patch_sweep``. ``attrs["estimate"]`` is True, and
-        ``attrs["rank_correlation"]`` compares it with the exact values known so far (Spearman; NaN
-        before there are two).
-
-    Raises:
-        InputError: as ``patch_sweep``.
-
-    Source:
-        Attribution patching, Nanda (2023); TransformerLens's attribution patching demo.
-
-    Examples:
-        >>> exact = lw.analysis.patch_sweep(session, "z")
-        >>> lw.analysis.estimate_sweep(session, "z").attrs["rank_correlation"] > 0.5
-        True
-    """
-    check_choice("into", into, INTO)
-    grid = make_grid(session, node, by_pos)
-    (values,) = estimates(session, [grid], into)
-    known = _known(_runs(session, into)[0], grid)
-    exact = _empty(session, grid)
-    for cell, metric in known.items():
-        put(exact, grid, cell, metric)
-    attrs = {"estimate": True, "rank_correlation": rank_agreement(values, exact)}
-    return _map(session, grid, values, per_prompt, normalize, into, attrs)
-
-
-def estimates(
-    session: Session, grids: Sequence[Grid], into: Into = "corrupted"
-) -> list[Float[Tensor, "prompt *cell"]]:
-    """First-order estimates of the metric at every cell of some maps, prompt by prompt."""
-    base, source = _runs(session, into)
-    kinds = [node_kind(grid.node) for grid in grids]
-    names = list(
-        dict.fromkeys(
-            kind.name(cell.layer)
-            for kind, grid in zip(kinds, grids, strict=True)
-            for cell in grid.cells
-        )
-    )
-    given = source.activations(names)
-    replaced, gradients = session.gradients(names, corrupted=into == "corrupted")
-    moved = {
-        name: (given[name].float() - replaced[name].float()) * gradients[name].float()
-        for name in names
-    }
-    maps = []
-    for kind, grid in zip(kinds, grids, strict=True):
-        values = _empty(session, grid)
-        for cell in grid.cells:
-            change = moved[kind.name(cell.layer)][kind.index(cell.head, cell.pos)]
-            put(values, grid, cell, base.metric + change.flatten(1).sum(dim=1))
-        maps.append(values)
-    return maps
-
-
-def rank_agreement(
-    estimate: Float[Tensor, "prompt *cell"], exact: Float[Tensor, "prompt *cell"]
-) -> float:
-    """Rank correlation of two maps' means over prompts, over the cells both know."""
-    return _spearman(estimate.nanmean(dim=0).flatten(), exact.nanmean(dim=0).flatten())
-
-
-def rank_correlation(estimate: xr.DataArray, exact: xr.DataArray) -> float:
-    """How well an estimate orders what is exactly known.
-
-    Args:
-        estimate: a map of ``estimate_sweep``.
-        exact: the same map of ``patch_sweep``, or a part of it, the rest NaN.
-
-    Returns:
-        Spearman's rank correlation over the cells that both know, from -1 to 1; NaN for fewer than
-        two.
-
-    Source:
-        Spearman (1904); ``scipy.stats.spearmanr``.
-
-    Examples:
-        >>> estimate = lw.analysis.estimate_sweep(session, "v")
-        >>> lw.analysis.rank_correlation(estimate, lw.analysis.patch_sweep(session, "v")) > 0.5
-        True
-    """
-    first, second = (torch.as_tensor(m.values.ravel(), device="cpu") for m in (estimate, exact))
-    return _spearman(first, second)
-
-
-def _spearman(first: Tensor, second: Tensor) -> float:
-    pairs = torch.stack([first.cpu().double(), second.cpu().double()])
-    pairs = pairs[:, pairs.isfinite().all(dim=0)]
-    if pairs.shape[1] < 2:
-        return float("nan")
-    return float(torch.corrcoef(torch.stack([_ranks(row) for row in pairs]))[0, 1])
-
-
-def _runs(session: Session, into: Into) -> tuple[Run, Run]:
+def both_runs(session: Session, into: Into) -> tuple[Run, Run]:
     """The run that is patched, and the one that the values come from."""
     corrupted, clean = session.corrupted_run(), session.run()
     return (corrupted, clean) if into == "corrupted" else (clean, corrupted)
 
 
-def _known(base: Run, grid: Grid) -> dict[Cell, Tensor]:
+def known_cells(base: Run, grid: Grid) -> dict[Cell, Tensor]:
     """Exact values of earlier maps into a run, kept as long as the run is."""
     known: dict[Cell, Tensor] = base.derived.setdefault(f"patched {grid.node}", {})
     return known
 
 
-def _ranks(values: Tensor) -> Tensor:
-    """Ranks from 0, ties sharing their mean."""
-    _, inverse, counts = values.unique(return_inverse=True, return_counts=True)
-    last = counts.cumsum(0).double()
-    return (last - (counts.double() + 1) / 2)[inverse]
-
-
-def _empty(session: Session, grid: Grid) -> Float[Tensor, "prompt *cell"]:
+def empty_map(session: Session, grid: Grid) -> Float[Tensor, "prompt *cell"]:
+    """A map of which nothing is known."""
     shape = (session.prompt_set.n_prompts, *grid.shape)
     return torch.full(shape, float("nan"), device=session.device)
 
@@ -353,7 +229,7 @@ def definition(session: Session, grid: Grid, into: Into) -> str:
     return f"{session.metric.label} of the {into} run after patching {grid.node}"
 
 
-def _map(
+def labelled_map(
     session: Session,
     grid: Grid,
     values: Float[Tensor, "prompt *cell"],
@@ -362,6 +238,7 @@ def _map(
     into: Into,
     attrs: dict[str, Any],
 ) -> xr.DataArray:
+    """A map [prompt, *cell] as its function returns it, ``attrs`` with what all maps tell."""
     clean, corrupted = both_metrics(session)
     values = without_padding(session, grid, values)
     if normalize:

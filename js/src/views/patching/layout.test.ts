@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { axesOf, cellName, type MapOf, sharers, shortName } from "./layout";
+import { axesOf, cellName, type MapOf, sharers, shortName, trust } from "./layout";
 
 const KEYS: MapOf = {
   node: "k",
@@ -7,6 +7,8 @@ const KEYS: MapOf = {
   dims: ["layer", "head"],
   heads: 0,
   n_exact: 0,
+  method: null,
+  linear_correlation: null,
   rank_correlation: null,
 };
 
@@ -30,5 +32,14 @@ describe("heads on a patching map", () => {
     expect(sharers(0, 1, 1)).toBe("H0");
     expect(shortName(axesOf(KEYS, [2, 3], [], 9), 1, 2)).toBe("L1 H6–H8");
     expect(shortName(axesOf(KEYS, [2, 9], [], 9), 1, 2)).toBe("L1H2");
+  });
+});
+
+describe("what is said of a map's estimates", () => {
+  it("names the method, how well it agrees, and with how many cells", () => {
+    const known = { ...KEYS, method: "relp", linear_correlation: 0.967, n_exact: 40 } as const;
+    expect(trust(known)).toBe("relp, r\u00a0=\u00a00.97 over 40 exact cells");
+    expect(trust({ ...known, linear_correlation: null, n_exact: 1 })).toBe("relp, 1 exact cell");
+    expect(trust(KEYS)).toBe("0 exact cells");
   });
 });

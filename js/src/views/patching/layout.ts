@@ -123,3 +123,18 @@ const MAPS_OF_HEADS = 5;
 function names(n: number, name: (i: number) => string): string[] {
   return Array.from({ length: n }, (_, i) => name(i));
 }
+
+/** How far the estimates of a map can be trusted: "relp, r = 0.97 over 40 exact cells". */
+export function trust({ method, linear_correlation: r, n_exact }: MapInfo): string {
+  const cells = `${n_exact.toLocaleString("en")} exact cell${n_exact === 1 ? "" : "s"}`;
+  if (method === null) return cells;
+  return r === null
+    ? `${method}, ${cells}`
+    : `${method}, r\u00a0=\u00a0${r.toFixed(2)} over ${cells}`;
+}
+
+export function trustTitle({ method, rank_correlation: rank }: MapInfo): string {
+  if (method === null) return "This model gives no gradients, so nothing is estimated";
+  const said = `Correlation of the ${method} estimates with the exact values known so far`;
+  return rank === null ? said : `${said} (by rank ${rank.toFixed(2)})`;
+}

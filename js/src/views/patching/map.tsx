@@ -6,7 +6,7 @@ import { HeatMap, type MapCell } from "../../core/parts/heatmap/heatmap";
 import type { NumArray } from "../../core/state/arrays";
 import type { ViewHandle } from "../../core/state/handle";
 import { cellKey } from "../../core/state/interventions";
-import { type Axes, cellAt, cellName, type MapOf, shortName } from "./layout";
+import { type Axes, cellAt, cellName, type MapOf, shortName, trust, trustTitle } from "./layout";
 
 const NONE: readonly MapCell[] = [];
 
@@ -94,8 +94,7 @@ export function OneMap(props: {
         : NONE,
     [map.dims, axes.heads, modelHeads, layer, head],
   );
-  const { n_exact, rank_correlation } = map;
-  const total = values.data.reduce((n, value) => n + (Number.isNaN(value) ? 0 : 1), 0);
+  const { n_exact } = map;
   return (
     <div class="lw-patch-map" data-node={map.node} data-n-exact={n_exact}>
       <HeatMap
@@ -122,13 +121,8 @@ export function OneMap(props: {
         onToggle={(at) => choose([at])}
         onOpen={open}
       />
-      <div
-        class="lw-patch-trust lw-num"
-        title="Spearman's rank correlation of the estimates with the exact values known so far"
-      >
-        {rank_correlation === null
-          ? " "
-          : `${n_exact} of ${total} exact, ρ\u00a0=\u00a0${rank_correlation.toFixed(2)}`}
+      <div class="lw-patch-trust lw-num" title={trustTitle(map)}>
+        {trust(map)}
       </div>
     </div>
   );

@@ -35,6 +35,13 @@ const VALUES = [
   { value: "metric", label: "metric", title: "the metric itself" },
 ] as const;
 
+const ESTIMATES = [
+  { value: "best", label: "best", title: "what agrees best with the exact cells so far" },
+  { value: "gradient", label: "gradient", title: "the slope at the run that is patched" },
+  { value: "integrated", label: "integrated", title: "its mean over runs between the two" },
+  { value: "relp", label: "relp", title: "norms held, activation functions by their chord" },
+] as const;
+
 /** The maps of any choice: which variables there are, the attributes tell. */
 interface AnyMaps {
   numbers: string;
@@ -50,12 +57,14 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
   const byPos = session.option(ask.OPTIONS.by_pos);
   const into = session.option(ask.OPTIONS.patch_into);
   const normalize = session.option(ask.OPTIONS.normalize);
+  const estimate = session.option(ask.OPTIONS.estimate);
   const scope = session.setting("prompt_scope");
   const { prompt } = session.selection.value;
   const each = maps.value === "heads" && byPos.value;
   const args = {
     patch_into: into.value,
     normalize: normalize.value,
+    estimate: estimate.value,
     prompt: scope.value === "mean" ? null : prompt,
   };
   const blocks = maps.value === "blocks";
@@ -108,6 +117,7 @@ export function PatchingPanel({ session, rpc, compact }: PanelProps): JSX.Elemen
       )}
       <OptionButtons label="direction" of={into} choices={INTO} />
       <FlagButtons label="values" of={normalize} choices={VALUES} on="restored" />
+      <OptionButtons label="estimates" of={estimate} choices={ESTIMATES} />
       <OptionButtons label="prompts" of={scope} choices={SCOPES} />
     </>
   );

@@ -1,0 +1,77 @@
+"""How well an estimate agrees with what is known exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import xarray as xr
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """``rank`` (Spearman) and ``linear`` (Pearson) correlation, from -1 to 1, over ``n_exact``
+    values that both know; NaN for fewer than two, or where one of them is the same everywhere."""
+
+    rank: float
+    linear: float
+    n_exact: int
+
+    def attrs(self) -> dict[str, float | int]:
+        """As attributes of an estimate."""
+        return {
+            "rank_correlation": self.rank,
+            "linear_correlation": self.linear,
+            "n_exact": self.n_exact,
+        }
+
+
+def agreement(estimate: Float[Tensor, "*cell"], exact: Float[Tensor, "*cell"]) -> Agreement:
+    """Of the values that are not NaN in either."""
+    pairs = torch.stack([estimate.flatten().cpu().double(), exact.flatten().cpu().double()])
+    pairs = pairs[:, pairs.isfinite().all(dim=0)]
+    n_exact = pairs.shape[1]
+    if n_exact < 2:
+        return Agreement(float("nan"), float("nan"), n_exact)
+    ranks = torch.stack([_ranks(row) for row in pairs])
+    rank, linear = (float(torch.corrcoef(values)[0, 1]) for values in (ranks, pairs))
+    return Agreement(rank, linear, n_exact)
+
+
+def map_agreement(
+    estimate: Float[Tensor, "prompt *cell"], exact: Float[Tensor, "prompt *cell"]
+) -> Agreement:
+    """Of two maps' means over prompts."""
+    return agreement(estimate.nanmean(dim=0), exact.nanmean(dim=0))
+
+
+def rank_correlation(estimate: xr.DataArray, exact: xr.DataArray) -> float:
+    """How well an estimate orders what is exactly known.
+
+    Args:
+        estimate: a map of ``estimate_sweep``.
+        exact: the same map of ``patch_sweep``, or a part of it, the rest NaN.
+
+    Returns:
+        Spearman's rank correlation over the cells that both know, from -1 to 1; NaN for fewer than
+        two.
+
+    Source:
+        Spearman (1904); ``scipy.stats.spearmanr``.
+
+    Examples:
+        >>> estimate = lw.analysis.estimate_sweep(session, "v")
+        >>> lw.analysis.rank_correlation(estimate, lw.analysis.patch_sweep(session, "v")) > 0.5
+        True
+    """
+    first, second = (torch.as_tensor(m.values.ravel(), device="cpu") for m in (estimate, exact))
+    return agreement(first, second).rank
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """Ranks from 0, ties sharing their mean."""
+    _, inverse, counts = values.unique(return_inverse=True, return_counts=True)
+    last = counts.cumsum(0).double()
+    return (last - (counts.double() + 1) / 2)[inverse]
