@@ -8,7 +8,9 @@ from lens_widgets.analysis.attention.score_parts import decompose_scores
 from lens_widgets.analysis.attribution.accumulated import accumulated_attribution
 from lens_widgets.analysis.attribution.attribution import attribution
 from lens_widgets.analysis.attribution.sources import attribution_by_source
+from lens_widgets.analysis.circuits.edge_scores import edge_scores
 from lens_widgets.analysis.circuits.edges import edge_sweep
+from lens_widgets.analysis.circuits.stability import edge_stability
 from lens_widgets.analysis.logit_lens.logit_lens import lens_path, logit_lens
 from lens_widgets.analysis.model.parameters import parameter_counts
 from lens_widgets.analysis.neurons.neurons import neuron_activations, top_tokens
@@ -39,6 +41,8 @@ __all__ = [
     "composition_scores",
     "copy_accuracy",
     "decompose_scores",
+    "edge_scores",
+    "edge_stability",
     "edge_sweep",
     "estimate_sweep",
     "head_scores",

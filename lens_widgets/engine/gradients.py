@@ -4,7 +4,7 @@ one backward pass, this one as the model has it or by the rules of ``engine.relp
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -48,10 +48,12 @@ class Slopes:
 
 @dataclass(frozen=True)
 class Passed:
-    """Activations by name, and gradients of the summed value, of the same shapes."""
+    """Activations by name, and gradients of the summed value, of the same shapes. ``held``:
+    whether the scales of norms were constants to the backward pass."""
 
-    activations: dict[str, Tensor] = field(default_factory=dict)
-    gradients: dict[str, Tensor] = field(default_factory=dict)
+    activations: dict[str, Tensor]
+    gradients: dict[str, Tensor]
+    held: bool
 
 
 def gradients(
@@ -130,4 +132,4 @@ def gradients(
         for (name, activation), slope in zip(kept.items(), found, strict=True)
     }
     activations = {name: activation.detach() for name, activation in kept.items()}
-    return Passed(activations | watched, given)
+    return Passed(activations | watched, given, wanted.relp is not None)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-Vectors = Float[Tensor, "n d_model"]
+Vectors = Float[Tensor, "*n d_model"]
 
 
 @dataclass(frozen=True)
@@ -17,32 +17,51 @@ class HeldNorm:
     """``gain``: what each dimension is multiplied with at each place, the scale included.
 
     ``centred``: the mean over dimensions is taken off first. ``bias``: what is added at the end.
+    ``inverse``: one over the scale alone, 0 where there is none.
     """
 
-    gain: Float[Tensor, "n #d_model"]
+    gain: Float[Tensor, "*n #d_model"]
     centred: bool
     bias: Float[Tensor, "d_model"] | None
+    inverse: Float[Tensor, "*n 1"]
 
     def back(self, direction: Vectors) -> Vectors:
         """The direction before the norm that has ``direction`` after it."""
         before = direction * self.gain
-        return before - before.mean(dim=-1, keepdim=True) if self.centred else before
+        return before.sub_(before.mean(dim=-1, keepdim=True)) if self.centred else before
+
+    def gradient(self, direction: Vectors, stream: Float[Tensor, "*#n d_model"]) -> Vectors:
+        """The same by the norm as it is, whose scale moves with the stream: its vector-Jacobian
+        product at ``stream``."""
+        before = self.back(direction)
+        if self.centred:
+            stream = stream - stream.mean(dim=-1, keepdim=True)
+        normed = stream * self.inverse
+        return before.sub_(normed * ((before * normed).mean(dim=-1, keepdim=True)))
+
+    def shares(self, parts: Vectors) -> Vectors:
+        """What becomes of parts of the stream, the bias left out: they sum to that of the sum."""
+        if self.centred:
+            parts = parts - parts.mean(dim=-1, keepdim=True)
+        return parts * self.gain
 
     def forth(self, stream: Vectors) -> Vectors:
         """What the norm makes of the stream."""
-        if self.centred:
-            stream = stream - stream.mean(dim=-1, keepdim=True)
-        after = stream * self.gain
+        after = self.shares(stream)
         return after if self.bias is None else after + self.bias
 
+    def at_each(self) -> HeldNorm:
+        """The same for several vectors a place, along a new dim before the last."""
+        return replace(self, gain=self.gain.unsqueeze(-2), inverse=self.inverse.unsqueeze(-2))
 
-def held_norm(norm: Any, scale: Float[Tensor, "n 1"]) -> HeldNorm:
+
+def held_norm(norm: Any, scale: Float[Tensor, "*n 1"]) -> HeldNorm:
     """A norm that reports its scale at some places."""
     weight = _vector(norm, "weight")
-    gain = 1.0 / scale
+    inverse = gain = 1.0 / scale
     if weight is not None:
         gain = (weight + 1.0 if norm.uses_weight_offset else weight) * gain
-    return HeldNorm(gain, not norm.uses_rms_norm, _vector(norm, "bias"))
+    return HeldNorm(gain, not norm.uses_rms_norm, _vector(norm, "bias"), inverse)
 
 
 def found_norm(norm: Any, before: Vectors, after: Vectors, tolerance: float) -> HeldNorm | None:
@@ -54,9 +73,12 @@ def found_norm(norm: Any, before: Vectors, after: Vectors, tolerance: float) -> 
         scaled = before * gain
         # The one factor for each place that comes nearest to what came out.
         factor = (scaled * after).sum(-1) / scaled.square().sum(-1).clamp(min=1e-30)
-        difference = (factor[:, None] * scaled - after).abs().max()
+        factor = factor[..., None]
+        difference = (factor * scaled - after).abs().max()
         if bool(difference <= tolerance * after.abs().max()):
-            return HeldNorm(factor[:, None] * gain, centred=False, bias=None)
+            # What comes out as it went in has no scale that could move.
+            inverse = torch.zeros_like(factor) if torch.equal(before, after) else factor
+            return HeldNorm(factor * gain, centred=False, bias=None, inverse=inverse)
     return None
 
 

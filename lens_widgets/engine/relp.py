@@ -90,7 +90,7 @@ class _Another(torch.autograd.Function):
 
 
 def _another(value: Tensor, backs: Sequence[Back], *inputs: Tensor) -> Tensor:
-    given: Tensor = _Another.apply(value.detach(), backs, *inputs)  # type: ignore[no-untyped-call]
+    given: Tensor = _Another.apply(value.detach(), backs, *inputs)
     return given
 
 

@@ -20,6 +20,10 @@ TEXTS = ["w5 w6 w7 w5 w6 w7", "w11 w12 w13 w14"]
 CORRUPTED = ["w15 w6 w17 w15 w6 w17", "w11 w22 w13 w24"]
 
 
+OF_ARRAYS = ("edge_stability", "rank_correlation")
+"""Asked of arrays, whatever they are of."""
+
+
 def session_of(model: Any) -> lw.Session:
     """Prompts of two lengths, or of one length where the model bears no padding."""
     lengths = [None, 4]
@@ -107,6 +111,7 @@ def _of_analysis(session: lw.Session) -> Iterator[tuple[str, Callable[[], Any]]]
         "composition_scores": [{"kind": kind} for kind in "KQV"],
         "copy_accuracy": [{"head": last}],
         "decompose_scores": [{"head": head} for head in (first, last)],
+        "edge_scores": [{"method": method} for method in ("eap", "eap-ig", "relp")],
         "estimate_sweep": [{"node": node} for node in nodes()],
         "head_scores": [{"kind": "previous"}],
         "k_composition_circuit": [both],
@@ -121,8 +126,7 @@ def _of_analysis(session: lw.Session) -> Iterator[tuple[str, Callable[[], Any]]]
         "v_composition_circuit": [both],
     }
     for name in A.__all__:
-        # Compares two arrays, whatever they are of.
-        if name == "rank_correlation":
+        if name in OF_ARRAYS:
             continue
         function = getattr(A, name)
         known = ways.get(name, [{}])

@@ -169,7 +169,7 @@ def test_a_neuron_that_is_switched_off_hands_nothing_back() -> None:
     before = session.gradients(wanted).gradients["blocks.1.ln2.hook_out"]
     session.interventions.add(steered)
     after = session.gradients(wanted).gradients["blocks.1.ln2.hook_out"]
-    # What is added is a constant: slopes of the activations stay, and what comes later moves little.
+    # What is added is a constant: slopes of activations stay, and what comes later moves little.
     ratio = float((after * before).sum() / before.square().sum())
     assert ratio == pytest.approx(1.0, abs=0.2)
 

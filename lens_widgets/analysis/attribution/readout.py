@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lens_widgets.engine.norms import found_norm, held_norm
+from lens_widgets.analysis.norms import norm_of_run
 from lens_widgets.engine.transformer_lens_private import logits_transform
 from lens_widgets.errors import InputError
 from lens_widgets.session.run import Run
@@ -199,23 +199,8 @@ def through_norm(
 
     InputError for a norm that is no linear map once its scale is held.
     """
-    hooks = session.facts.hooks
-    if f"{name}.hook_scale" in hooks:
-        scale = readout.at(run.activation(f"{name}.hook_scale"))
-        return held_norm(norm, scale).back(direction)
-    ends = [f"{name}.hook_in", f"{name}.hook_out"]
-    if any(end not in hooks for end in ends):
-        return direction
-    found = run.activations(ends)
-    before, after = (readout.at(found[end]) for end in ends)
-    exact = session.facts.dtype in ("float32", "float64")
-    held = found_norm(norm, before, after, 1e-4 if exact else 3e-2)
-    if held is None:
-        raise InputError(
-            f"{name} of this model does more than to scale, so that direct effects do not pass it.",
-            "Ablate or patch instead: those are exact in every model.",
-        )
-    return held.back(direction)
+    held = norm_of_run(session, name, norm, lambda hook: readout.at(run.activation(hook)))
+    return direction if held is None else held.back(direction)
 
 
 def _through_transform(session: Session, run: Run, readout: Readout) -> Readout:

@@ -92,7 +92,7 @@ def estimate_sweep(
         True
     """
     check_choice("into", into, INTO)
-    known = {name: name for name in METHODS}
+    known: dict[str, Method] = {name: name for name in METHODS}
     estimation = check_estimation(method, ig_steps, detach_patterns, known)
     grid = make_grid(session, node, by_pos)
     (values,) = estimates(session, [grid], into, estimation)

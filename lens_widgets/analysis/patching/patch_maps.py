@@ -87,13 +87,13 @@ class PatchMap:
     def choose(self) -> None:
         """Takes the method whose linear correlation with the exact cells is highest."""
         found = {name: map_agreement(each, self.exact) for name, each in self.estimates.items()}
-        rated = {
-            name: each.linear
+        rated = [
+            (each.linear, name)
             for name, each in found.items()
             if each.n_exact >= ENOUGH and not math.isnan(each.linear)
-        }
+        ]
         if rated:
-            self.method = max(rated, key=rated.__getitem__)
+            self.method = max(rated)[1]
 
 
 @dataclass(frozen=True)
