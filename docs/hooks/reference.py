@@ -35,12 +35,13 @@ SUBJECTS = {
     "activations": "Activations",
     "attention": "Attention",
     "attribution": "Attribution",
-    "circuits": "Weight circuits",
+    "circuits": "Edges and circuits",
     "logit_lens": "Logit lens",
     "model": "The model",
     "neurons": "Neurons",
     "patching": "Patching",
     "tokens": "Tokens and loss",
+    "weights": "Weight circuits",
 }
 
 

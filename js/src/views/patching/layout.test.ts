@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { axesOf, cellName, type MapOf, sharers, shortName, trust } from "./layout";
+import { axesOf, cellName, type MapOf, sharers, shortName, trust, trustTitle } from "./layout";
 
 const KEYS: MapOf = {
   node: "k",
@@ -37,9 +37,13 @@ describe("heads on a patching map", () => {
 
 describe("what is said of a map's estimates", () => {
   it("names the method, how well it agrees, and with how many cells", () => {
-    const known = { ...KEYS, method: "relp", linear_correlation: 0.967, n_exact: 40 } as const;
-    expect(trust(known)).toBe("relp, r\u00a0=\u00a00.97 over 40 exact cells");
-    expect(trust({ ...known, linear_correlation: null, n_exact: 1 })).toBe("relp, 1 exact cell");
-    expect(trust(KEYS)).toBe("0 exact cells");
+    const linear_correlation = 0.967;
+    const known = { ...KEYS, method: "relp", linear_correlation, n_exact: 40 } as const;
+    expect(trust(known)).toBe("relp, r\u00a0=\u00a00.97 · 40 exact");
+    expect(trustTitle({ ...known, rank_correlation: 0.9 })).toBe(
+      "Estimates by relp, r = 0.97 over 40 exact cells (by rank 0.90)",
+    );
+    expect(trust({ ...known, linear_correlation: null, n_exact: 1 })).toBe("relp · 1 exact");
+    expect(trust(KEYS)).toBe("0 exact");
   });
 });

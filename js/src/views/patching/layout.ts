@@ -124,17 +124,21 @@ function names(n: number, name: (i: number) => string): string[] {
   return Array.from({ length: n }, (_, i) => name(i));
 }
 
-/** How far the estimates of a map can be trusted: "relp, r = 0.97 over 40 exact cells". */
+/** How far the estimates of a map can be trusted, short enough for a narrow map. */
 export function trust({ method, linear_correlation: r, n_exact }: MapInfo): string {
-  const cells = `${n_exact.toLocaleString("en")} exact cell${n_exact === 1 ? "" : "s"}`;
-  if (method === null) return cells;
+  const exact = `${n_exact.toLocaleString("en")} exact`;
+  if (method === null) return exact;
   return r === null
-    ? `${method}, ${cells}`
-    : `${method}, r\u00a0=\u00a0${r.toFixed(2)} over ${cells}`;
+    ? `${method} · ${exact}`
+    : `${method}, r\u00a0=\u00a0${r.toFixed(2)} · ${exact}`;
 }
 
-export function trustTitle({ method, rank_correlation: rank }: MapInfo): string {
+/** The same in a sentence: "Estimates by relp, r = 0.97 over 40 exact cells (by rank 0.95)". */
+export function trustTitle(map: MapInfo): string {
+  const { method, linear_correlation: r, rank_correlation: rank, n_exact } = map;
   if (method === null) return "This model gives no gradients, so nothing is estimated";
-  const said = `Correlation of the ${method} estimates with the exact values known so far`;
-  return rank === null ? said : `${said} (by rank ${rank.toFixed(2)})`;
+  if (r === null) return `Estimates by ${method}, not yet compared with exact cells`;
+  const cells = `${n_exact.toLocaleString("en")} exact cell${n_exact === 1 ? "" : "s"}`;
+  const byRank = rank === null ? "" : ` (by rank ${rank.toFixed(2)})`;
+  return `Estimates by ${method}, r = ${r.toFixed(2)} over ${cells}${byRank}`;
 }
