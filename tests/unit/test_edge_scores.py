@@ -297,6 +297,11 @@ def test_what_scores_cannot_be_of_is_said() -> None:
             A.edge_scores(session, "eap-ig", ig_steps=steps)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no corrupted prompts"):
         A.edge_scores(lw.Session(tiny("gpt2"), PROMPTS, answers=ANSWERS))
+    cut = session.with_interventions([lw.Cut("L0H1", "L1H2.q")])
+    with pytest.raises(InputError, match="edges are cut"):
+        A.edge_scores(cut)
+    with pytest.raises(InputError, match="no rule for readers of which an edge is cut"):
+        A.estimate_sweep(cut, "z", method="relp")
     same = lw.Session(tiny("gpt2"), PROMPTS, answers=ANSWERS, corrupted=PROMPTS)
     with pytest.raises(InputError, match="corrupted: these are the clean prompts"):
         A.edge_scores(same)

@@ -386,32 +386,3 @@ def test_positions_of_means_are_named_by_the_longest_prompt_as_the_page_opens() 
     session.settings.update(prompt_scope="selected")
     assert view.opening()["patching/tokens"] == ("session/tokens", {"prompt": 0})
     assert view.data().sizes["pos"] == 4
-
-
-def test_maps_take_the_method_that_agrees_best_with_their_exact_cells() -> None:
-    session = _session("gpt2")
-    nodes = ["resid_pre", "attn_out", "mlp_out"]
-    steps = list(patch_maps(session, nodes, True, "corrupted"))
-    assert len(steps) == steps[-1][1] + 2
-    maps = steps[-1][2]
-    for one in maps:
-        exact = lw.analysis.patch_sweep(session, one.grid.node).values.ravel()
-        found = {}
-        for method in ("gradient", "integrated", "relp"):
-            estimate = lw.analysis.estimate_sweep(session, one.grid.node, method=method)  # type: ignore[arg-type]
-            found[method] = np.corrcoef(estimate.values.ravel(), exact)[0, 1]
-            assert estimate.attrs["linear_correlation"] == pytest.approx(found[method], abs=1e-6)
-            assert estimate.attrs["n_exact"] == exact.size
-        assert one.method == max(found, key=lambda name: found[name])
-        assert one.agreement.linear == pytest.approx(found[one.method], abs=1e-6)
-    told = lw.PatchingView(session, patch_maps="blocks").data().attrs["maps"]
-    assert [info["method"] for info in told] == [one.method for one in maps]
-    chosen = lw.PatchingView(session, estimate="gradient", patch_maps="blocks").data()
-    assert {info["method"] for info in chosen.attrs["maps"]} == {"gradient"}
-
-
-def test_maps_of_a_model_that_relp_does_not_fit_begin_with_gradients() -> None:
-    _, _, (one,) = next(patch_maps(_session("mixtral"), ["z"], False, "corrupted"))
-    assert one.method == "gradient"
-    with pytest.raises(InputError, match="the MLP of layer 0 does not report"):
-        next(patch_maps(_session("mixtral"), ["z"], False, "corrupted", "relp"))

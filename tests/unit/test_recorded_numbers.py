@@ -46,7 +46,7 @@ def differences(
     return wrong
 
 
-HELD_AGAINST_OTHERS = {"edge_scores", "edge_stability"}
+HELD_AGAINST_OTHERS = {"edge_scores", "edge_stability", "edge_sweep"}
 """Added after the recording; their own tests compare them with TransformerLens."""
 
 

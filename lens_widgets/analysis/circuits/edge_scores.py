@@ -18,9 +18,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lens_widgets.analysis.attention.patterns import token_texts
-from lens_widgets.analysis.circuits.graph import edge_coords, only_edges, stream_graph
+from lens_widgets.analysis.circuits.graph import edge_coords, only_edges
+from lens_widgets.analysis.circuits.places import Places
 from lens_widgets.analysis.circuits.slopes import ReaderSlopes
-from lens_widgets.analysis.circuits.written import Places, written
 from lens_widgets.analysis.labels import labelled
 from lens_widgets.analysis.patching.passes import (
     IG_STEPS,
@@ -104,9 +104,9 @@ def edge_scores(
     estimation = check_estimation(method, ig_steps, detach_patterns, EDGE_METHODS)
     check_choice("run", run, INTO)
     clean, corrupted = both_metrics(session)
-    graph = stream_graph(session)
-    _check_prompts(session, graph, per_position)
-    values = all_edges(session, graph, run, estimation, per_position)
+    graph = session.stream.graph
+    _check_session(session, per_position)
+    values = all_edges(session, run, estimation, per_position)
     attrs = {
         "units": session.metric.units,
         "metric": session.metric.name,
@@ -130,15 +130,14 @@ def edge_scores(
 
 def all_edges(
     session: Session,
-    graph: StreamGraph,
     run: Into,
     estimation: Estimation,
     per_position: bool = False,
 ) -> Float[Tensor, "prompt writer reader *pos"]:
     """The same as a tensor, prompt by prompt."""
-    slopes = ReaderSlopes(session, graph)
+    graph = session.stream.graph
+    slopes = ReaderSlopes(session)
     found = list(passes(session, slopes.wanted, run, estimation))
-    slopes.check_sum(found[0])
     shape = (session.prompt_set.n_prompts, len(graph.writers), len(graph.readers))
     if per_position:
         n_pos = int(session.tokens.shape[1])
@@ -147,31 +146,29 @@ def all_edges(
         totals = torch.zeros(shape, device=session.device)
     for places, changes in _changes(session, graph):
         for readers, writers in slopes.groups:
-            # [place, writer, reader] of the writers that come before these readers.
-            before = changes[:, :writers]
+            # [place, writer, reader], of the writers that come before these readers.
+            before = changes[:writers].transpose(0, 1)
             slope = [slopes.at(each, readers, places).transpose(1, 2) for each in found]
             part = torch.stack([before @ each for each in slope]).mean(dim=0)
             if per_position:
                 totals[places.rows, :writers, readers, places.positions] = part
             else:
                 totals[:, :writers, readers].index_add_(0, places.rows, part)
-    if per_position:
-        return totals
-    return only_edges(graph, totals)
+    return totals if per_position else only_edges(graph, totals)
 
 
 def _changes(
     session: Session, graph: StreamGraph
-) -> Iterator[tuple[Places, Float[Tensor, "place writer d_model"]]]:
+) -> Iterator[tuple[Places, Float[Tensor, "writer place d_model"]]]:
     """What every writer wrote in the clean run less what it wrote in the corrupted one."""
-    clean, corrupted = session.run(), session.corrupted_run()
+    every = range(len(graph.writers))
+    clean, corrupted = (session.written(every, corrupted=each) for each in (False, True))
     size = 4 * len(graph.writers) * session.model.cfg.d_model
     for places in Places.of(session).split(max(1, CHUNK_BYTES // size)):
-        change = written(session, clean, graph, places)
-        yield places, change.sub_(written(session, corrupted, graph, places))
+        yield places, places.written(graph, clean).sub_(places.written(graph, corrupted))
 
 
-def _check_prompts(session: Session, graph: StreamGraph, per_position: bool) -> None:
+def _check_session(session: Session, per_position: bool) -> None:
     prompts = session.prompt_set
     assert prompts.corrupted_tokens is not None
     if torch.equal(prompts.tokens, prompts.corrupted_tokens):
@@ -179,7 +176,13 @@ def _check_prompts(session: Session, graph: StreamGraph, per_position: bool) -> 
             "corrupted: these are the clean prompts, so that no edge carries a difference.",
             "Choose corrupted prompts that differ in what matters.",
         )
-    size = prompts.tokens.numel() * graph.mask.numel()
+    if any(item.together for item in session.interventions):
+        raise InputError(
+            "edge_scores: edges are cut in this session, and what their readers read has no slope "
+            "of its own.",
+            "Score edges before you cut: session.with_interventions([...]) without the cuts.",
+        )
+    size = prompts.tokens.numel() * session.stream.graph.mask.numel()
     if per_position and size > LARGEST:
         raise InputError(
             f"per_position=True: {size:,} numbers are too many.",
