@@ -29,6 +29,19 @@ MATCH, REST = 80.0, 40.0
 CONFIDENCE = 5.0
 """The logit of the token that the induction head has found; all others are 0."""
 
+CIRCUIT = (
+    ("embed", "L0H1.q"),
+    ("embed", "L0H1.k"),
+    ("embed", "L0H1.v"),
+    ("embed", "L1H2.q"),
+    ("embed", "L1H2.k"),
+    ("embed", "L1H2.v"),
+    ("L0H1", "L1H2.k"),
+    ("L1H2", "logits"),
+)
+"""Every edge that carries something that its reader uses. What is embedded in ``L1H2``'s keys is
+``<bos>``, on which it rests."""
+
 UNIFORM_LOSS = math.log(D_VOCAB)
 FOUND_LOSS = math.log(1 + (D_VOCAB - 1) * math.exp(-CONFIDENCE))
 

@@ -8,6 +8,7 @@ from lens_widgets.analysis.attention.score_parts import decompose_scores
 from lens_widgets.analysis.attribution.accumulated import accumulated_attribution
 from lens_widgets.analysis.attribution.attribution import attribution
 from lens_widgets.analysis.attribution.sources import attribution_by_source
+from lens_widgets.analysis.circuits.curve import circuit_curve
 from lens_widgets.analysis.circuits.edge_scores import edge_scores
 from lens_widgets.analysis.circuits.edges import edge_sweep
 from lens_widgets.analysis.circuits.stability import edge_stability
@@ -37,6 +38,7 @@ __all__ = [
     "attention_patterns",
     "attribution",
     "attribution_by_source",
+    "circuit_curve",
     "compare_bos",
     "composition_scores",
     "copy_accuracy",

@@ -24,7 +24,8 @@ FUNCTIONS = {
     **{name: getattr(lw, name) for name in ("load_demo", "load_checkpoint", "export_html")},
 }
 CLASSES = {
-    name: getattr(lw, name) for name in ("Session", "Ablate", "Patch", "Cut", "Steer", "Component")
+    name: getattr(lw, name)
+    for name in ("Session", "Circuit", "Ablate", "Patch", "Cut", "Steer", "Component")
 } | {"prompts.PromptPairs": lw.prompts.PromptPairs, "Run": Run}
 # What is an array: a shape in its annotation is enough, or dims in its docstring.
 ARRAYS = re.compile(r"Tensor|DataArray|Dataset|FactoredCircuit")
