@@ -7,13 +7,13 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Playwright, sync_playwright
 
 from tests.browser import answers
 
@@ -35,17 +35,33 @@ FLAGS = [
 ]
 
 
+FIREFOXES = ("firefox-esr", "firefox")
+QUIET_FIREFOX: dict[str, str | float | bool] = {
+    "app.normandy.enabled": False,
+    "services.settings.server": "data:,nothing",
+    "toolkit.telemetry.server": "",
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+    "browser.safebrowsing.downloads.remote.enabled": False,
+    "extensions.systemAddon.update.enabled": False,
+}
+
+
 def find_browser() -> str:
-    """The browser's path, or an error that says what to install."""
-    named = os.environ.get("CHROMIUM")
-    for name in [named] if named else BROWSERS:
+    """Chromium's path, or an error that says what to install."""
+    return _found("CHROMIUM", BROWSERS, "chromium")
+
+
+def _found(variable: str, names: tuple[str, ...], package: str) -> str:
+    named = os.environ.get(variable)
+    for name in [named] if named else names:
         path = shutil.which(name)
         if path:
             return path
-    looked = f"CHROMIUM={named}" if named else ", ".join(BROWSERS)
+    looked = f"{variable}={named}" if named else ", ".join(names)
     raise RuntimeError(
         f"no browser found (looked for {looked}): install one, for example with"
-        " `apt-get install chromium`, or set CHROMIUM to its path"
+        f" `apt-get install {package}`, or set {variable} to its path"
     )
 
 
@@ -94,10 +110,16 @@ def serve(static: Path = STATIC) -> Iterator[str]:
 
 
 @contextmanager
-def browser(width: int = 1200, height: int = 900, scale: float = 1) -> Iterator[BrowserContext]:
-    """A fresh Chromium that reaches nothing outside this machine."""
+def browser(
+    width: int = 1200, height: int = 900, scale: float = 1, *, lent: Playwright | None = None
+) -> Iterator[BrowserContext]:
+    """A fresh Chromium that reaches nothing outside this machine.
+
+    ``lent``: Playwright itself, of which a process can have only one.
+    """
     path = find_browser()
-    with tempfile.TemporaryDirectory() as profile, sync_playwright() as playwright:
+    own = sync_playwright() if lent is None else nullcontext(lent)
+    with tempfile.TemporaryDirectory() as profile, own as playwright:
         context = playwright.chromium.launch_persistent_context(
             profile,
             executable_path=path,
@@ -110,6 +132,22 @@ def browser(width: int = 1200, height: int = 900, scale: float = 1) -> Iterator[
             yield context
         finally:
             context.close()
+
+
+@contextmanager
+def firefox(playwright: Playwright, width: int, height: int) -> Iterator[BrowserContext]:
+    """The Firefox that people have, over WebDriver BiDi; not one of Playwright's own make."""
+    path = _found("FIREFOX", FIREFOXES, "firefox-esr")
+    opened = playwright.firefox.launch(
+        executable_path=path,
+        channel="moz-firefox",
+        headless=True,
+        firefox_user_prefs=QUIET_FIREFOX,
+    )
+    try:
+        yield opened.new_context(viewport={"width": width, "height": height})
+    finally:
+        opened.close()
 
 
 def start(page: Page, url: str, *views: str, **options: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, Playwright, sync_playwright
 
 from tests.browser.pages import browser
 from tests.frontends.jupyterlab import Lab, Notebook, open_lab
@@ -68,8 +68,14 @@ Show = Callable[..., Dashboard]
 
 
 @pytest.fixture(scope="package")
-def chromium() -> Iterator[BrowserContext]:
-    with browser(1600, 1500) as context:
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="package")
+def chromium(playwright: Playwright) -> Iterator[BrowserContext]:
+    with browser(1600, 1500, lent=playwright) as context:
         yield context
 
 

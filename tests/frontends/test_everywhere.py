@@ -13,8 +13,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page, Playwright
 
+from tests.browser.pages import firefox
 from tests.frontends.everywhere import SETUP, SHOW, Everything
 from tests.frontends.jupyterlab import Lab, Notebook, open_lab
 from tests.frontends.server import free_port, make_home, serve
@@ -47,6 +48,13 @@ def test_jupyterlab(lab: Lab, comms: str) -> None:
         notebook.use_comms_on_the_main_thread()
     host = "JupyterLab, ipykernel 7" + (", no subshells" if comms == "main thread" else "")
     _check_notebook(notebook, host)
+
+
+def test_jupyterlab_in_firefox(lab: Lab, playwright: Playwright) -> None:
+    with firefox(playwright, 1600, 1500) as context:
+        other = Lab(lab.url, lab.home, context)
+        _check_notebook(other.open(other.write(SETUP, SHOW)), "JupyterLab in Firefox")
+        other.check_offline()
 
 
 @pytest.mark.slow
