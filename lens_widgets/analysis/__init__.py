@@ -11,6 +11,7 @@ from lens_widgets.analysis.attribution.sources import attribution_by_source
 from lens_widgets.analysis.circuits.curve import circuit_curve
 from lens_widgets.analysis.circuits.edge_scores import edge_scores
 from lens_widgets.analysis.circuits.edges import edge_sweep
+from lens_widgets.analysis.circuits.paths import path_patch
 from lens_widgets.analysis.circuits.stability import edge_stability
 from lens_widgets.analysis.logit_lens.logit_lens import lens_path, logit_lens
 from lens_widgets.analysis.model.parameters import parameter_counts
@@ -55,6 +56,7 @@ __all__ = [
     "ov_circuit",
     "parameter_counts",
     "patch_sweep",
+    "path_patch",
     "pos_circuit",
     "q_composition_circuit",
     "qk_circuit",

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lens_widgets.engine.forward import Check, Hook, HookFn, answer_rows, unembed, unembed_tokens
 from lens_widgets.engine.fused import fused_activations
+from lens_widgets.engine.inputs import InputsInRun, with_shares
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.recompute import (
     BlockPositions,
@@ -21,7 +22,6 @@ from lens_widgets.engine.recompute import (
     SparseBlock,
     computing_at,
 )
-from lens_widgets.engine.shares import SharesInRun, with_shares
 from lens_widgets.engine.variants import BaseRun, Reading, Variant
 
 VOCABULARY_ROWS = 256
@@ -124,7 +124,7 @@ def run_batch(
     """
     base, positions = setup.base, setup.reading.positions
     rows = _Rows(base, variants)
-    state = _shares_of(base, variants)
+    state = _inputs_of(base, variants)
     n_layers = len(base.calls)
     resid: Tensor | None = None
     slowest = 0.0
@@ -132,8 +132,9 @@ def run_batch(
     hooks = _grouped(base, rows)
     if state is not None:
         every = [(one, v.layer) for v in variants for one in (*base.shares, *v.shares)]
-        read = state.reading([one for one, _ in every], logits=False)
-        hooks = [*read, *hooks, *state.writing(every)]
+        given = [v.given for v in variants if v.given is not None]
+        read = state.reading([*(one for one, _ in every), *given], logits=False)
+        hooks = [*read, *hooks, *state.writing(every, *given)]
     with (
         torch.no_grad(),
         model.hooks(fwd_hooks=hooks),
@@ -147,7 +148,7 @@ def run_batch(
             rows.joined += joining
             if state is not None:
                 for variant in joining:
-                    state.join((*base.shares, *variant.shares), layer)
+                    state.join((*base.shares, *variant.shares), layer, variant.given)
             entering = setup.final if layer == n_layers else base.calls[layer].resid
             resid = torch.cat(([] if resid is None else [resid]) + [entering] * len(joining))
             if layer == n_layers:
@@ -157,8 +158,8 @@ def run_batch(
             with setup.blocks[layer].computing(rows.prompt_of_row(), computed):
                 output = model.blocks[layer](
                     resid,
-                    *_expanded(call.args, base, model, len(rows.joined)),
-                    **_expanded(call.kwargs, base, model, len(rows.joined)),
+                    *expanded(call.args, base, model, len(rows.joined)),
+                    **expanded(call.kwargs, base, model, len(rows.joined)),
                 )
             resid = output[0] if isinstance(output, tuple) else output
             slowest = max(slowest, time.perf_counter() - started)
@@ -171,13 +172,13 @@ def run_batch(
     return values, max(slowest, time.perf_counter() - started)
 
 
-def _shares_of(base: BaseRun, variants: Sequence[Variant]) -> SharesInRun | None:
-    """What replaces shares in a batch; None where nothing does."""
-    every = [one for v in variants for one in (*base.shares, *v.shares)]
-    if not every:
+def _inputs_of(base: BaseRun, variants: Sequence[Variant]) -> InputsInRun | None:
+    """What replaces inputs in a batch; None where nothing does."""
+    streams = [one.stream for v in variants for one in (*base.shares, *v.shares, v.given) if one]
+    if not streams:
         return None
     silenced = None if base.written is None else base.written.silenced
-    return SharesInRun(every[0].stream, silenced, base.written)
+    return InputsInRun(streams[0], silenced, base.written)
 
 
 def _read(
@@ -219,17 +220,6 @@ def _only(positions: Tensor, base: BaseRun) -> Bool[Tensor, "prompt pos"]:
 def _grouped(base: BaseRun, rows: _Rows) -> list[Hook]:
     """The base's hooks applied to every group of rows, then each variant's to its own."""
 
-    def each_group(fn: HookFn) -> HookFn:
-        def edit(activation: Tensor, hook: Any) -> Tensor:
-            edited = activation.clone()
-            for group, _ in rows.slices():
-                changed = fn(edited[group], hook)
-                if changed is not None:
-                    edited[group] = changed
-            return edited
-
-        return edit
-
     def own_group(name: str) -> HookFn:
         def edit(activation: Tensor, hook: Any) -> Tensor | None:
             slices = rows.slices()
@@ -246,10 +236,26 @@ def _grouped(base: BaseRun, rows: _Rows) -> list[Hook]:
         return edit
 
     names = dict.fromkeys(name for variant in rows.variants for name, _ in variant.hooks)
-    return [(n, each_group(fn)) for n, fn in base.hooks] + [(n, own_group(n)) for n in names]
+    every = [(name, each_group(fn, base.n_prompts)) for name, fn in base.hooks]
+    return every + [(name, own_group(name)) for name in names]
 
 
-def _expanded(value: Any, base: BaseRun, model: TransformerModel, groups: int) -> Any:
+def each_group(fn: HookFn, n_prompts: int) -> HookFn:
+    """A hook that expects ``n_prompts`` rows, applied to every group of so many."""
+
+    def edit(activation: Tensor, hook: Any) -> Tensor:
+        edited = activation.clone()
+        for start in range(0, len(edited), n_prompts):
+            group = slice(start, start + n_prompts)
+            changed = fn(edited[group], hook)
+            if changed is not None:
+                edited[group] = changed
+        return edited
+
+    return edit
+
+
+def expanded(value: Any, base: BaseRun, model: TransformerModel, groups: int) -> Any:
     """Call arguments for ``groups`` times as many rows; what is broadcast stays as it is."""
     if isinstance(value, Tensor):
         n, shape = base.n_prompts, value.shape
@@ -260,9 +266,9 @@ def _expanded(value: Any, base: BaseRun, model: TransformerModel, groups: int) -
         )
         return value.repeat(groups, *[1] * (value.dim() - 1)) if batched else value
     if isinstance(value, tuple):
-        return tuple(_expanded(item, base, model, groups) for item in value)
+        return tuple(expanded(item, base, model, groups) for item in value)
     if isinstance(value, list):
-        return [_expanded(item, base, model, groups) for item in value]
+        return [expanded(item, base, model, groups) for item in value]
     if isinstance(value, dict):
-        return {key: _expanded(item, base, model, groups) for key, item in value.items()}
+        return {key: expanded(item, base, model, groups) for key, item in value.items()}
     return value

@@ -79,6 +79,12 @@ class StreamParts:
             return FINAL
         return self._mlp_inputs[layer].hook if kind == "mlp" else _attn(layer, kind)
 
+    def stream_hook(self, layer: int | None, kind: str) -> str:
+        """Where the stream can be read that the readers of a kind in a layer read."""
+        if layer is None or (kind == "mlp" and not self.mlp_reads_normed(layer)):
+            return self.input_hook(layer, kind)
+        return f"blocks.{layer}.hook_in"
+
     def mlp_reads_normed(self, layer: int) -> bool:
         """Whether an MLP shares the norm of its attention, so that its hook holds no stream."""
         return self._mlp_inputs[layer].normed

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from lens_widgets.engine.forward import BlockCall, Hook
-from lens_widgets.engine.shares import ReplacedShares
+from lens_widgets.engine.shares import GivenInputs, ReplacedShares
 from lens_widgets.engine.written import Written
 
 
@@ -18,8 +18,9 @@ from lens_widgets.engine.written import Written
 class Variant:
     """One change, from one block on, to all prompts at once.
 
-    ``hook`` edits an activation [prompt, ...] of that block; ``shares`` are replaced in it and in
-    later ones, or in what the logits read: then ``layer`` is the number of layers. The masks
+    ``hook`` edits an activation [prompt, ...] of that block; ``shares`` are replaced and whole
+    inputs ``given`` in it and in later ones, or in what the logits read: then ``layer`` is the
+    number of layers. The masks
     [prompt, pos], on the host, say where the block must be computed anew: ``inputs`` for what comes
     before attention mixes positions, ``outputs`` for what comes after; and ``changed``, where its
     output differs from the base.
@@ -31,6 +32,7 @@ class Variant:
     outputs: Bool[Tensor, "prompt pos"]
     changed: Bool[Tensor, "prompt pos"]
     shares: tuple[ReplacedShares, ...] = ()
+    given: GivenInputs | None = None
 
     @property
     def hooks(self) -> list[Hook]:

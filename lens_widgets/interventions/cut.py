@@ -11,8 +11,9 @@ import torch
 from lens_widgets.components import Component, Reader
 from lens_widgets.engine.forward import Hook
 from lens_widgets.engine.graph import StreamGraph
+from lens_widgets.engine.inputs import with_shares
 from lens_widgets.engine.probe import ModelFacts
-from lens_widgets.engine.shares import ReplacedShares, with_shares
+from lens_widgets.engine.shares import ReplacedShares
 from lens_widgets.engine.written import MeanWritten, NothingWritten, Source, Written
 from lens_widgets.errors import check_choice
 from lens_widgets.interventions.ablate import KINDS

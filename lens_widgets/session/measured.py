@@ -262,6 +262,42 @@ class MeasuredModel(NoticesChanges):
         self.check_open()
         return self._runs.written(self.interventions.active, writers, corrupted=corrupted)
 
+    def read_streams(
+        self, numbers: Iterable[int], *, corrupted: bool = False
+    ) -> dict[int, Float[Tensor, "prompt pos d_model"]]:
+        """The streams that some readers read under the interventions, cuts included.
+
+        Args:
+            numbers: of readers of the stream's graph.
+            corrupted: on the corrupted prompts.
+
+        Returns:
+            By number, [prompt, pos, d_model].
+        """
+        self.check_open()
+        return self._runs.read_streams(self.interventions.active, numbers, corrupted=corrupted)
+
+    def mlp_writes(
+        self,
+        layer: int,
+        inputs: Sequence[Float[Tensor, "prompt pos d_model"]],
+        *,
+        corrupted: bool = False,
+    ) -> Float[Tensor, "input prompt pos d_model"]:
+        """What an MLP writes under the interventions when it alone reads another stream.
+
+        Args:
+            layer: the MLP's.
+            inputs: streams that it reads in place of its own.
+            corrupted: on the corrupted prompts.
+
+        Returns:
+            [input, prompt, pos, d_model].
+        """
+        self.check_open()
+        active = self.interventions.active
+        return self._runs.mlp_writes(active, layer, inputs, corrupted=corrupted)
+
     def clean_activation(self, name: str) -> Tensor:
         """An activation of the run without interventions.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -12,10 +13,12 @@ from torch import Tensor
 from lens_widgets.engine.access import ModelAccess
 from lens_widgets.engine.forward import Hook
 from lens_widgets.engine.gradients import Passed, Slopes, gradients
+from lens_widgets.engine.inputs import InputsInRun, share_hooks, with_shares
 from lens_widgets.engine.locks import lock
+from lens_widgets.engine.paths import mlp_writes
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.engine.recompute import first_alike
-from lens_widgets.engine.shares import ReplacedShares, in_order, share_hooks, with_shares
+from lens_widgets.engine.shares import GivenInputs, ReplacedShares, in_order
 from lens_widgets.engine.stream import StreamParts, stream_parts
 from lens_widgets.engine.sweep import sweep
 from lens_widgets.engine.trace import Trace, Tracer, past_blocks
@@ -154,7 +157,9 @@ class PromptRuns:
         calls = run.trace.calls
         if not calls or any(past_blocks(name) for name, _ in hooks):
             for index, variant in zip(effective, chosen, strict=True):
-                own = self._with([*hooks, *variant.hooks], [*cuts, *variant.shares], active)
+                own = self._with(
+                    [*hooks, *variant.hooks], [*cuts, *variant.shares], active, variant.given
+                )
                 yield index, self._run(tracer.edited(own, ())).metric
             return
         replaced = [*cuts, *(one for variant in chosen for one in variant.shares)]
@@ -169,6 +174,50 @@ class PromptRuns:
         for chunk in sweep(self.access, base, chosen, self._reading(), max_memory_gb):
             for number, metric in chunk:
                 yield effective[number], metric
+
+    def read_streams(
+        self, active: Active, numbers: Iterable[int], *, corrupted: bool = False
+    ) -> dict[int, Float[Tensor, "prompt pos d_model"]]:
+        """The streams that some readers of the graph read under ``active``, by number, with what is
+        cut for them alone."""
+        run, stream = self.run(active, corrupted=corrupted), self.stream
+        cuts = self._edits(active)[1]
+        written = None
+        if cuts:
+            writers = {number for one in cuts for number in one.writers}
+            written = self.written(active, sorted(writers), corrupted=corrupted)
+        found = {}
+        for number in numbers:
+            reader = stream.graph.readers[number]
+            name = stream.stream_hook(reader.layer, reader.kind)
+            found[number] = there = run.activation(name)
+            # Where the hook is not the reader's own the cuts are not in it.
+            if cuts and name != stream.input_hook(reader.layer, reader.kind):
+                state = InputsInRun(stream, base=written)
+                state.join(cuts, reader.layer or 0)
+                change = state.change_of(number)
+                if change is not None:
+                    found[number] = (there.float() + change).to(there.dtype)
+        return found
+
+    def mlp_writes(
+        self,
+        active: Active,
+        layer: int,
+        inputs: Sequence[Float[Tensor, "prompt pos d_model"]],
+        *,
+        corrupted: bool = False,
+    ) -> Float[Tensor, "input prompt pos d_model"]:
+        """What an MLP writes under ``active`` for each of some streams that it alone reads."""
+        run = self.run(active, corrupted=corrupted)
+        if not run.trace.calls:
+            raise InputError(
+                "through_mlps: this model's blocks cannot be called one by one.",
+                "Patch direct paths: through_mlps=False.",
+            )
+        base = BaseRun(run.trace.calls, self._edits(active)[0])
+        work = partial(mlp_writes, base=base, stream=self.stream, layer=layer, inputs=inputs)
+        return self.access.exclusively(work)
 
     # Tensors made in inference mode, where a caller may be, cannot take part in a backward pass.
     @torch.inference_mode(False)
@@ -274,10 +323,14 @@ class PromptRuns:
         return hooks, in_order(shares)
 
     def _with(
-        self, hooks: Sequence[Hook], shares: Sequence[ReplacedShares], active: Active
+        self,
+        hooks: Sequence[Hook],
+        shares: Sequence[ReplacedShares],
+        active: Active,
+        given: GivenInputs | None = None,
     ) -> list[Hook]:
         """All of that as the hooks of one run."""
-        return with_shares(hooks, shares, self._silenced(active))
+        return with_shares(hooks, shares, self._silenced(active), given)
 
     def _silenced(self, active: Active) -> dict[int, Tensor]:
         return silenced(self.prompt_set, active, self.facts.n_layers) if active else {}
