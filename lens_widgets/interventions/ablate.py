@@ -64,6 +64,10 @@ class Ablate(Intervention):
         return Site.of(self.component)
 
     @property
+    def act(self) -> str:
+        return "ablate"
+
+    @property
     def label(self) -> str:
         return str(self.component)
 

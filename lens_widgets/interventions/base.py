@@ -114,6 +114,11 @@ class Intervention(ABC):
         """One word for what is done: zero, mean, resample, patch, steer."""
 
     @property
+    def act(self) -> str:
+        """What is done with the component, as a verb: "ablate", "patch"."""
+        return self.kind
+
+    @property
     def detail(self) -> str:
         """Where it acts, in words."""
         positions = self.acts_at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 import traitlets
@@ -13,22 +13,11 @@ from lens_widgets.engine.locks import StateLock
 from lens_widgets.errors import InputError, near
 from lens_widgets.interventions import code
 from lens_widgets.interventions.base import Intervention, RunContext, toggled_intervention
+from lens_widgets.interventions.history import Entries, Entry, Step, difference, lists_of, steps_of
 from lens_widgets.interventions.observed import Observed
 from lens_widgets.prompts.prompt_set import PromptSet
 
 MAX_HISTORY = 200
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of the list. Switched off, it stays in the list and does nothing."""
-
-    key: str
-    intervention: Intervention
-    enabled: bool = True
-
-
-Entries = tuple[Entry, ...]
 
 
 class Owner(RunContext, Protocol):
@@ -46,6 +35,9 @@ class Owner(RunContext, Protocol):
     def count_change(self) -> None:
         """Tells that numbers may have moved; called under the lock."""
 
+    def take_prompts(self, prompts: PromptSet) -> None:
+        """Puts these in the place of the session's prompts: runs the model."""
+
 
 class Interventions(Observed):
     """``session.interventions``: iterating gives the active ones, in the order they act.
@@ -61,8 +53,8 @@ class Interventions(Observed):
         super().__init__()
         self.set_trait("entries", entries)
         self._session = session
-        self._undo: list[Entries] = []
-        self._redo: list[Entries] = []
+        self._undo: list[Step] = []
+        self._redo: list[Step] = []
         # Keys of a copied list go on from those it came with.
         self._made = max((int(entry.key[1:]) for entry in entries), default=0)
 
@@ -171,8 +163,13 @@ class Interventions(Observed):
         self._session.check_open()
         self._set(())
 
+    def note_edit(self, words: str, before: PromptSet) -> None:
+        """Puts an edit of a prompt, which was just made, among the changes that can be undone."""
+        with self._lock:
+            self._remember(Step(words, self.entries, before))
+
     def undo(self) -> bool:
-        """Takes back the last change; False when there is none."""
+        """Takes back the last change, of the list or of a prompt; False when there is none."""
         return self._travel(self._undo, self._redo)
 
     def redo(self) -> bool:
@@ -180,25 +177,29 @@ class Interventions(Observed):
         return self._travel(self._redo, self._undo)
 
     @property
-    def can_undo(self) -> bool:
-        return bool(self._undo)
+    def undoes(self) -> str | None:
+        """What ``undo`` would take back, as in "ablate L1H4"; None when there is nothing."""
+        return self._undo[-1].words if self._undo else None
 
     @property
-    def can_redo(self) -> bool:
-        return bool(self._redo)
+    def redoes(self) -> str | None:
+        """What ``redo`` would do again."""
+        return self._redo[-1].words if self._redo else None
 
     @property
     def history(self) -> tuple[list[Entries], list[Entries]]:
-        """What ``undo`` and ``redo`` lead to, each with the nearest last."""
+        """What ``undo`` and ``redo`` lead to, each with the nearest last; without edits of prompts,
+        which leave the list as it is."""
         with self._lock:
-            return list(self._undo), list(self._redo)
+            return lists_of(self._undo), lists_of(self._redo)
 
     def restore(self, entries: Entries, undo: list[Entries], redo: list[Entries]) -> None:
         """Takes over a list with its history, as a saved session had them."""
         for entry in entries:
             entry.intervention.validate(self._session.facts, self._session.prompt_set)
         with self._lock:
-            self._undo, self._redo = undo[-MAX_HISTORY:], redo[-MAX_HISTORY:]
+            self._undo = steps_of(undo[-MAX_HISTORY:], entries, back=True)
+            self._redo = steps_of(redo[-MAX_HISTORY:], entries, back=False)
             keys = [int(e.key[1:]) for state in (entries, *undo, *redo) for e in state]
             self._made = max(keys, default=0)
             self._put(entries)
@@ -240,9 +241,12 @@ class Interventions(Observed):
         with self._lock:
             if entries == self.entries:
                 return
-            self._undo = [*self._undo[-MAX_HISTORY + 1 :], self.entries]
-            self._redo = []
+            self._remember(Step(difference(self.entries, entries), self.entries))
             self._put(entries)
+
+    def _remember(self, step: Step) -> None:
+        self._undo = [*self._undo[-MAX_HISTORY + 1 :], step]
+        self._redo = []
 
     def _put(self, entries: Entries) -> None:
         if entries != self.entries:
@@ -250,17 +254,29 @@ class Interventions(Observed):
             self.set_trait("entries", entries)
             self._session.count_change()
 
-    def _travel(self, source: list[Entries], target: list[Entries]) -> bool:
+    def _travel(self, source: list[Step], target: list[Step]) -> bool:
         self._session.check_open()
+        step = source[-1] if source else None
+        if step is None:
+            return False
+        if step.prompts is not None:
+            # Runs the model, with no lock held.
+            before = self._session.prompt_set
+            self._session.take_prompts(step.prompts)
+            with self._lock:
+                if step in source:
+                    source.remove(step)
+                target.append(replace(step, prompts=before))
+            return True
         with self._lock:
             if not source:
                 return False
-            entries = source[-1]
-            for entry in entries:
+            step = source[-1]
+            for entry in step.entries:
                 entry.intervention.validate(self._session.facts, self._session.prompt_set)
             source.pop()
-            target.append(self.entries)
-            self._put(entries)
+            target.append(replace(step, entries=self.entries))
+            self._put(step.entries)
             return True
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from lens_widgets.engine.model import TransformerModel
-from lens_widgets.errors import InputError
+from lens_widgets.errors import InputError, shown
 from lens_widgets.prompts.answers import Answers, make_answers, n_outputs
 from lens_widgets.prompts.chat import are_messages, chat_rows
 from lens_widgets.prompts.padding import fill_id, padded
@@ -168,29 +168,44 @@ def saved_prompt_set(
     return _assembled(model, rows, answers, corrupted)
 
 
-def edited_prompt_set(
-    model: TransformerModel,
-    prompts: PromptSet,
-    index: int,
-    text: str,
-    *,
-    answers: Any = None,
-    corrupted: str | None = None,
-    prepend_bos: bool | None = None,
-) -> PromptSet:
-    """``prompts`` with one of them replaced; the tokens of the others stay what they are.
+@dataclass(frozen=True)
+class Edit:
+    """What one prompt becomes: text or token ids (``prompt``) or a conversation (``messages``).
 
-    ``answers`` are those of all prompts. ``corrupted=None`` keeps the corrupted prompt.
+    ``corrupted`` can be either; None keeps the corrupted prompt. ``answers`` are those of all
+    prompts.
     """
 
-    # What a chat template wrote is whole: nothing is put before it unless that was asked for.
-    is_chat = prompts.template[index] is not None
-    bos = bool(prepend_bos) if is_chat else prepend_bos
+    index: int
+    prompt: Any = None
+    messages: Any = None
+    answers: Any = None
+    corrupted: Any = None
 
-    def edited(argument: str, before: Rows, text: str | None) -> Rows:
-        if text is None:
+    def __post_init__(self) -> None:
+        if (self.prompt is None) == (self.messages is None):
+            raise InputError(
+                "edit_prompt takes a prompt or messages: one of them.",
+                'For example session.edit_prompt(0, "When John and Mary went to").',
+            )
+        if self.messages is not None and not are_messages(self.messages):
+            raise InputError(
+                f"messages={shown(self.messages)} is no conversation.",
+                'For example messages=[{"role": "user", "content": "Who wrote Emma?"}].',
+            )
+
+
+def edited_prompt_set(
+    model: TransformerModel, prompts: PromptSet, given: Edit, prepend_bos: bool | None
+) -> PromptSet:
+    """``prompts`` with one of them replaced; the tokens of the others stay what they are."""
+    index = given.index
+    was_chat = prompts.template[index] is not None
+
+    def edited(argument: str, before: Rows, value: Any) -> Rows:
+        if value is None:
             return before
-        new = prompt_rows(model, [text], argument, bos, first=index)
+        new = _one_row(model, value, argument, index, was_chat, prepend_bos)
 
         def replaced(values: Any, value: Any) -> list[Any]:
             return [value if i == index else old for i, old in enumerate(values)]
@@ -200,19 +215,37 @@ def edited_prompt_set(
             tuple(replaced(before.texts, new.texts[0])),
             tuple(replaced(before.added, new.added[0])),
             before.notes,
-            # It stays a conversation, of which nobody knows any more who wrote what.
-            tuple(replaced(before.template, () if is_chat else None)),
+            tuple(replaced(before.template, new.template[0])),
         )
 
     rows = Rows(prompts.rows(), prompts.texts, prompts.added, prompts.notes, prompts.template)
-    rows = edited("prompts", rows, text)
+    rows = edited("prompts", rows, given.messages if given.prompt is None else given.prompt)
     if prompts.corrupted_tokens is None or prompts.corrupted_texts is None:
-        return _assembled(model, rows, answers, None)
+        return _assembled(model, rows, given.answers, None)
     # The notes of both are in the set's.
     others = Rows(prompts.rows(corrupted=True), prompts.corrupted_texts, prompts.added)
-    others = edited("corrupted", others, corrupted)
+    others = edited("corrupted", others, given.corrupted)
     _check_same_shape(rows.ids, others.ids)
-    return _assembled(model, rows, answers, others)
+    return _assembled(model, rows, given.answers, others)
+
+
+def _one_row(
+    model: TransformerModel,
+    value: Any,
+    argument: str,
+    index: int,
+    was_chat: bool,
+    prepend_bos: bool | None,
+) -> Rows:
+    """One new prompt, of whichever kind."""
+    if are_messages(value):
+        return chat_rows(model, value, "messages", prepend_bos)
+    # What a chat template wrote is whole: nothing is put before it unless that was asked for.
+    bos = bool(prepend_bos) if was_chat and isinstance(value, str) else prepend_bos
+    ids = value.tolist() if isinstance(value, Tensor) else value
+    row = prompt_rows(model, [ids], argument, bos, first=index)
+    # Edited text stays a conversation, of which nobody knows any more who wrote what.
+    return replace(row, template=((),)) if was_chat and isinstance(value, str) else row
 
 
 def _assembled(

@@ -20,11 +20,12 @@ import xarray as xr
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention, intervention_kind
-from lens_widgets.interventions.list import Entries, Entry
+from lens_widgets.interventions.history import Entries, Entry
 from lens_widgets.prompts.prompt_set import PromptSet, saved_prompt_set
 from lens_widgets.prompts.rows import Rows
 from lens_widgets.session.archive import Archive, pack_results, unpack_results
 from lens_widgets.session.fingerprint import check_fingerprint, fingerprint
+from lens_widgets.session.measured import MeasuredModel
 from lens_widgets.session.selection import FIELDS
 
 T = TypeVar("T")
@@ -48,6 +49,13 @@ class SavedMetric:
     requested: str | None
     baseline: list[float]
     current: list[float]
+
+    @classmethod
+    def of(cls, now: MeasuredModel) -> SavedMetric:
+        """That of a session as it is now."""
+        requested = now.requested_metric
+        kept = "function" if callable(requested) else requested
+        return cls(now.metric.name, kept, now.baseline.tolist(), now.current.tolist())
 
 
 @dataclass(frozen=True)

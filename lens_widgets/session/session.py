@@ -15,9 +15,10 @@ from lens_widgets.engine.model import TransformerModel, on_its_device
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.errors import check_keywords
 from lens_widgets.interventions.base import Intervention
-from lens_widgets.interventions.list import Entry, Interventions
+from lens_widgets.interventions.history import Entry
+from lens_widgets.interventions.list import Interventions
 from lens_widgets.jupyter.cells import install_cell_pause
-from lens_widgets.prompts.prompt_set import PromptSet, edited_prompt_set, make_prompt_set
+from lens_widgets.prompts.prompt_set import Edit, PromptSet, edited_prompt_set, make_prompt_set
 from lens_widgets.session.file import (
     SavedMetric,
     SavedSession,
@@ -196,28 +197,35 @@ class Session(MeasuredModel):
         self._take(prompt_set, self._requested_metric if metric is None else metric)
 
     def edit_prompt(
-        self, index: int, text: str, *, answers: Any = None, corrupted: str | None = None
+        self,
+        index: int,
+        prompt: Any = None,
+        *,
+        messages: Any = None,
+        answers: Any = None,
+        corrupted: Any = None,
     ) -> None:
-        """Replaces one prompt; the others keep their very tokens. All or nothing, as above.
+        """Replaces one prompt; the others keep their very tokens. All or nothing, as above;
+        ``interventions.undo`` takes it back.
 
         Args:
             index: which prompt, from 0.
-            text: the new one.
+            prompt: the new one: a string or token ids.
+            messages: instead, a conversation.
             answers: those of all prompts.
-            corrupted: its new partner; None keeps the old one.
+            corrupted: its new partner, any of these; None keeps the old one.
         """
         self.check_open()
+        before = self.prompt_set
         with on_its_device(self.model):
-            prompt_set = edited_prompt_set(
-                self.model,
-                self.prompt_set,
-                index,
-                text,
-                answers=answers,
-                corrupted=corrupted,
-                prepend_bos=self._prepend_bos,
-            )
+            given = Edit(index, prompt, messages, answers, corrupted)
+            prompt_set = edited_prompt_set(self.model, before, given, self._prepend_bos)
         self._take(prompt_set, self._requested_metric)
+        self.interventions.note_edit(f"the edit of prompt {index + 1}", before)
+
+    def take_prompts(self, prompts: PromptSet) -> None:
+        """Puts ``prompts``, a set that it had before, in the place of the session's own."""
+        self._take(prompts, self._requested_metric)
 
     def refresh(self) -> None:
         """Computes everything anew with the model as it is now; on an error nothing changes.
@@ -317,21 +325,14 @@ class Session(MeasuredModel):
         at the end, or stays as it was on an error. Of a metric of your own only the name is kept.
         """
         self.check_open()
-        requested = self._requested_metric
         with self.lock:
             now = self.frozen()
             undo, redo = self.interventions.history
             selection, results = self.selection.as_dict(), dict(self.results)
-        metric = SavedMetric(
-            now.metric.name,
-            "function" if callable(requested) else requested,
-            now.baseline.tolist(),
-            now.current.tolist(),
-        )
         saved = SavedSession(
             prompts=now.prompt_set,
             prepend_bos=self._prepend_bos,
-            metric=metric,
+            metric=SavedMetric.of(now),
             entries=now.interventions.entries,
             undo=undo,
             redo=redo,

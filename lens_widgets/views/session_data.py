@@ -145,13 +145,13 @@ class SessionData:
         """Computes everything anew with the model as it is now."""
         session.refresh()
 
-    @command()
+    @command(writes=True)
     @staticmethod
     def undo(session: Session) -> None:
         """Takes back the last change."""
         session.interventions.undo()
 
-    @command()
+    @command(writes=True)
     @staticmethod
     def redo(session: Session) -> None:
         """Makes the last undone change again."""

@@ -53,15 +53,16 @@ class InterventionInfo(TypedDict):
 
 class SessionState(TypedDict):
     """``revision`` grows with every change that can move a number, ``prompts_revision`` with the
-    prompts or the metric only. ``outdated``: what was done to the model since the numbers were
-    computed, None while they stand."""
+    prompts or the metric only. ``undoes`` and ``redoes``: what a step back or forth would change,
+    as in "ablate L1H4"; None without one. ``outdated``: what was done to the model since the
+    numbers were computed, None while they stand."""
 
     revision: int
     prompts_revision: int
     n_prompts: int
     interventions: list[InterventionInfo]
-    can_undo: bool
-    can_redo: bool
+    undoes: str | None
+    redoes: str | None
     closed: bool
     outdated: ErrorInfo | None
 
@@ -124,8 +125,8 @@ def session_state(session: Session) -> dict[str, Any]:
                 }
                 for entry in interventions.entries
             ],
-            can_undo=interventions.can_undo,
-            can_redo=interventions.can_redo,
+            undoes=interventions.undoes,
+            redoes=interventions.redoes,
             closed=session.closed,
             outdated=_error(session.outdated),
         )

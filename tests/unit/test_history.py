@@ -109,16 +109,16 @@ def test_undo_and_redo_walk_through_every_change(session: lw.Session) -> None:
 def test_a_new_change_forgets_what_was_undone(session: lw.Session) -> None:
     session.interventions.add(A)
     session.interventions.undo()
-    assert state(session)["can_redo"]
+    assert state(session)["redoes"]
     session.interventions.add(B)
-    assert not state(session)["can_redo"]
+    assert not state(session)["redoes"]
     session.interventions.undo()
     assert list(session.interventions) == []
 
 
 def test_a_change_that_changes_nothing_is_not_undone(session: lw.Session) -> None:
     session.interventions.clear()
-    assert not session.interventions.can_undo
+    assert not session.interventions.undoes
     session.interventions.add(A)
     session.interventions.add(A)
     session.interventions.set_enabled(_keys(session)[0], True)

@@ -15,7 +15,6 @@ from transformer_lens.model_bridge import TransformerBridge
 import lens_widgets as lw
 from lens_widgets.analysis.model.model_card import findings, model_facts
 from lens_widgets.analysis.model.parameters import Matrix, parameters
-from lens_widgets.models import packaged
 from lens_widgets.models.demo import loading
 from tests import odd_models
 from tests.models import (
@@ -282,7 +281,7 @@ def test_without_its_package_a_models_own_card_says_whose_it_is(
     def missing(name: str) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(packaged.metadata, "metadata", missing)
+    monkeypatch.setattr(importlib.metadata, "metadata", missing)
     licence, source = loading._licence_and_source("smollm2")
     assert licence.startswith("Apache-2.0")
     assert "HuggingFaceTB/SmolLM2-135M-Instruct" in source

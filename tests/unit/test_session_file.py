@@ -65,7 +65,7 @@ def test_an_opened_session_is_the_saved_one(tmp_path: Path) -> None:
         assert opened.interventions.entries == saved.interventions.entries
         steps += 1
     assert steps == 6
-    assert not opened.interventions.can_undo
+    assert not opened.interventions.undoes
     # Keys made from now on are new ones.
     saved.interventions.redo()
     opened.interventions.redo()

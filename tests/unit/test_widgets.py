@@ -94,9 +94,9 @@ def test_a_view_follows_its_session(session: lw.Session, view: Any) -> None:
     shown = view(session)
     session.interventions.toggle("L0H1")
     assert [i["label"] for i in shown.state["interventions"]] == ["L0H1"]
-    assert (shown.state["revision"], shown.state["can_undo"]) == (1, True)
+    assert (shown.state["revision"], shown.state["undoes"]) == (1, "ablate L0H1")
     session.interventions.undo()
-    assert (shown.state["interventions"], shown.state["can_redo"]) == ([], True)
+    assert (shown.state["interventions"], shown.state["redoes"]) == ([], "ablate L0H1")
     session.set_prompts(PROMPTS[:1], answers=ANSWERS[0])
     assert shown.state["prompts_revision"] == 1
     session.selection.update(layer=1, head=3)

@@ -49,16 +49,17 @@ export interface ErrorInfo {
 
 /**
  * ``revision`` grows with every change that can move a number, ``prompts_revision`` with the
- * prompts or the metric only. ``outdated``: what was done to the model since the numbers were
- * computed, None while they stand.
+ * prompts or the metric only. ``undoes`` and ``redoes``: what a step back or forth would change,
+ * as in "ablate L1H4"; None without one. ``outdated``: what was done to the model since the
+ * numbers were computed, None while they stand.
  */
 export interface SessionState {
   revision: number;
   prompts_revision: number;
   n_prompts: number;
   interventions: InterventionInfo[];
-  can_undo: boolean;
-  can_redo: boolean;
+  undoes: string | null;
+  redoes: string | null;
   closed: boolean;
   outdated: ErrorInfo | null;
 }

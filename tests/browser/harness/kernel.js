@@ -63,8 +63,8 @@ export class MockKernel {
       prompts_revision,
       n_prompts: this.prompts.length,
       interventions: structuredClone(this.interventions),
-      can_undo: this.history.length > 0,
-      can_redo: this.undone.length > 0,
+      undoes: this.history.length > 0 ? "" : null,
+      redoes: this.undone.length > 0 ? "" : null,
       closed: false,
     };
   }

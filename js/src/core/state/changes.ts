@@ -29,7 +29,7 @@ import type { ChangesSession } from "./view_state";
 /** The part of a session that the store needs. */
 export interface ChangeSource {
   readonly state: ReadonlySignal<
-    Readonly<Pick<SessionState, "can_undo" | "can_redo">> & {
+    Readonly<Pick<SessionState, "undoes" | "redoes">> & {
       readonly interventions: InterventionList;
     }
   >;
@@ -51,8 +51,9 @@ export class Changes {
   readonly ablated: ReadonlySignal<ReadonlySet<string>>;
   /** Keys of the cells of patching maps that are kept as patches. */
   readonly keptCells: ReadonlySignal<ReadonlySet<string>>;
-  readonly canUndo: ReadonlySignal<boolean>;
-  readonly canRedo: ReadonlySignal<boolean>;
+  /** What a step back would take back, in words; "" where that is not known yet, null without one. */
+  readonly undoes: ReadonlySignal<string | null>;
+  readonly redoes: ReadonlySignal<string | null>;
 
   readonly #pending: Signal<readonly PendingChange[]> = signal([]);
   #count = 0;
@@ -65,13 +66,12 @@ export class Changes {
       this.#pending.value = settled(this.#pending.value, changing.value);
     });
     const shown = computed(() => {
-      const { interventions, can_undo, can_redo } = state.value;
-      const known = { list: interventions, canUndo: can_undo, canRedo: can_redo };
-      return withPending(known, this.#pending.value);
+      const { interventions, undoes, redoes } = state.value;
+      return withPending({ list: interventions, undoes, redoes }, this.#pending.value);
     });
     this.interventions = computed(() => shown.value.list);
-    this.canUndo = computed(() => shown.value.canUndo);
-    this.canRedo = computed(() => shown.value.canRedo);
+    this.undoes = computed(() => shown.value.undoes);
+    this.redoes = computed(() => shown.value.redoes);
     this.ablated = computed(() => ablatedComponents(this.interventions.value));
     this.keptCells = computed(() => keptCells(this.interventions.value));
   }
@@ -93,7 +93,7 @@ export class Changes {
         ? pending.map((item) => (item.id === id ? { ...item, answered: true } : item))
         : pending.filter((item) => item.id !== id);
       // What is left of the history cannot be told from here; the kernel's answers will show it.
-      if (!granted && change.what !== "edit") this.#forget();
+      if (!granted) this.#forget();
     });
     return granted;
   }
@@ -115,7 +115,6 @@ export class Changes {
   }
 
   #record({ what }: Change, before: InterventionList, known: boolean): void {
-    if (what === "edit") return;
     if (what === "undo" || what === "redo") {
       const [from, to] = what === "undo" ? [this.#done, this.#undone] : [this.#undone, this.#done];
       const step = known ? from.pop() : undefined;
@@ -124,7 +123,8 @@ export class Changes {
       return;
     }
     const after = this.interventions.peek();
-    if (after === before) return;
+    // An edit of a prompt leaves the list as it is, and is a step back all the same.
+    if (after === before && what !== "edit") return;
     this.#done = [...this.#done, { before, after }].slice(-MAX_STEPS);
     this.#undone = [];
   }

@@ -34,7 +34,7 @@ function ablate(component: string, on: boolean): PendingChange {
 
 /** The list with changes laid over it. */
 function project(list: InterventionList, changes: readonly PendingChange[]): InterventionList {
-  return withPending({ list, canUndo: false, canRedo: false }, changes).list;
+  return withPending({ list, undoes: null, redoes: null }, changes).list;
 }
 
 function cell(pos: number): PatchCell {
@@ -99,14 +99,13 @@ describe("the list with pending changes", () => {
   });
 
   it("says what can be undone and redone", () => {
-    const shown = { list: [], canUndo: false, canRedo: true };
-    expect(withPending(shown, [ablate("L0H0", true)])).toMatchObject({
-      canUndo: true,
-      canRedo: false,
-    });
+    const shown = { list: [], undoes: null, redoes: "ablate L1H1" };
+    const ablated = { undoes: "ablate L0H0", redoes: null };
+    expect(withPending(shown, [ablate("L0H0", true)])).toMatchObject(ablated);
     const undone = withPending(shown, [ablate("L0H0", true), pending({ what: "undo" }, [])]);
-    expect(undone).toEqual({ list: [], canUndo: true, canRedo: true });
-    const prompt = { prompt: 0, text: "a", correct: "", wrong: "", corrupted: null };
-    expect(withPending(shown, [pending({ what: "edit", prompt })])).toEqual(shown);
+    expect(undone).toEqual({ list: [], undoes: "", redoes: "ablate L0H0" });
+    const prompt = { prompt: 1, text: "a", correct: "", wrong: "", corrupted: null };
+    const edited = { list: [], undoes: "the edit of prompt 2", redoes: null };
+    expect(withPending(shown, [pending({ what: "edit", prompt })])).toEqual(edited);
   });
 });

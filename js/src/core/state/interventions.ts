@@ -30,8 +30,9 @@ export type InterventionList = readonly InterventionInfo[];
 /** What can be seen of the interventions and their history. */
 export interface Shown {
   list: InterventionList;
-  canUndo: boolean;
-  canRedo: boolean;
+  /** What a step back or forth would change, in words; "" where that is not known yet. */
+  undoes: string | null;
+  redoes: string | null;
 }
 
 const ABLATIONS: ReadonlySet<string> = new Set(["zero", "mean", "resample"]);
@@ -48,18 +49,24 @@ export function isPending(item: InterventionInfo): boolean {
 
 /** The kernel's word with the pending changes laid over it. */
 export function withPending(shown: Shown, pending: readonly PendingChange[]): Shown {
-  return pending.reduce(({ list, canUndo, canRedo }, { change, leadsTo }) => {
+  return pending.reduce(({ list, undoes, redoes }, { change, leadsTo }) => {
     switch (change.what) {
       case "edit":
-        return { list, canUndo, canRedo };
+        return { list, undoes: `the edit of prompt ${change.prompt.prompt + 1}`, redoes: null };
       case "undo":
-        return { list: leadsTo ?? list, canUndo, canRedo: true };
+        return { list: leadsTo ?? list, undoes: undoes === null ? null : "", redoes: undoes };
       case "redo":
-        return { list: leadsTo ?? list, canUndo: true, canRedo };
+        return { list: leadsTo ?? list, undoes: redoes, redoes: redoes === null ? null : "" };
       default:
-        return { list: changed(list, change), canUndo: true, canRedo: false };
+        return { list: changed(list, change), undoes: inWords(change), redoes: null };
     }
   }, shown);
+}
+
+/** As the kernel will say it; "" for what it knows better. */
+function inWords(change: ListChange): string {
+  if (change.what !== "ablate") return "";
+  return `${change.on ? "ablate" : "take out"} ${change.component}`;
 }
 
 type ListChange = Exclude<Change, { what: "undo" | "redo" | "edit" }>;

@@ -21,8 +21,8 @@ export const NO_STATE: SessionState = {
   prompts_revision: 0,
   n_prompts: 1,
   interventions: [],
-  can_undo: false,
-  can_redo: false,
+  undoes: null,
+  redoes: null,
   closed: false,
   outdated: null,
 };

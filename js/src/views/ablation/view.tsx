@@ -73,16 +73,18 @@ export function AblationPanelView(
     <span class="lw-abl-actions">
       <Button
         label="undo"
+        title={stepWords("undo", changes.undoes.value)}
         asks
-        disabled={!changes.canUndo.value}
+        disabled={changes.undoes.value === null}
         onClick={() => make({ what: "undo" })}
       >
         ↶ undo
       </Button>
       <Button
         label="redo"
+        title={stepWords("redo", changes.redoes.value)}
         asks
-        disabled={!changes.canRedo.value}
+        disabled={changes.redoes.value === null}
         onClick={() => make({ what: "redo" })}
       >
         ↷ redo
@@ -235,4 +237,9 @@ function useGridValues({
     last.current = { values, scale };
     return { heads, mlps, scale, ...data.attrs };
   }, [data, partial, values]);
+}
+
+/** `undo: ablate L1H4`: what a step would change, before it does. */
+function stepWords(step: "undo" | "redo", words: string | null): string {
+  return words ? `${step}: ${words}` : step;
 }
