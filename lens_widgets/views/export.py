@@ -11,18 +11,29 @@ import re
 import tempfile
 import warnings
 from collections.abc import Sequence
+from datetime import date
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from lens_widgets.errors import InputError
+from lens_widgets.session.session import Session
 from lens_widgets.views.base import View
-from lens_widgets.views.bundle import bundle
+from lens_widgets.views.bundle import STATIC, bundle
+from lens_widgets.views.explorer import Explorer
 from lens_widgets.views.picture import picture
+from lens_widgets.views.registry import VIEWS
 from lens_widgets.views.snapshot import snapshot_of
 
 _LOADER = Path(__file__).with_name("export.js")
 _EXPORT = re.compile(r"export\s*\{\s*([\w$]+)\s+as\s+default\s*\};?\s*$")
+_TAB = re.compile(r"^export default\s*")
+_NEED_A_KERNEL = ("explorer_tour", "token_editor")
+"""Parts that ask the kernel for something, or change something there."""
+
+MAX_PROMPT = 200
+"""Characters of a prompt that a page names at its top."""
+
 _NOTE = (
     "Saved views of a model: look, hover and select; anything that must be computed needs the "
     "notebook and its kernel."
@@ -43,7 +54,8 @@ def export_html(
 
     Each view shows the session's present numbers, marked as a snapshot; hovering and selecting work
     on what is saved, and views of one session stay linked. Views that were on screen are saved as
-    they were shown there. An existing file is replaced at the end.
+    they were shown there, an explorer with the views that were opened in its tabs. At the top stand
+    the day, the model and the prompts. An existing file is replaced at the end.
 
     Args:
         widgets: a view, or a list of views in the order of the page.
@@ -89,12 +101,14 @@ def page(views: Sequence[View], title: str) -> str:
     # anywidget makes a class of its own for every view: they are told apart by name.
     for view in {type(view).__name__: view for view in views}.values():
         scripts.append(_registered(view))
+    scripts += _parts(saved)
     scripts.append(_LOADER.read_text(encoding="utf-8"))
     scripts = [_in_script(text) for text in scripts]
     style = bundle("style.css").replace("</", "<\\/") + _STYLE
     places = "\n".join(
         f'<div data-lw-widget="{index}">{picture(view)}</div>' for index, view in enumerate(views)
     )
+    about = "\n".join(f'<p class="lw-page-note">{escape(_about(one))}</p>' for one in sessions)
     # A browser hashes what it reads, in which every line ends with a plain newline.
     policy = (
         f"default-src 'none'; script-src {_hashes(scripts)}; style-src {_hashes([style])}; "
@@ -112,6 +126,7 @@ def page(views: Sequence[View], title: str) -> str:
 <style>{style}</style>
 </head>
 <body>
+{about}
 <p class="lw-page-note">{escape(_NOTE)}</p>
 {places}
 <script type="application/json" id="lw-state">{_json({"widgets": saved})}</script>
@@ -119,6 +134,36 @@ def page(views: Sequence[View], title: str) -> str:
 </body>
 </html>
 """
+
+
+def _about(session: Session) -> str:
+    """What a page is of: the day, the model and the prompts."""
+    facts, prompts = session.facts, session.prompt_set
+    first = prompts.texts[0]
+    shown = first if len(first) <= MAX_PROMPT else f"{first[:MAX_PROMPT]}…"
+    others = prompts.n_prompts - 1
+    more = f" and {others} more prompt{'s' * (others > 1)}" if others else ""
+    return (
+        f"{date.today().isoformat()} · {facts.name}, {facts.n_layers} layers of {facts.n_heads} "
+        f"heads, {facts.weights} weights · “{shown}”{more}"
+    )
+
+
+def _parts(saved: Sequence[dict[str, Any]]) -> list[str]:
+    """The code of the views that were opened in an explorer's tabs, and of what its own views load
+    when it is wanted: in ``lwTabs``, since nobody can be asked for it."""
+    explorers = [one for one in saved if one["view"] == Explorer.__name__]
+    if not explorers:
+        return []
+    opened = {
+        slot.split("/")[0] for one in explorers for slot in one["traits"]["snapshot"]["slots"]
+    }
+    scripts = ["globalThis.lwTabs = new Map();"]
+    for path in sorted((STATIC / "tabs").glob("*.js")):
+        if path.stem in opened or (path.stem not in VIEWS and path.stem not in _NEED_A_KERNEL):
+            maker = _TAB.sub("", bundle(f"tabs/{path.name}")).rstrip().removesuffix(";")
+            scripts.append(f"globalThis.lwTabs.set({json.dumps(path.stem)}, {maker});")
+    return scripts
 
 
 def _traits(view: View) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Shown(Protocol):
         """What it shows."""
 
 
-_NOTE = "A still picture. Run the notebook to work with this view."
+_NOTE = "As it was when this cell ran. Run the notebook to work with this view."
 
 
 def picture(view: Shown) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,36 @@ def test_an_exported_page(views: list[Any], page: Page, tmp_path: Path) -> None:
     table.locator('[role="row"][data-component="L0H5"] [data-column="part"]').click()
     assert screen.of("AttentionView").shown_pattern() == "L0H5"
     assert screen.of("Explorer").shown_pattern() == "L0H5"
+
+
+def test_an_exported_explorer_keeps_the_views_that_were_opened(page: Page, tmp_path: Path) -> None:
+    session = lw.Session(lw.load_demo("ioi"), list(PROMPTS), answers=list(ANSWERS))
+    session.selection.update(stripe="induction")
+    explorer = session.explore()
+    # What the page keeps of a tab that somebody opened.
+    other = lw.LogitLensView(session)
+    slots = {
+        name: one for name, one in snapshot_of(other)["slots"].items() if "logit_lens/" in name
+    }
+    explorer.snapshot = {"version": 1, "slots": slots}
+    path = tmp_path / "explorer.html"
+    lw.export_html(explorer, path)
+    page.goto(path.as_uri())
+    head = page.locator(".lw-page-note").first.inner_text()
+    assert all(part in head for part in (str(date.today()), "ioi demo", PROMPTS[0], "2 more"))
+    screen = Everything(page, "")
+    screen.wait_status("snapshot")
+    root = page.locator(".lw-root")
+    # Parts that are loaded when they are wanted are there, too.
+    root.locator("[data-lw-stripe=induction]").wait_for()
+    tabs = root.get_by_role("tab")
+    alive = [tab.inner_text() for tab in tabs.all() if tab.is_enabled()]
+    assert alive == ["Pattern", "Lens"]
+    root.locator("[data-tab=logit_lens]").click()
+    lens = root.locator('[data-lw-view="logit_lens"]')
+    lens.locator("canvas").first.wait_for()
+    assert lens.get_attribute("data-lw-status") == "snapshot"
+    assert root.get_by_role("alert").count() == 0
 
 
 @pytest.mark.slow

@@ -1,12 +1,13 @@
 import type { FunctionComponent, JSX, TargetedKeyboardEvent } from "preact";
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useContext, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useSize } from "../../core/draw/canvas";
 import { InTab } from "../../core/parts/columns";
 import type { Draw, PanelProps } from "../../core/parts/mount";
+import { Live } from "../../core/parts/ui";
 import { flush } from "../../core/state/flush";
 import type { ViewHandle } from "../../core/state/handle";
 import { RpcError } from "../../core/state/rpc";
-import { loadPanel } from "./load_tab";
+import { isAtHand, loadPanel } from "./load_tab";
 
 /** The pattern is the explorer's own; each other tab is a view, named as its bundle. */
 export const TABS = [
@@ -54,6 +55,9 @@ export function TabBar(props: {
   const { chosen, onChoose } = props;
   const box = useRef<HTMLDivElement>(null);
   const { width } = useSize(box);
+  const live = useContext(Live).value;
+  // Without a kernel there are the views that were opened before: no tab leads to nothing.
+  const known = (id: TabId) => live || id === "pattern" || isAtHand(id);
   const count = fittingTabs(width - END_WIDTH);
   const shown = TABS.slice(0, count);
   const others = TABS.slice(count);
@@ -67,7 +71,7 @@ export function TabBar(props: {
       End: last,
     }[event.key];
     const next = to === undefined ? undefined : shown[to];
-    if (!next) return;
+    if (!next || !known(next.id)) return;
     event.preventDefault();
     event.stopPropagation();
     flush(() => onChoose(next.id));
@@ -86,6 +90,8 @@ export function TabBar(props: {
             aria-selected={id === chosen}
             tabIndex={id === inTabOrder ? 0 : -1}
             data-tab={id}
+            disabled={!known(id)}
+            title={known(id) ? undefined : "was not opened before, and needs a running kernel"}
             onClick={() => flush(() => onChoose(id))}
           >
             {label}
@@ -107,7 +113,7 @@ export function TabBar(props: {
             more
           </option>
           {others.map(({ id, label }) => (
-            <option key={id} value={id}>
+            <option key={id} value={id} disabled={!known(id)}>
               {label}
             </option>
           ))}

@@ -89,6 +89,7 @@ export function ExplorerPanel({ session, rpc }: PanelProps): JSX.Element {
       data-tour-begins=""
       data-lw-unprinted=""
       aria-label="tour"
+      disabled={!session.connected.value}
       title="what am I looking at? A short tour"
       aria-expanded={tour !== null}
       onClick={() => (tour ? endTour() : flush(() => setTour("top")))}
