@@ -95,6 +95,7 @@ def test_an_exported_explorer_keeps_the_views_that_were_opened(page: Page, tmp_p
     screen = Everything(page, "")
     screen.wait_status("snapshot")
     root = page.locator(".lw-root")
+    assert root.locator(".lw-pattern-foot .lw-colorbar").is_visible()
     # Parts that are loaded when they are wanted are there, too.
     root.locator("[data-lw-stripe=induction]").wait_for()
     tabs = root.get_by_role("tab")
