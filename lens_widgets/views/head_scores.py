@@ -12,7 +12,12 @@ from plotly.subplots import make_subplots
 
 from lens_widgets.analysis.ablation.ablation import ablation_effects, sweep_components
 from lens_widgets.analysis.attention.detector_script import effect_script, score_script
-from lens_widgets.analysis.attention.head_scores import definition, every_score, why_missing
+from lens_widgets.analysis.attention.head_scores import (
+    NAMED_FROM,
+    definition,
+    every_score,
+    why_missing,
+)
 from lens_widgets.analysis.labels import standard_error
 from lens_widgets.session.selection import SCORE_KINDS
 from lens_widgets.session.session import Session
@@ -29,7 +34,8 @@ from lens_widgets.wire.messages import Step
 
 class Scores(Answer):
     """Mean attention on each kind's stripe, NaN where no prompt has one, of which ``missing`` then
-    tells why, else ""; ``sem`` of the current means over prompts, NaN for one."""
+    tells why, else ""; ``sem`` of the current means over prompts, NaN for one. From ``named_from``
+    on a head is called by a kind."""
 
     kind: Shaped[Texts, "kind"]
     definition: Shaped[Texts, "kind"]
@@ -38,6 +44,7 @@ class Scores(Answer):
     current: Float[Numbers, "kind layer head"]
     sem: Float[Numbers, "kind layer head"]
     units: str
+    named_from: float
 
 
 class LossEffects(Answer):
@@ -61,7 +68,7 @@ class HeadScoresView(View):
     _css = bundle("style.css")
 
     threshold: float = option(
-        default=0.4, help="The score from which a head is listed.", min=0.0, max=1.0
+        default=NAMED_FROM, help="The score from which a head is listed.", min=0.0, max=1.0
     )
 
     @question(Scores, first=True)
@@ -80,6 +87,7 @@ class HeadScoresView(View):
             current=after.nanmean(dim=0) if chosen is None else after[chosen],
             sem=spread if chosen is None else torch.full_like(spread, float("nan")),
             units="attention weight",
+            named_from=NAMED_FROM,
         )
 
     @question(LossEffects)

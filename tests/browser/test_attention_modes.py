@@ -54,7 +54,7 @@ def truth(lab: Lab, q: int, k: int, **args: Any) -> float:
     ("label", "mode", "unit"),
     [
         ("weights", "pattern", "attention"),
-        ("× value", "value", "attention × |value|"),
+        ("× value size", "value", "attention × |value|"),
         ("scores", "scores", "score"),
     ],
 )

@@ -206,7 +206,7 @@ def test_the_window_is_taken_away_as_picture_and_text(mount: Mount) -> None:
     lab = mount("logit_lens")
 
     def take(entry: str) -> None:
-        lab.find('button[aria-label="take away"]').first.click()
+        lab.find('button[aria-label="copy or save"]').first.click()
         lab.find(f'[role="menuitem"]:text-is("{entry}")').click()
 
     with lab.page.expect_download() as saved:

@@ -14,7 +14,7 @@ Mount = Callable[..., Lab]
 
 
 def save(lab: Lab, entry: str) -> bytes:
-    lab.find('button[aria-label="take away"]').first.click()
+    lab.find('button[aria-label="copy or save"]').first.click()
     with lab.page.expect_download() as waiting:
         lab.find(f'[role="menuitem"]:text-is("{entry}")').click()
     return Path(waiting.value.path()).read_bytes()
@@ -25,7 +25,7 @@ def copied(lab: Lab, entry: str) -> str:
         """window.copied = [];
            navigator.clipboard.writeText = async (text) => void window.copied.push(text);"""
     )
-    lab.find('button[aria-label="take away"]').first.click()
+    lab.find('button[aria-label="copy or save"]').first.click()
     lab.find(f'[role="menuitem"]:text-is("{entry}")').click()
     lab.wait("window.copied.length === 1")
     text: str = lab.js("return window.copied[0]")
@@ -68,7 +68,7 @@ def test_a_picture_has_two_pixels_for_one_and_all_of_the_view(
 
 def test_the_menu_is_worked_by_keys_alone(mount: Mount) -> None:
     lab = mount("attribution")
-    button = lab.find('button[aria-label="take away"]')
+    button = lab.find('button[aria-label="copy or save"]')
     button.focus()
     lab.page.keyboard.press("Enter")
     lab.wait("root.querySelectorAll('[role=menuitem]').length === 4")

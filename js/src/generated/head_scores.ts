@@ -4,13 +4,15 @@ import type { OptionSpec, Question } from "../wire/question";
 
 /**
  * Mean attention on each kind's stripe, NaN where no prompt has one, of which ``missing`` then
- * tells why, else ""; ``sem`` of the current means over prompts, NaN for one.
+ * tells why, else ""; ``sem`` of the current means over prompts, NaN for one. From ``named_from``
+ * on a head is called by a kind.
  */
 export interface Scores {
   numbers: "baseline" | "current" | "sem" | "layer" | "head";
   texts: "kind" | "definition" | "missing";
   attrs: {
     units: string;
+    named_from: number;
   };
 }
 

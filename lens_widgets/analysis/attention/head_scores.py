@@ -40,6 +40,10 @@ NEEDS: dict[ScoreKind, str] = {
     "duplicate": "a token that occurs twice",
 }
 
+NAMED_FROM = 0.4
+"""The score from which a head is called by a kind: one that looks elsewhere more than it looks
+there has no name."""
+
 _OFFSET = (
     "mean attention along the diagonal that leads from the second half of a repeated sequence to "
     "the tokens after the same ones in the first"

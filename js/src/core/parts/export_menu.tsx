@@ -78,7 +78,7 @@ export function Takeaway({ handle, csv, code }: { handle: ViewState } & Takeaway
       ref={box}
       class="lw-take"
       role="group"
-      aria-label="take away"
+      aria-label="copy or save"
       data-lw-unprinted=""
       {...takesKeys}
       onFocusOut={(event) => {
@@ -101,7 +101,7 @@ export function Takeaway({ handle, csv, code }: { handle: ViewState } & Takeaway
       <button
         type="button"
         class="lw-btn"
-        aria-label="take away"
+        aria-label="copy or save"
         aria-haspopup="menu"
         aria-expanded={open}
         title="copy or save what this view shows"
@@ -122,7 +122,7 @@ function Menu<E extends { label: string }>(props: {
   run: (entry: E) => Promise<void>;
 }): JSX.Element {
   return (
-    <span class="lw-take-menu" role="menu" aria-label="take away">
+    <span class="lw-take-menu" role="menu" aria-label="copy or save">
       {props.entries.map((entry) => (
         <button
           key={entry.label}

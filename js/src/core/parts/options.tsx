@@ -91,7 +91,7 @@ export const SCOPES = [
 
 export const RUNS = [
   { value: "baseline", label: "baseline", title: "without interventions" },
-  { value: "current", label: "current", title: "with the active interventions" },
+  { value: "current", label: "current", title: "with the interventions" },
   { value: "difference", label: "difference", title: "current minus baseline" },
 ] as const;
 

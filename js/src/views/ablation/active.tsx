@@ -30,7 +30,7 @@ export function ActiveList(props: {
     );
   }
   return (
-    <ul class="lw-abl-list" aria-label="active interventions">
+    <ul class="lw-abl-list" aria-label="interventions">
       {interventions.map((item) => {
         const effect = known.get(item.key);
         const text = interventionText(item.kind, item.detail);

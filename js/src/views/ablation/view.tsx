@@ -24,7 +24,7 @@ import { Grid } from "./grid";
 const WIDE = 16;
 
 const VALUES = [
-  { value: "attribution", label: "attribution", title: "direct effect, from one run" },
+  { value: "attribution", label: "direct effect", title: "from one run" },
   {
     value: "effect",
     label: "effect of ablating (exact)",
@@ -172,8 +172,8 @@ export function AblationPanelView(
             {caption}
           </div>
         </section>
-        <section class="lw-card lw-active-card" aria-label="active interventions">
-          <CardHead handle={handle} quiet title="Switched off" controls={kinds} />
+        <section class="lw-card lw-active-card" aria-label="interventions">
+          <CardHead handle={handle} quiet title="Interventions" controls={kinds} />
           <div class="lw-body">
             {actions}
             {active}
@@ -206,8 +206,8 @@ export function AblationPanelView(
             {switches}
             {caption}
           </section>
-          <section class="lw-abl-column" aria-label="active interventions">
-            <h4 class="lw-abl-heading">Active</h4>
+          <section class="lw-abl-column" aria-label="interventions">
+            <h4 class="lw-abl-heading">Interventions</h4>
             {active}
           </section>
           <section class="lw-abl-column lw-abl-after" aria-label="before and after">

@@ -26,7 +26,7 @@ const MODES = [
   { value: "pattern", label: "weights", title: "attention after the softmax" },
   {
     value: "value",
-    label: "× value",
+    label: "× value size",
     title: "weights times the norm of the value vector that they carry",
   },
   { value: "scores", label: "scores", title: "before the softmax" },
@@ -83,7 +83,7 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
   const name = averageWords(kind.average, shownName(head, kind.average));
   const roles = useContext(Roles).value;
   const role = kind.average === "none" ? roleIn(roles, head.layer, head.head) : null;
-  const badge = isPreview ? "preview" : state.locked.value ? "locked" : "";
+  const badge = isPreview ? "preview" : state.locked.value ? "kept" : "";
 
   const hover = state.hover.value;
   const { query_pos, key_pos } = session.selection.value;

@@ -88,7 +88,7 @@ export function Thumbnails(props: ThumbnailsProps): JSX.Element {
           {...{ layers, heads, size, look }}
           ablated={session.changes.ablated.value}
           selected={{ layer, head }}
-          selectedNote={state.locked.value ? ", locked" : ""}
+          selectedNote={state.locked.value ? ", kept" : ""}
           previewed={session.preview.value}
           compared={state.compare.value}
           onChoose={(place, shift) => {

@@ -9,8 +9,6 @@ import type { ViewHandle } from "../../core/state/handle";
 import { useAnswer } from "../../core/state/resource";
 import { type Scores, scores } from "../../generated/head_scores";
 
-/** A head that looks elsewhere more than it looks there has no name. */
-const NAMED_FROM = 0.4;
 const KINDS = ["previous", "induction", "duplicate"] as const;
 
 /** Names heads by where they look without interventions, mean over prompts. Draws nothing itself. */
@@ -38,7 +36,7 @@ function rolesIn(data: Dataset<Scores>, layers: number, heads: number): FoundRol
       for (let head = 0; head < heads; head++) {
         const score = at(values, index, layer, head);
         const key = `${layer} ${head}`;
-        if (score >= NAMED_FROM && score > (found.get(key)?.score ?? 0)) {
+        if (score >= data.attrs.named_from && score > (found.get(key)?.score ?? 0)) {
           found.set(key, { kind, score });
         }
       }
@@ -54,7 +52,7 @@ export function RoleLegend(): JSX.Element {
     counts.set(kind, (counts.get(kind) ?? 0) + 1);
   }
   return (
-    <p class="lw-roles" title={`mean weight of ${NAMED_FROM} or more`}>
+    <p class="lw-roles" title="named by their mean weight there, which each head tells on hover">
       {KINDS.filter((kind) => counts.has(kind)).map((kind) => (
         <span key={kind}>
           <span class="lw-role-mark" data-mark={kind} aria-hidden="true" />

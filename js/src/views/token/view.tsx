@@ -28,7 +28,11 @@ import { HIT_SHADE, MISS_SHADE, Strip } from "./strip";
 
 const COLORS = [
   { value: "loss", label: "loss", title: "loss of predicting the next token" },
-  { value: "hit", label: "hit / miss", title: "whether the next token is the most probable one" },
+  {
+    value: "hit",
+    label: "right or wrong",
+    title: "whether the next token is the most probable one",
+  },
 ] as const;
 
 interface Hover {

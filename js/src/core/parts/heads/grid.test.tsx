@@ -91,11 +91,11 @@ describe("a grid of heads", () => {
   it("says what a cell is: its name, whether it is selected, compared or ablated", () => {
     show({
       ablated: new Set(["L1H2", "L0.attn"]),
-      selectedNote: ", locked",
+      selectedNote: ", kept",
       compared: { layer: 2, head: 1 },
     });
     const name = (place: string) => cell(place).getAttribute("aria-label");
-    expect(name("1 2")).toBe("L1H2, selected, locked, ablated");
+    expect(name("1 2")).toBe("L1H2, selected, kept, ablated");
     expect(name("2 1")).toBe("L2H1, compared");
     expect(name("0 3")).toBe("L0H3, ablated");
     expect(cell("1 2").getAttribute("role")).toBe("gridcell");

@@ -45,7 +45,7 @@ export interface HeadGridProps {
   look: (layer: number, column: number) => HeadLook;
   ablated: ReadonlySet<string>;
   selected: HeadRef;
-  /** Added to what the selected head is called, as in "L1H4, selected, locked". */
+  /** Added to what the selected head is called, as in "L1H4, selected, kept". */
   selectedNote?: string;
   previewed?: HeadRef | null;
   compared?: HeadRef | null;
