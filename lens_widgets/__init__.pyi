@@ -12,6 +12,7 @@ from lens_widgets.interventions.steer import Steer as Steer
 from lens_widgets.models.checkpoint import load_checkpoint as load_checkpoint
 from lens_widgets.models.demo import load_demo as load_demo
 from lens_widgets.session.session import Session as Session
+from lens_widgets.session.spans import Spans as Spans
 from lens_widgets.views.ablation import AblationPanel as AblationPanel
 from lens_widgets.views.activation_browser import ActivationBrowser as ActivationBrowser
 from lens_widgets.views.attention import AttentionView as AttentionView

@@ -24,6 +24,7 @@ from lens_widgets.errors import InputError, check_choice, near
 from lens_widgets.interventions.checks import Positions, normal_positions
 from lens_widgets.interventions.hook_code import edited_part, hook_function
 from lens_widgets.interventions.site import Site
+from lens_widgets.interventions.span import Span
 from lens_widgets.prompts.prompt_set import PromptSet
 
 OtherRun = Literal["clean", "corrupted"]
@@ -92,7 +93,7 @@ class Intervention(ABC):
         _KINDS[cls.__name__] = cls
 
     @property
-    def acts_at(self) -> tuple[int, ...] | None:
+    def acts_at(self) -> tuple[int, ...] | Span | None:
         """The ``positions`` it acts at, as a tuple without repeats; None for all."""
         return normal_positions(self.positions)
 
@@ -124,6 +125,8 @@ class Intervention(ABC):
         positions = self.acts_at
         if positions is None:
             return "all positions"
+        if isinstance(positions, Span):
+            return f"at {positions.name}"
         return f"position{'s' * (len(positions) > 1)} {', '.join(map(str, positions))}"
 
     # --- in the model -----------------------------------------------------------------------
@@ -191,7 +194,11 @@ class Intervention(ABC):
         """The fields for a file, by name: numbers, text, tuples of them, None, or numpy arrays."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
         return {
-            name: str(value) if isinstance(value, (Component, Reader)) else value
+            name: value.saved()
+            if isinstance(value, Span)
+            else str(value)
+            if isinstance(value, (Component, Reader))
+            else value
             for name, value in values.items()
         }
 

@@ -13,16 +13,20 @@ from lens_widgets.engine.hooks import TABLE, hook_kind, layer_of
 from lens_widgets.engine.parts import check_layer
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.errors import InputError, near
+from lens_widgets.interventions.span import Span
 from lens_widgets.prompts.prompt_set import PromptSet
 
-Positions = Sequence[int] | Tensor | int | None
+Positions = Sequence[int] | Tensor | int | Span | None
 """What may be given as positions; they are kept as ``normal_positions`` makes them."""
 
 
-def normal_positions(positions: Positions) -> tuple[int, ...] | None:
-    """Positions as a tuple without repeats; None for all."""
-    if positions is None:
-        return None
+def normal_positions(positions: Positions) -> tuple[int, ...] | Span | None:
+    """Positions as a tuple without repeats, or a span as it is; None for all."""
+    if positions is None or isinstance(positions, Span):
+        return positions
+    span = Span.from_saved(positions)
+    if span is not None:
+        return span
     if isinstance(positions, int) and not isinstance(positions, bool):
         return (positions,)
     if isinstance(positions, Tensor):
@@ -34,7 +38,7 @@ def normal_positions(positions: Positions) -> tuple[int, ...] | None:
     ):
         raise InputError(
             f"positions={positions!r} must be None, an integer or a list of integers.",
-            "None means every position.",
+            "None means every position; lw.Spans names positions.",
         )
     return tuple(dict.fromkeys(positions))
 
@@ -117,9 +121,20 @@ def check_component(facts: ModelFacts, component: Component | str) -> None:
         )
 
 
-def check_positions(prompts: PromptSet, positions: tuple[int, ...] | None) -> None:
-    """Raises when no prompt has such a position."""
+def check_positions(prompts: PromptSet, positions: tuple[int, ...] | Span | None) -> None:
+    """Raises when no prompt has such a position, or a span is one of other prompts."""
     longest = prompts.tokens.shape[1]
+    if isinstance(positions, Span):
+        lengths = prompts.lengths.tolist()
+        rows = positions.places
+        if len(rows) != len(lengths) or any(
+            place >= length for row, length in zip(rows, lengths, strict=True) for place in row
+        ):
+            raise InputError(
+                f"positions: the span {positions.name} is one of other prompts.",
+                "Make lw.Spans of the session's prompts.",
+            )
+        return
     for position in positions or ():
         if not -longest <= position < longest:
             raise InputError(

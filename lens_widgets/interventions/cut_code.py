@@ -10,8 +10,9 @@ from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention, RunContext
 from lens_widgets.interventions.ends import silenced
 from lens_widgets.interventions.site import position_mask
+from lens_widgets.interventions.span import Span
 
-Row = tuple[str, str, str, "tuple[int, ...] | None"]
+Row = tuple[str, str, str, "tuple[int, ...] | Span | None"]
 """Writer, reader, what is written instead, and where."""
 
 _CODE = """# Edges that are cut: writer, reader, what is written instead, where (None: everywhere).

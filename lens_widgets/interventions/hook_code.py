@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lens_widgets.interventions.site import Site
+from lens_widgets.interventions.span import Span
 from lens_widgets.prompts.prompt_set import PromptSet
 
 
@@ -17,7 +18,9 @@ def hook_function(name: str, hook: str, edit: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def edited_part(site: Site, positions: Sequence[int] | None, prompts: PromptSet | None) -> str:
+def edited_part(
+    site: Site, positions: Sequence[int] | Span | None, prompts: PromptSet | None
+) -> str:
     """The expression of the part that is edited: ``activation[prompt, pos(, head)]``."""
     return f"activation[{_index(site, positions, prompts)}]"
 
@@ -28,10 +31,13 @@ def same_part(part: str, of: str) -> str:
     return of + part.removeprefix("activation")
 
 
-def _index(site: Site, positions: Sequence[int] | None, prompts: PromptSet | None) -> str:
+def _index(site: Site, positions: Sequence[int] | Span | None, prompts: PromptSet | None) -> str:
     kind, head = site.hook_kind, None if site.head is None else str(site.head)
     if positions is None:
         return kind.index_code(head, None)
+    if isinstance(positions, Span):
+        places = [(row, p) for row, own in enumerate(positions.places) for p in own]
+        return kind.index_code(head, f"{[p for _, p in places]}", f"{[row for row, _ in places]}")
     lengths = None if prompts is None else prompts.lengths.tolist()
     if lengths is None or len(set(lengths)) == 1:
         return kind.index_code(head, f"{list(positions)}")

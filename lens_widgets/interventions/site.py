@@ -13,6 +13,7 @@ from torch import Tensor
 from lens_widgets.components import Component
 from lens_widgets.engine.forward import Hook
 from lens_widgets.engine.hooks import HookKind, hook_kind
+from lens_widgets.interventions.span import Span
 from lens_widgets.prompts.prompt_set import PromptSet
 
 
@@ -50,7 +51,7 @@ class Site:
 
 
 def position_mask(
-    prompts: PromptSet, positions: Sequence[int] | None
+    prompts: PromptSet, positions: Sequence[int] | Span | None
 ) -> Bool[Tensor, "prompt pos"] | None:
     """True where an intervention acts; None for everywhere. Negative positions count from the
     end of each prompt."""
@@ -59,7 +60,8 @@ def position_mask(
     tokens, lengths = prompts.tokens, prompts.lengths
     mask = torch.zeros(tokens.shape, dtype=torch.bool, device=tokens.device)
     for row, length in enumerate(lengths.tolist()):
-        for position in positions:
+        own = positions.places[row] if isinstance(positions, Span) else positions
+        for position in own:
             index = position if position >= 0 else length + position
             if 0 <= index < length:
                 mask[row, index] = True

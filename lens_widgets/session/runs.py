@@ -27,6 +27,7 @@ from lens_widgets.engine.written import Written
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention
 from lens_widgets.interventions.ends import silenced
+from lens_widgets.interventions.span import Span
 from lens_widgets.prompts.prompt_set import PromptSet
 from lens_widgets.session.fitness import check_batch, check_finite
 from lens_widgets.session.metrics import Metric
@@ -353,7 +354,9 @@ class PromptRuns:
         """Which prompts begin alike, unless what follows or an intervention tells them apart."""
         if not self.facts.batch.causal:
             return None
-        if any(position < 0 for item in active for position in item.acts_at or ()):
+        places = [item.acts_at for item in active]
+        # A negative position, or a span, is another one in each of them.
+        if any(isinstance(each, Span) or min(each or (0,)) < 0 for each in places):
             return None
         batches = [self.prompt_set.tokens]
         if self.prompt_set.corrupted_tokens is not None:

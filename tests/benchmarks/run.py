@@ -2,25 +2,26 @@
 
     python -m tests.benchmarks.run [SECTION ...]
 
-A section is a module of this folder with ``measure() -> Table``. With names, only those are run
-and nothing is written.
+A section is a module of this folder with ``measure()``, which gives a table or several. With names,
+only those are run and nothing is written.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.benchmarks import bundles, engine, interactive, long_prompts
+from tests.benchmarks import bundles, engine, estimates, interactive, long_prompts
 from tests.benchmarks.machine import describe
 from tests.benchmarks.table import Table
 
-SECTIONS: dict[str, Callable[[], Table]] = {
+SECTIONS: dict[str, Callable[[], Table | Sequence[Table]]] = {
     "interactive": interactive.measure,
     "long_prompts": long_prompts.measure,
     "bundles": bundles.measure,
     "engine": engine.measure,
+    "estimates": estimates.measure,
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
@@ -32,8 +33,10 @@ def main(names: list[str]) -> None:
     print(describe(), end="\n\n", flush=True)
     tables = []
     for name in names or SECTIONS:
-        tables.append(SECTIONS[name]().markdown())
-        print(tables[-1], end="\n\n", flush=True)
+        made = SECTIONS[name]()
+        for table in [made] if isinstance(made, Table) else made:
+            tables.append(table.markdown())
+            print(tables[-1], end="\n\n", flush=True)
     if not names:
         head = f"# How quickly the widgets react\n\nMade by `make bench`.\n\n{describe()}"
         RESULTS.write_text("\n\n".join([head, *tables]) + "\n")

@@ -35,6 +35,7 @@ def check(session: lw.Session, item: lw.Ablate, values: Sequence[float | Tensor]
         length = tokens.shape[1]
         at = None
         if item.acts_at is not None:
+            assert isinstance(item.acts_at, tuple)
             at = [p % length for p in item.acts_at if -length <= p < length]
         hook = reference.write(part.hook, value, part.head, at)
         expected = reference.logits(session.model, tokens, [hook])

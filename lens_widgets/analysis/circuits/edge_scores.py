@@ -145,15 +145,21 @@ def all_edges(
     else:
         totals = torch.zeros(shape, device=session.device)
     for places, changes in _changes(session, graph):
+        # Positions and dimensions of a prompt side by side: both are summed over in one go.
+        wrote = (
+            {}
+            if per_position
+            else {row: changes[:, own].flatten(1) for row, own in places.by_row()}
+        )
         for readers, writers in slopes.groups:
-            # [place, writer, reader], of the writers that come before these readers.
-            before = changes[:writers].transpose(0, 1)
-            slope = [slopes.at(each, readers, places).transpose(1, 2) for each in found]
-            part = torch.stack([before @ each for each in slope]).mean(dim=0)
+            slope = slopes.mean(found, readers, places)
             if per_position:
-                totals[places.rows, :writers, readers, places.positions] = part
-            else:
-                totals[:, :writers, readers].index_add_(0, places.rows, part)
+                parts = changes[:writers].transpose(0, 1) @ slope.transpose(1, 2)
+                totals[places.rows, :writers, readers, places.positions] = parts
+                continue
+            for row, own in places.by_row():
+                read = slope[own].transpose(0, 1).flatten(1)
+                totals[row, :writers, readers] += wrote[row][:writers] @ read.T
     return totals if per_position else only_edges(graph, totals)
 
 

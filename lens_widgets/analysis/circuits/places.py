@@ -36,6 +36,16 @@ class Places:
         pairs = zip(self.rows.split(size), self.positions.split(size), strict=True)
         return [Places(rows, positions) for rows, positions in pairs]
 
+    def by_row(self) -> list[tuple[int, slice]]:
+        """Each prompt that has any, and where its places are: they follow one another."""
+        rows, counts = self.rows.unique_consecutive(return_counts=True)
+        ends = counts.cumsum(0).tolist()
+        starts = [0, *ends[:-1]]
+        return [
+            (row, slice(start, end))
+            for row, start, end in zip(rows.tolist(), starts, ends, strict=True)
+        ]
+
     def at(self, activation: Tensor) -> Float[Tensor, "place *rest"]:
         """An activation [prompt, pos, ...] at these places, in float32."""
         return activation[self.rows, self.positions].float()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,8 +24,8 @@ _WEIGHTS = {"q": "W_Q", "k": "W_K", "v": "W_V"}
 class ReaderSlopes:
     """What a pass must record for them (``wanted``), and the slopes from what it recorded.
 
-    ``groups``: readers that follow one another, of one kind and layer, each group with the number
-    of writers that come before it.
+    ``groups``: readers that follow one another and have the same writers before them, each group
+    with the number of those.
     """
 
     def __init__(self, session: Session) -> None:
@@ -32,8 +33,12 @@ class ReaderSlopes:
         self._stream = session.stream
         graph = self.graph = session.stream.graph
         kinds = dict.fromkeys((reader.layer, reader.kind) for reader in graph.readers)
-        slices = [graph.of_layer(*kind) for kind in kinds]
-        self.groups = [(each, int(graph.mask[:, each.start].sum())) for each in slices]
+        n_before = graph.mask.sum(dim=0).tolist()
+        starts = [i for i, n in enumerate(n_before) if i == 0 or n != n_before[i - 1]]
+        ends = [*starts[1:], len(n_before)]
+        self.groups = [
+            (slice(start, end), n_before[start]) for start, end in zip(starts, ends, strict=True)
+        ]
         inputs, watched = list[str](), list[str]()
         for layer, kind in kinds:
             if layer is None:
@@ -51,12 +56,27 @@ class ReaderSlopes:
             return self._stream.mlp_reads_normed(layer)
         return self._stream.has_norm(layer)
 
+    def mean(
+        self, found: Sequence[Passed], readers: slice, places: Places
+    ) -> Float[Tensor, "place reader d_model"]:
+        """The mean of one group's slopes over several passes."""
+        first, *rest = found
+        total = self.at(first, readers, places)
+        for each in rest:
+            total += self.at(each, readers, places)
+        return total if not rest else total / len(found)
+
     def at(
         self, passed: Passed, readers: slice, places: Places
     ) -> Float[Tensor, "place reader d_model"]:
         """The slopes of one group at some places."""
-        reader = self.graph.readers[readers.start]
-        layer, kind = reader.layer, reader.kind
+        own = self.graph.readers[readers]
+        kinds = dict.fromkeys((reader.layer, reader.kind) for reader in own)
+        return torch.cat([self._of_kind(passed, *kind, places) for kind in kinds], dim=1)
+
+    def _of_kind(
+        self, passed: Passed, layer: int | None, kind: str, places: Places
+    ) -> Float[Tensor, "place reader d_model"]:
         if layer is None:
             return places.at(passed.gradients[self._end])[:, None]
         gradient = places.at(passed.gradients[self._stream.input_hook(layer, kind)])

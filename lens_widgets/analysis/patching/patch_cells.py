@@ -10,6 +10,7 @@ from lens_widgets.analysis.patching.nodes import n_heads_of, node_kind
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention
 from lens_widgets.interventions.patch import Patch
+from lens_widgets.interventions.span import Span
 
 if TYPE_CHECKING:
     from lens_widgets.session.session import Session
@@ -57,7 +58,7 @@ def kept_cell(item: Intervention) -> PatchCell | None:
     if not isinstance(item, Patch) or item.source != "corrupted":
         return None
     places = item.acts_at
-    if places is not None and len(places) != 1:
+    if isinstance(places, Span) or (places is not None and len(places) != 1):
         return None
     site = item.site
     node = site.hook_kind.node

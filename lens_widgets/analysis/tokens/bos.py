@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import xarray as xr
@@ -12,6 +12,7 @@ import xarray as xr
 from lens_widgets.analysis.tokens.tokens import token_stats
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention
+from lens_widgets.interventions.span import Span
 from lens_widgets.prompts.prompt_set import saved_prompt_set
 from lens_widgets.prompts.rows import Rows
 from lens_widgets.prompts.token_text import token_text
@@ -150,7 +151,12 @@ def _moved(active: Sequence[Intervention], shift: int) -> list[Intervention]:
             found.append(item)
             continue
         # One that acted on BOS alone has nothing to act on without it.
-        kept = tuple(p + shift if p >= 0 else p for p in item.acts_at if p < 0 or p + shift >= 0)
+        kept: Any
+        if isinstance(item.acts_at, Span):
+            kept = item.acts_at.shifted(shift)
+        else:
+            moved = [(p, p + shift if p >= 0 else p) for p in item.acts_at]
+            kept = tuple(now for before, now in moved if before < 0 or now >= 0)
         if kept:
             found.append(replace(item, positions=kept))  # type: ignore[type-var]
     return found

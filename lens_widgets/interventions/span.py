@@ -1,0 +1,46 @@
+"""A named place in each of several prompts, which may lie elsewhere in every one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lens_widgets.errors import InputError
+
+
+@dataclass(frozen=True)
+class Span:
+    """``places``: its positions by prompt, each tuple in order and without repeats. Given as the
+    ``positions`` of an intervention it acts there, on prompts of any lengths."""
+
+    name: str
+    places: tuple[tuple[int, ...], ...]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def shifted(self, by: int) -> Span | None:
+        """The same tokens where each prompt has ``by`` more in front; None where none are left."""
+        places = tuple(tuple(p + by for p in row if p + by >= 0) for row in self.places)
+        return Span(self.name, places) if any(places) else None
+
+    def saved(self) -> tuple[Any, ...]:
+        """As tuples of text and numbers, for a file."""
+        return ("span", self.name, self.places)
+
+    @classmethod
+    def from_saved(cls, saved: Any) -> Span | None:
+        """The span that was ``saved``; None for what is none."""
+        if not isinstance(saved, tuple) or len(saved) != 3 or saved[0] != "span":
+            return None
+        _, name, rows = saved
+        if (
+            not isinstance(name, str)
+            or not isinstance(rows, tuple)
+            or not all(
+                isinstance(row, tuple) and all(type(p) is int and p >= 0 for p in row)
+                for row in rows
+            )
+        ):
+            raise InputError(f"positions={saved!r} is no span.", "Make one with lw.Spans.")
+        return cls(name, rows)
