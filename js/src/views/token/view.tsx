@@ -30,7 +30,7 @@ const COLORS = [
   { value: "loss", label: "loss", title: "loss of predicting the next token" },
   {
     value: "hit",
-    label: "right or wrong",
+    label: "correct",
     title: "whether the next token is the most probable one",
   },
 ] as const;
