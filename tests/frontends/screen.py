@@ -20,6 +20,46 @@ const rootsIn = scope => [
 """
 
 
+# Every cell of a pattern, or of every few rows, read out as the arrow keys pass over.
+READ_PATTERN = """
+(pattern, every) => {
+  const root = pattern.closest('[data-lw-view="attention"]');
+  const count = Number(pattern.getAttribute('aria-rowcount'));
+  const press = key => {
+    const init = { key, bubbles: true, cancelable: true };
+    pattern.dispatchEvent(new KeyboardEvent('keydown', init));
+  };
+  pattern.focus();
+  for (let i = 0; i <= count; i++) { press('ArrowUp'); press('ArrowLeft'); }
+  const seen = [];
+  const read = () => {
+    const { queryPos, keyPos, value } = root.querySelector('[data-lw-readout]').dataset;
+    seen.push([queryPos, keyPos, value].map(Number));
+  };
+  for (let row = 0; row < count; row += every) {
+    const key = (row / every) % 2 === 0 ? 'ArrowRight' : 'ArrowLeft';
+    for (let i = 0; i < count; i++) {
+      if (i > 0) press(key);
+      read();
+    }
+    for (let i = 0; i < every; i++) press('ArrowDown');
+  }
+  pattern.blur();
+  return seen;
+}
+"""
+
+# The numbers of each row of a table, by what the row is called.
+READ_COLUMNS = """
+(root, [rows, key]) => Object.fromEntries(
+  [...root.querySelectorAll(`[role="row"]${rows}`)].map(row => [
+    row.dataset[key],
+    Object.fromEntries([...row.querySelectorAll('[data-column][data-value]')]
+      .map(cell => [cell.dataset.column, cell.dataset.value])),
+  ]))
+"""
+
+
 class Screen:
     """The views in one page, or those inside ``within`` (a Playwright selector)."""
 
@@ -139,31 +179,7 @@ class Screen:
     def whole_pattern(self, every: int = 1) -> dict[tuple[int, int], float]:
         """Weights of every cell, or of every few rows, read out as the arrow keys pass over."""
         cells: list[list[float]] = self._pattern().evaluate(
-            """(pattern, every) => {
-              const root = pattern.closest('[data-lw-view="attention"]');
-              const count = Number(pattern.getAttribute('aria-rowcount'));
-              const press = key => {
-                const init = { key, bubbles: true, cancelable: true };
-                pattern.dispatchEvent(new KeyboardEvent('keydown', init));
-              };
-              pattern.focus();
-              for (let i = 0; i <= count; i++) { press('ArrowUp'); press('ArrowLeft'); }
-              const seen = [];
-              const read = () => {
-                const { queryPos, keyPos, value } = root.querySelector('[data-lw-readout]').dataset;
-                seen.push([queryPos, keyPos, value].map(Number));
-              };
-              for (let row = 0; row < count; row += every) {
-                const key = (row / every) % 2 === 0 ? 'ArrowRight' : 'ArrowLeft';
-                for (let i = 0; i < count; i++) {
-                  if (i > 0) press(key);
-                  read();
-                }
-                for (let i = 0; i < every; i++) press('ArrowDown');
-              }
-              pattern.blur();
-              return seen;
-            }""",
+            READ_PATTERN,
             every,
         )
         return {(int(q), int(k)): value for q, k, value in cells}
@@ -203,10 +219,7 @@ class Screen:
 
     def _columns(self, view: str, rows: str, key: str) -> dict[str, Columns]:
         found: dict[str, dict[str, str]] = self.view(view).evaluate(
-            """(root, [rows, key]) => Object.fromEntries(
-              [...root.querySelectorAll(`[role="row"]${rows}`)].map(row => [row.dataset[key],
-                Object.fromEntries([...row.querySelectorAll('[data-column][data-value]')]
-                  .map(cell => [cell.dataset.column, cell.dataset.value]))]))""",
+            READ_COLUMNS,
             [rows, key],
         )
         return {
