@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import lens_widgets as lw
+from lens_widgets.analysis.patching import patch_maps as maps_module
 from lens_widgets.analysis.patching.patch_maps import patch_maps
 from lens_widgets.errors import InputError
 from tests.models import tiny
@@ -19,7 +20,10 @@ def _session(name: str) -> lw.Session:
     return lw.Session(tiny(name), TEXTS, answers=ANSWERS, corrupted=OTHERS)
 
 
-def test_maps_take_the_method_that_agrees_best_with_their_exact_cells() -> None:
+def test_maps_take_the_method_that_agrees_best_with_their_exact_cells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(maps_module, "MANY_LEFT", 0)
     session = _session("gpt2")
     nodes = ["resid_pre", "attn_out", "mlp_out"]
     steps = list(patch_maps(session, nodes, True, "corrupted"))
@@ -39,6 +43,11 @@ def test_maps_take_the_method_that_agrees_best_with_their_exact_cells() -> None:
     assert [info["method"] for info in told] == [one.method for one in maps]
     chosen = lw.PatchingView(session, estimate="gradient", patch_maps="blocks").data()
     assert {info["method"] for info in chosen.attrs["maps"]} == {"gradient"}
+
+
+def test_integrated_gradients_are_tried_where_many_cells_are_left() -> None:
+    *_, (_, _, (one,)) = patch_maps(_session("gpt2"), ["z"], False, "corrupted")
+    assert set(one.estimates) == {"relp", "gradient"}
 
 
 def test_maps_of_a_model_that_relp_does_not_fit_begin_with_gradients() -> None:

@@ -45,6 +45,10 @@ Wanted = Literal["best", "gradient", "integrated", "relp"]
 ENOUGH = 3
 """Exact cells before methods are compared by them."""
 
+MANY_LEFT = 400
+"""Cells that are still to be computed where integrated gradients are tried as well: their five
+passes take as long as about 40 cells."""
+
 log = logging.getLogger(__name__)
 
 
@@ -124,7 +128,8 @@ def patch_maps(
     """Cells done, of how many, and the maps: first as estimates, in the end exact.
 
     With ``"best"`` the maps begin with RelP's estimates, or with the gradient's in a model that
-    RelP does not fit; when an eighth is exact, all methods are compared by it.
+    RelP does not fit; when an eighth is exact, methods are compared by it, of which integrated
+    gradients are worth their passes only where many cells are left.
 
     InputError when there are no corrupted prompts, or more than 40,000 cells; with a ``method``
     that does not fit the model.
@@ -153,7 +158,7 @@ def patch_maps(
             done += 1
             yield done, total, maps
         if method == "best":
-            _compare(session, maps, into)
+            _compare(session, maps, into, total - done)
     yield done, total, maps
 
 
@@ -191,11 +196,13 @@ def _estimate(session: Session, maps: list[PatchMap], into: Into, method: Method
         one.method = one.method or method
 
 
-def _compare(session: Session, maps: list[PatchMap], into: Into) -> None:
+def _compare(session: Session, maps: list[PatchMap], into: Into, n_left: int) -> None:
     """Makes the estimates that are not there yet, and has each map choose."""
     if any(one.method is None for one in maps):
         return
     for method in METHODS:
+        if method == "integrated" and n_left < MANY_LEFT:
+            continue
         if any(method not in one.estimates for one in maps):
             try:
                 _estimate(session, maps, into, method)
