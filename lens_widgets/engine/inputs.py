@@ -34,17 +34,41 @@ class _Part:
     early: Float[Tensor, "writer prompt pos d_model"] | None
     late: list[Tensor] | Tensor = field(default_factory=list)
     n_late: int = 0
+    joint: tuple[int, Tensor] | None = None
 
-    def change(self, weights: Float[Tensor, "reader writer"]) -> Tensor | None:
-        """What is added to the inputs of some readers: [reader, prompt, pos, d_model]."""
-        parts = []
+    def change(self, stage: Stage) -> tuple[list[int], Float[Tensor, "reader prompt pos d_model"]]:
+        """The readers of a stage, and what is added to the input of each."""
+        layer, kind = stage
+        own, weights = self.shares.stages[stage]
+        if layer is None or kind == "mlp":
+            return own, self._sum(weights)
+        # Queries, keys and values read at one time: their sums go over the same writers.
+        if self.joint is None or self.joint[0] != layer:
+            self.joint = layer, self._sum(self.shares.attention[layer])
+        before = [k for k in "qkv"[: "qkv".index(kind)] if (layer, k) in self.shares.stages]
+        start = sum(len(self.shares.stages[layer, k][0]) for k in before)
+        change = self.joint[1][start : start + len(own)]
+        if start + len(own) == len(self.joint[1]):
+            self.joint = None
+        return own, change
+
+    def _sum(self, weights: Float[Tensor, "reader writer"]) -> Tensor:
+        """[reader, prompt, pos, d_model]; 0 where nothing that they read has been written."""
+        known = []
         if self.early is not None and self.n_early:
-            parts.append(_weighted(weights[:, : self.n_early], self.early[: self.n_early]))
+            known.append((weights[:, : self.n_early], self.early[: self.n_early]))
         if self.n_late:
             late = torch.stack(self.late) if isinstance(self.late, list) else self.late
             own = weights[:, self.n_early : self.n_early + self.n_late]
-            parts.append(_weighted(own, late[: self.n_late]))
-        return None if not parts else sum(parts[1:], start=parts[0])
+            known.append((own, late[: self.n_late]))
+        if not known:
+            return torch.zeros(len(weights), 1, 1, 1, device=weights.device)
+        first, *rest = known
+        total = _weighted(*first)
+        for more, changes in rest:
+            flat = torch.addmm(total.flatten(1), more.to(changes.device), changes.flatten(1))
+            total = flat.unflatten(1, changes.shape[1:])
+        return total
 
     def store(self, start: int, change: Float[Tensor, "writer prompt pos d_model"]) -> None:
         """Takes what has become known of writers from ``start`` on."""
@@ -263,22 +287,17 @@ def _changed(
     group: Sequence[_Part], stage: Stage, fixed: Sequence[int]
 ) -> tuple[list[int], Float[Tensor, "reader prompt pos d_model"] | None]:
     """The readers of a group of which shares are replaced, and what their inputs change by."""
-    parts = [(part, *part.shares.stages[stage]) for part in group if stage in part.shares.stages]
-    numbers = sorted({number for _, own, _ in parts for number in own} - set(fixed))
+    parts = [part.change(stage) for part in group if stage in part.shares.stages]
+    numbers = sorted({number for own, _ in parts for number in own} - set(fixed))
     if not numbers:
         return [], None
-    total: Tensor | None = None
-    for part, own, weights in parts:
-        if own != numbers:
-            spread = weights.new_zeros(len(numbers), weights.shape[1])
-            for row, number in enumerate(own):
-                if number in numbers:
-                    spread[numbers.index(number)] = weights[row]
-            weights = spread
-        change = part.change(weights)
-        if change is not None:
-            total = change if total is None else total + change
-    return numbers, total
+    if len(parts) == 1 and parts[0][0] == numbers:
+        return numbers, parts[0][1]
+    rows: dict[int, Tensor] = {}
+    for own, change in parts:
+        for number, one in zip(own, change, strict=True):
+            rows[number] = rows[number] + one if number in rows else one
+    return numbers, torch.stack(torch.broadcast_tensors(*(rows[number] for number in numbers)))
 
 
 def share_hooks(

@@ -59,6 +59,15 @@ class ReplacedShares:
             for stage, rows in stages.items()
         }
 
+    @cached_property
+    def attention(self) -> dict[int, Float[Tensor, "reader writer"]]:
+        """The same of all queries, keys and values of a layer together, in this order."""
+        found: dict[int, list[Tensor]] = {}
+        for (layer, kind), (_, weights) in self.stages.items():
+            if layer is not None and kind != "mlp":
+                found.setdefault(layer, []).append(weights)
+        return {layer: torch.cat(parts) for layer, parts in found.items()}
+
     @property
     def first_layer(self) -> int:
         """The layer of the first reader whose input changes."""

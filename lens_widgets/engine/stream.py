@@ -23,7 +23,7 @@ from lens_widgets.engine.norms import HeldNorm, found_norm, held_norm
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.engine.structure import without_user_code
 from lens_widgets.engine.transformer_lens_private import attention_scale, wrapped_module
-from lens_widgets.engine.trials import Batch
+from lens_widgets.engine.trials import BEFORE_MLP, Batch
 from lens_widgets.errors import InputError
 
 FINAL = "ln_final.hook_in"
@@ -219,7 +219,8 @@ class StreamParts:
         here. Where MLPs take their input from is found out."""
         layers = range(self._facts.n_layers)
         names = [f"blocks.{layer}.{part}" for layer in layers for part in _TRIED]
-        known = [name for name in names if name in self._facts.hooks]
+        names += [name for layer in layers for name in self._before_mlp(layer)]
+        known = [name for name in dict.fromkeys(names) if name in self._facts.hooks]
         with without_user_code(model), torch.no_grad():
             found = forward(model, Batch.of(model).alone, capture=known).captured
             for layer in sorted({r.layer for r in self.graph.readers if r.layer is not None}):
@@ -247,7 +248,7 @@ class StreamParts:
     def _mlp_input(self, layer: int, stream: Tensor, found: Activations) -> MlpInput:
         block = f"blocks.{layer}."
         if layer not in self.graph.parallel:
-            stream = stream + found[f"{block}hook_attn_out"]
+            stream = sum((found[name] for name in self._before_mlp(layer)), start=stream)
         read = found.get(f"{block}mlp.hook_in")
         before = found.get(f"{block}ln2.hook_in")
         after = found.get(f"{block}ln2.hook_out")
@@ -260,6 +261,11 @@ class StreamParts:
         if read is not None and self._same(read, self.normed(layer, stream)):
             return MlpInput(f"{block}mlp.hook_in", normed=True)
         raise _refusal(f"what the MLP of layer {layer} reads is not found")
+
+    def _before_mlp(self, layer: int) -> list[str]:
+        """The hooks of what a layer writes before its MLP reads."""
+        writes = self._facts.layers.writes(layer)
+        return [hook for part, hook in writes.items() if part in BEFORE_MLP]
 
     def _bias(self, layer: int, found: Activations) -> Tensor | float:
         attention = self._model().blocks[layer].attn

@@ -57,8 +57,7 @@ def sweep(
         chosen = [variants[i] for i in chunk]
         try:
             if setup is None:
-                hooks = [*base.hooks, *(hook for v in variants for hook in v.hooks)]
-                names = [name for name, _ in hooks]
+                names = _hook_names(base, variants)
                 setup = access.exclusively(partial(set_up, base=base, reading=reading, names=names))
             values, slowest_s = access.exclusively(partial(run_batch, setup=setup, variants=chosen))
         except RuntimeError as error:
@@ -79,3 +78,17 @@ def sweep(
 def _n_writers(base: BaseRun, variant: Variant) -> int:
     """Of how many writers a row keeps what they write."""
     return sum(len(shares.writers) for shares in (*base.shares, *variant.shares))
+
+
+def _hook_names(base: BaseRun, variants: Sequence[Variant]) -> list[str]:
+    """The hook points that a sweep edits or looks at."""
+    names = dict.fromkeys(name for name, _ in base.hooks)
+    names |= dict.fromkeys(name for v in variants for name, _ in v.hooks)
+    shares = [one for v in variants for one in v.shares] + list(base.shares)
+    given = [v.given for v in variants if v.given is not None]
+    stages = dict.fromkeys(stage for one in (*shares, *given) for stage in one.stages)
+    writers = {number for one in shares for number in one.writers}
+    for stream in [one.stream for one in (*shares, *given)][:1]:
+        names |= dict.fromkeys(stream.input_hook(layer, kind) for layer, kind in stages)
+        names |= dict.fromkeys(stream.hooks_of(sorted(writers)))
+    return list(names)

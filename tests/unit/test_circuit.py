@@ -16,6 +16,7 @@ from lens_widgets.analysis.circuits.evaluate import shares_of
 from lens_widgets.errors import InputError
 from tests import handmade
 from tests.models import tiny
+from tests.odd_models import without_attention_everywhere
 from tests.unit import edge_reference as plain
 from tests.unit.cases import ANSWER_IDS, ANSWERS, CORRUPTED, PROMPTS, corrupted_rows, rows, state
 
@@ -115,8 +116,12 @@ def test_nothing_is_0_and_everything_1(kind: Any) -> None:
     assert float(half.completeness(kind)) == pytest.approx(float(left), abs=1e-6)
 
 
-def test_a_circuit_is_what_the_cuts_of_all_others_leave() -> None:
-    session = _session("llama")
+@pytest.mark.parametrize("name", ["llama", "bloom", "phi", "Jamba"])
+def test_a_circuit_is_what_the_cuts_of_all_others_leave(name: str) -> None:
+    """In a batch that computes no more than what changes, as in a run by itself: also where MLPs
+    report their outputs inside, share a norm, or have no attention beside them."""
+    model = tiny(name) if name != "Jamba" else without_attention_everywhere("Jamba")
+    session = lw.Session(model, PROMPTS[1], answers=ANSWERS[1], corrupted=CORRUPTED[1])
     circuit = _random(session, 0.6, 5)
     cuts = [lw.Cut(*edge) for edge in circuit.complement.edges]
     np.testing.assert_allclose(circuit.metric(), session.run(cuts).metric, atol=1e-5)
