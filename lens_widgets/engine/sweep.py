@@ -14,6 +14,7 @@ from torch import Tensor
 from lens_widgets.engine.access import ModelAccess
 from lens_widgets.engine.batch import SweepSetup, run_batch, set_up
 from lens_widgets.engine.memory import is_out_of_memory, row_budget
+from lens_widgets.engine.shares import GivenInputs, ReplacedShares
 from lens_widgets.engine.variants import BaseRun, Reading, Variant
 
 BLOCK_SECONDS = 0.1
@@ -85,10 +86,11 @@ def _hook_names(base: BaseRun, variants: Sequence[Variant]) -> list[str]:
     names = dict.fromkeys(name for name, _ in base.hooks)
     names |= dict.fromkeys(name for v in variants for name, _ in v.hooks)
     shares = [one for v in variants for one in v.shares] + list(base.shares)
-    given = [v.given for v in variants if v.given is not None]
-    stages = dict.fromkeys(stage for one in (*shares, *given) for stage in one.stages)
+    changed: list[ReplacedShares | GivenInputs] = [*shares]
+    changed += [v.given for v in variants if v.given is not None]
+    stages = dict.fromkeys(stage for one in changed for stage in one.stages)
     writers = {number for one in shares for number in one.writers}
-    for stream in [one.stream for one in (*shares, *given)][:1]:
+    for stream in [one.stream for one in changed[:1]]:
         names |= dict.fromkeys(stream.input_hook(layer, kind) for layer, kind in stages)
         names |= dict.fromkeys(stream.hooks_of(sorted(writers)))
     return list(names)

@@ -15,7 +15,7 @@ from lens_widgets.interventions.span import Span
 Row = tuple[str, str, str, "tuple[int, ...] | Span | None"]
 """Writer, reader, what is written instead, and where."""
 
-_CODE = """# Edges that are cut: writer, reader, what is written instead, where (None: everywhere).
+_CODE = """# Edges that are cut: writers, reader, what is written instead, where (None: everywhere).
 cuts = [
 {cuts}
 ]
@@ -48,9 +48,7 @@ POSTHEARD    return written
 
 def change(reader):  # [prompt, pos, d_model]: by how much the cuts change its input
     total = 0.0
-    for writer, to, kind, at in cuts:
-        if to != reader:
-            continue
+    for writer, kind, at in [(w, k, at) for ws, to, k, at in cuts if to == reader for w in ws]:
         instead = 0.0
         if kind == "resample":
             instead = share(corrupted, writer)
@@ -97,7 +95,11 @@ def cuts_code(rows: Sequence[Row], active: Sequence[Intervention], context: RunC
     """Lines that put cuts in force beside the hooks in ``fwd_hooks``; ``clean`` and ``corrupted``
     hold the activations that they take values from. Readers' hooks come first, writers' last."""
     wheres = list(dict.fromkeys(at for *_, at in rows if at is not None))
-    cuts = [f"    {(*row, None if at is None else wheres.index(at))!r}," for *row, at in rows]
+    into: dict[tuple[str, str, int | None], list[str]] = {}
+    for writer, reader, kind, at in rows:
+        where = None if at is None else wheres.index(at)
+        into.setdefault((reader, kind, where), []).append(writer)
+    cuts = [f"    ({writers!r}, {', '.join(map(repr, to))})," for to, writers in into.items()]
     masks = []
     for at in wheres:
         mask = position_mask(context.prompt_set, at)

@@ -84,7 +84,7 @@ class Interventions(Observed):
         if not isinstance(intervention, Intervention):
             raise InputError(
                 f"interventions.add got {type(intervention).__name__}, not an intervention.",
-                'Pass lw.Ablate("L1H4"), lw.Patch(...) or lw.Steer(...); '
+                'Pass lw.Ablate("L1H4"), lw.Patch(...), lw.Cut(...) or lw.Steer(...); '
                 'interventions.toggle("L1H4") takes a name.',
             )
         intervention.validate(self._session.facts, self._session.prompt_set)

@@ -19,6 +19,7 @@ from tests.models import tiny
 from tests.odd_models import without_attention_everywhere
 from tests.unit import edge_reference as plain
 from tests.unit.cases import ANSWER_IDS, ANSWERS, CORRUPTED, PROMPTS, corrupted_rows, rows, state
+from tests.unit.scripts import execute
 
 
 def _session(name: str, **options: Any) -> lw.Session:
@@ -125,6 +126,19 @@ def test_a_circuit_is_what_the_cuts_of_all_others_leave(name: str) -> None:
     circuit = _random(session, 0.6, 5)
     cuts = [lw.Cut(*edge) for edge in circuit.complement.edges]
     np.testing.assert_allclose(circuit.metric(), session.run(cuts).metric, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["gemma2", "phi"])
+def test_the_code_of_a_circuit_gives_its_metric(name: str) -> None:
+    session = _session(name)
+    circuit = _random(session, 0.7, 5)
+    kinds: tuple[Any, ...] = ("resample", "mean")
+    for kind in kinds:
+        left = execute(session, circuit.to_code(kind))["values"]
+        np.testing.assert_allclose(left, circuit.metric(kind), atol=1e-4)
+    session.interventions.add(lw.Ablate("L0H1"))
+    with pytest.raises(InputError, match="is written out without interventions"):
+        circuit.to_code()
 
 
 def test_an_edges_worth_is_the_circuit_less_the_circuit_without_it() -> None:

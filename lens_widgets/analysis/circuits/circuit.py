@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lens_widgets.analysis.circuits.choose import EdgeMask, node_names, pruned, top_edges
+from lens_widgets.analysis.circuits.circuit_script import circuit_script
 from lens_widgets.analysis.circuits.evaluate import Kind, metrics_of, shares_of, without_each
 from lens_widgets.analysis.circuits.graph import score_matrix, stream_graph
 from lens_widgets.analysis.circuits.mib import read_circuit, write_circuit
@@ -284,7 +285,12 @@ class Circuit:
         }
         return labelled(values, ("edge",), coords, attrs, per_prompt)
 
-    # --- files ------------------------------------------------------------------------------
+    # --- taken away -------------------------------------------------------------------------
+
+    def to_code(self, kind: Kind = "resample") -> str:
+        """A script that expects ``model`` and ``tokens``, imports only torch, and leaves ``values``
+        [prompt], the numbers of ``metric(kind)``; InputError under interventions."""
+        return circuit_script(self.session, self.complement.edges, kind)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the circuit to ``path`` as the Mechanistic Interpretability Benchmark has it: one
