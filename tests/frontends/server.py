@@ -14,13 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lens_widgets.jupyter import lab
 from lens_widgets.models.demo.converted import cache_folder
 from tests.browser.pages import ROOT
 from tests.frontends.kernel import wait_until
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    # What a notebook keeps of its widgets is off by default; the snapshots are tested with it.
-    "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
     "@jupyterlab/apputils-extension/notification": {
         "checkForUpdates": False,
         "doNotDisturbMode": True,
@@ -109,6 +108,8 @@ def environment(home: Path) -> dict[str, str]:
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         **os.environ,
+        # As the demo starts it: with these a notebook keeps the state of its widgets.
+        **lab.environment(os.environ),
         "PYTHONPATH": os.pathsep.join(paths),
         "HF_HUB_OFFLINE": "1",
         "JUPYTER_CONFIG_DIR": str(home / "config"),
