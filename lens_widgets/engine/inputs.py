@@ -248,7 +248,11 @@ class InputsInRun:
                 yield rows, fixed, torch.stack([given.streams[number] for number in fixed])
             numbers, change = _changed(group, stage, fixed)
             if change is not None:
-                yield rows, numbers, (stream[rows].float() + change).to(stream.dtype)
+                yield (
+                    rows,
+                    numbers,
+                    (stream[rows].float() + change.to(stream.device)).to(stream.dtype),
+                )
 
     def _edit(self, layer: int, kind: str) -> HookFn:
         readers = self.stream.graph.readers

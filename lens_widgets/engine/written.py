@@ -68,7 +68,7 @@ class NothingWritten:
     """Nothing, whoever writes."""
 
     def write(self, writers: Sequence[int]) -> Float[Tensor, "writer 1 1 1"]:
-        return torch.zeros(len(writers), 1, 1, 1)
+        return torch.zeros(len(writers), 1, 1, 1, device="cpu")
 
 
 def heard(

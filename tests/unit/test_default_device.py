@@ -16,6 +16,7 @@ from tests.models import fresh
 
 A = lw.analysis
 PACKAGE = Path(lw.__file__).parent
+_EDGES = [("L0H1", "L1H2.k"), ("embed", "L1.mlp"), ("L1H2", "logits")]
 MAKERS = "tensor as_tensor zeros ones full empty arange linspace eye rand randn randint randperm"
 
 
@@ -44,6 +45,11 @@ def _numbers(session: lw.Session) -> dict[str, Any]:
         "patched": A.patch_sweep(session, "z").values,
         "estimated": A.estimate_sweep(session, "resid_pre").values,
         "steered": steered.metric.tolist(),
+        "edges": A.edge_sweep(session, _EDGES).values,
+        "paths": A.path_patch(session, through_mlps=True).values,
+        "circuit": lw.Circuit(session, _EDGES).effects().values,
+        "curve": A.circuit_curve(session, dict.fromkeys(_EDGES, 1.0), [0.0, 1.0]).values,
+        "cut": session.run([lw.Cut(*_EDGES[0], "zero", -1), lw.Cut(*_EDGES[1])]).metric.tolist(),
         "bos": A.compare_bos(session)["loss"].values,
         "attribution": A.attribution(session, by="component").values,
         "by source": A.attribution_by_source(session, "L1H2").values,

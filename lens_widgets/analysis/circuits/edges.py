@@ -81,12 +81,13 @@ def edge_sweep(
     graph = session.stream.graph
     named = checked_edges(graph.edges() if edges is None else edges)
     pairs = [graph.edge(*edge) for edge in named]
-    values = torch.full((session.prompt_set.n_prompts, len(pairs)), torch.nan)
+    shape = (session.prompt_set.n_prompts, len(pairs))
+    values = torch.full(shape, torch.nan, device=session.device)
     places: dict[Pair, list[int]] = {}
     for index, pair in enumerate(pairs):
         places.setdefault(pair, []).append(index)
     for pair, metric in edge_effects(session, list(places), into, max_memory_gb):
-        values[:, places[pair]] = metric.to(values.device)[:, None]
+        values[:, places[pair]] = metric.float()[:, None]
     clean, corrupted = both_metrics(session)
     if normalize:
         values = normalized(session, values, into)
