@@ -44,13 +44,14 @@ def _tabs(views: list[str]) -> list[str]:
     if not explorer.is_file():
         return []
     own = {"explorer", *re.findall(r'from "\.\./(\w+)/view"', explorer.read_text())}
-    parts = [
-        f"{view}_{part}"
-        for view in sorted(own)
-        for file in sorted((JS / "src/views" / view).glob("*.tsx"))
-        for part in re.findall(r'import\("\./(\w+)"\)', file.read_text(encoding="utf-8"))
-    ]
-    return [f"tabs/{name}.js" for name in (*(v for v in views if v not in own), *parts)]
+    rooms = [*(JS / "src/views" / view for view in sorted(own)), JS / "src/core/parts"]
+    parts = {
+        f"{(file.parent / path).resolve().parent.name}_{path.rpartition('/')[2]}"
+        for room in rooms
+        for file in room.glob("*.tsx")
+        for path in re.findall(r'import\("(\.[\w./]+)"\)', file.read_text(encoding="utf-8"))
+    }
+    return [f"tabs/{name}.js" for name in (*(v for v in views if v not in own), *sorted(parts))]
 
 
 def build() -> None:

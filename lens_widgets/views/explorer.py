@@ -15,6 +15,7 @@ from lens_widgets.views.attention import AttentionView
 from lens_widgets.views.attribution import AttributionTable
 from lens_widgets.views.base import View
 from lens_widgets.views.bundle import STATIC, bundle
+from lens_widgets.views.circuit import CircuitView
 from lens_widgets.views.composition import CompositionView
 from lens_widgets.views.head_scores import HeadScoresView
 from lens_widgets.views.logit_lens import LogitLensView
@@ -36,6 +37,7 @@ class Explorer(
     AttentionView,
     AttributionTable,
     AblationPanel,
+    CircuitView,
     PatchingView,
     LogitLensView,
     WeightCircuitView,

@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from lens_widgets.analysis.patching.patch_cells import PatchCell, patch_of
 from lens_widgets.analysis.tokens.bos import has_bos
 from lens_widgets.errors import InputError
+from lens_widgets.interventions.cut import Cut
 from lens_widgets.prompts.answers import make_answers
 from lens_widgets.prompts.token_text import token_text
 from lens_widgets.session.session import Session
@@ -37,6 +38,13 @@ class TokenInfo(TypedDict):
 
     id: int
     text: str
+
+
+class EdgeEnds(TypedDict):
+    """An edge of the residual stream: ``"L0H1"`` writes, ``"L1H4.k"`` reads."""
+
+    writer: str
+    reader: str
 
 
 class Tokens(Answer):
@@ -126,6 +134,20 @@ class SessionData:
         if not cells:
             raise InputError("cells is empty.", "Choose at least one cell of a map.")
         session.interventions.set_all([patch_of(session, cell) for cell in cells], on)
+
+    @command()
+    @staticmethod
+    def set_cut(session: Session, edges: list[EdgeEnds], kind: AblationKind, on: bool) -> None:
+        """Cuts edges, or ends their cuts, of whatever kind they are; one step to undo."""
+        if not edges:
+            raise InputError("edges is empty.", "Choose at least one edge.")
+        ends = [(edge["writer"], edge["reader"]) for edge in edges]
+        if on:
+            session.interventions.set_all([Cut(*pair, kind) for pair in ends])
+            return
+        listed = [entry.intervention for entry in session.interventions.entries]
+        cuts = [one for one in listed if isinstance(one, Cut) and one.edge in ends]
+        session.interventions.set_all(cuts, on=False)
 
     @command()
     @staticmethod

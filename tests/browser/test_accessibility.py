@@ -119,7 +119,7 @@ def test_no_view_fills_the_tab_order(mount: Mount, view: str) -> None:
     """144 heads, 156 parts and 256 tokens are reached by arrows; Tab goes from part to part."""
     # Patching maps take a forward a cell: five maps of 24 heads do.
     size = {"n_tokens": 256, "n_layers": 12, "n_heads": 12}
-    if view == "patching":
+    if view in ("patching", "circuit"):
         size = {"n_tokens": 16, "n_layers": 2, "n_heads": 12}
     lab = mount(view, n_prompts=1, **size)
     stops = lab.js(

@@ -220,6 +220,7 @@ def test_heads_are_named_by_where_they_look(mount: Mount) -> None:
 
 
 TABS = [
+    "circuit",
     "patching",
     "logit_lens",
     "weight_circuit",
@@ -252,7 +253,7 @@ def test_tabs_are_reached_by_keyboard(mount: Mount) -> None:
     lab = mount("explorer", width=1600)
     lab.find('[role="tab"][data-tab="pattern"]').focus()
     lab.page.keyboard.press("ArrowRight")
-    assert lab.find('[role="tab"][data-tab="patching"]').get_attribute("aria-selected") == "true"
+    assert lab.find('[role="tab"][data-tab="circuit"]').get_attribute("aria-selected") == "true"
     lab.page.keyboard.press("Home")
     assert lab.find('[role="tab"][data-tab="pattern"]').get_attribute("aria-selected") == "true"
 

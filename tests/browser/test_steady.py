@@ -13,6 +13,7 @@ Mount = Callable[..., Lab]
 # The body as it is before any answer, and as it is in the end.
 HEIGHT = "return Math.round(root.querySelector('.lw-body').getBoundingClientRect().height)"
 VIEWS = [
+    "circuit",
     "patching",
     "head_scores",
     "composition",

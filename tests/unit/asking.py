@@ -18,7 +18,11 @@ EXAMPLES: dict[str, Any] = {
     "direction": 1,
     "text": "w5",
     "kind": "previous",
+    "node": "L0H1",
+    "nodes": ["L0H1"],
+    "reader": "logits",
     "stage": "1_mid",
+    "writer": "L0H1",
 }
 """By name: arguments that nothing in a view fills in. Others are the first value of their type."""
 

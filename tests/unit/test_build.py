@@ -25,7 +25,14 @@ from tests.frontends.server import free_port, make_home, serve
 REPO = Path(__file__).resolve().parents[2]
 VIEWS = sorted(entry.parent.name for entry in REPO.glob("js/src/views/*/index.tsx"))
 STATIC = "lens_widgets/static"
-PARTS = {"attribution_neurons", "attribution_sources", "explorer_tour", "token_bos", "token_editor"}
+PARTS = {
+    "attribution_neurons",
+    "attribution_sources",
+    "explorer_tour",
+    "export_save",
+    "token_bos",
+    "token_editor",
+}
 IN_EXPLORER = {"explorer", "token", "attention", "attribution", "ablation"}
 BUNDLES = {
     *(f"{STATIC}/{view}.js" for view in VIEWS),

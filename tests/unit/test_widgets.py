@@ -37,6 +37,7 @@ OPTIONS: dict[Any, set[str]] = {
     lw.LogitLensView: {
         *("show", "lens_color", "lens_target", "lens_order", "incl_mid", "pins"),
     },
+    lw.CircuitView: {"edge_method", "cut_kind", "circuit_share"},
     lw.PatchingView: {"patch_maps", "by_pos", "patch_into", "normalize", "estimate"},
     lw.HeadScoresView: {"threshold"},
     lw.LossView: set(),

@@ -10,6 +10,12 @@ export interface PatchCell {
   pos: number | null;
 }
 
+/** An edge of the residual stream: ``"L0H1"`` writes, ``"L1H4.k"`` reads. */
+export interface EdgeEnds {
+  writer: string;
+  reader: string;
+}
+
 /** ``text`` is safe to show: spaces as a middle dot, bytes of split characters as ``\xC3``. */
 export interface TokenInfo {
   id: number;
@@ -76,6 +82,9 @@ export const setAblated: Command<{ component: string; kind: "zero" | "mean" | "r
 
 /** Keeps the cells of maps as patches, or takes them away; one step to undo. */
 export const setPatched: Command<{ cells: PatchCell[]; on: boolean }> = { method: "session/set_patched" };
+
+/** Cuts edges, or ends their cuts, of whatever kind they are; one step to undo. */
+export const setCut: Command<{ edges: EdgeEnds[]; kind: "zero" | "mean" | "resample"; on: boolean }> = { method: "session/set_cut" };
 
 /** Switches one line of the list on or off. */
 export const setEnabled: Command<{ key: string; enabled: boolean }> = { method: "session/set_enabled" };

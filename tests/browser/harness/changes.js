@@ -1,7 +1,7 @@
 // What changes of the session make of the page's state: the list of interventions, the prompts.
 
 export const CHANGES = new Set(
-  ["set_ablated", "set_patched", "set_enabled", "remove", "undo", "redo", "clear", "edit_prompt"].map(
+  ["set_ablated", "set_patched", "set_cut", "set_enabled", "remove", "undo", "redo", "clear", "edit_prompt"].map(
     (name) => `session/${name}`,
   ),
 );
@@ -45,6 +45,11 @@ const LISTS = {
     const others = list.filter(({ cell }) => !cell || !keys.includes(cellKey(cell)));
     const label = ({ layer, node }) => `blocks.${layer}.${node}`;
     return on ? [...others, ...cells.map((cell) => intervention(label(cell), "patch", cell))] : others;
+  },
+  "session/set_cut": (list, { edges, kind, on }) => {
+    const labels = edges.map(({ writer, reader }) => `${writer} → ${reader}`);
+    const others = list.filter(({ label }) => !labels.includes(label));
+    return on ? [...others, ...labels.map((label) => intervention(label, kind))] : others;
   },
   "session/set_enabled": (list, { key, enabled }) =>
     list.map((item) => (item.key === key ? { ...item, enabled } : item)),

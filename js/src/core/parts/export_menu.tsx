@@ -1,10 +1,10 @@
 import type { JSX } from "preact";
 import { useContext, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { copyText } from "../export/clipboard";
-import { pictureOf, saveFile } from "../export/save";
 import { flush } from "../state/flush";
 import type { ViewState } from "../state/handle";
 import { takesKeys } from "./keyboard";
+import { Loading } from "./later";
 import { Live } from "./ui";
 
 /** What a view can be taken away as, beside its picture. */
@@ -22,6 +22,8 @@ export function Takeaway({ handle, csv, code }: { handle: ViewState } & Takeaway
   const live = useContext(Live).value;
   const [open, setOpen] = useState(false);
   const [outcome, setOutcome] = useState("");
+  const load = useContext(Loading);
+  const saving = () => load("export_save", () => import("../export/save"));
   const box = useRef<HTMLSpanElement>(null);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useLayoutEffect(() => () => clearTimeout(timer.current), []);
@@ -46,6 +48,7 @@ export function Takeaway({ handle, csv, code }: { handle: ViewState } & Takeaway
       {
         label: "save CSV",
         run: async (view) => {
+          const { saveFile } = await saving();
           saveFile(await needed(csv()), "text/csv", `${handle.name}.csv`, view.ownerDocument);
           return true;
         },
@@ -55,6 +58,7 @@ export function Takeaway({ handle, csv, code }: { handle: ViewState } & Takeaway
   entries.push({
     label: "save PNG",
     run: async (view) => {
+      const { pictureOf, saveFile } = await saving();
       const picture = await pictureOf(view);
       if (picture) saveFile(picture, "image/png", `${handle.name}.png`, view.ownerDocument);
       return picture !== null;

@@ -11,7 +11,7 @@ export const Loading = createContext<Load>((_name, own) => own());
 
 /**
  * A part that few people open, so that the explorer need not bring its code along. `name` is the view's and
- * the file's, `token_editor`; `own` is `() => import("./editor")`, which the explorer's build leaves out.
+ * the file's, `token_editor`; `own` imports it, which the explorer's build leaves out.
  */
 export function Later<Module>(props: {
   view: ViewHandle;

@@ -10,6 +10,7 @@ import {
   redo,
   remove,
   setAblated,
+  setCut,
   setEnabled,
   setPatched,
   undo,
@@ -154,6 +155,8 @@ function send(view: ChangesSession, change: Change): Promise<boolean> {
       });
     case "patch":
       return view.change(setPatched, { cells: [...change.cells], on: change.on });
+    case "cut":
+      return view.change(setCut, { edges: [...change.edges], kind: change.kind, on: change.on });
     case "enable":
       return view.change(setEnabled, { key: change.key, enabled: change.on });
     case "remove":

@@ -3,12 +3,13 @@
 // "flip": the kernel's new list may arrive before its answer, and a change made twice must do nothing.
 
 import type { InterventionInfo, PatchCell, Settings } from "../../generated/messages";
-import type { editPrompt } from "../../generated/session";
+import type { EdgeEnds, editPrompt } from "../../generated/session";
 
 /** Whatever a view can ask the kernel to change. */
 export type Change =
   | { what: "ablate"; component: string; kind: Settings["ablation_kind"]; on: boolean }
   | { what: "patch"; cells: readonly PatchCell[]; on: boolean }
+  | { what: "cut"; edges: readonly EdgeEnds[]; kind: Settings["ablation_kind"]; on: boolean }
   | { what: "enable"; key: string; on: boolean }
   | { what: "remove"; key: string }
   | { what: "clear" }
@@ -79,6 +80,8 @@ function changed(list: InterventionList, change: ListChange): InterventionList {
         : list.filter((item) => !ablates(item, change.component));
     case "patch":
       return change.on ? patch(list, change.cells) : withoutPatches(list, change.cells);
+    case "cut":
+      return change.on ? cut(list, change) : withoutCuts(list, change.edges);
     case "enable":
       return list.map((item) =>
         item.key === change.key && item.enabled !== change.on
@@ -124,6 +127,41 @@ function patch(list: InterventionList, cells: readonly PatchCell[]): Interventio
     return { key, label, component: label, kind: "patch", detail: "", enabled: true, cell };
   });
   return [...switched, ...added];
+}
+
+/** As the kernel does it: cuts of the same kind that wait in the list are switched on, others are added. */
+function cut(
+  list: InterventionList,
+  { edges, kind }: { edges: readonly EdgeEnds[]; kind: string },
+): InterventionList {
+  const wanted = new Set(edges.map(edgeLabel));
+  const switched = list.map((item) =>
+    item.kind === kind && wanted.delete(item.label) && !item.enabled
+      ? { ...item, enabled: true }
+      : item,
+  );
+  const added = [...wanted].map((label) => {
+    const key = `${PENDING_KEY}${label}`;
+    return { key, label, component: label, kind, detail: "", enabled: true, cell: null };
+  });
+  return [...switched, ...added];
+}
+
+function withoutCuts(list: InterventionList, edges: readonly EdgeEnds[]): InterventionList {
+  const unwanted = new Set(edges.map(edgeLabel));
+  return list.filter(({ label }) => !unwanted.has(label));
+}
+
+/** How the list calls the cut of an edge. */
+export function edgeLabel({ writer, reader }: EdgeEnds): string {
+  return `${writer} → ${reader}`;
+}
+
+/** The edges whose cuts are in force, as the list calls them. */
+export function cutEdges(list: InterventionList): ReadonlySet<string> {
+  return new Set(
+    list.flatMap(({ enabled, label }) => (enabled && label.includes(" → ") ? [label] : [])),
+  );
 }
 
 function withoutPatches(list: InterventionList, cells: readonly PatchCell[]): InterventionList {

@@ -12,6 +12,7 @@ import { isAtHand, loadPanel } from "./load_tab";
 /** The pattern is the explorer's own; each other tab is a view, named as its bundle. */
 export const TABS = [
   { id: "pattern", label: "Pattern" },
+  { id: "circuit", label: "Circuit" },
   { id: "patching", label: "Patching" },
   { id: "logit_lens", label: "Lens" },
   { id: "weight_circuit", label: "Weights" },

@@ -1,0 +1,4 @@
+import { mountView } from "../../core/parts/mount";
+import { CircuitPanel } from "./view";
+
+export default mountView(CircuitPanel);

@@ -1,0 +1,97 @@
+"""What a CircuitView draws: scores that are kept, the circuit of a size, its strongest edges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+import xarray as xr
+
+from lens_widgets.analysis.circuits.circuit import Circuit
+from lens_widgets.analysis.circuits.curve import MIB
+from lens_widgets.analysis.circuits.edge_scores import EdgeMethod, edge_scores
+from lens_widgets.analysis.circuits.stability import edge_stability
+from lens_widgets.errors import InputError
+from lens_widgets.interventions.cut import Cut
+from lens_widgets.session.session import Session
+
+DRAWN = 200
+"""Edges of a circuit that a page gets: more lines on one another say nothing."""
+
+FIRST = 25
+"""Edges that a circuit begins with, at least."""
+
+
+def uncut(session: Session) -> Session:
+    """The session without its cuts: what is estimated and what is measured is of whole edges."""
+    active = session.interventions.active
+    rest = [item for item in active if not isinstance(item, Cut)]
+    return session if len(rest) == len(active) else session.with_interventions(rest)
+
+
+def kept_scores(session: Session, method: EdgeMethod) -> tuple[xr.DataArray, xr.DataArray]:
+    """Means over prompts and their stability, kept with the run that they are about."""
+    base = uncut(session)
+    known = base.run().derived
+    key = f"edge scores {method}"
+    if key not in known:
+        each = edge_scores(base, method, per_prompt=True)
+        stability = (
+            edge_stability(each)
+            if each.sizes["prompt"] > 1
+            else xr.full_like(each.isel(prompt=0), float("nan"))
+        )
+        known[key] = each.mean("prompt", keep_attrs=True), stability
+    found: tuple[xr.DataArray, xr.DataArray] = known[key]
+    return found
+
+
+def circuit_of_size(session: Session, method: EdgeMethod, share: float | None) -> Circuit:
+    scores, _ = kept_scores(session, method)
+    return Circuit.top(uncut(session), n_chosen(session, share), scores)
+
+
+def first_share(session: Session) -> float:
+    """The smallest of the curve's sizes with so many edges that there is something to see."""
+    n_all = session.stream.graph.n_edges
+    return next(share for share in MIB if share * n_all >= FIRST or share == 1.0)
+
+
+def n_chosen(session: Session, share: float | None) -> int:
+    """That share of all edges, at least one."""
+    if share is None:
+        share = first_share(session)
+    if not 0.0 <= share <= 1.0:
+        raise InputError(f"circuit_share={share} is out of range.", "0 to 1.")
+    return max(1, round(share * session.stream.graph.n_edges))
+
+
+def heads_per_group(session: Session) -> int:
+    """Heads that share keys and values; 1 where each has its own."""
+    readers = session.stream.graph.readers
+    first = next((reader.layer for reader in readers if reader.kind == "k"), None)
+    counts = [sum(r.kind == kind and r.layer == first for r in readers) for kind in "qk"]
+    return counts[0] // counts[1] if counts[1] else 1
+
+
+def strongest(
+    session: Session, scores: xr.DataArray, edges: Iterable[tuple[str, str]], most: int = DRAWN
+) -> tuple[list[tuple[str, str]], list[float]]:
+    """Edges by the size of their score, largest first, and the scores."""
+    graph = session.stream.graph
+    named = sorted(edges, key=lambda edge: graph.edge(*edge))
+    pairs = torch.tensor([graph.edge(*edge) for edge in named], dtype=torch.long, device="cpu")
+    pairs = pairs.reshape(-1, 2)
+    values = torch.from_numpy(scores.values)[pairs[:, 0], pairs[:, 1]]
+    order = values.abs().argsort(descending=True, stable=True)[:most].tolist()
+    return [named[at] for at in order], [float(values[at]) for at in order]
+
+
+def node_of(reader: str) -> str:
+    """``L1H4`` of ``L1H4.q``; the reader itself where it is a node."""
+    head, dot, kind = reader.rpartition(".")
+    return head if dot and kind in ("q", "k", "v") else reader
+
+
+def same(one: object, cut: Cut) -> bool:
+    return isinstance(one, Cut) and one.edge == cut.edge
