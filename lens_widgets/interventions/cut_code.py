@@ -67,8 +67,10 @@ def cut_heads(layer, kind, heads):
         activation = activation.clone()
         for head, reader in heads:
             stream = edited(live[f"blocks.{layer}.hook_in"], reader)
-            made = getattr(model.blocks[layer].attn, kind).original_component(NORMED)
-            activation[:, :, head] = made.unflatten(-1, activation.shape[2:])[:, :, head]
+            attn = model.blocks[layer].attn
+            weight, bias = (getattr(attn, f"{name}_{kind.upper()}") for name in "Wb")
+            made = NORMED @ weight[head]
+            activation[:, :, head] = made if bias is None else made + bias[head]
         return activation
     return f"blocks.{layer}.attn.hook_{kind}", cut_fn
 
@@ -82,7 +84,7 @@ _NORMED_MLP = """
 def cut_normed_mlp(layer, reader):
     def cut_fn(activation, hook):
         stream = edited(live[f"blocks.{layer}.hook_in"], reader)
-        return model.blocks[layer].ln1.original_component(stream)
+        return model.blocks[layer].ln1(stream)
     return f"blocks.{layer}.mlp.hook_in", cut_fn
 """
 
@@ -122,7 +124,7 @@ def functions_code(active: Sequence[Intervention], context: RunContext) -> str:
     first = next(r.layer for r in stream.graph.readers)
     normed = "stream"
     if stream.has_norm(first or 0):
-        normed = "model.blocks[layer].ln1.original_component(stream)"
+        normed = "model.blocks[layer].ln1(stream)"
     scale = stream.attention_scale
     gone = silenced(context.prompt_set, active, facts.n_layers)
     heard = ""
