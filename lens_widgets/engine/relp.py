@@ -28,6 +28,7 @@ from lens_widgets.engine.forward import Hook
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.norms import HeldNorm, found_norm, held_norm
 from lens_widgets.engine.probe import ModelFacts
+from lens_widgets.engine.transformer_lens_private import plain_name
 from lens_widgets.errors import InputError
 
 Back = Callable[[Tensor], Tensor]
@@ -100,11 +101,9 @@ def _another(value: Tensor, backs: Sequence[Back], *inputs: Tensor) -> Tensor:
 def _norms(facts: ModelFacts) -> Iterator[str]:
     """The paths of all norms that report what goes in and what comes out."""
     named = [f"blocks.{layer}.{norm}" for layer in range(facts.n_layers) for norm in _NORMS]
-    scaled = [
-        name.removesuffix(".hook_scale")
-        for name in facts.hooks
-        if name.startswith("blocks.") and name.endswith(".hook_scale")
-    ]
+    # A norm reports its scale, whatever it is called.
+    parted = [name.rpartition(".") for name in facts.hooks if name.startswith("blocks.")]
+    scaled = [path for path, _, last in parted if last in {"hook_scale"}]
     for path in dict.fromkeys((*named, *scaled, "ln_final")):
         if all(f"{path}.hook_{end}" in facts.hooks for end in ("in", "out")):
             yield path
@@ -126,7 +125,7 @@ def _check_norms(model: TransformerModel, paths: Sequence[str]) -> None:
             if "Norm" in type(module).__name__ and id(module) not in reached:
                 raise InputError(
                     f"method='relp': layer {layer} has a norm that cannot be reached "
-                    f"({name.replace('_original_component.', '')}).",
+                    f"({plain_name(name)}).",
                     _HINT,
                 )
 
