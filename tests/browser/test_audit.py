@@ -9,6 +9,7 @@ import pytest
 from . import real_sessions
 from .conftest import Lab
 from .test_contract import VIEWS
+from .test_explorer import TABS
 
 Mount = Callable[..., Lab]
 
@@ -45,6 +46,10 @@ def rest(lab: Lab) -> None:
     lab.page.wait_for_selector(f'[data-lw-view="{lab.view}"]{state}', timeout=WAIT_MS)
 
 
+def say(found: dict[str, list[str]]) -> str:
+    return "\n".join(f"{line}  [{', '.join(where)}]" for line, where in found.items())
+
+
 @pytest.mark.parametrize("model", real_sessions.REAL)
 @pytest.mark.parametrize("view", VIEWS)
 def test_nothing_is_wrong_on_screen(mount: Mount, view: str, model: str) -> None:
@@ -62,4 +67,21 @@ def test_nothing_is_wrong_on_screen(mount: Mount, view: str, model: str) -> None
             rest(lab)
             for line in lab.page.evaluate("view => window.audit(view)", view):
                 found.setdefault(line, []).append(f"{width} {theme}")
-    assert not found, "\n".join(f"{line}  [{', '.join(where)}]" for line, where in found.items())
+    lab.js("kernel.select({ layer: 0, head: 0 })")
+    rest(lab)
+    for line in lab.page.evaluate("view => window.audit(view)", view):
+        found.setdefault(line, []).append("another head")
+    assert not found, say(found)
+
+
+@pytest.mark.parametrize("model", real_sessions.REAL)
+def test_nothing_is_wrong_in_the_explorers_tabs(mount: Mount, model: str) -> None:
+    lab = open_view(mount, "explorer", model, WIDTHS[0])
+    found: dict[str, list[str]] = {}
+    for tab in TABS:
+        lab.open_tab(tab)
+        lab.wait("root.querySelector('[data-lw-view=' + arg + ']') !== null", tab)
+        rest(lab)
+        for line in lab.page.evaluate("view => window.audit(view)", "explorer"):
+            found.setdefault(line, []).append(tab)
+    assert not found, say(found)

@@ -67,6 +67,7 @@ export function Table(props: TableProps): JSX.Element {
       total={{ title: `sum of all ${count} parts`, "data-component": "total" }}
       sort={{ ...sort, stale: props.stale, onSort: props.onSort }}
       choice={{ selected: props.selected, can: ({ head }) => head !== null }}
+      follow={String(props.selected)}
       previewed={props.previewed}
       open={{
         isOpen: (row) => (props.opens(row) ? row.component === open : null),

@@ -72,15 +72,21 @@ function isHit(element) {
   return hit;
 }
 
-// The middle of what is chosen, in each box that scrolls.
+// The middle of what is chosen, in each box that scrolls; of maps that all have it, one is enough.
 export function* outOfView(root) {
-  for (const element of root.querySelectorAll('[aria-selected="true"], [data-selected]')) {
-    if (!isShown(element)) continue;
-    const { left, top, width, height } = element.getBoundingClientRect();
-    const { soft, hard } = windows(element.parentElement);
-    const box = crossed(soft, hard);
-    const [x, y] = [left + width / 2, top + height / 2];
-    if (x >= box.left && x <= box.right && y >= box.top && y <= box.bottom) continue;
+  const chosen = [...root.querySelectorAll('[aria-selected="true"], [data-selected]')].filter(isShown);
+  const viewOf = (element) => element.closest("[data-lw-view]");
+  const seen = new Set(chosen.filter(isSeen).map(viewOf));
+  for (const element of chosen) {
+    if (isSeen(element) || seen.has(viewOf(element))) continue;
     yield `selection out of view: ${brief(words(element))} in ${called(element)}`;
   }
+}
+
+function isSeen(element) {
+  const { left, top, width, height } = element.getBoundingClientRect();
+  const { soft, hard } = windows(element.parentElement);
+  const box = crossed(soft, hard);
+  const [x, y] = [left + width / 2, top + height / 2];
+  return x >= box.left && x <= box.right && y >= box.top && y <= box.bottom;
 }

@@ -31,12 +31,17 @@ function look(element) {
   const { overflowX: x, overflowY: y } = style;
   if (x !== "visible" || y !== "visible") {
     const box = inner(element);
-    hard = narrowed(hard, box, cuts(x), cuts(y));
+    // What is scrolled can be brought into sight: boxes further out cut the scroller, not what is in it.
+    hard = narrowed(released(hard, scrolls(x), scrolls(y)), box, cuts(x), cuts(y));
     soft = narrowed(soft, box, scrolls(x), scrolls(y));
     aside ||= (cuts(x) && box.right - box.left <= 2) || (cuts(y) && box.bottom - box.top <= 2);
   }
   aside ||= style.clipPath.startsWith("inset(50%");
   return { hard, soft, aside };
+}
+
+function released(box, x, y) {
+  return { ...box, ...(x && { left: -Infinity, right: Infinity }), ...(y && { top: -Infinity, bottom: Infinity }) };
 }
 
 function inner(element) {
