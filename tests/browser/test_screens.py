@@ -18,9 +18,6 @@ CASES: dict[str, dict[str, Any]] = {
     "narrow": {**ABLATED, "width": 480},
     "wide": {**ABLATED, "width": 1600},
     "2-heads": {"n_layers": 1, "n_heads": 2},
-    "144-heads": {"n_layers": 12, "n_heads": 12, "interventions": ["L9H6"]},
-    "1024-heads": {"n_layers": 32, "n_heads": 32, "n_prompts": 1},
-    "8-tokens": {"n_tokens": 8},
     "512-tokens": {"n_tokens": 512, "n_prompts": 1},
     "difference": {**ABLATED, "options": {"show": "difference"}},
 }

@@ -42,11 +42,13 @@ const TARGETS = `a[href], button, input, select, textarea, summary, [tabindex="0
   [role=button], [role=switch], [role=radio], [role=tab], [role=option], [role=checkbox], [role=slider]`;
 // Cells of maps are as large as their map has room for; a head's thumbnail is one.
 const CELLS = '[role=grid] [role=gridcell], [role=grid] [role=gridcell] *, .lw-head-cell';
+// So are the nodes and edges of a drawn circuit, and the points of a curve.
+const DRAWN = ".lw-circuit-node, .lw-circuit-edge, .lw-circuit-stop";
 const LEAST = 24;
 
 export function* smallTargets(root) {
   for (const element of root.querySelectorAll(TARGETS)) {
-    if (!isShown(element) || element.matches(CELLS) || element.disabled) continue;
+    if (!isShown(element) || element.matches(CELLS) || element.closest(DRAWN) || element.disabled) continue;
     const target = element.closest("label") ?? element;
     const box = target.getBoundingClientRect();
     const { hard, soft, aside } = windows(element.parentElement);
