@@ -20,7 +20,8 @@ def test_saved_state_is_small_and_holds_the_view(mount: Callable[..., Lab], view
         "_esm": (STATIC / f"{view}.js").read_text(encoding="utf-8"),
         "_css": (STATIC / "style.css").read_text(encoding="utf-8"),
     }
-    # Patching maps take a forward a cell, circuits one each, and hold the same numbers however long the prompt is.
+    # Patching maps take a forward a cell, circuits one each; both hold the same numbers however
+    # long the prompt is.
     length, n_prompts = (64, 1) if view in ("patching", "circuit") else (512, 8)
     tokens = [f"·word{number}" for number in range(length)]
     lab = mount(view, tokens=tokens, n_prompts=n_prompts, options=code)
