@@ -16,7 +16,7 @@ from tests.frontends.jupyterlab import Lab
 from tests.frontends.screen import Screen
 
 NOTEBOOKS = sorted((ROOT / "example_notebooks").glob("*.ipynb"))
-REAL_MODEL = "05_real_model"
+REAL_MODELS = ("05_real_model", "06_circuits")
 # The sessions' own numbers, in the order of the cells, of the views that have them in their header.
 KEPT = """[
     [float(view._session.baseline.mean()), float(view._session.current.mean())]
@@ -28,7 +28,7 @@ SHOWN = "all => all.map(one => [Number(one.dataset.baseline), Number(one.dataset
 @pytest.mark.parametrize(
     "path",
     [
-        pytest.param(path, marks=[pytest.mark.slow] if path.stem == REAL_MODEL else [])
+        pytest.param(path, marks=[pytest.mark.slow] if path.stem in REAL_MODELS else [])
         for path in NOTEBOOKS
     ],
     ids=lambda path: path.stem,

@@ -140,12 +140,28 @@ torch = __import__("torch")
 torch.testing.assert_close(torch.tensor(values), without.current, atol=1e-3, rtol=1e-4)
 """
 
+# What the notebook on circuits says, beside what its own cells assert.
+CIRCUITS_ARE_TRUE = """
+assert 0.92 < float(kept) < 0.945 and len(circuit) == 7
+assert session.stream.graph.n_edges == 257 and ioi.stream.graph.n_edges == 70_651
+assert set(strongest(slope, 2)) == {"L1H2 -> logits", "L1H5 -> logits"}
+pattern = session.run(cuts).pattern(1)[:, [2, 5], 26:]
+found = session.run(()).pattern(1)[:, [2, 5], 26:]
+assert float(pattern.max(-1).values.mean()) < float(found.max(-1).values.mean())
+
+scope = {"model": smollm2, "tokens": ioi.tokens}
+exec(script, scope)
+torch = __import__("torch")
+torch.testing.assert_close(scope["logits"], ioi.run(told).logits, atol=1e-3, rtol=1e-3)
+"""
+
 SAID = {
     "01_quickstart": QUICKSTART_IS_TRUE,
     "02_ioi_attribution": ATTRIBUTION_IS_TRUE,
     "03_activation_patching": PATCHING_IS_TRUE,
     "04_induction_circuits": INDUCTION_IS_TRUE,
     "05_real_model": REAL_MODEL_IS_TRUE,
+    "06_circuits": CIRCUITS_ARE_TRUE,
 }
 
 
