@@ -12,7 +12,7 @@ from jaxtyping import Float, Int, Shaped
 
 from lens_widgets.analysis.circuits.circuit import Circuit
 from lens_widgets.analysis.circuits.curve import MIB, circuit_curve
-from lens_widgets.analysis.circuits.edge_scores import EdgeMethod, edge_scores
+from lens_widgets.analysis.circuits.edge_scores import EdgeMethod
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.cut import Cut
 from lens_widgets.session.session import Session
@@ -26,6 +26,7 @@ from lens_widgets.views.circuit_choice import (
     n_chosen,
     node_of,
     same,
+    scores_by_position,
     strongest,
     uncut,
 )
@@ -95,15 +96,21 @@ class Curve(Answer):
 
 
 class OneEdge(Answer):
-    """What one edge does: ``change`` of the metric when it is cut beside all that is in force, in
-    its units; ``by_pos`` estimates where along the prompts it acts, named by the tokens of
-    ``tokens_of``."""
+    """What one edge does: ``change`` of the metric, in its units, when it is cut beside all that is
+    in force."""
 
-    by_pos: Float[Numbers, "pos"]
-    tokens_of: int
     change: float
     current: float
     cut: bool
+    units: str
+    definition: str
+
+
+class EdgePlaces(Answer):
+    """An estimate of where along the prompts an edge acts, named by the tokens of ``tokens_of``."""
+
+    score: Float[Numbers, "pos"]
+    tokens_of: int
     units: str
     definition: str
 
@@ -201,27 +208,33 @@ class CircuitView(View):
 
     @question(OneEdge)
     @staticmethod
-    def edge(
-        session: Session, edge_method: EdgeMethod, cut_kind: CutKind, writer: str, reader: str
-    ) -> xr.Dataset:
-        """An edge's exact effect, and where along the prompt it acts."""
+    def edge(session: Session, cut_kind: CutKind, writer: str, reader: str) -> xr.Dataset:
+        """An edge's exact effect: two runs, one of which is known."""
         cut = Cut(writer, reader, cut_kind)
         rest = [one for one in session.interventions.active if not same(one, cut)]
         is_cut = len(rest) < len(session.interventions.active)
         with_cut, without = session.run([*rest, cut]), session.run(rest)
-        by_pos = edge_scores(uncut(session), edge_method, per_position=True).sel(
-            writer=writer, reader=reader
-        )
         now = with_cut if is_cut else without
         return OneEdge.dataset(
-            by_pos=by_pos.values,
-            tokens_of=int(session.prompt_set.lengths.argmax()),
             change=float((with_cut.metric - without.metric).mean()),
             current=float(now.metric.mean()),
             cut=is_cut,
             units=session.metric.units,
             definition=f"{session.metric.label} with {cut.label} cut ({cut_kind}), minus without; "
             "everything else as it is now",
+        )
+
+    @question(EdgePlaces)
+    @staticmethod
+    def places(session: Session, edge_method: EdgeMethod, writer: str, reader: str) -> xr.Dataset:
+        """Where along the prompts an edge acts, by the estimate."""
+        ends = session.stream.graph.edge(writer, reader)
+        scores = scores_by_position(session, edge_method)
+        return EdgePlaces.dataset(
+            score=scores.values[ends],
+            tokens_of=int(session.prompt_set.lengths.argmax()),
+            units=scores.attrs["units"],
+            definition=scores.attrs["definition"],
         )
 
     @question(NodeEdges)

@@ -18,6 +18,9 @@ from lens_widgets.session.session import Session
 DRAWN = 200
 """Edges of a circuit that a page gets: more lines on one another say nothing."""
 
+KEPT_BYTES = 200 << 20
+"""Scores by position that are kept for the next edge that is looked at."""
+
 FIRST = 25
 """Edges that a circuit begins with, at least."""
 
@@ -43,6 +46,20 @@ def kept_scores(session: Session, method: EdgeMethod) -> tuple[xr.DataArray, xr.
         )
         known[key] = each.mean("prompt", keep_attrs=True), stability
     found: tuple[xr.DataArray, xr.DataArray] = known[key]
+    return found
+
+
+def scores_by_position(session: Session, method: EdgeMethod) -> xr.DataArray:
+    """[writer, reader, pos], means over prompts; kept with the run where that costs little."""
+    base = uncut(session)
+    known = base.run().derived
+    key = f"edge scores by position {method}"
+    if key in known:
+        found: xr.DataArray = known[key]
+        return found
+    found = edge_scores(base, method, per_position=True)
+    if found.nbytes <= KEPT_BYTES:
+        known[key] = found
     return found
 
 

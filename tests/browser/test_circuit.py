@@ -78,7 +78,7 @@ def test_an_edge_that_is_cut_says_what_that_did(circuit: Lab) -> None:
     circuit.find(f'.lw-circuit-edge[data-edge="{first}"] .lw-circuit-hit').dispatch_event("click")
     circuit.idle()
     card = circuit.find('[aria-label="the chosen edge"]')
-    asked = {"edge_method": METHOD, "cut_kind": "resample", "writer": writer, "reader": reader}
+    asked = {"cut_kind": "resample", "writer": writer, "reader": reader}
     told = circuit.answer("circuit/edge", **asked)
     before = circuit.answer("session/metric").attrs["current"]
     assert float(card.locator("[data-change]").get_attribute("data-change") or "nan") == (

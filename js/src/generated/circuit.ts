@@ -47,18 +47,27 @@ export interface Curve {
 }
 
 /**
- * What one edge does: ``change`` of the metric when it is cut beside all that is in force, in
- * its units; ``by_pos`` estimates where along the prompts it acts, named by the tokens of
- * ``tokens_of``.
+ * What one edge does: ``change`` of the metric, in its units, when it is cut beside all that is
+ * in force.
  */
 export interface OneEdge {
-  numbers: "by_pos" | "pos";
+  numbers: never;
   texts: never;
   attrs: {
-    tokens_of: number;
     change: number;
     current: number;
     cut: boolean;
+    units: string;
+    definition: string;
+  };
+}
+
+/** An estimate of where along the prompts an edge acts, named by the tokens of ``tokens_of``. */
+export interface EdgePlaces {
+  numbers: "score" | "pos";
+  texts: never;
+  attrs: {
+    tokens_of: number;
     units: string;
     definition: string;
   };
@@ -101,8 +110,11 @@ export const edges: Question<{ edge_method: "eap" | "eap-ig" | "relp"; circuit_s
 /** Faithfulness of the circuits of ten sizes, measured, beside random ones. */
 export const curve: Question<{ edge_method: "eap" | "eap-ig" | "relp"; cut_kind: "resample" | "mean" | "zero" }, Curve> = { method: "circuit/curve" };
 
-/** An edge's exact effect, and where along the prompt it acts. */
-export const edge: Question<{ edge_method: "eap" | "eap-ig" | "relp"; cut_kind: "resample" | "mean" | "zero"; writer: string; reader: string }, OneEdge> = { method: "circuit/edge" };
+/** An edge's exact effect: two runs, one of which is known. */
+export const edge: Question<{ cut_kind: "resample" | "mean" | "zero"; writer: string; reader: string }, OneEdge> = { method: "circuit/edge" };
+
+/** Where along the prompts an edge acts, by the estimate. */
+export const places: Question<{ edge_method: "eap" | "eap-ig" | "relp"; writer: string; reader: string }, EdgePlaces> = { method: "circuit/places" };
 
 /** The edges into and out of a node, the largest of each. */
 export const node: Question<{ edge_method: "eap" | "eap-ig" | "relp"; node: string }, NodeEdges> = { method: "circuit/node" };

@@ -9,10 +9,8 @@ import { usePromptTokens } from "../../core/state/tokens";
 import * as ask from "../../generated/circuit";
 import { type Edge, readNodeEdges } from "./edges";
 
-type Method = Parameters<typeof methodOf>[0];
-function methodOf(args: NonNullable<(typeof ask.edge)["args"]>): string {
-  return args.edge_method;
-}
+type Method = NonNullable<(typeof ask.places)["args"]>["edge_method"];
+type Kind = NonNullable<(typeof ask.edge)["args"]>["cut_kind"];
 
 /** How many positions are told of. */
 const PLACES = 3;
@@ -21,24 +19,30 @@ const PLACES = 3;
 export function ChosenEdge(props: {
   view: ViewHandle;
   edge: Edge;
-  method: Method["edge_method"];
-  kind: Method["cut_kind"];
+  method: Method;
+  kind: Kind;
   isCut: boolean;
   onCut: (edge: Edge, on: boolean) => void;
 }): JSX.Element {
   const { view, edge, isCut, onCut } = props;
   const { writer, reader } = edge;
-  const args = { edge_method: props.method, cut_kind: props.kind, writer, reader };
-  const { data, stale } = useAnswer(view, ask.edge, args);
-  const tokens = usePromptTokens(view, data?.attrs.tokens_of ?? 0);
-  const told = stale ? null : data;
+  const exact = useAnswer(view, ask.edge, { cut_kind: props.kind, writer, reader });
+  const told = exact.stale ? null : exact.data;
+  const along = useAnswer(
+    view,
+    ask.places,
+    { edge_method: props.method, writer, reader },
+    { quiet: true },
+  );
+  const known = along.stale ? null : along.data;
+  const tokens = usePromptTokens(view, known?.attrs.tokens_of ?? 0);
   const places = useMemo(() => {
-    const values = told?.numbers("by_pos") ?? [];
+    const values = known?.numbers("score") ?? [];
     return Array.from(values, (value, pos) => ({ value, pos }))
       .filter(({ value }) => Math.abs(value) > 1e-6)
       .sort((a, b) => Math.abs(b.value) - Math.abs(a.value))
       .slice(0, PLACES);
-  }, [told]);
+  }, [known]);
   return (
     <section class="lw-circuit-chosen" aria-label="the chosen edge" data-chosen={edge.label}>
       <p>
@@ -74,7 +78,7 @@ export function ChosenEdge(props: {
 export function ChosenNode(props: {
   view: ViewHandle;
   node: string;
-  method: Method["edge_method"];
+  method: Method;
   grouped: boolean;
   onGroup: () => void;
   onEdge: (edge: { writer: string; reader: string }) => void;
