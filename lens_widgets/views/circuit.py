@@ -7,12 +7,15 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import plotly.graph_objects as go
+import torch
 import xarray as xr
 from jaxtyping import Float, Int, Shaped
 
 from lens_widgets.analysis.circuits.circuit import Circuit
 from lens_widgets.analysis.circuits.curve import MIB, circuit_curve
 from lens_widgets.analysis.circuits.edge_scores import EdgeMethod
+from lens_widgets.analysis.circuits.edges import edge_effects
+from lens_widgets.analysis.patching.agreement import agreement
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.cut import Cut
 from lens_widgets.session.session import Session
@@ -20,12 +23,14 @@ from lens_widgets.views.base import View
 from lens_widgets.views.bundle import bundle
 from lens_widgets.views.circuit_choice import (
     circuit_of_size,
+    every_estimate,
     first_share,
     heads_per_group,
     kept_scores,
     n_chosen,
     node_of,
     same,
+    sampled,
     scores_by_position,
     strongest,
     uncut,
@@ -111,6 +116,19 @@ class EdgePlaces(Answer):
 
     score: Float[Numbers, "pos"]
     tokens_of: int
+    units: str
+    definition: str
+
+
+class Agreements(Answer):
+    """How well each estimate agrees with what ``n_exact`` edges do exactly when one reader alone
+    reads the clean run's share: the strongest by each method, and some of all others. NaN for a
+    method that this model has no rules for."""
+
+    method: Shaped[Texts, "method"]
+    linear: Float[Numbers, "method"]
+    rank: Float[Numbers, "method"]
+    n_exact: int
     units: str
     definition: str
 
@@ -235,6 +253,34 @@ class CircuitView(View):
             tokens_of=int(session.prompt_set.lengths.argmax()),
             units=scores.attrs["units"],
             definition=scores.attrs["definition"],
+        )
+
+    @question(Agreements)
+    @staticmethod
+    def agreements(session: Session) -> Generator[Step, None, xr.Dataset]:
+        """Correlations of the three estimates with exact effects of some edges."""
+        base = uncut(session)
+        estimates = every_estimate(base)
+        pairs = sampled(base, [each for each in estimates.values() if each is not None])
+        exact = torch.full((len(pairs),), float("nan"), device="cpu")
+        before = float(base.corrupted_run().metric.mean())
+        place = {pair: index for index, pair in enumerate(pairs)}
+        for done, (pair, metric) in enumerate(edge_effects(base, pairs)):
+            yield Step(done, len(pairs), "exact edges")
+            exact[place[pair]] = float(metric.mean()) - before
+        rows, columns = torch.tensor(pairs, device="cpu").T
+        unknown = torch.full_like(exact, float("nan"))
+        found = [
+            agreement(unknown if each is None else each[rows, columns], exact)
+            for each in estimates.values()
+        ]
+        return Agreements.dataset(
+            method=list(estimates),
+            linear=np.array([one.linear for one in found], dtype=np.float32),
+            rank=np.array([one.rank for one in found], dtype=np.float32),
+            n_exact=len(pairs),
+            units="correlation",
+            definition="linear (Pearson) and rank (Spearman) correlation with exact effects",
         )
 
     @question(NodeEdges)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import get_args
 
 import torch
 import xarray as xr
+from torch import Tensor
 
 from lens_widgets.analysis.circuits.circuit import Circuit
 from lens_widgets.analysis.circuits.curve import MIB
@@ -17,6 +19,9 @@ from lens_widgets.session.session import Session
 
 DRAWN = 200
 """Edges of a circuit that a page gets: more lines on one another say nothing."""
+
+STRONGEST, OTHERS = 10, 20
+"""Edges that are computed exactly to see how well estimates agree: by each method, and besides."""
 
 KEPT_BYTES = 200 << 20
 """Scores by position that are kept for the next edge that is looked at."""
@@ -61,6 +66,30 @@ def scores_by_position(session: Session, method: EdgeMethod) -> xr.DataArray:
     if found.nbytes <= KEPT_BYTES:
         known[key] = found
     return found
+
+
+def every_estimate(session: Session) -> dict[str, Tensor | None]:
+    """[writer, reader] by method; None where the model has no rules for one."""
+    found: dict[str, Tensor | None] = {}
+    for method in get_args(EdgeMethod):
+        try:
+            found[method] = torch.from_numpy(kept_scores(session, method)[0].values)
+        except InputError:
+            found[method] = None
+    return found
+
+
+def sampled(session: Session, estimates: Sequence[Tensor]) -> list[tuple[int, int]]:
+    """The strongest edges of each estimate, and some of all others at equal distances."""
+    mask = session.stream.graph.mask
+    every = mask.nonzero()
+    chosen: dict[tuple[int, int], None] = {}
+    for scores in estimates:
+        order = scores[mask].abs().nan_to_num(0.0).argsort(descending=True)[:STRONGEST]
+        chosen |= dict.fromkeys((w, r) for w, r in every[order].tolist())
+    step = max(1, len(every) // OTHERS)
+    chosen |= dict.fromkeys((w, r) for w, r in every[step // 2 :: step].tolist())
+    return list(chosen)
 
 
 def circuit_of_size(session: Session, method: EdgeMethod, share: float | None) -> Circuit:

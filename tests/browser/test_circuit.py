@@ -145,3 +145,26 @@ def test_a_group_has_a_name_and_a_joint_effect(circuit: Lab) -> None:
     assert float(card.locator("[data-change]").get_attribute("data-change") or "nan") == (
         pytest.approx(found.attrs["change"], abs=1e-5)
     )
+
+
+def test_the_view_says_how_well_its_estimate_agrees_with_exact_edges(circuit: Lab) -> None:
+    told = circuit.answer("circuit/agreements")
+    circuit.wait("root.querySelector('[data-agreement]') !== null")
+    shown = circuit.find("[data-agreement]")
+    value = float(told["linear"].values[told["method"].values.tolist().index(METHOD)])
+    assert float(shown.get_attribute("data-agreement") or "nan") == pytest.approx(value, abs=1e-6)
+    assert f"with {told.attrs['n_exact']} exact edges" in shown.inner_text()
+
+
+def test_a_node_is_put_into_a_group_by_keyboard_alone(circuit: Lab) -> None:
+    first = names(edges(circuit))[0]
+    writer = first.split(" → ")[0]
+    circuit.find(".lw-circuit-table").locator("[data-edge]").first.focus()
+    circuit.page.keyboard.press("Enter")
+    circuit.find(f'[aria-label="the chosen edge"][data-chosen="{first}"]').wait_for()
+    circuit.find(f'[aria-label="look at {writer}"]').focus()
+    circuit.page.keyboard.press("Enter")
+    circuit.find(f'[aria-label="the chosen node"][data-chosen="{writer}"]').wait_for()
+    circuit.find('[aria-label="put into the group"]').focus()
+    circuit.page.keyboard.press("Enter")
+    circuit.find(f'[aria-label="the group"][data-group="{writer}"]').wait_for()

@@ -73,6 +73,21 @@ export interface EdgePlaces {
   };
 }
 
+/**
+ * How well each estimate agrees with what ``n_exact`` edges do exactly when one reader alone
+ * reads the clean run's share: the strongest by each method, and some of all others. NaN for a
+ * method that this model has no rules for.
+ */
+export interface Agreements {
+  numbers: "linear" | "rank";
+  texts: "method";
+  attrs: {
+    n_exact: number;
+    units: string;
+    definition: string;
+  };
+}
+
 /** What a node reads most from and what reads it most, by the size of the score. */
 export interface NodeEdges {
   numbers: "score";
@@ -115,6 +130,9 @@ export const edge: Question<{ cut_kind: "resample" | "mean" | "zero"; writer: st
 
 /** Where along the prompts an edge acts, by the estimate. */
 export const places: Question<{ edge_method: "eap" | "eap-ig" | "relp"; writer: string; reader: string }, EdgePlaces> = { method: "circuit/places" };
+
+/** Correlations of the three estimates with exact effects of some edges. */
+export const agreements: Question<Record<string, never>, Agreements> = { method: "circuit/agreements" };
 
 /** The edges into and out of a node, the largest of each. */
 export const node: Question<{ edge_method: "eap" | "eap-ig" | "relp"; node: string }, NodeEdges> = { method: "circuit/node" };

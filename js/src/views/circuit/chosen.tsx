@@ -8,6 +8,7 @@ import { useAnswer } from "../../core/state/resource";
 import { usePromptTokens } from "../../core/state/tokens";
 import * as ask from "../../generated/circuit";
 import { type Edge, readNodeEdges } from "./edges";
+import { nodeOf } from "./place";
 
 type Method = NonNullable<(typeof ask.places)["args"]>["edge_method"];
 type Kind = NonNullable<(typeof ask.edge)["args"]>["cut_kind"];
@@ -22,7 +23,9 @@ export function ChosenEdge(props: {
   method: Method;
   kind: Kind;
   isCut: boolean;
+  headsPerGroup: number;
   onCut: (edge: Edge, on: boolean) => void;
+  onNode: (node: string) => void;
 }): JSX.Element {
   const { view, edge, isCut, onCut } = props;
   const { writer, reader } = edge;
@@ -47,6 +50,18 @@ export function ChosenEdge(props: {
     <section class="lw-circuit-chosen" aria-label="the chosen edge" data-chosen={edge.label}>
       <p>
         <b class="lw-mono">{edge.label}</b>
+        <span>
+          {[writer, nodeOf(reader, props.headsPerGroup)].map((node) => (
+            <Button
+              key={node}
+              label={`look at ${node}`}
+              title="what it reads and what reads it"
+              onClick={() => props.onNode(node)}
+            >
+              {node}
+            </Button>
+          ))}
+        </span>
         <span class="lw-num" title={told?.attrs.definition}>
           cutting it:{" "}
           <b data-change={told?.attrs.change ?? ""}>{told ? signed(told.attrs.change, 3) : "…"}</b>{" "}

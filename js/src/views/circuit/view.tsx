@@ -59,6 +59,11 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
     data ? { edge_method: method.value, cut_kind: kind.value } : null,
     { sweep: true },
   );
+  const agreed = useAnswer(handle, ask.agreements, curve.data ? {} : null, {
+    on: "prompts",
+    quiet: true,
+    sweep: true,
+  });
   const stops = useMemo(() => stopsOf(data?.attrs.stops ?? [], curve.data), [data, curve.data]);
   const at = nearest(stops, data?.attrs.share ?? share.value ?? 0);
   const [chosen, setChosen] = useState<{ writer: string; reader: string } | null>(null);
@@ -147,6 +152,7 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
                 onEdge={onEdge}
                 onNode={onNode}
               />
+              <Agreement data={agreed.data} method={method.value} />
               <p class="lw-readout lw-num" data-lw-readout="">
                 {hovered ? edgeText(hovered) : "hover an edge; click it for its exact effect"}
               </p>
@@ -170,7 +176,9 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
                   method={method.value}
                   kind={kind.value}
                   isCut={cut.has(edge.label)}
+                  headsPerGroup={said.heads_per_group}
                   onCut={onCut}
+                  onNode={(next) => onNode(next, false)}
                 />
               )}
               {node && (
@@ -237,6 +245,26 @@ function Said(props: { said: ask.Edges["attrs"]; measured: Stop | undefined }): 
     </p>
   );
 }
+
+/** How far the estimate can be trusted, and which would be better. */
+function Agreement(props: { data: Agreements; method: string }): JSX.Element | null {
+  const { data, method } = props;
+  if (!data) return null;
+  const methods = data.texts("method");
+  const values = [...data.numbers("linear")];
+  const known = values.map((value) => (Number.isNaN(value) ? Number.NEGATIVE_INFINITY : value));
+  const best = known.indexOf(Math.max(...known));
+  const at = methods.indexOf(method);
+  const better = best !== at && Number.isFinite(known[best]) ? METHODS[best]?.label : null;
+  return (
+    <p class="lw-muted lw-num" data-agreement={values[at]} title={data.attrs.definition}>
+      r = {fixed(values[at])} with {data.attrs.n_exact} exact edges
+      {better && `; ${better} ${fixed(values[best])}`}
+    </p>
+  );
+}
+
+type Agreements = ReturnType<typeof useAnswer<never, ask.Agreements>>["data"];
 
 function stopsOf(shares: readonly number[], data: CurveData): readonly Stop[] {
   const values = (name: "n_edges" | "faithfulness" | "sem" | "random_low" | "random_high") =>
