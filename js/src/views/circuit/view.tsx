@@ -204,9 +204,9 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
               <p class="lw-muted">
                 Estimates ({labelOf(method.value)}): {said.definition}, in {said.units}. The curve
                 is measured: {curve.data?.attrs.definition ?? "circuits of ten sizes"}; all other
-                edges {carried(kind.value)}. Without any edge the {said.metric} is{" "}
-                {fixed(curve.data?.attrs.empty)}, with all {fixed(curve.data?.attrs.whole)}. Grey:
-                random circuits of the same size.
+                edges {carried(kind.value)}. Without any edge the{" "}
+                {session.metric.value?.metric ?? said.metric} is {fixed(curve.data?.attrs.empty)},
+                with all {fixed(curve.data?.attrs.whole)}. Grey: random circuits of the same size.
               </p>
             </div>
           </>
