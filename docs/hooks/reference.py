@@ -18,6 +18,7 @@ SECTIONS = {
     "session": ("Session", "What all views look at: a model, prompts, a metric, interventions."),
     "interventions": ("Interventions", "What is done to the model while it runs."),
     "prompts": ("Prompts", "Prompt sets to begin with, with answers and corrupted partners."),
+    "circuits": ("Circuits", "Sets of edges, measured; estimates of edges are with the analysis."),
     "models": ("Models", "Models to look at: shipped ones, and checkpoints of your own."),
     "files": ("Export", "Views as a file."),
 }
@@ -26,6 +27,7 @@ ROOMS = {
     "session": "session",
     "interventions": "interventions",
     "components": "interventions",
+    "analysis": "circuits",
     "models": "models",
     "views": "files",
     "widgets": "files",

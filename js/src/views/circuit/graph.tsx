@@ -4,8 +4,9 @@ import { fixed, parseHead } from "../../core/draw/format";
 import type { Edge } from "./edges";
 import { curveBetween, nodeOf, type Places, slotOf } from "./place";
 
-/** A head's box needs this much between two centres to have a name. */
-const NAMED_FROM = 15;
+/** A character of a node's name, and what its box has beside it. */
+const CHARACTER = 6;
+const BESIDE = 3;
 const BOX = { width: 22, height: 15 };
 
 export interface GraphProps {
@@ -122,10 +123,11 @@ function Node(props: GraphProps & { of: string }): JSX.Element {
   const { of: node, places, ablated, group } = props;
   const { x, y } = places.at(node);
   const head = parseHead(node);
-  const named = !head || places.column >= NAMED_FROM;
   const width = head ? Math.min(BOX.width, places.column - 1) : node.endsWith(".mlp") ? 28 : 44;
   const height = Math.min(BOX.height, Math.max(6, places.row - 1));
   const text = head ? `H${head.head}` : node.endsWith(".mlp") ? "mlp" : node;
+  // Neighbours' names must not touch.
+  const named = !head || places.column >= CHARACTER * text.length + BESIDE;
   const spoken = text === node ? node : `${text} of ${node.replace(/H\d+$|\.mlp$/, "")}`;
   return (
     <g
