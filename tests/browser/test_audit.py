@@ -25,18 +25,10 @@ MOST_SHIFT = 0.1
 """What people do not notice, of https://web.dev/articles/cls."""
 
 
-EXCEPTIONS = {
-    # A layer of 32 heads drawn as 32 nodes: their names touch before anything is pointed at.
-    ("circuit", "32 x 32"): "texts over each other: 'H",
-}
-"""Findings that are known and stand, by view and model: how they begin, and why."""
-
-
-def wrong(lab: Lab, view: str, model: str) -> list[str]:
-    """What the audit finds now, less the exceptions."""
-    known = EXCEPTIONS.get((view, model))
+def wrong(lab: Lab, view: str) -> list[str]:
+    """What the audit finds now."""
     found: list[str] = lab.page.evaluate("view => window.audit(view)", view)
-    return [line for line in found if known is None or not line.startswith(known)]
+    return found
 
 
 def open_view(mount: Mount, view: str, model: str, width: int) -> Lab:
@@ -79,11 +71,11 @@ def test_nothing_is_wrong_on_screen(mount: Mount, view: str, model: str) -> None
         for theme in THEMES:
             lab.page.evaluate("theme => window.lab.setTheme(theme)", theme)
             rest(lab)
-            for line in wrong(lab, view, model):
+            for line in wrong(lab, view):
                 found.setdefault(line, []).append(f"{width} {theme}")
     lab.js("kernel.select({ layer: 0, head: 0 })")
     rest(lab)
-    for line in wrong(lab, view, model):
+    for line in wrong(lab, view):
         found.setdefault(line, []).append("another head")
     assert not found, say(found)
 
@@ -96,6 +88,6 @@ def test_nothing_is_wrong_in_the_explorers_tabs(mount: Mount, model: str) -> Non
         lab.open_tab(tab)
         lab.wait("root.querySelector('[data-lw-view=' + arg + ']') !== null", tab)
         rest(lab)
-        for line in wrong(lab, "explorer", model):
+        for line in wrong(lab, "explorer"):
             found.setdefault(line, []).append(tab)
     assert not found, say(found)
