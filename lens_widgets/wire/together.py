@@ -7,6 +7,7 @@ busy and that it is idle, the page's host hands each on by itself. A click makes
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -40,7 +41,7 @@ class Together:
             self._left -= 1
             ready = self._taken() if self._left <= 0 else []
             if self._held and self._timer is None:
-                self._timer = threading.Timer(HOLD_S, self._overdue)
+                self._timer = threading.Timer(HOLD_S, _overdue, (weakref.ref(self),))
                 self._timer.daemon = True
                 self._timer.start()
         self._send_all(early)
@@ -53,7 +54,8 @@ class Together:
             ready = self._taken() if self._left <= 0 else []
         self._send_all(ready)
 
-    def _overdue(self) -> None:
+    def overdue(self) -> None:
+        """Sends what is there, however many of its companions are not."""
         with self._lock:
             ready = self._taken()
         self._send_all(ready)
@@ -73,3 +75,11 @@ class Together:
             counts = [len(buffers) for _, buffers in answers]
             together = {"kind": "batch", "messages": messages, "buffers": counts}
             self._send(together, [buffer for _, buffers in answers for buffer in buffers])
+
+
+def _overdue(waiting: weakref.ref[Together]) -> None:
+    """ipykernel keeps threads that have ended for a while: none may keep a view alive. As long as
+    an answer is missing, its request holds what waits for it."""
+    together = waiting()
+    if together is not None:
+        together.overdue()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +21,7 @@ from lens_widgets.wire.messages import ErrorMessage, Step, checked
 from tests.models import tiny
 from tests.unit.cases import ANSWERS, PROMPTS, state
 from tests.unit.page import Page
-from tests.unit.waiting import wait_for
+from tests.unit.waiting import wait_for, wait_until
 
 PATTERN = {
     "prompt": 0, "show": "current", "layer": 0, "head": 0,
@@ -386,3 +388,36 @@ def test_answers_together_fit_one_message_or_are_two(session: lw.Session) -> Non
     page.send_batch(*(_request(id=name, slot=name, method="large") for name in "abc"))
     page.wait_until(lambda: all(page.answers(name) for name in "abc"))
     assert page.sent == ["reply", "reply", "reply"]
+
+
+def test_a_thread_that_is_remembered_holds_no_view(
+    session: lw.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ipykernel keeps threads in a list for a while after they have ended."""
+    remembered: list[threading.Timer] = []
+
+    class Remembered(threading.Timer):
+        def start(self) -> None:
+            remembered.append(self)
+            super().start()
+
+    monkeypatch.setattr("threading.Timer", Remembered)
+    inside, release = threading.Event(), threading.Event()
+    page = Slow(session, quick=Method(lambda s, a: xr.Dataset()), slow=_hold(inside, release))
+    page.send_batch(
+        _request(id="quick", slot="q", method="quick"),
+        _request(id="slow", slot="s", method="slow", args={"prompt": 0}),
+    )
+    page.wait_until(lambda: page.answers("quick"))
+    release.set()
+    page.wait_until(lambda: page.answers("slow"))
+    assert remembered
+    dispatcher = weakref.ref(page.dispatcher)
+    del page
+
+    def gone() -> bool:
+        # The worker lets go of its last request a moment after it has answered.
+        gc.collect()
+        return dispatcher() is None
+
+    wait_until(gone)
