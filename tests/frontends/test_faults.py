@@ -59,9 +59,7 @@ def assert_nothing_left(screen: Dashboard) -> None:
     """After closing views and session the kernel holds what it held before, to 5 % of the model."""
     kernel = screen.kernel
     held = "tensor_bytes() > alone + 0.05 * model_bytes"
-    # What a test before this one had left may be gone by now, so the model itself is compared with.
-    more = "tensor_bytes() > 1.05 * model_bytes"
-    assert kernel.value(more), "a session that is open holds more than the model"
+    assert kernel.value(held), "a session that is open holds more than the model"
     # TransformerLens keeps the patterns of the last forward: the same one as before.
     kernel.run("let_go(get_ipython())\nmodel.run_with_cache(model.to_tokens('When'))")
     # The worker lets go of its last request a moment after it has answered.
