@@ -9,6 +9,7 @@ from playwright.sync_api import BrowserContext, Playwright, sync_playwright
 
 from tests.browser.pages import browser
 from tests.frontends.jupyterlab import Lab, Notebook, open_lab
+from tests.frontends.kernel import Kernel
 from tests.frontends.screen import Screen
 
 PROMPTS = (
@@ -50,9 +51,22 @@ explorer
 
 # What a test leaves in tensors of its own is none of the next one's.
 TIDY = """
+import gc
 let_go(get_ipython())
 alone = tensor_bytes()
 """
+
+
+def settle(kernel: Kernel) -> None:
+    """Counts when nothing more is let go: what was asked of a closed session waits for the end of the
+    cell that closed it."""
+    held = -1
+    for _ in range(20):
+        now = kernel.value("(gc.collect(), tensor_bytes())[1]")
+        if now == held:
+            break
+        held = now
+    kernel.run("alone = tensor_bytes()")
 
 
 class Dashboard(Screen):
@@ -113,6 +127,7 @@ def show(ioi: Notebook) -> Iterator[Show]:
     yield run
     problems = ioi.our_problems()
     ioi.show(TIDY)
+    settle(ioi.kernel)
     assert problems == []
     ioi.lab.check_offline()
 

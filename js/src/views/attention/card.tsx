@@ -83,7 +83,7 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
   const name = averageWords(kind.average, shownName(head, kind.average));
   const roles = useContext(Roles).value;
   const role = kind.average === "none" ? roleIn(roles, head.layer, head.head) : null;
-  const badge = isPreview ? "preview" : state.locked.value ? "kept" : "";
+  const badge = isPreview ? "preview" : state.locked.value ? "chosen" : "";
 
   const hover = state.hover.value;
   const { query_pos, key_pos } = session.selection.value;
