@@ -131,7 +131,7 @@ def run_batch(
     last_read = None if positions is None else _only(positions, base)
     hooks = _grouped(base, rows)
     if state is not None:
-        every = [(one, v.layer) for v in variants for one in (*base.shares, *v.shares)]
+        every = [(one, v.layer) for v in variants for one in v.shares]
         given = [v.given for v in variants if v.given is not None]
         read = state.reading([*(one for one, _ in every), *given], logits=False)
         hooks = [*read, *hooks, *state.writing(every, *given)]
@@ -148,7 +148,7 @@ def run_batch(
             rows.joined += joining
             if state is not None:
                 for variant in joining:
-                    state.join((*base.shares, *variant.shares), layer, variant.given)
+                    state.join(variant.shares, layer, variant.given)
             entering = setup.final if layer == n_layers else base.calls[layer].resid
             resid = torch.cat(([] if resid is None else [resid]) + [entering] * len(joining))
             if layer == n_layers:
@@ -174,7 +174,7 @@ def run_batch(
 
 def _inputs_of(base: BaseRun, variants: Sequence[Variant]) -> InputsInRun | None:
     """What replaces inputs in a batch; None where nothing does."""
-    streams = [one.stream for v in variants for one in (*base.shares, *v.shares, v.given) if one]
+    streams = [one.stream for v in variants for one in (*v.shares, v.given) if one]
     if not streams:
         return None
     silenced = None if base.written is None else base.written.silenced

@@ -51,7 +51,7 @@ def sweep(
     size = max(1, FIRST_TOKENS // (base.n_prompts * base.n_pos))
     while order:
         all_logits = reading.positions is None
-        n_shares = max(_n_writers(base, variants[i]) for i in order[:size])
+        n_shares = max(_n_writers(variants[i]) for i in order[:size])
         budget = row_budget(access.model, base.n_pos, all_logits, max_memory_gb, n_shares)
         size = min(size, max(1, budget // base.n_prompts))
         chunk = order[:size]
@@ -76,9 +76,9 @@ def sweep(
         yield list(zip(chunk, values, strict=True))
 
 
-def _n_writers(base: BaseRun, variant: Variant) -> int:
+def _n_writers(variant: Variant) -> int:
     """Of how many writers a row keeps what they write."""
-    return sum(len(shares.writers) for shares in (*base.shares, *variant.shares))
+    return sum(len(shares.writers) for shares in variant.shares)
 
 
 def _hook_names(base: BaseRun, variants: Sequence[Variant]) -> list[str]:

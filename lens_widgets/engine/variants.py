@@ -10,7 +10,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from lens_widgets.engine.forward import BlockCall, Hook
-from lens_widgets.engine.shares import GivenInputs, ReplacedShares
+from lens_widgets.engine.shares import GivenInputs, ReplacedShares, in_order
 from lens_widgets.engine.written import Written
 
 
@@ -39,6 +39,16 @@ class Variant:
         """The one hook, if there is one."""
         return [] if self.hook is None else [self.hook]
 
+    def over(self, base: Sequence[ReplacedShares]) -> Variant:
+        """The same with what is replaced in the base run as well. Of an edge that both replace this
+        one counts, and its reader's input may then differ from the base's at any position."""
+        if not base or not self.shares:
+            return replace(self, shares=(*base, *self.shares))
+        whole = tuple(in_order((*base, *self.shares)))
+        kept = {id(one) for one in whole}
+        made = replace(self, shares=whole)
+        return made if all(id(one) in kept for one in base) else made.everywhere()
+
     def everywhere(self) -> Variant:
         """The same, computed at all positions: for models in which a change reaches back."""
         every = torch.ones_like(self.changed)
@@ -49,8 +59,8 @@ class Variant:
 class BaseRun:
     """The run that variants start from: how each block was called, and the hooks in force.
 
-    ``shares`` are replaced in it. ``written`` is what its writers wrote, as far as the shares of
-    variants need it.
+    ``shares`` are replaced in it; variants name all that is replaced in them, these included.
+    ``written`` is what its writers wrote, as far as the shares of variants need it.
 
     ``prefix_owner`` [prompt, pos], on the host, names the first prompt that begins alike (see
     ``recompute``) when variants and hooks change such prompts in the same way; else None.

@@ -145,7 +145,8 @@ class PromptRuns:
         same way. Runs that cannot be batched are made one at a time.
         """
         hooks, cuts = self._edits(active)
-        cuts = [*cuts, *shares]
+        cuts = in_order([*cuts, *shares])
+        variants = [variant.over(cuts) for variant in variants]
         tracer = self._tracer_of(corrupted)
         run = self.run(active, corrupted=corrupted)
         if shares:
@@ -158,9 +159,7 @@ class PromptRuns:
         calls = run.trace.calls
         if not calls or any(past_blocks(name) for name, _ in hooks):
             for index, variant in zip(effective, chosen, strict=True):
-                own = self._with(
-                    [*hooks, *variant.hooks], [*cuts, *variant.shares], active, variant.given
-                )
+                own = self._with([*hooks, *variant.hooks], variant.shares, active, variant.given)
                 yield index, self._run(tracer.edited(own, ())).metric
             return
         replaced = [*cuts, *(one for variant in chosen for one in variant.shares)]

@@ -58,8 +58,8 @@ alone = tensor_bytes()
 
 
 def settle(kernel: Kernel) -> None:
-    """Counts when nothing more is let go: what was asked of a closed session waits for the end of the
-    cell that closed it."""
+    """Counts when nothing more is let go: what was asked of a closed session waits for the end of
+    the cell that closed it."""
     held = -1
     for _ in range(20):
         now = kernel.value("(gc.collect(), tensor_bytes())[1]")

@@ -284,3 +284,21 @@ def test_bad_input_is_refused_and_nothing_changes(session: lw.Session) -> None:
         with pytest.raises(InputError, match=said):
             work()
     assert state(session) == before
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama"])
+def test_what_a_circuit_cuts_counts_where_the_session_cuts_the_same_edge(name: str) -> None:
+    """Of an edge that several replace the last one counts, and its share is replaced once."""
+    session = _session(name)
+    edges = session.stream.graph.edges()
+    first, second = [edge for edge in edges if edge[0] == "L0H1"][-2:]
+    cut = session.with_interventions([lw.Cut(*first, "mean"), lw.Cut(*second)])
+    kept = [edge for edge in edges if edge not in (first, second)]
+    whole = lw.Circuit(cut, kept).metric("zero")
+    plainly = session.run([lw.Cut(*first, "zero"), lw.Cut(*second, "zero")]).metric
+    np.testing.assert_allclose(whole.values, plainly.numpy(), atol=1e-5)
+    one_by_one = cut.run([*cut.interventions, lw.Cut(*first, "zero")]).metric
+    others = [edge for edge in edges if edge != first]
+    np.testing.assert_allclose(
+        lw.Circuit(cut, others).metric("zero").values, one_by_one.numpy(), atol=1e-5
+    )
