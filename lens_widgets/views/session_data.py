@@ -20,6 +20,7 @@ from lens_widgets.session.settings import AblationKind
 from lens_widgets.views.checks import check_prompt
 from lens_widgets.views.question import command, question, questions_of
 from lens_widgets.views.registry import register
+from lens_widgets.views.state import EdgeEnds
 from lens_widgets.wire.dataset import Answer, Numbers, Texts
 
 
@@ -38,13 +39,6 @@ class TokenInfo(TypedDict):
 
     id: int
     text: str
-
-
-class EdgeEnds(TypedDict):
-    """An edge of the residual stream: ``"L0H1"`` writes, ``"L1H4.k"`` reads."""
-
-    writer: str
-    reader: str
 
 
 class Tokens(Answer):

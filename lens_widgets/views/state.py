@@ -8,6 +8,8 @@ from typing_extensions import NotRequired, TypedDict
 
 from lens_widgets.analysis.patching.patch_cells import PatchCell, kept_cell
 from lens_widgets.errors import InputError
+from lens_widgets.interventions.cut import Cut
+from lens_widgets.interventions.history import Entry
 from lens_widgets.session.selection import ScoreKind
 from lens_widgets.session.session import Session
 from lens_widgets.session.settings import AblationKind, PromptScope
@@ -38,9 +40,16 @@ class Settings(TypedDict):
     skip_bos: bool
 
 
+class EdgeEnds(TypedDict):
+    """An edge of the residual stream: ``"L0H1"`` writes, ``"L1H4.k"`` reads."""
+
+    writer: str
+    reader: str
+
+
 class InterventionInfo(TypedDict):
     """One line of the list of interventions. ``key`` names it in requests; ``cell`` is the cell of
-    a patching map that it keeps, if it is one."""
+    a patching map that it keeps, if it is one; ``edge`` what it cuts, if it is a cut."""
 
     key: str
     label: str
@@ -49,6 +58,7 @@ class InterventionInfo(TypedDict):
     detail: str
     enabled: bool
     cell: PatchCell | None
+    edge: NotRequired[EdgeEnds]
 
 
 class SessionState(TypedDict):
@@ -105,6 +115,23 @@ def _error(error: InputError | None) -> ErrorInfo | None:
     return {"type": type(error).__name__, "message": error.message, "hint": error.hint}
 
 
+def _intervention(entry: Entry) -> InterventionInfo:
+    item = entry.intervention
+    info = InterventionInfo(
+        key=entry.key,
+        label=item.label,
+        component=item.label,
+        kind=item.kind,
+        detail=item.detail,
+        enabled=entry.enabled,
+        cell=kept_cell(item),
+    )
+    if isinstance(item, Cut):
+        writer, reader = item.edge
+        info["edge"] = {"writer": writer, "reader": reader}
+    return info
+
+
 def session_state(session: Session) -> dict[str, Any]:
     """``SessionState`` as the trait holds it."""
     interventions = session.interventions
@@ -113,18 +140,7 @@ def session_state(session: Session) -> dict[str, Any]:
             revision=session.revision,
             prompts_revision=session.prompts_revision,
             n_prompts=session.prompt_set.n_prompts,
-            interventions=[
-                {
-                    "key": entry.key,
-                    "label": entry.intervention.label,
-                    "component": entry.intervention.label,
-                    "kind": entry.intervention.kind,
-                    "detail": entry.intervention.detail,
-                    "enabled": entry.enabled,
-                    "cell": kept_cell(entry.intervention),
-                }
-                for entry in interventions.entries
-            ],
+            interventions=[_intervention(entry) for entry in interventions.entries],
             undoes=interventions.undoes,
             redoes=interventions.redoes,
             closed=session.closed,

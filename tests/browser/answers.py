@@ -93,9 +93,8 @@ def _lasting(described: dict[str, Any]) -> dict[str, Any]:
 
 def _intervention(item: dict[str, Any]) -> Any:
     cell = item.get("cell")
-    if " → " in item["component"]:
-        writer, reader = item["component"].split(" → ")
-        return lw.Cut(writer, reader, item["kind"])
+    if "edge" in item:
+        return lw.Cut(**item["edge"], kind=item["kind"])
     if cell is None:
         return lw.Ablate(item["component"], item["kind"])
     positions = None if cell["pos"] is None else (cell["pos"],)

@@ -23,9 +23,15 @@ export interface PatchCell {
   pos: number | null;
 }
 
+/** An edge of the residual stream: ``"L0H1"`` writes, ``"L1H4.k"`` reads. */
+export interface EdgeEnds {
+  writer: string;
+  reader: string;
+}
+
 /**
  * One line of the list of interventions. ``key`` names it in requests; ``cell`` is the cell of
- * a patching map that it keeps, if it is one.
+ * a patching map that it keeps, if it is one; ``edge`` what it cuts, if it is a cut.
  */
 export interface InterventionInfo {
   key: string;
@@ -35,6 +41,7 @@ export interface InterventionInfo {
   detail: string;
   enabled: boolean;
   cell: PatchCell | null;
+  edge?: EdgeEnds;
 }
 
 /**

@@ -49,7 +49,8 @@ const LISTS = {
   "session/set_cut": (list, { edges, kind, on }) => {
     const labels = edges.map(({ writer, reader }) => `${writer} → ${reader}`);
     const others = list.filter(({ label }) => !labels.includes(label));
-    return on ? [...others, ...labels.map((label) => intervention(label, kind))] : others;
+    const cuts = edges.map((edge, index) => ({ ...intervention(labels[index], kind), edge }));
+    return on ? [...others, ...cuts] : others;
   },
   "session/set_enabled": (list, { key, enabled }) =>
     list.map((item) => (item.key === key ? { ...item, enabled } : item)),

@@ -4,6 +4,7 @@ import {
   ablatedComponents,
   type Change,
   cellKey,
+  cutEdges,
   type InterventionList,
   isPending,
   keptCells,
@@ -108,4 +109,18 @@ describe("the list with pending changes", () => {
     const edited = { list: [], undoes: "the edit of prompt 2", redoes: null };
     expect(withPending(shown, [pending({ what: "edit", prompt })])).toEqual(edited);
   });
+});
+
+it("cuts edges, and takes an ablation of the same kind for none", () => {
+  const edges = [
+    { writer: "L0H1", reader: "L1H4.k" },
+    { writer: "L1H4", reader: "logits" },
+  ];
+  const [first] = edges;
+  if (!first) throw new Error("no edge");
+  const both = project([item("L0H1")], [pending({ what: "cut", edges, kind: "zero", on: true })]);
+  expect([...cutEdges(both)]).toEqual(["L0H1 → L1H4.k", "L1H4 → logits"]);
+  expect(on(both)).toEqual(["L0H1"]);
+  const off = pending({ what: "cut", edges: [first], kind: "mean", on: false });
+  expect([...cutEdges(project(both, [off]))]).toEqual(["L1H4 → logits"]);
 });

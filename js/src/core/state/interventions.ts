@@ -2,8 +2,8 @@
 // said, until the kernel's list contains it (or refuses it). Changes are absolute ("L1H4 on"), never
 // "flip": the kernel's new list may arrive before its answer, and a change made twice must do nothing.
 
-import type { InterventionInfo, PatchCell, Settings } from "../../generated/messages";
-import type { EdgeEnds, editPrompt } from "../../generated/session";
+import type { EdgeEnds, InterventionInfo, PatchCell, Settings } from "../../generated/messages";
+import type { editPrompt } from "../../generated/session";
 
 /** Whatever a view can ask the kernel to change. */
 export type Change =
@@ -40,7 +40,7 @@ const ABLATIONS: ReadonlySet<string> = new Set(["zero", "mean", "resample"]);
 const PENDING_KEY = "pending:";
 
 export function isAblation(item: InterventionInfo): boolean {
-  return ABLATIONS.has(item.kind);
+  return ABLATIONS.has(item.kind) && !item.edge;
 }
 
 /** Whether a list line comes from a click that the kernel has not answered yet. */
@@ -134,34 +134,31 @@ function cut(
   list: InterventionList,
   { edges, kind }: { edges: readonly EdgeEnds[]; kind: string },
 ): InterventionList {
-  const wanted = new Set(edges.map(edgeLabel));
-  const switched = list.map((item) =>
-    item.kind === kind && wanted.delete(item.label) && !item.enabled
-      ? { ...item, enabled: true }
-      : item,
-  );
-  const added = [...wanted].map((label) => {
+  const wanted = new Map(edges.map((edge) => [edgeLabel(edge), edge]));
+  const switched = list.map((item) => {
+    const mine = item.edge && item.kind === kind && wanted.delete(edgeLabel(item.edge));
+    return mine && !item.enabled ? { ...item, enabled: true } : item;
+  });
+  const added = [...wanted].map(([label, edge]) => {
     const key = `${PENDING_KEY}${label}`;
-    return { key, label, component: label, kind, detail: "", enabled: true, cell: null };
+    return { key, label, component: label, kind, detail: "", enabled: true, cell: null, edge };
   });
   return [...switched, ...added];
 }
 
 function withoutCuts(list: InterventionList, edges: readonly EdgeEnds[]): InterventionList {
   const unwanted = new Set(edges.map(edgeLabel));
-  return list.filter(({ label }) => !unwanted.has(label));
+  return list.filter(({ edge }) => !edge || !unwanted.has(edgeLabel(edge)));
 }
 
-/** How the list calls the cut of an edge. */
+/** `L0H1 → L1H4.k` */
 export function edgeLabel({ writer, reader }: EdgeEnds): string {
   return `${writer} → ${reader}`;
 }
 
-/** The edges whose cuts are in force, as the list calls them. */
+/** The labels of the edges whose cuts are in force. */
 export function cutEdges(list: InterventionList): ReadonlySet<string> {
-  return new Set(
-    list.flatMap(({ enabled, label }) => (enabled && label.includes(" → ") ? [label] : [])),
-  );
+  return new Set(list.flatMap(({ enabled, edge }) => (enabled && edge ? [edgeLabel(edge)] : [])));
 }
 
 function withoutPatches(list: InterventionList, cells: readonly PatchCell[]): InterventionList {
