@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,10 +12,10 @@ import xarray as xr
 from jaxtyping import Float, Int, Shaped
 
 from lens_widgets.analysis.circuits.circuit import Circuit
-from lens_widgets.analysis.circuits.curve import MIB, circuit_curve
+from lens_widgets.analysis.circuits.curve import MIB, circuit_curve, curve_circuits
 from lens_widgets.analysis.circuits.edge_scores import EdgeMethod
 from lens_widgets.analysis.circuits.edges import edge_effects
-from lens_widgets.analysis.circuits.evaluate import metrics_of
+from lens_widgets.analysis.circuits.evaluate import Kind, circuit_metrics, metrics_of
 from lens_widgets.analysis.patching.agreement import agreement
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.cut import Cut
@@ -24,6 +24,7 @@ from lens_widgets.views.base import View
 from lens_widgets.views.bundle import bundle
 from lens_widgets.views.circuit_choice import (
     circuit_of_size,
+    cut_to,
     every_estimate,
     first_share,
     heads_per_group,
@@ -42,13 +43,8 @@ from lens_widgets.views.session_data import Code
 from lens_widgets.wire.dataset import Answer, Numbers, Texts
 from lens_widgets.wire.messages import Step
 
-CutKind = Literal["resample", "mean", "zero"]
-
 N_RANDOM = 4
 """Random circuits of each size."""
-
-WRITTEN_OUT = 4_000
-"""Edges that a script may list."""
 
 OF_A_NODE = 8
 """Edges into and out of a node that are listed."""
@@ -172,7 +168,7 @@ class CircuitView(View):
         help="How edges are estimated: ``'eap'`` at one point, ``'eap-ig'`` by integrated "
         "gradients, ``'relp'`` by relevance.",
     )
-    cut_kind: CutKind = option(
+    cut_kind: Kind = option(
         default="resample",
         help="What takes the place of a cut edge: the corrupted run's value, the mean, or zero.",
     )
@@ -215,19 +211,26 @@ class CircuitView(View):
     @question(Curve, first=True)
     @staticmethod
     def curve(
-        session: Session, edge_method: EdgeMethod, cut_kind: CutKind
+        session: Session, edge_method: EdgeMethod, cut_kind: Kind
     ) -> Generator[Step, None, xr.Dataset]:
         """Faithfulness of the circuits of ten sizes, measured, beside random ones."""
-        scores, _ = kept_scores(session, edge_method)
-        yield Step(0, len(MIB), "measuring circuits")
-        plain = circuit_curve(uncut(session), scores, kind=cut_kind)
-        yield Step(len(MIB) // 2, len(MIB), "measuring random circuits", _curve(plain, None))
-        band = circuit_curve(uncut(session), scores, kind=cut_kind, random=N_RANDOM)
-        return _curve(plain, band)
+        base, (scores, _) = uncut(session), kept_scores(session, edge_method)
+        graph = base.stream.graph
+        masks, drawn = curve_circuits(graph, scores, MIB, random=N_RANDOM)
+        masks += [torch.zeros_like(graph.mask), graph.mask]
+        total, label = len(masks) + len(drawn), "measuring circuits"
+        # Each is kept with the run, so that the curve only reads them off.
+        for done, _ in enumerate(circuit_metrics(base, masks, cut_kind)):
+            yield Step(done, total, label)
+        plain = circuit_curve(base, scores, kind=cut_kind)
+        yield Step(len(masks), total, label, _curve(plain, None))
+        for done, _ in enumerate(circuit_metrics(base, drawn, cut_kind), len(masks)):
+            yield Step(done, total, "measuring random circuits")
+        return _curve(plain, circuit_curve(base, scores, kind=cut_kind, random=N_RANDOM))
 
     @question(OneEdge)
     @staticmethod
-    def edge(session: Session, cut_kind: CutKind, writer: str, reader: str) -> xr.Dataset:
+    def edge(session: Session, cut_kind: Kind, writer: str, reader: str) -> xr.Dataset:
         """An edge's exact effect: two runs, one of which is known."""
         cut = Cut(writer, reader, cut_kind)
         rest = [one for one in session.interventions.active if not same(one, cut)]
@@ -307,7 +310,7 @@ class CircuitView(View):
 
     @question(Group)
     @staticmethod
-    def group(session: Session, cut_kind: CutKind, nodes: list[str]) -> xr.Dataset:
+    def group(session: Session, cut_kind: Kind, nodes: list[str]) -> xr.Dataset:
         """The joint effect of a group of nodes, beside the sum of what each does alone."""
         if not nodes:
             raise InputError("nodes is empty.", "Put at least one node into the group.")
@@ -331,19 +334,11 @@ class CircuitView(View):
     @question(Code)
     @staticmethod
     def code(
-        session: Session, edge_method: EdgeMethod, cut_kind: CutKind, circuit_share: float | None
+        session: Session, edge_method: EdgeMethod, cut_kind: Kind, circuit_share: float | None
     ) -> xr.Dataset:
         """Code of the model with the circuit's edges alone: all others are cut."""
         circuit = circuit_of_size(session, edge_method, circuit_share)
-        n_cut = session.stream.graph.n_edges - len(circuit)
-        if n_cut > WRITTEN_OUT:
-            raise InputError(
-                f"{n_cut:,} edges would be cut, too many for a script.",
-                "Keep the circuit as a file: view.chosen_circuit().save(path).",
-            )
-        cuts = [Cut(writer, reader, cut_kind) for writer, reader in circuit.complement.edges]
-        alone = session.with_interventions([*uncut(session).interventions.active, *cuts])
-        return Code.dataset(code=alone.interventions.to_code())
+        return Code.dataset(code=cut_to(session, circuit, cut_kind))
 
     def chosen_circuit(self) -> Circuit:
         """The circuit as chosen, to measure, combine or save: ``view.chosen_circuit().save(path)``.

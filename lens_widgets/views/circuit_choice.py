@@ -12,6 +12,7 @@ from torch import Tensor
 from lens_widgets.analysis.circuits.circuit import Circuit
 from lens_widgets.analysis.circuits.curve import MIB
 from lens_widgets.analysis.circuits.edge_scores import EdgeMethod, edge_scores
+from lens_widgets.analysis.circuits.evaluate import Kind
 from lens_widgets.analysis.circuits.stability import edge_stability
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.cut import Cut
@@ -19,6 +20,9 @@ from lens_widgets.session.session import Session
 
 DRAWN = 200
 """Edges of a circuit that a page gets: more lines on one another say nothing."""
+
+WRITTEN_OUT = 4_000
+"""Edges that a script may list."""
 
 STRONGEST, OTHERS = 10, 20
 """Edges that are computed exactly to see how well estimates agree: by each method, and besides."""
@@ -95,6 +99,19 @@ def sampled(session: Session, estimates: Sequence[Tensor]) -> list[tuple[int, in
 def circuit_of_size(session: Session, method: EdgeMethod, share: float | None) -> Circuit:
     scores, _ = kept_scores(session, method)
     return Circuit.top(uncut(session), n_chosen(session, share), scores)
+
+
+def cut_to(session: Session, circuit: Circuit, kind: Kind) -> str:
+    """A script that cuts all edges but the circuit's; InputError where they are too many."""
+    others = circuit.complement.edges
+    if len(others) > WRITTEN_OUT:
+        raise InputError(
+            f"{len(others):,} edges would be cut, too many for a script.",
+            "Keep the circuit as a file: view.chosen_circuit().save(path).",
+        )
+    cuts = [Cut(writer, reader, kind) for writer, reader in others]
+    alone = session.with_interventions([*uncut(session).interventions.active, *cuts])
+    return alone.interventions.to_code()
 
 
 def first_share(session: Session) -> float:

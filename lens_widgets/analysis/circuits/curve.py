@@ -13,6 +13,7 @@ from lens_widgets.analysis.circuits.choose import EdgeMask, pruned, random_edges
 from lens_widgets.analysis.circuits.evaluate import Kind, metrics_of, shares_of
 from lens_widgets.analysis.circuits.graph import score_matrix, stream_graph
 from lens_widgets.engine.current import one_call
+from lens_widgets.engine.graph import StreamGraph
 from lens_widgets.errors import InputError
 
 if TYPE_CHECKING:
@@ -75,14 +76,8 @@ def circuit_curve(
     shares = [_share(size) for size in sizes]
     if not shares:
         raise InputError("sizes is empty.", "Pass shares of all edges, as in [0.01, 0.1, 1.0].")
-    matrix = score_matrix(graph, scores)
-    masks: list[EdgeMask] = []
-    for share in shares:
-        mask = top_edges(graph, matrix, round(share * graph.n_edges), absolute)
-        masks.append(pruned(graph, mask) if prune else mask)
+    masks, drawn = curve_circuits(graph, scores, shares, absolute, prune, random, seed)
     counts = [int(mask.sum()) for mask in masks]
-    generator = torch.Generator(device="cpu").manual_seed(seed)
-    drawn = [random_edges(graph, count, generator) for count in counts for _ in range(random)]
     ends = [torch.zeros_like(graph.mask), graph.mask]
     found = metrics_of(session, [*ends, *masks, *drawn], kind, max_memory_gb)
     empty, whole, measured = found[0], found[1], found[2:]
@@ -112,6 +107,27 @@ def circuit_curve(
         "total_edges": graph.n_edges,
     }
     return xr.DataArray(curve.tolist(), dims=("size",), coords=coords, attrs=attrs)
+
+
+def curve_circuits(
+    graph: StreamGraph,
+    scores: Any,
+    sizes: Sequence[float],
+    absolute: bool = True,
+    prune: bool = True,
+    random: int = 0,
+    seed: int = 0,
+) -> tuple[list[EdgeMask], list[EdgeMask]]:
+    """The circuits that a curve measures, and the random ones beside them, ``random`` a size."""
+    matrix = score_matrix(graph, scores)
+    masks: list[EdgeMask] = []
+    for share in sizes:
+        mask = top_edges(graph, matrix, round(share * graph.n_edges), absolute)
+        masks.append(pruned(graph, mask) if prune else mask)
+    generator = torch.Generator(device="cpu").manual_seed(seed)
+    counts = [int(mask.sum()) for mask in masks]
+    drawn = [random_edges(graph, count, generator) for count in counts for _ in range(random)]
+    return masks, drawn
 
 
 def _share(size: Any) -> float:
