@@ -36,7 +36,7 @@ const WIDE = 820;
 const ASIDE = 356;
 
 /** In the explorer, so that the curve is seen below it. */
-const LOW = { tall: 430 };
+const LOW = { tall: 390 };
 
 const NO_EDGES: readonly Edge[] = [];
 
@@ -111,6 +111,22 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
   const { layer, head } = session.selection.value;
   const said = data?.attrs;
   const onHover = (next: Edge | null) => flush(() => setHovered(next));
+  // Where the click was: beside the graph, or above it, in a place that is kept for it.
+  const chosenEdge = () =>
+    edge && said ? (
+      <ChosenEdge
+        view={handle}
+        edge={edge}
+        method={method.value}
+        kind={kind.value}
+        isCut={cut.has(edge.label)}
+        headsPerGroup={said.heads_per_group}
+        onCut={onCut}
+        onNode={(next) => onNode(next, false)}
+      />
+    ) : (
+      <p class="lw-circuit-chosen lw-muted">Click an edge: its exact effect stands here.</p>
+    );
   return (
     <ViewFrame
       handle={handle}
@@ -133,6 +149,7 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
         {width > 0 && said && (
           <>
             <div class="lw-circuit-side">
+              {!wide && chosenEdge()}
               <Graph
                 places={places}
                 layers={layers}
@@ -154,7 +171,7 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
               />
               <Agreement data={agreed.data} method={method.value} />
               <p class="lw-readout lw-num" data-lw-readout="">
-                {hovered ? edgeText(hovered) : "hover an edge; click it for its exact effect"}
+                {hovered ? edgeText(hovered) : "hover an edge for its estimate"}
               </p>
               <SizeCurve
                 width={places.width}
@@ -169,18 +186,7 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
               <Said said={said} measured={stops[at]} />
             </div>
             <div class="lw-circuit-side">
-              {edge && (
-                <ChosenEdge
-                  view={handle}
-                  edge={edge}
-                  method={method.value}
-                  kind={kind.value}
-                  isCut={cut.has(edge.label)}
-                  headsPerGroup={said.heads_per_group}
-                  onCut={onCut}
-                  onNode={(next) => onNode(next, false)}
-                />
-              )}
+              {wide && chosenEdge()}
               {node && (
                 <ChosenNode
                   view={handle}
@@ -218,8 +224,8 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
 
 /** The graph with the curve below it; beside them, or below them, the first rows of the table. */
 function reservedHeight(width: number, layers: number, heads: number): number {
-  const graph = placesOf({ layers, heads, width }).height + 250;
-  return width >= WIDE ? Math.max(graph, 540) : graph + 200;
+  const graph = placesOf({ layers, heads, width }).height + 320;
+  return width >= WIDE ? Math.max(graph - 70, 600) : graph + 140;
 }
 
 /** The circuit's size, and what of the metric it brings back. */
