@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Bool
@@ -51,8 +52,14 @@ class StreamGraph:
         """The graph of a model; InputError where its stream is no sum of what its parts write.
 
         Layers without heads or without an MLP have none in the graph. What else a layer writes is
-        nobody's edge.
+        nobody's edge. The same facts always give the same graph, which is made once: everything
+        that checks or counts edges asks for it.
         """
+        known = _graphs.get(facts)
+        return known if known is not None else _graphs.setdefault(facts, cls._made(facts))
+
+    @classmethod
+    def _made(cls, facts: ModelFacts) -> StreamGraph:
         if facts.no_sum:
             raise InputError(
                 f"Edges of this model would not add up to what its parts read: {facts.no_sum}.",
@@ -200,6 +207,10 @@ class StreamGraph:
             if reader.head < n_heads:
                 return f"Head {reader.head} uses {own[reader.head * len(own) // n_heads]}."
         return near(str(reader), self._reader_index) or "See the names in graph.reader_names."
+
+
+_graphs: WeakKeyDictionary[ModelFacts, StreamGraph] = WeakKeyDictionary()
+"""By what is known of a model, for as long as that is held."""
 
 
 def checked_edges(edges: Iterable[Sequence[Any]]) -> list[tuple[Any, Any]]:

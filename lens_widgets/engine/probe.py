@@ -43,7 +43,7 @@ _BLOCK_PARTS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModelFacts:
     """``hooks`` maps each hook that fires (TransformerLens's short names included) to its shape
     on two tokens, ``points`` to the one name of its hook point. ``resumable``: blocks can be called

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import lens_widgets as lw
-from lens_widgets.analysis.circuits.graph import score_matrix, stream_graph
+from lens_widgets.analysis.circuits.graph import score_matrix
 from lens_widgets.components import Reader
 from lens_widgets.engine.access import access_for
 from lens_widgets.engine.graph import StreamGraph
@@ -94,10 +94,20 @@ def test_layers_have_in_the_graph_what_they_have() -> None:
 
 
 def test_scores_of_another_model_are_refused(session: lw.Session) -> None:
-    graph = stream_graph(session)
+    graph = session.stream.graph
     matrix = score_matrix(graph, {("embed", "L0H1.q"): 2.0})
     assert float(matrix[graph.edge("embed", "L0H1.q")]) == 2.0
     with pytest.raises(InputError, match="no writer of this model"):
         score_matrix(graph, {("L5H1", "logits"): 1.0})
     with pytest.raises(InputError, match="edges has 'logits'"):
         graph.edge_mask(["logits"])
+
+
+def test_all_that_asks_for_the_graph_of_a_model_has_the_same_one(
+    session: lw.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = session.stream.graph
+    monkeypatch.setattr(StreamGraph, "_made", lambda facts: pytest.fail("made again"))
+    session.interventions.add(lw.Cut("L0H1", "logits", "zero"))
+    session.edit_prompt(0, session.prompt_set.rows()[0][::-1])
+    assert lw.Circuit(session, [("embed", "L1H1.v")]).graph is graph is session.stream.graph

@@ -13,7 +13,7 @@ from torch import Tensor
 from lens_widgets.analysis.circuits.choose import EdgeMask, node_names, pruned, top_edges
 from lens_widgets.analysis.circuits.circuit_script import circuit_script
 from lens_widgets.analysis.circuits.evaluate import Kind, metrics_of, shares_of, without_each
-from lens_widgets.analysis.circuits.graph import score_matrix, stream_graph
+from lens_widgets.analysis.circuits.graph import score_matrix
 from lens_widgets.analysis.circuits.mib import read_circuit, write_circuit
 from lens_widgets.analysis.labels import labelled
 from lens_widgets.engine.current import one_call
@@ -52,7 +52,7 @@ class Circuit:
     """
 
     def __init__(self, session: Session, edges: Edges) -> None:
-        graph = stream_graph(session)
+        graph = session.stream.graph
         self._take(session, graph, graph.edge_mask(edges), None)
 
     def _take(
@@ -88,7 +88,7 @@ class Circuit:
         Raises:
             InputError: ``n`` that is no number of edges; scores of another model.
         """
-        graph = stream_graph(session)
+        graph = session.stream.graph
         if isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= graph.n_edges:
             raise InputError(
                 f"n={n!r} is no number of edges.", f"This model has {graph.n_edges} of them."
@@ -309,7 +309,7 @@ class Circuit:
         Raises:
             InputError: a damaged file, or a circuit of another model.
         """
-        graph = stream_graph(session)
+        graph = session.stream.graph
         return circuit_of(session, *read_circuit(path, session, graph))
 
 
@@ -325,5 +325,5 @@ def circuit_of(
 ) -> Circuit:
     """The circuit with the edges of a mask, on the host."""
     circuit: Circuit = Circuit.__new__(Circuit)
-    circuit._take(session, stream_graph(session), mask, scores)
+    circuit._take(session, session.stream.graph, mask, scores)
     return circuit

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lens_widgets.analysis.circuits.choose import EdgeMask, pruned, random_edges, top_edges
 from lens_widgets.analysis.circuits.evaluate import Kind, metrics_of, shares_of
-from lens_widgets.analysis.circuits.graph import score_matrix, stream_graph
+from lens_widgets.analysis.circuits.graph import score_matrix
 from lens_widgets.engine.current import one_call
 from lens_widgets.engine.graph import StreamGraph
 from lens_widgets.errors import InputError
@@ -72,7 +72,7 @@ def circuit_curve(
         >>> lw.analysis.circuit_curve(session, scores, [0.0, 1.0], prune=False).edges.values
         array([0, 2])
     """
-    graph = stream_graph(session)
+    graph = session.stream.graph
     shares = [_share(size) for size in sizes]
     if not shares:
         raise InputError("sizes is empty.", "Pass shares of all edges, as in [0.01, 0.1, 1.0].")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,21 +13,6 @@ from torch import Tensor
 
 from lens_widgets.engine.graph import StreamGraph
 from lens_widgets.errors import InputError
-
-if TYPE_CHECKING:
-    from lens_widgets.session.session import Session
-
-
-def stream_graph(session: Session) -> StreamGraph:
-    """The graph of a session's model: writers, readers and edges by name and number.
-
-    InputError where its residual stream is no sum of what its parts write.
-    """
-    run = session.run(())
-    if "stream graph" not in run.derived:
-        run.derived["stream graph"] = StreamGraph.of(session.facts)
-    graph: StreamGraph = run.derived["stream graph"]
-    return graph
 
 
 def edge_coords(graph: StreamGraph) -> dict[str, Any]:
