@@ -64,7 +64,7 @@ class _Seen:
     looked: tuple[object, int] | None = None
     """At which moment it was last looked at, as ``_moment`` gives it."""
     time: float = 0.0
-    """When that was, in seconds of the monotonic clock."""
+    """When that was, or when the turn that followed ended, in seconds of the monotonic clock."""
     work: CancelToken | None = None
     """The work for a view that last began to run something."""
 
@@ -103,13 +103,15 @@ class ModelAccess:
 
         For runs that are at hand; whatever is run is checked before. A model that was moved or
         cast is refused where it would be run: what it gave stays true. While a cell runs a view is
-        given what it gave before, and a change that the cell makes shows when it is over.
+        given what it gave before, and a change that the cell makes shows when it is over. Between
+        two cells a view is given it at once, and the look that follows its request tells of what
+        threads or callbacks changed: reading the weights takes longer than a click may.
         """
         model = self._model()
         if model is None or self._expected is None or current.on_model():
             return
         views = current.waits_for_cells()
-        if self._just_looked():
+        if self._just_looked() or (views and self._looked_since_cell()):
             return
         # Others may be held, so it is only tried for; whose turn it is has looked at the model.
         if (views and CELL_PAUSE.active) or not self._lock.acquire(blocking=False):
@@ -125,12 +127,18 @@ class ModelAccess:
         finally:
             self._lock.release()
 
-    def look(self) -> None:
+    def look(self, *, anew: bool = False) -> None:
         """Looks at the model in a turn of its own: in the worker, once no cell runs.
+
+        Args:
+            anew: however recently that was done.
 
         Raises:
             ModelChangedError, TrainingModeError: it is not what this session's runs were made of.
         """
+        if anew:
+            self._seen.looked = None
+            self._watch.look_anew()
         self.exclusively(lambda model, check: None)
 
     def look_anew(self) -> None:
@@ -142,25 +150,32 @@ class ModelAccess:
             self._seen.work, self._seen.looked = work, None
             self._watch.look_anew()
 
+    def _looked_since_cell(self) -> bool:
+        """Whether the model was as it should be when it was last looked at, with no cell since."""
+        moment = _moment()
+        return moment is not None and self._seen.looked == moment
+
     def _just_looked(self) -> bool:
         """Nobody changes the model in the middle of one call. Between two cells only callbacks of a
         user's own widgets could, and nobody clicks on those and on a view at once."""
-        seen, moment = self._seen, _moment()
-        if moment is None or seen.looked != moment:
+        if not self._looked_since_cell():
             return False
-        return moment[0] != _VIEWS or time.monotonic() < seen.time + STRUCTURE_STANDS_S
+        recent = time.monotonic() < self._seen.time + STRUCTURE_STANDS_S
+        return recent or not current.waits_for_cells()
 
     def _check_seen(self, model: TransformerModel, check: Check | None) -> None:
         if self._expected is None or not self._expected.fit(model) or model.training:
             return
         if self._just_looked():
             return
-        now = time.monotonic()
-        if self._seen.state is None:
-            self._seen.state = self._watch.state(model, check)
+        seen, now = self._seen, time.monotonic()
+        # Until it is known to be the same.
+        seen.looked = None
+        if seen.state is None:
+            seen.state = self._watch.state(model, check)
         else:
-            self._compare(model, self._seen.state, check)
-        self._seen.looked, self._seen.time = _moment(), now
+            self._compare(model, seen.state, check)
+        seen.looked, seen.time = _moment(), now
 
     def _compare(self, model: TransformerModel, before: ModelState, check: Check | None) -> None:
         changes, weights = self._watch.changes(model, before, check)
@@ -260,6 +275,9 @@ class ModelAccess:
                 return work(model, check)
         finally:
             drop_kept_patterns(model)
+            if self._looked_since_cell():
+                # A turn can take longer than a look stands, and the next of a click follows it.
+                self._seen.time = time.monotonic()
 
     def facts(self) -> ModelFacts:
         """What the model is; probed once, and again when it was moved, cast, processed or hooked,

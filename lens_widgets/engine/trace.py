@@ -48,6 +48,7 @@ class Trace:
         self._fetch = fetch
         self._logits = logits
         self._normed = normed
+        self._at_positions: tuple[Tensor, Tensor] | None = None
         self._unembed_hooks = unembed_hooks
         self.calls = calls
         """How each block was called, when this run can be started from; else empty."""
@@ -64,11 +65,22 @@ class Trace:
         return self._logits
 
     def logits_at(self, positions: Int[Tensor, "prompt"]) -> Float[Tensor, "prompt d_vocab"]:
-        """Logits at one position of each prompt, without computing the others."""
+        """Logits at one position of each prompt, without computing the others. Kept for the same
+        tensor of positions: a run's metric and its predictions are read at one."""
         rows = torch.arange(len(positions), device=positions.device)
         if self._logits is not None or self._unembed_hooks or self._normed is None:
             return self.logits[rows, positions]
-        return self._unembed(self._normed[rows, positions][:, None])[:, 0]
+        known = self._at_positions
+        if known is None or known[0] is not positions:
+            made = self._unembed(self._normed[rows, positions][:, None])[:, 0]
+            known = self._at_positions = (positions, made)
+        return known[1]
+
+    def logits_of(self, prompt: int) -> Float[Tensor, "pos d_vocab"]:
+        """Logits at every position of one prompt, without computing the others; not kept."""
+        if self._logits is not None or self._unembed_hooks or self._normed is None:
+            return self.logits[prompt]
+        return self._unembed(self._normed[prompt : prompt + 1])[0]
 
     def activations(self, names: Sequence[str]) -> dict[str, Tensor]:
         """The named activations; those not at hand cost one more run together, of no more than the
@@ -107,7 +119,9 @@ class Trace:
     @property
     def n_bytes(self) -> int:
         """What is held on the device for this run."""
-        return _bytes([*self._known().values(), self._logits, self._normed])
+        there = self._at_positions
+        few = None if there is None else there[1]
+        return _bytes([*self._known().values(), self._logits, self._normed, few])
 
     def _unembed(self, normed: Tensor | None) -> Tensor:
         assert normed is not None

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lens_widgets.engine import current
@@ -19,15 +19,23 @@ Steps = Generator[None, None, Any]
 """Long work: a generator that yields between its parts, so that others get their turn."""
 
 
+REST_S = 0.3
+"""What may wait is done once nobody has asked for anything for so long."""
+
+
 @dataclass
 class Job:
-    """``work`` returns the result, or a generator whose return value is the result."""
+    """``work`` returns the result, or a generator whose return value is the result.
+
+    ``later``: it is done in a rest, and steps aside when somebody asks for something meanwhile.
+    """
 
     key: Hashable
     work: Callable[[], Any]
     done: Callable[[Any], None]
     failed: Callable[[BaseException], None]
     on_wait: Callable[[bool], None] | None = None
+    later: bool = False
     token: CancelToken = field(default_factory=CancelToken)
     steps: Steps | None = None
 
@@ -45,16 +53,21 @@ class Worker:
         self._idle_s = idle_s
         self._changed = threading.Condition(lock("worker"))
         self._waiting: OrderedDict[Hashable, Job] = OrderedDict()
+        self._later: OrderedDict[Hashable, Job] = OrderedDict()
         self._running: Job | None = None
         self._thread: threading.Thread | None = None
 
     def submit(self, job: Job) -> None:
         """Queues ``job`` and returns at once."""
         with self._changed:
-            replaced = self._waiting.pop(job.key, None)
-            if self._running is not None and self._running.key == job.key:
-                self._running.token.cancel(Superseded)
-            self._waiting[job.key] = job
+            queue, running = self._later if job.later else self._waiting, self._running
+            replaced = queue.pop(job.key, None)
+            if running is not None and running.later and not job.later:
+                running.token.cancel(Superseded)
+                self._later.setdefault(running.key, replace(running, token=CancelToken()))
+            elif running is not None and running.key == job.key:
+                running.token.cancel(Superseded)
+            queue[job.key] = job
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
                 self._thread.start()
@@ -68,10 +81,13 @@ class Worker:
         self, matches: Callable[[Hashable], bool], reason: type[Cancelled] = Cancelled
     ) -> None:
         """Stops every waiting and running job whose key matches; they fail with ``reason``."""
+        dropped: list[Job] = []
         with self._changed:
-            dropped = [job for key, job in self._waiting.items() if matches(key)]
-            for job in dropped:
-                del self._waiting[job.key]
+            for queue in (self._waiting, self._later):
+                found = [job for key, job in queue.items() if matches(key)]
+                for job in found:
+                    del queue[job.key]
+                dropped += found
             if self._running is not None and matches(self._running.key):
                 self._running.token.cancel(reason)
         self._wake()
@@ -82,11 +98,10 @@ class Worker:
     def _loop(self) -> None:
         while True:
             with self._changed:
-                if not self._changed.wait_for(lambda: bool(self._waiting), self._idle_s):
+                job = self._running = self._next()
+                if job is None:
                     self._thread = None
                     return
-                _, job = self._waiting.popitem(last=False)
-                self._running = job
             unfinished = self._step(job)
             with self._changed:
                 self._running = None
@@ -98,6 +113,17 @@ class Worker:
                 self._fail(job, Superseded())
             # Or a closed view, its session and all of its runs would be held until the next job.
             del job
+
+    def _next(self) -> Job | None:
+        """The job whose turn it is, as soon as there is one; None after a long rest."""
+        while not self._waiting:
+            if self._later:
+                asked = self._changed.wait_for(lambda: bool(self._waiting), REST_S)
+                if not asked and self._later:
+                    return self._later.popitem(last=False)[1]
+            elif not self._changed.wait_for(lambda: self._waiting or self._later, self._idle_s):
+                return None
+        return self._waiting.popitem(last=False)[1]
 
     def _step(self, job: Job) -> bool:
         """Runs a job, or a long job's next part; True when there is more to do."""

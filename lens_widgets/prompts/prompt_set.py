@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -44,7 +45,7 @@ class PromptSet:
     def n_prompts(self) -> int:
         return int(self.tokens.shape[0])
 
-    @property
+    @cached_property
     def positions(self) -> Int[Tensor, "prompt"]:
         """The last real position of each prompt: where the answer is read."""
         return self.lengths - 1

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import traitlets
 
+from lens_widgets.engine.cancel import Cancelled
 from lens_widgets.engine.cell_pause import CELL_PAUSE
 from lens_widgets.engine.locks import StateLock
 from lens_widgets.engine.worker import Job
@@ -35,11 +37,16 @@ class NoticesChanges(Observed):
 
     def cell_ended(self) -> None:
         """Has the model's worker look at the model, once no cell runs."""
-        if self.closed:
-            return
+        if not self.closed:
+            self._look()
+
+    def _look(self, *, later: bool = False) -> None:
+        """Looks at the model in its worker: next, or in the first rest."""
         runs = self._runs
 
         def told(error: BaseException | None) -> None:
+            if isinstance(error, Cancelled):
+                return
             if error is not None and not isinstance(error, (ModelChangedError, TrainingModeError)):
                 log.info("the model could not be looked at after a cell: %s", error)
                 return
@@ -48,7 +55,8 @@ class NoticesChanges(Observed):
                 if self._runs is runs and str(error) != str(self.outdated):
                     self.set_trait("outdated", error)
 
-        self.submit(("look",), runs.access.look, told, told)
+        look = partial(runs.access.look, anew=later)
+        runs.access.worker.submit(Job((id(self), "look"), look, told, told, later=later))
 
     # --- work of views ----------------------------------------------------------------------
 
@@ -63,10 +71,12 @@ class NoticesChanges(Observed):
         """Queues ``work`` of views on the model's worker; the newest of each ``key`` wins.
 
         ``done`` is told its result, ``failed`` its exception, ``on_wait`` whether it waits for the
-        running cell.
+        running cell. In the rest that follows the model is looked at, as threads and callbacks of
+        a user's may have changed it.
         """
         job = Job((id(self), *key), work, done, failed, on_wait)
         self._runs.access.worker.submit(job)
+        self._look(later=True)
 
     def cancel(self, key: tuple[Any, ...]) -> None:
         """Stops the queued or running work of views whose key begins with ``key``."""

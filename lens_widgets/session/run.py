@@ -62,6 +62,11 @@ class Run:
         """Logits at every position."""
         return self.trace.logits
 
+    def logits_of(self, prompt: int) -> Float[Tensor, "pos d_vocab"]:
+        """Logits at every position of one prompt: of all prompts they can take longer than the rest
+        of a run."""
+        return self.trace.logits_of(prompt)
+
     @property
     def n_bytes(self) -> int:
         """What this run holds on the device."""

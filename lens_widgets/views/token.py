@@ -48,8 +48,8 @@ class Stats(Answer):
     without: NaN, and -1 as a rank, at the last token, which nothing follows, and where the model
     has no logit for the next token.
 
-    ``top_*``: the likeliest next tokens, likeliest first. Of ``n_predicted`` next tokens of all
-    prompts ``hits`` rank first. ``units`` and ``definition`` are by variable.
+    ``top_*``: the likeliest next tokens, likeliest first. ``units`` and ``definition`` are by
+    variable.
     """
 
     coords = ("top_token", "top_token_id")
@@ -61,11 +61,19 @@ class Stats(Answer):
     top_prob: Float[Numbers, "pos top"]
     top_token: Shaped[Texts, "pos top"]
     top_token_id: Int[Numbers, "pos top"]
-    hits: int
-    baseline_hits: int
-    n_predicted: int
     units: dict[str, str]
     definition: dict[str, str]
+
+
+class Hits(Answer):
+    """Of ``n_predicted`` next tokens of all prompts, how many rank first, without interventions
+    (``baseline``) and under them (``current``)."""
+
+    run: Shaped[Texts, "run"]
+    hits: Int[Numbers, "run"]
+    n_predicted: int
+    units: str
+    definition: str
 
 
 class BosComparison(Answer):
@@ -116,23 +124,36 @@ class TokenView(View):
     @staticmethod
     def stats(session: Session, prompt: int) -> xr.Dataset:
         """Loss, probability, rank and top predictions at every token of one prompt."""
-        length = int(session.prompt_set.lengths[check_prompt(session, prompt)])
-        run, clean = session.run(), session.run(())
-        found = token_stats(session, run, prompt)
+        check_prompt(session, prompt)
+        found, before = (
+            token_stats(session, run, prompt) for run in (session.run(), session.run(()))
+        )
         return Stats.dataset(
-            loss=run.loss_per_token[prompt, :length],
-            baseline_loss=clean.loss_per_token[prompt, :length],
+            loss=found.loss,
+            baseline_loss=before.loss,
             prob=found.prob,
             rank=found.rank,
-            baseline_rank=token_stats(session, clean, prompt).rank,
+            baseline_rank=before.rank,
             top_prob=found.top_probs,
             top_token=[token_texts(session, row) for row in found.top_tokens.tolist()],
             top_token_id=found.top_tokens,
-            hits=int(first_ranked(session, run).sum()),
-            baseline_hits=int(first_ranked(session, clean).sum()),
-            n_predicted=int(session.prompt_set.predicted.sum()),
             units=UNITS,
             definition=DEFINITIONS,
+        )
+
+    @question(Hits, first=True)
+    @staticmethod
+    def hits(session: Session) -> xr.Dataset:
+        """How many next tokens of all prompts rank first, which reads all their logits."""
+        before, now = (
+            int(first_ranked(session, run).sum()) for run in (session.run(()), session.run())
+        )
+        return Hits.dataset(
+            run=["baseline", "current"],
+            hits=[before, now],
+            n_predicted=int(session.prompt_set.predicted.sum()),
+            units="tokens",
+            definition="next tokens that rank first, in all prompts",
         )
 
     @question(Likely)

@@ -1,26 +1,16 @@
-"""How well estimates agree with exact patching, on models that were trained, and how long scores of
-all edges take beside TransformerLens's own."""
+"""How well estimates agree with exact patching, on models that were trained."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from functools import cache
-from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from transformer_lens.tools.analysis.attribution_patching import (
-    EdgeAttributionConfig,
-    attribution_patch,
-)
 
 import lens_widgets as lw
 from lens_widgets.analysis.circuits.edge_scores import EDGE_METHODS
 from lens_widgets.analysis.patching.agreement import agreement
-from tests.benchmarks.engine import DEVICE, Setting, make_model, make_setting, unrelated
 from tests.benchmarks.table import Table
 
 A = lw.analysis
@@ -34,20 +24,12 @@ HIGHEST, AT_RANDOM = 100, 100
 """Of models with more than 10,000 edges, those that a method ranks among so many highest are
 patched exactly, and so many drawn at random."""
 
-N_POS, REPEATS = 15, 5
-
 AGREEMENT = f"""\
 Correlation of the means over prompts, clean into corrupted, over the cells of a map (or edges) at
 which the runs differ: Pearson r / Spearman ρ. Of SmolLM2's edges, those that any method ranks among
 its {HIGHEST} highest, and {AT_RANDOM} drawn at random. The ioi demo and SmolLM2 on indirect objects
 (8 and 4 prompts, logit difference), the induction demo on four times 2 x 7 random tokens (log
 probability of the repeated ones)."""
-
-TIMES = f"""\
-A random model of GPT-2 small's shape, 8 prompts x {N_POS} tokens, 32,491 edges. The session is
-open: its clean run is there, and the corrupted one is part of what is timed. The median of
-{REPEATS}, each in a session of its own. TransformerLens: the same numbers for one prompt,
-times 8."""
 
 
 def ioi() -> lw.Session:
@@ -72,15 +54,12 @@ MODELS: dict[str, Callable[[], lw.Session]] = {
 }
 
 
-def measure() -> list[Table]:
-    """Two tables: how well estimates agree, and how long they take."""
+def measure() -> Table:
+    """How well estimates agree, a row for each kind of node of each model."""
     rows = [row for name, made in MODELS.items() for row in agreements(name, made())]
     titles = ("gradient", "integrated", "RelP")
     columns = ("model, what is patched", "cells", *(f"{title}: r / ρ" for title in titles))
-    return [
-        Table("Estimates and exact patching", columns, tuple(rows), AGREEMENT),
-        Table("All edges at once", ("what", "s", "aim"), tuple(times()), TIMES),
-    ]
+    return Table("Estimates and exact patching", columns, tuple(rows), AGREEMENT)
 
 
 def agreements(name: str, session: lw.Session) -> Iterator[tuple[str, ...]]:
@@ -118,50 +97,3 @@ def _row(what: str, exact: Any, estimates: list[Any]) -> tuple[str, ...]:
         found = agreement(*pair)
         numbers.append(f"{found.linear:.3f} / {found.rank:.3f}")
     return (what, f"{int(differs.sum()):,}", *numbers)
-
-
-@cache
-def _setting() -> Setting:
-    clean, corrupted = unrelated()
-    return make_setting(make_model(), clean[:, :N_POS], corrupted[:, :N_POS])
-
-
-def times() -> Iterator[tuple[str, ...]]:
-    """Seconds for the scores of all edges."""
-    aims = {"eap": "3"}
-    for method in EDGE_METHODS:
-        taken = [_seconds(method) for _ in range(REPEATS)]
-        yield (f'edge_scores(session, "{method}")', f"{median(taken):.2f}", aims.get(method, ""))
-    yield ("TransformerLens: attribution_patch, edges", f"{_theirs():.1f}", "")
-
-
-def _seconds(method: Any) -> float:
-    setting = _setting()
-    prompts = setting.session.prompt_set
-    session = lw.Session(
-        setting.model, prompts.tokens, answers=(5, 6), corrupted=prompts.corrupted_tokens
-    )
-    started = time.perf_counter()
-    A.edge_scores(session, method)
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
-
-
-def _theirs() -> float:
-    setting = _setting()
-    prompts = setting.session.prompt_set
-    assert prompts.corrupted_tokens is not None
-
-    def metric(logits: Tensor) -> Tensor:
-        return logits[0, -1, 5] - logits[0, -1, 6]
-
-    started = time.perf_counter()
-    attribution_patch(
-        setting.model,
-        prompts.tokens[:1],
-        prompts.corrupted_tokens[:1],
-        metric,
-        EdgeAttributionConfig(granularity="edge"),
-    )
-    return 8 * (time.perf_counter() - started)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.benchmarks import bundles, engine, estimates, interactive, long_prompts
+from tests.benchmarks import bundles, circuits, engine, estimates, interactive, long_prompts
 from tests.benchmarks.machine import describe
 from tests.benchmarks.table import Table
 
@@ -22,6 +22,7 @@ SECTIONS: dict[str, Callable[[], Table | Sequence[Table]]] = {
     "bundles": bundles.measure,
     "engine": engine.measure,
     "estimates": estimates.measure,
+    "circuits": circuits.measure,
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"
 

@@ -25,8 +25,9 @@ def test_next_tokens_ranked_first_are_counted_and_marked(mount: Mount) -> None:
     assert int(line.get_attribute("data-of") or -1) == len(hits)
     before = int((stats["baseline_rank"].values[:-1] == 0).sum())
     assert said(before, sum(hits), len(hits)) in line.inner_text()
-    attrs = stats.attrs
-    everywhere = said(attrs["baseline_hits"], attrs["hits"], attrs["n_predicted"])
+    found = lab.answer("token/hits")
+    before, now = found["hits"].values.tolist()
+    everywhere = said(before, now, found.attrs["n_predicted"])
     assert f"in all prompts {everywhere}" in line.inner_text()
     guessed = lab.js(
         """return [...root.querySelectorAll('.lw-tokens [data-pos]')]

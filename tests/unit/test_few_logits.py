@@ -57,7 +57,7 @@ def test_the_token_and_loss_views_have_gaps(session: lw.Session) -> None:
     np.testing.assert_allclose(stats["loss"].values, expected[0], atol=1e-5)
     np.testing.assert_allclose(stats["prob"].values, np.exp(-expected[0]), atol=1e-5)
     assert stats["rank"].values.tolist()[1] == -1
-    assert stats.attrs["n_predicted"] == 6
+    assert lw.TokenView(session).ask("hits").attrs["n_predicted"] == 6
     view = lw.LossView(session).ask("losses", prompt=None)
     np.testing.assert_allclose(
         view["baseline"].values, np.append(np.nanmean(expected[:, :-1], axis=0), np.nan), atol=1e-5

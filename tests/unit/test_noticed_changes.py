@@ -91,3 +91,17 @@ def test_without_a_view_nothing_is_looked_at(model: Any, monkeypatch: pytest.Mon
         monkeypatch.setattr(one, "submit", lambda *args: asked.append(args))
     in_a_cell(lambda: None)
     assert asked == []
+
+
+def test_what_a_thread_writes_delays_no_answer_and_is_told_in_the_rest_that_follows(
+    model: Any,
+) -> None:
+    session = session_of(model)
+    view, page = lw.AttributionTable(session), Page(session)
+    in_a_cell(lambda: None)
+    before = page.dataset("session/metric")
+    down_projection(model).weight.data.mul_(2)
+    assert page.dataset("session/metric").identical(before), "as the model was when it ran"
+    wait_until(lambda: told_of(view) == "ModelChangedError")
+    refused = page.error("session/metric")
+    assert "weights were changed" in refused["message"]

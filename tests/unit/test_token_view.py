@@ -51,14 +51,15 @@ def test_stats_are_those_of_a_plain_forward(changed: lw.Session, prompt: int) ->
 
 
 def test_hits_count_all_prompts_before_and_after(changed: lw.Session) -> None:
-    attrs = lw.TokenView(changed).data().attrs
-    for name, hooks in (("hits", [EDIT]), ("baseline_hits", [])):
+    found = lw.TokenView(changed).ask("hits")
+    for name, hooks in (("current", [EDIT]), ("baseline", [])):
         hits = [
             lm_accuracy(reference.logits(changed.model, row, hooks)[None], row, per_token=True)
             for row in rows(changed)
         ]
-        assert attrs[name] == sum(int(each.sum()) for each in hits)
-    assert attrs["n_predicted"] == sum(row.shape[1] - 1 for row in rows(changed))
+        counted = int(found["hits"].values[found["run"].values.tolist().index(name)])
+        assert counted == sum(int(each.sum()) for each in hits)
+    assert found.attrs["n_predicted"] == sum(row.shape[1] - 1 for row in rows(changed))
 
 
 def test_reply_data_and_figure_hold_the_same_numbers(changed: lw.Session) -> None:

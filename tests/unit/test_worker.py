@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from lens_widgets.engine import current
 from lens_widgets.engine.cancel import Cancelled, CancelToken, Superseded
 from lens_widgets.engine.worker import Worker
-from tests.unit.waiting import LIMIT_S, Outcome, wait_for
+from tests.unit.waiting import LIMIT_S, Outcome, wait_for, wait_until
 
 
 def _nothing() -> None:
@@ -268,3 +269,36 @@ def test_the_first_reason_to_stop_is_the_one_that_counts() -> None:
     assert token.cancelled
     with pytest.raises(Superseded):
         token.check()
+
+
+def test_what_may_wait_steps_aside_for_a_request_and_is_done_after_it(worker: Worker) -> None:
+    begun, again, asked = threading.Event(), threading.Event(), Outcome()
+    order: list[str] = []
+
+    def look() -> str:
+        token = current.token()
+        assert token is not None
+        if not begun.is_set():
+            begun.set()
+            wait_until(lambda: token.cancelled)
+            token.check()
+        order.append("look")
+        again.set()
+        return "look"
+
+    later = Outcome()
+    worker.submit(replace(later.job("look", look), later=True))
+    wait_for(begun)
+    worker.submit(asked.job("click", lambda: order.append("click")))
+    assert asked.answers()[0][0] == "done"
+    wait_for(again)
+    assert order == ["click", "look"]
+
+
+def test_what_may_wait_is_dropped_like_everything_else(worker: Worker) -> None:
+    later = Outcome()
+    worker.submit(replace(later.job("look", _nothing), later=True))
+    worker.cancel(lambda key: key == "look")
+    ((kind, error),) = later.answers()
+    assert kind == "failed"
+    assert isinstance(error, Cancelled)

@@ -7,18 +7,29 @@ import type { OptionSpec, Question } from "../wire/question";
  * without: NaN, and -1 as a rank, at the last token, which nothing follows, and where the model
  * has no logit for the next token.
  *
- * ``top_*``: the likeliest next tokens, likeliest first. Of ``n_predicted`` next tokens of all
- * prompts ``hits`` rank first. ``units`` and ``definition`` are by variable.
+ * ``top_*``: the likeliest next tokens, likeliest first. ``units`` and ``definition`` are by
+ * variable.
  */
 export interface Stats {
   numbers: "loss" | "baseline_loss" | "prob" | "rank" | "baseline_rank" | "top_prob" | "top_token_id" | "pos";
   texts: "top_token";
   attrs: {
-    hits: number;
-    baseline_hits: number;
-    n_predicted: number;
     units: Record<string, string>;
     definition: Record<string, string>;
+  };
+}
+
+/**
+ * Of ``n_predicted`` next tokens of all prompts, how many rank first, without interventions
+ * (``baseline``) and under them (``current``).
+ */
+export interface Hits {
+  numbers: "hits";
+  texts: "run";
+  attrs: {
+    n_predicted: number;
+    units: string;
+    definition: string;
   };
 }
 
@@ -61,6 +72,9 @@ export interface Code {
 
 /** Loss, probability, rank and top predictions at every token of one prompt. */
 export const stats: Question<{ prompt: number }, Stats> = { method: "token/stats" };
+
+/** How many next tokens of all prompts rank first, which reads all their logits. */
+export const hits: Question<Record<string, never>, Hits> = { method: "token/hits" };
 
 /** What could be an answer to one prompt: the model's likeliest next tokens. */
 export const likely: Question<{ prompt: number }, Likely> = { method: "token/likely" };

@@ -68,11 +68,12 @@ def parts_of(session: Session, parts: Decomposition, by: By) -> Parts:
     if facts.has_pos_embed:
         ends.append(("pos_embed", Component("pos_embed"), parts.pos_embed))
     middle: Parts = []
+    with_heads = head_layers(session)
     for layer in range(facts.n_layers):
         if by == "layer":
             middle.append((f"L{layer}", None, parts.layers[:, layer]))
             continue
-        if layer in head_layers(session):
+        if layer in with_heads:
             for head in range(facts.n_heads):
                 part = Component("head", layer, head)
                 middle.append((str(part), part, parts.heads[:, layer, head]))

@@ -135,6 +135,15 @@ def decompose_heads(
 
     Attention can be gated or mixed after its heads, so that z times W_O is not what it writes.
     """
+    run_without, key = session.run(()), f"heads add up {where}"
+    if key not in run_without.derived:
+        _check_heads(session, where)
+        run_without.derived[key] = True
+    return decompose(session, run, where)
+
+
+def _check_heads(session: Session, where: Where) -> None:
+    """InputError where the heads of the run without interventions do not add up to a layer."""
     clean = decompose(session, session.run(()), where)
     exact = session.facts.dtype in ("float32", "float64")
     for layer in head_layers(session):
@@ -148,7 +157,6 @@ def decompose_heads(
                 "model, so they have no direct effects by themselves.",
                 "Use by='component', or ablate the heads.",
             )
-    return decompose(session, run, where)
 
 
 def head_layers(session: Session) -> tuple[int, ...]:

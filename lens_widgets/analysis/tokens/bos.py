@@ -66,10 +66,10 @@ def compare_bos(session: Session, prompt: int = 0) -> xr.Dataset:
     rank = torch.full((2, length), -1, device="cpu")
     for index, name in enumerate(BOS):
         chosen = both[name]
-        run, at = chosen.run(), slice(index, length)
+        stats, at = token_stats(chosen, chosen.run(), prompt), slice(index, length)
         ids[index, at] = chosen.tokens[prompt, : length - index].cpu()
-        loss[index, at] = run.loss_per_token[prompt, : length - index].cpu()
-        rank[index, at] = token_stats(chosen, run, prompt).rank.cpu()
+        loss[index, at] = stats.loss.cpu()
+        rank[index, at] = stats.rank.cpu()
     tokenizer = session.model.tokenizer
     texts = [f"{token_text(tokenizer, i)} {pos}" for pos, i in enumerate(ids[0].tolist())]
     columns = {

@@ -85,9 +85,10 @@ def first_ranked(session: Session, run: Run) -> Bool[Tensor, "prompt next"]:
 
 @dataclass(frozen=True)
 class TokenStats:
-    """Per position of one prompt: probability and rank (0 = first) of the true next token, NaN and
-    -1 where there is none, and the likeliest next tokens."""
+    """Per position of one prompt: loss in nats, probability and rank (0 = first) of the true next
+    token, NaN and -1 where there is none, and the likeliest next tokens."""
 
+    loss: Float[Tensor, "pos"]
     prob: Float[Tensor, "pos"]
     rank: Int[Tensor, "pos"]
     top_probs: Float[Tensor, "pos k"]
@@ -95,13 +96,21 @@ class TokenStats:
 
 
 def token_stats(session: Session, run: Run, prompt: int, k: int = 5) -> TokenStats:
-    """The predictions of ``run`` at every token of one prompt."""
+    """The predictions of ``run`` at every token of one prompt, kept with the run."""
+    key = f"token_stats {prompt} {k}"
+    if key not in run.derived:
+        run.derived[key] = _token_stats(session, run, prompt, k)
+    found: TokenStats = run.derived[key]
+    return found
+
+
+def _token_stats(session: Session, run: Run, prompt: int, k: int) -> TokenStats:
     length = int(session.prompt_set.lengths[prompt])
-    logits = run.logits[prompt, :length].float()
-    probs = logits.softmax(dim=-1)
+    logits = run.logits_of(prompt)[:length].float()
+    log_probs = logits.log_softmax(dim=-1)
     predicted = session.prompt_set.predicted[prompt, :length]
     following = session.tokens[prompt, :length].roll(-1).where(predicted, 0)[:, None]
-    prob = probs.gather(-1, following)[:, 0].masked_fill(~predicted, float("nan"))
+    true = log_probs.gather(-1, following)[:, 0].masked_fill(~predicted, float("nan"))
     rank = (logits > logits.gather(-1, following)).sum(dim=-1).masked_fill(~predicted, -1)
-    top = probs.topk(min(k, probs.shape[-1]), dim=-1)
-    return TokenStats(prob, rank, top.values, top.indices)
+    top = log_probs.topk(min(k, log_probs.shape[-1]), dim=-1)
+    return TokenStats(-true, true.exp(), rank, top.values.exp(), top.indices)

@@ -16,8 +16,6 @@ export interface TokenStats {
   prob: Float32Array;
   rank: Float32Array;
   baselineRank: Float32Array;
-  /** Of all prompts together. */
-  all: Pick<Stats["attrs"], "hits" | "baseline_hits" | "n_predicted">;
   /** The most probable next tokens at a position, best first. */
   top(pos: number): Prediction[];
 }
@@ -34,7 +32,6 @@ export function readStats(data: Dataset<Stats>, tokens: readonly TokenInfo[]): T
     prob: data.numbers("prob"),
     rank: data.numbers("rank"),
     baselineRank: data.numbers("baseline_rank"),
-    all: data.attrs,
     top(pos) {
       return texts.slice(pos * k, (pos + 1) * k).map((text, i) => ({
         token: { id: ids[pos * k + i] ?? -1, text },

@@ -149,7 +149,7 @@ it("reads the numbers of each position from the reply", () => {
         },
         top_token_id: array([1, 2, 3, 4], [2, 2]),
       },
-      attrs: { hits: 1, baseline_hits: 1, n_predicted: 1 },
+      attrs: {},
     },
     buffers,
   );

@@ -49,6 +49,12 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const tokens = usePromptTokens(handle, prompt);
   const loaded = useAnswer(handle, ask.stats, { prompt });
   const { data } = loaded;
+  // The logits of all prompts take longer than the rest of a click, so only where they are shown.
+  const everywhere = useAnswer(
+    handle,
+    ask.hits,
+    compact || session.state.value.n_prompts < 2 ? null : {},
+  );
   const known = tokens !== null && areTokensOf(tokens, loaded, "pos");
   const stats = useLastKnown(
     useMemo(() => (known && data ? readStats(data, tokens.list) : null), [known, data, tokens]),
@@ -71,7 +77,7 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
     <>
       <OptionButtons label="colour by" of={color} choices={COLORS} />
       <Legend color={color.value} stats={stats} top={top} />
-      {stats && compact && <Hits stats={stats} prompts={count} brief />}
+      {stats && compact && <Hits stats={stats} brief />}
       <span class="lw-token-tools">
         <PromptPager session={session} count={count} />
         <button
@@ -120,7 +126,7 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
         {tokens?.attrs.template && (
           <TemplateNote template={tokens.attrs.template} of={tokens.list} />
         )}
-        {stats && !compact && <Hits stats={stats} prompts={count} />}
+        {stats && !compact && <Hits stats={stats} everywhere={everywhere.data} />}
         {comparing && (
           <Later view={handle} name="token_bos" own={() => import("./bos")}>
             {({ BosComparison }) => (
@@ -171,9 +177,10 @@ function TemplateNote(props: { template: readonly number[]; of: readonly unknown
 }
 
 /** How many next tokens are ranked first: in this prompt, and in all when there are several. */
-function Hits(props: { stats: TokenStats; prompts: number; brief?: boolean }): JSX.Element {
-  const { stats, prompts, brief } = props;
-  const { hits: all, baseline_hits: before, n_predicted } = stats.all;
+function Hits(props: { stats: TokenStats; everywhere?: Everywhere; brief?: boolean }): JSX.Element {
+  const { stats, everywhere, brief } = props;
+  const [before = 0, all = 0] = everywhere?.numbers("hits") ?? [];
+  const predicted = everywhere?.attrs.n_predicted ?? 0;
   const { hits, of } = hitCount(stats.rank, stats.tokens.length);
   const baseline = hitCount(stats.baselineRank, stats.tokens.length).hits;
   return (
@@ -181,16 +188,16 @@ function Hits(props: { stats: TokenStats; prompts: number; brief?: boolean }): J
       class="lw-token-hits lw-muted lw-num"
       data-hits={hits}
       data-of={of}
-      data-all-hits={all}
-      data-all-of={n_predicted}
-      title={brief ? `in all prompts ${hitText(all, before, n_predicted)}` : undefined}
+      data-all-hits={everywhere && all}
     >
       <span class="lw-token-guessed" aria-hidden="true" />
       {brief ? `${hits} of ${of} ranked first` : hitText(hits, baseline, of)}
-      {prompts > 1 && !brief && <span> · in all prompts {hitText(all, before, n_predicted)}</span>}
+      {everywhere && <span> · in all prompts {hitText(all, before, predicted)}</span>}
     </p>
   );
 }
+
+type Everywhere = ReturnType<typeof useAnswer<never, ask.Hits>>["data"];
 
 /**
  * Alone, the view keeps a place for the card, since an output cell clips what hangs out of it. In the
