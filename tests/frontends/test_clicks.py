@@ -142,6 +142,7 @@ session.explore()
 """
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize(
     "cell", [f"{SESSION}\n{SLOW_METRIC}", BIG_MODEL], ids=["slow metric", "large model"]
 )

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -17,14 +17,20 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The script over an empty environment folder; what it would run is in ``ran``."""
+def loaded() -> ModuleType:
+    """The script as a module."""
     spec = importlib.util.spec_from_file_location("tasks", ROOT / "tasks.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The script over an empty environment folder; what it would run is in ``ran``."""
+    module = loaded()
     monkeypatch.setattr(module, "VENV", tmp_path / "venv")
     monkeypatch.setattr(module, "PYTHON", tmp_path / "venv" / "python")
     ran: list[tuple[str, ...]] = []
@@ -36,7 +42,13 @@ def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTyp
             module.VENV.mkdir()
             module.PYTHON.write_text("")
 
+    def side_by_side(commands: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
+        ran.extend(commands.values())
+        return dict.fromkeys(commands, 0)
+
     monkeypatch.setattr(module, "run", run)
+    monkeypatch.setattr(module, "side_by_side", side_by_side)
+    monkeypatch.setattr(module, "status_of", lambda command: ran.append(command) or 0)
     before = signal.getsignal(signal.SIGINT)
     yield module
     signal.signal(signal.SIGINT, before)
@@ -116,22 +128,65 @@ def test_set_up_is_done_once_and_again_when_versions_change(
     assert len(installs(tasks)) == 3
 
 
-def test_test_checks_builds_and_runs_every_test(tasks: ModuleType) -> None:
-    assert tasks.main(["test", "-k", "one"]) == 0
+CHECKS = [
+    ("-m", "ruff", "check"),
+    ("-m", "ruff", "format", "--check"),
+    ("-m", "mypy"),
+    ("hatch_build.py", "npm", "run", "check"),
+    ("hatch_build.py", "npm", "run", "typecheck"),
+    ("hatch_build.py",),
+    ("hatch_build.py", "npm", "run", "test"),
+]
+
+
+@pytest.mark.parametrize(
+    ("task", "which"), [("test", "not slow"), ("test-all", "slow or not slow")]
+)
+def test_test_checks_builds_and_runs_every_test(tasks: ModuleType, task: str, which: str) -> None:
+    assert tasks.main([task]) == 0
     ran = [command[1:] for command in tasks.ran]
-    assert ran[-1] == ("-m", "pytest", "-k", "one")
-    expected = [
-        ("-m", "ruff", "check"),
-        ("-m", "ruff", "format", "--check"),
-        ("-m", "mypy"),
-        ("hatch_build.py", "npm", "run", "check"),
-        ("hatch_build.py", "npm", "run", "typecheck"),
-        ("hatch_build.py",),
-        ("hatch_build.py", "npm", "run", "test"),
+    assert [command for command in ran if command in CHECKS] == CHECKS
+    run = ("-m", "pytest", "-m")
+    assert ran[-3:] == [
+        (*run, f"({which}) and not quiet", "tests/unit"),
+        (*run, f"({which}) and not quiet", "tests", "--ignore=tests/unit"),
+        (*run, f"({which}) and quiet"),
     ]
-    assert [command for command in ran if command in expected] == expected
-    assert tasks.main(["test-all"]) == 0
-    assert tasks.ran[-1][1:] == ("-m", "pytest", "-m", "slow or not slow")
+
+
+def test_tests_chosen_by_hand_are_one_pytest(tasks: ModuleType) -> None:
+    for task, command in (
+        ("unit", ("-m", "pytest", "-k", "one")),
+        ("test", ("-m", "pytest", "-m", "not slow", "-k", "one")),
+        ("test-all", ("-m", "pytest", "-m", "slow or not slow", "-k", "one")),
+    ):
+        tasks.ran.clear()
+        assert tasks.main([task, "-k", "one"]) == 0
+        assert [ran[1:] for ran in tasks.ran if "pytest" in ran] == [command]
+
+
+@pytest.mark.parametrize(
+    ("ends", "quiet", "said"),
+    [
+        ({"unit": 1, "screens": 0}, 0, "above: unit."),
+        ({"unit": 0, "screens": 0}, 1, "above: quiet."),
+        ({"unit": 1, "screens": 1}, 1, "above: unit, screens, quiet."),
+        # Whoever interrupts the lanes wants no more tests.
+        ({"unit": 2, "screens": 2}, None, "above: unit, screens."),
+    ],
+)
+def test_a_lane_that_fails_is_named_and_fails_the_task(
+    tasks: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    ends: dict[str, int],
+    quiet: int | None,
+    said: str,
+) -> None:
+    monkeypatch.setattr(tasks, "side_by_side", lambda commands: dict(ends))
+    after: list[int | None] = []
+    monkeypatch.setattr(tasks, "status_of", lambda command: after.append(quiet) or quiet)
+    assert tasks.main(["test"]).endswith(said)
+    assert after == ([] if quiet is None else [quiet])
 
 
 def test_failure_ends_the_task_and_fails_it(
@@ -195,11 +250,7 @@ def test_make_runs_the_script() -> None:
 
 
 def test_run_raises_when_the_program_fails_and_finds_the_environments_tools_first() -> None:
-    spec = importlib.util.spec_from_file_location("tasks", ROOT / "tasks.py")
-    assert spec is not None
-    assert spec.loader is not None
-    tasks = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tasks)
+    tasks = loaded()
     first = "import os, sys; sys.exit(os.environ['PATH'].split(os.pathsep)[0] != sys.argv[1])"
     tasks.run(sys.executable, "-c", first, str(tasks.BIN))
     with pytest.raises(tasks.TaskError):
