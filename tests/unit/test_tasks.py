@@ -46,9 +46,13 @@ def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTyp
         ran.extend(commands.values())
         return dict.fromkeys(commands, 0)
 
+    def status_of(command: tuple[str, ...]) -> int:
+        ran.append(command)
+        return 0
+
     monkeypatch.setattr(module, "run", run)
     monkeypatch.setattr(module, "side_by_side", side_by_side)
-    monkeypatch.setattr(module, "status_of", lambda command: ran.append(command) or 0)
+    monkeypatch.setattr(module, "status_of", status_of)
     before = signal.getsignal(signal.SIGINT)
     yield module
     signal.signal(signal.SIGINT, before)
@@ -183,10 +187,10 @@ def test_a_lane_that_fails_is_named_and_fails_the_task(
     said: str,
 ) -> None:
     monkeypatch.setattr(tasks, "side_by_side", lambda commands: dict(ends))
-    after: list[int | None] = []
-    monkeypatch.setattr(tasks, "status_of", lambda command: after.append(quiet) or quiet)
+    ends_after = [quiet]
+    monkeypatch.setattr(tasks, "status_of", lambda command: ends_after.pop())
     assert tasks.main(["test"]).endswith(said)
-    assert after == ([] if quiet is None else [quiet])
+    assert ends_after == ([None] if quiet is None else [])
 
 
 def test_failure_ends_the_task_and_fails_it(
