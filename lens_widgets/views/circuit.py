@@ -3,44 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import numpy as np
 import plotly.graph_objects as go
 import torch
 import xarray as xr
-from jaxtyping import Float, Int, Shaped
 
 from lens_widgets.analysis.circuits.circuit import Circuit
 from lens_widgets.analysis.circuits.curve import MIB, circuit_curve, curve_circuits
 from lens_widgets.analysis.circuits.edge_scores import EdgeMethod
-from lens_widgets.analysis.circuits.edges import edge_effects
 from lens_widgets.analysis.circuits.evaluate import Kind, circuit_metrics, metrics_of
-from lens_widgets.analysis.patching.agreement import agreement
+from lens_widgets.analysis.patching.agreement import Agreement
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.cut import Cut
 from lens_widgets.session.session import Session
 from lens_widgets.views.base import View
 from lens_widgets.views.bundle import bundle
+from lens_widgets.views.circuit_answers import (
+    Agreements,
+    Curve,
+    EdgePlaces,
+    Edges,
+    Group,
+    NodeEdges,
+    OneEdge,
+)
 from lens_widgets.views.circuit_choice import (
     circuit_of_size,
     cut_to,
-    every_estimate,
     first_share,
     heads_per_group,
-    kept_scores,
     n_chosen,
     node_of,
     same,
-    sampled,
     scores_by_position,
     strongest,
+)
+from lens_widgets.views.circuit_method import (
+    Wanted,
+    compare,
+    finished,
+    kept_scores,
+    meanwhile,
+    method_of,
     uncut,
 )
 from lens_widgets.views.options import option
 from lens_widgets.views.question import question
 from lens_widgets.views.session_data import Code
-from lens_widgets.wire.dataset import Answer, Numbers, Texts
 from lens_widgets.wire.messages import Step
 
 N_RANDOM = 4
@@ -48,105 +59,6 @@ N_RANDOM = 4
 
 OF_A_NODE = 8
 """Edges into and out of a node that are listed."""
-
-
-class Edges(Answer):
-    """The edges of a circuit, strongest first, at most so many as can be drawn.
-
-    ``n_chosen`` highest edges of ``n_all``; ``n_edges`` of them lead from the embedding to the
-    logits and are the circuit. ``stability``: the share of resamples of the prompts in which an
-    edge's score has its sign; NaN for one prompt.
-    """
-
-    writer: Shaped[Texts, "edge"]
-    reader: Shaped[Texts, "edge"]
-    score: Float[Numbers, "edge"]
-    stability: Float[Numbers, "edge"]
-    n_edges: int
-    n_chosen: int
-    n_all: int
-    n_nodes: int
-    heads_per_group: int
-    share: float
-    stops: list[float]
-    metric: str
-    units: str
-    definition: str
-
-
-class Curve(Answer):
-    """How much of the metric's difference circuits of growing size keep, measured.
-
-    ``random_low`` and ``random_high``: of circuits of as many random edges. Faithfulness is 1 where
-    the circuit does what the whole model does, 0 where it does no more than no circuit.
-    """
-
-    coords = ("share", "n_edges")
-    share: Float[Numbers, "size"]
-    n_edges: Int[Numbers, "size"]
-    faithfulness: Float[Numbers, "size"]
-    sem: Float[Numbers, "size"]
-    random_low: Float[Numbers, "size"]
-    random_high: Float[Numbers, "size"]
-    cpr: float | None
-    cmd: float | None
-    whole: float
-    empty: float
-    metric: str
-    units: str
-    definition: str
-
-
-class OneEdge(Answer):
-    """What one edge does: ``change`` of the metric, in its units, when it is cut beside all that is
-    in force."""
-
-    change: float
-    current: float
-    cut: bool
-    units: str
-    definition: str
-
-
-class EdgePlaces(Answer):
-    """An estimate of where along the prompts an edge acts, named by the tokens of ``tokens_of``."""
-
-    score: Float[Numbers, "pos"]
-    tokens_of: int
-    units: str
-    definition: str
-
-
-class Agreements(Answer):
-    """How well each estimate agrees with what ``n_exact`` edges do exactly when one reader alone
-    reads the clean run's share: the strongest by each method, and some of all others. NaN for a
-    method that this model has no rules for."""
-
-    method: Shaped[Texts, "method"]
-    linear: Float[Numbers, "method"]
-    rank: Float[Numbers, "method"]
-    n_exact: int
-    units: str
-    definition: str
-
-
-class NodeEdges(Answer):
-    """What a node reads most from and what reads it most, by the size of the score."""
-
-    writer: Shaped[Texts, "edge"]
-    reader: Shaped[Texts, "edge"]
-    score: Float[Numbers, "edge"]
-    units: str
-    definition: str
-
-
-class Group(Answer):
-    """What several nodes do together: ``change`` of the metric when all that they give is cut."""
-
-    change: float
-    apart: float
-    units: str
-    definition: str
 
 
 class CircuitView(View):
@@ -163,10 +75,11 @@ class CircuitView(View):
     _esm = bundle("circuit.js")
     _css = bundle("style.css")
 
-    edge_method: EdgeMethod = option(
-        default="eap-ig",
-        help="How edges are estimated: ``'eap'`` at one point, ``'eap-ig'`` by integrated "
-        "gradients, ``'relp'`` by relevance.",
+    edge_method: Wanted = option(
+        default="best",
+        help="How edges are estimated: ``'eap'`` by the gradient, ``'eap-ig'`` by integrated "
+        "gradients, ``'relp'`` by relevance, or ``'best'``, of these the one that agrees best with "
+        "some exact edges.",
     )
     cut_kind: Kind = option(
         default="resample",
@@ -182,39 +95,27 @@ class CircuitView(View):
 
     @question(Edges, first=True)
     @staticmethod
-    def edges(session: Session, edge_method: EdgeMethod, circuit_share: float | None) -> xr.Dataset:
-        """The circuit of the highest edges, pruned, strongest edge first."""
-        scores, stability = kept_scores(session, edge_method)
-        n_all = session.stream.graph.n_edges
-        chosen = n_chosen(session, circuit_share)
-        circuit = Circuit.top(session, chosen, scores)
-        drawn, values = strongest(session, scores, circuit.edges)
-        pairs = [session.stream.graph.edge(*edge) for edge in drawn]
-        stable = [float(stability.values[pair]) for pair in pairs]
-        return Edges.dataset(
-            writer=[writer for writer, _ in drawn],
-            reader=[reader for _, reader in drawn],
-            score=np.array(values, dtype=np.float32),
-            stability=np.array(stable, dtype=np.float32),
-            n_edges=len(circuit),
-            n_chosen=chosen,
-            n_all=n_all,
-            n_nodes=len(circuit.nodes),
-            heads_per_group=heads_per_group(session),
-            share=circuit_share if circuit_share is not None else first_share(session),
-            stops=list(MIB),
-            metric=scores.attrs["metric"],
-            units=scores.attrs["units"],
-            definition=scores.attrs["definition"],
-        )
+    def edges(
+        session: Session, edge_method: Wanted, circuit_share: float | None
+    ) -> Generator[Step, None, xr.Dataset]:
+        """The circuit of the highest edges, pruned, strongest edge first.
+
+        Until the best method is known, those by integrated gradients, where that takes a while.
+        """
+        first = meanwhile(session, edge_method)
+        if first is not None and first[1]:
+            yield Step(0, 0, "comparing estimates", _edges(session, first[0], circuit_share))
+        method = yield from method_of(session, edge_method)
+        return _edges(session, method, circuit_share)
 
     @question(Curve, first=True)
     @staticmethod
     def curve(
-        session: Session, edge_method: EdgeMethod, cut_kind: Kind
+        session: Session, edge_method: Wanted, cut_kind: Kind
     ) -> Generator[Step, None, xr.Dataset]:
         """Faithfulness of the circuits of ten sizes, measured, beside random ones."""
-        base, (scores, _) = uncut(session), kept_scores(session, edge_method)
+        method = yield from method_of(session, edge_method)
+        base, (scores, _) = uncut(session), kept_scores(session, method)
         graph = base.stream.graph
         masks, drawn = curve_circuits(graph, scores, MIB, random=N_RANDOM)
         masks += [torch.zeros_like(graph.mask), graph.mask]
@@ -223,10 +124,11 @@ class CircuitView(View):
         for done, _ in enumerate(circuit_metrics(base, masks, cut_kind)):
             yield Step(done, total, label)
         plain = circuit_curve(base, scores, kind=cut_kind)
-        yield Step(len(masks), total, label, _curve(plain, None))
+        yield Step(len(masks), total, label, _curve(plain, None, method))
         for done, _ in enumerate(circuit_metrics(base, drawn, cut_kind), len(masks)):
             yield Step(done, total, "measuring random circuits")
-        return _curve(plain, circuit_curve(base, scores, kind=cut_kind, random=N_RANDOM))
+        whole = circuit_curve(base, scores, kind=cut_kind, random=N_RANDOM)
+        return _curve(plain, whole, method)
 
     @question(OneEdge)
     @staticmethod
@@ -248,10 +150,13 @@ class CircuitView(View):
 
     @question(EdgePlaces)
     @staticmethod
-    def places(session: Session, edge_method: EdgeMethod, writer: str, reader: str) -> xr.Dataset:
+    def places(
+        session: Session, edge_method: Wanted, writer: str, reader: str
+    ) -> Generator[Step, None, xr.Dataset]:
         """Where along the prompts an edge acts, by the estimate."""
         ends = session.stream.graph.edge(writer, reader)
-        scores = scores_by_position(session, edge_method)
+        method = yield from method_of(session, edge_method)
+        scores = scores_by_position(session, method)
         return EdgePlaces.dataset(
             score=scores.values[ends],
             tokens_of=int(session.prompt_set.lengths.argmax()),
@@ -259,39 +164,31 @@ class CircuitView(View):
             definition=scores.attrs["definition"],
         )
 
-    @question(Agreements)
+    @question(Agreements, first=True)
     @staticmethod
     def agreements(session: Session) -> Generator[Step, None, xr.Dataset]:
         """Correlations of the three estimates with exact effects of some edges."""
-        base = uncut(session)
-        estimates = every_estimate(base)
-        pairs = sampled(base, [each for each in estimates.values() if each is not None])
-        exact = torch.full((len(pairs),), float("nan"), device="cpu")
-        before = float(base.corrupted_run().metric.mean())
-        place = {pair: index for index, pair in enumerate(pairs)}
-        for done, (pair, metric) in enumerate(edge_effects(base, pairs)):
-            yield Step(done, len(pairs), "exact edges")
-            exact[place[pair]] = float(metric.mean()) - before
-        rows, columns = torch.tensor(pairs, device="cpu").T
-        unknown = torch.full_like(exact, float("nan"))
-        found = [
-            agreement(unknown if each is None else each[rows, columns], exact)
-            for each in estimates.values()
-        ]
+        compared = yield from compare(session)
+        methods: tuple[EdgeMethod, ...] = get_args(EdgeMethod)
+        unknown = Agreement(float("nan"), float("nan"), compared.n_exact)
+        found = [compared.agreements.get(method, unknown) for method in methods]
         return Agreements.dataset(
-            method=list(estimates),
+            method=list(methods),
             linear=np.array([one.linear for one in found], dtype=np.float32),
             rank=np.array([one.rank for one in found], dtype=np.float32),
-            n_exact=len(pairs),
+            best=compared.best,
+            n_exact=compared.n_exact,
             units="correlation",
-            definition="linear (Pearson) and rank (Spearman) correlation with exact effects",
+            definition="linear (Pearson) and rank (Spearman) correlation with exact effects, "
+            "without interventions",
         )
 
     @question(NodeEdges)
     @staticmethod
-    def node(session: Session, edge_method: EdgeMethod, node: str) -> xr.Dataset:
+    def node(session: Session, edge_method: Wanted, node: str) -> Generator[Step, None, xr.Dataset]:
         """The edges into and out of a node, the largest of each."""
-        scores, _ = kept_scores(session, edge_method)
+        method = yield from method_of(session, edge_method)
+        scores, _ = kept_scores(session, method)
         graph = session.stream.graph
         ends = [(w, r) for w, r in graph.edges() if w == node or node_of(r) == node]
         if not ends:
@@ -334,10 +231,11 @@ class CircuitView(View):
     @question(Code)
     @staticmethod
     def code(
-        session: Session, edge_method: EdgeMethod, cut_kind: Kind, circuit_share: float | None
-    ) -> xr.Dataset:
+        session: Session, edge_method: Wanted, cut_kind: Kind, circuit_share: float | None
+    ) -> Generator[Step, None, xr.Dataset]:
         """Code of the model with the circuit's edges alone: all others are cut."""
-        circuit = circuit_of_size(session, edge_method, circuit_share)
+        method = yield from method_of(session, edge_method)
+        circuit = circuit_of_size(session, method, circuit_share)
         return Code.dataset(code=cut_to(session, circuit, cut_kind))
 
     def chosen_circuit(self) -> Circuit:
@@ -345,7 +243,8 @@ class CircuitView(View):
 
         Raises InputError without corrupted prompts, or for a model whose stream is no sum.
         """
-        return circuit_of_size(self.session, self.edge_method, self.circuit_share)
+        method = finished(method_of(self.session, self.edge_method))
+        return circuit_of_size(self.session, method, self.circuit_share)
 
     def figure(self) -> go.Figure:
         """Measured faithfulness over the size of the circuit, with the band of random ones."""
@@ -371,7 +270,7 @@ class CircuitView(View):
                 y=curve["faithfulness"].values,
                 error_y={"array": curve["sem"].values},
                 mode="lines+markers",
-                name=f"by {self.edge_method}",
+                name=f"by {curve.attrs['method']}",
             )
         )
         figure.update_layout(title=curve.attrs["definition"], yaxis_title="faithfulness")
@@ -379,7 +278,30 @@ class CircuitView(View):
         return figure
 
 
-def _curve(plain: xr.DataArray, band: xr.DataArray | None) -> xr.Dataset:
+def _edges(session: Session, method: EdgeMethod, share: float | None) -> xr.Dataset:
+    scores, stability = kept_scores(session, method)
+    graph, chosen = session.stream.graph, n_chosen(session, share)
+    circuit = Circuit.top(session, chosen, scores)
+    drawn, values = strongest(session, scores, circuit.edges)
+    stable = [float(stability.values[graph.edge(*edge)]) for edge in drawn]
+    return Edges.dataset(
+        writer=[writer for writer, _ in drawn],
+        reader=[reader for _, reader in drawn],
+        score=np.array(values, dtype=np.float32),
+        stability=np.array(stable, dtype=np.float32),
+        n_edges=len(circuit),
+        n_chosen=chosen,
+        n_all=graph.n_edges,
+        n_nodes=len(circuit.nodes),
+        heads_per_group=heads_per_group(session),
+        share=first_share(session) if share is None else share,
+        stops=list(MIB),
+        method=method,
+        **{name: scores.attrs[name] for name in ("metric", "units", "definition")},
+    )
+
+
+def _curve(plain: xr.DataArray, band: xr.DataArray | None, method: EdgeMethod) -> xr.Dataset:
     unknown = np.full(plain.sizes["size"], np.nan)
     return Curve.dataset(
         share=plain["size"].values,
@@ -389,6 +311,7 @@ def _curve(plain: xr.DataArray, band: xr.DataArray | None) -> xr.Dataset:
         random_low=unknown if band is None else band["random_low"].values,
         random_high=unknown if band is None else band["random_high"].values,
         **{name: plain.attrs[name] for name in ("cpr", "cmd", "metric", "units", "definition")},
+        method=method,
         whole=plain.attrs["all"],
         empty=plain.attrs["empty"],
     )

@@ -1,22 +1,20 @@
-"""What a CircuitView draws: scores that are kept, the circuit of a size, its strongest edges."""
+"""What a CircuitView draws: the circuit of a size, its strongest edges, where they act."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import get_args
+from collections.abc import Iterable
 
 import torch
 import xarray as xr
-from torch import Tensor
 
 from lens_widgets.analysis.circuits.circuit import Circuit
 from lens_widgets.analysis.circuits.curve import MIB
 from lens_widgets.analysis.circuits.edge_scores import EdgeMethod, edge_scores
 from lens_widgets.analysis.circuits.evaluate import Kind
-from lens_widgets.analysis.circuits.stability import edge_stability
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.cut import Cut
 from lens_widgets.session.session import Session
+from lens_widgets.views.circuit_method import kept_scores, uncut
 
 DRAWN = 200
 """Edges of a circuit that a page gets: more lines on one another say nothing."""
@@ -24,38 +22,11 @@ DRAWN = 200
 WRITTEN_OUT = 4_000
 """Edges that a script may list."""
 
-STRONGEST, OTHERS = 10, 20
-"""Edges that are computed exactly to see how well estimates agree: by each method, and besides."""
-
 KEPT_BYTES = 200 << 20
 """Scores by position that are kept for the next edge that is looked at."""
 
 FIRST = 25
 """Edges that a circuit begins with, at least."""
-
-
-def uncut(session: Session) -> Session:
-    """The session without its cuts: what is estimated and what is measured is of whole edges."""
-    active = session.interventions.active
-    rest = [item for item in active if not isinstance(item, Cut)]
-    return session if len(rest) == len(active) else session.with_interventions(rest)
-
-
-def kept_scores(session: Session, method: EdgeMethod) -> tuple[xr.DataArray, xr.DataArray]:
-    """Means over prompts and their stability, kept with the run that they are about."""
-    base = uncut(session)
-    known = base.run().derived
-    key = f"edge scores {method}"
-    if key not in known:
-        each = edge_scores(base, method, per_prompt=True)
-        stability = (
-            edge_stability(each)
-            if each.sizes["prompt"] > 1
-            else xr.full_like(each.isel(prompt=0), float("nan"))
-        )
-        known[key] = each.mean("prompt", keep_attrs=True), stability
-    found: tuple[xr.DataArray, xr.DataArray] = known[key]
-    return found
 
 
 def scores_by_position(session: Session, method: EdgeMethod) -> xr.DataArray:
@@ -70,30 +41,6 @@ def scores_by_position(session: Session, method: EdgeMethod) -> xr.DataArray:
     if found.nbytes <= KEPT_BYTES:
         known[key] = found
     return found
-
-
-def every_estimate(session: Session) -> dict[str, Tensor | None]:
-    """[writer, reader] by method; None where the model has no rules for one."""
-    found: dict[str, Tensor | None] = {}
-    for method in get_args(EdgeMethod):
-        try:
-            found[method] = torch.from_numpy(kept_scores(session, method)[0].values)
-        except InputError:
-            found[method] = None
-    return found
-
-
-def sampled(session: Session, estimates: Sequence[Tensor]) -> list[tuple[int, int]]:
-    """The strongest edges of each estimate, and some of all others at equal distances."""
-    mask = session.stream.graph.mask
-    every = mask.nonzero()
-    chosen: dict[tuple[int, int], None] = {}
-    for scores in estimates:
-        order = scores[mask].abs().nan_to_num(0.0).argsort(descending=True)[:STRONGEST]
-        chosen |= dict.fromkeys((w, r) for w, r in every[order].tolist())
-    step = max(1, len(every) // OTHERS)
-    chosen |= dict.fromkeys((w, r) for w, r in every[step // 2 :: step].tolist())
-    return list(chosen)
 
 
 def circuit_of_size(session: Session, method: EdgeMethod, share: float | None) -> Circuit:

@@ -11,7 +11,7 @@ import pytest
 from .conftest import Lab
 
 Mount = Callable[..., Lab]
-METHOD = "eap-ig"
+METHOD = "best"
 
 
 def edges(lab: Lab, **args: Any) -> Any:
@@ -147,13 +147,39 @@ def test_a_group_has_a_name_and_a_joint_effect(circuit: Lab) -> None:
     )
 
 
-def test_the_view_says_how_well_its_estimate_agrees_with_exact_edges(circuit: Lab) -> None:
+def agreement_of(lab: Lab) -> tuple[str, float, str]:
+    """The method that is shown, its correlation, and all that the line says."""
+    lab.wait("root.querySelector('[data-agreement]') !== null")
+    shown = lab.find("[data-agreement]")
+    method = shown.get_attribute("data-method") or ""
+    return method, float(shown.get_attribute("data-agreement") or "nan"), shown.inner_text()
+
+
+def test_the_best_estimate_is_chosen_and_the_view_says_so(circuit: Lab) -> None:
     told = circuit.answer("circuit/agreements")
-    circuit.wait("root.querySelector('[data-agreement]') !== null")
-    shown = circuit.find("[data-agreement]")
-    value = float(told["linear"].values[told["method"].values.tolist().index(METHOD)])
-    assert float(shown.get_attribute("data-agreement") or "nan") == pytest.approx(value, abs=1e-6)
-    assert f"with {told.attrs['n_exact']} exact edges" in shown.inner_text()
+    linear = dict(zip(told["method"].values.tolist(), told["linear"].values, strict=True))
+    method, value, text = agreement_of(circuit)
+    assert method == told.attrs["best"] == max(linear, key=lambda name: linear[name])
+    assert method == edges(circuit).attrs["method"]
+    assert value == pytest.approx(float(linear[method]), abs=1e-6)
+    assert text.startswith("chosen: ")
+    assert f"with {told.attrs['n_exact']} exact edges" in text
+
+
+def test_a_picked_estimate_stays_and_the_better_one_is_a_click_away(circuit: Lab) -> None:
+    told = circuit.answer("circuit/agreements")
+    worst = str(told["method"].values[int(np.nanargmin(told["linear"].values))])
+    circuit.find(f'[data-option="{worst}"]').click()
+    circuit.idle()
+    method, _, text = agreement_of(circuit)
+    assert method == worst
+    assert not text.startswith("chosen")
+    place = circuit.find(".lw-circuit-curve").bounding_box()
+    circuit.find(".lw-circuit-trust button").click()
+    circuit.idle()
+    assert agreement_of(circuit)[0] == told.attrs["best"]
+    # The line above the curve is as high either way.
+    assert circuit.find(".lw-circuit-curve").bounding_box() == place
 
 
 def test_a_node_is_put_into_a_group_by_keyboard_alone(circuit: Lab) -> None:

@@ -7,7 +7,7 @@ import type { OptionSpec, Question } from "../wire/question";
  *
  * ``n_chosen`` highest edges of ``n_all``; ``n_edges`` of them lead from the embedding to the
  * logits and are the circuit. ``stability``: the share of resamples of the prompts in which an
- * edge's score has its sign; NaN for one prompt.
+ * edge's score has its sign; NaN for one prompt. ``method``: the one that scores are by.
  */
 export interface Edges {
   numbers: "score" | "stability";
@@ -20,6 +20,7 @@ export interface Edges {
     heads_per_group: number;
     share: number;
     stops: number[];
+    method: "eap" | "eap-ig" | "relp";
     metric: string;
     units: string;
     definition: string;
@@ -38,6 +39,7 @@ export interface Curve {
   attrs: {
     cpr: number | null;
     cmd: number | null;
+    method: "eap" | "eap-ig" | "relp";
     whole: number;
     empty: number;
     metric: string;
@@ -76,12 +78,13 @@ export interface EdgePlaces {
 /**
  * How well each estimate agrees with what ``n_exact`` edges do exactly when one reader alone
  * reads the clean run's share: the strongest by each method, and some of all others. NaN for a
- * method that this model has no rules for.
+ * method that this model has no rules for. ``best``: the one that agrees best.
  */
 export interface Agreements {
   numbers: "linear" | "rank";
   texts: "method";
   attrs: {
+    best: "eap" | "eap-ig" | "relp";
     n_exact: number;
     units: string;
     definition: string;
@@ -119,40 +122,44 @@ export interface Code {
   };
 }
 
-/** The circuit of the highest edges, pruned, strongest edge first. */
-export const edges: Question<{ edge_method: "eap" | "eap-ig" | "relp"; circuit_share: number | null }, Edges> = { method: "circuit/edges" };
+/**
+ * The circuit of the highest edges, pruned, strongest edge first.
+ *
+ * Until the best method is known, those by integrated gradients, where that takes a while.
+ */
+export const edges: Question<{ edge_method: "best" | "eap" | "eap-ig" | "relp"; circuit_share: number | null }, Edges> = { method: "circuit/edges" };
 
 /** Faithfulness of the circuits of ten sizes, measured, beside random ones. */
-export const curve: Question<{ edge_method: "eap" | "eap-ig" | "relp"; cut_kind: "resample" | "mean" | "zero" }, Curve> = { method: "circuit/curve" };
+export const curve: Question<{ edge_method: "best" | "eap" | "eap-ig" | "relp"; cut_kind: "resample" | "mean" | "zero" }, Curve> = { method: "circuit/curve" };
 
 /** An edge's exact effect: two runs, one of which is known. */
 export const edge: Question<{ cut_kind: "resample" | "mean" | "zero"; writer: string; reader: string }, OneEdge> = { method: "circuit/edge" };
 
 /** Where along the prompts an edge acts, by the estimate. */
-export const places: Question<{ edge_method: "eap" | "eap-ig" | "relp"; writer: string; reader: string }, EdgePlaces> = { method: "circuit/places" };
+export const places: Question<{ edge_method: "best" | "eap" | "eap-ig" | "relp"; writer: string; reader: string }, EdgePlaces> = { method: "circuit/places" };
 
 /** Correlations of the three estimates with exact effects of some edges. */
 export const agreements: Question<Record<string, never>, Agreements> = { method: "circuit/agreements" };
 
 /** The edges into and out of a node, the largest of each. */
-export const node: Question<{ edge_method: "eap" | "eap-ig" | "relp"; node: string }, NodeEdges> = { method: "circuit/node" };
+export const node: Question<{ edge_method: "best" | "eap" | "eap-ig" | "relp"; node: string }, NodeEdges> = { method: "circuit/node" };
 
 /** The joint effect of a group of nodes, beside the sum of what each does alone. */
 export const group: Question<{ cut_kind: "resample" | "mean" | "zero"; nodes: string[] }, Group> = { method: "circuit/group" };
 
 /** Code of the model with the circuit's edges alone: all others are cut. */
-export const code: Question<{ edge_method: "eap" | "eap-ig" | "relp"; cut_kind: "resample" | "mean" | "zero"; circuit_share: number | null }, Code> = { method: "circuit/code" };
+export const code: Question<{ edge_method: "best" | "eap" | "eap-ig" | "relp"; cut_kind: "resample" | "mean" | "zero"; circuit_share: number | null }, Code> = { method: "circuit/code" };
 
 export const OPTIONS: {
-  edge_method: OptionSpec<"eap" | "eap-ig" | "relp">;
+  edge_method: OptionSpec<"best" | "eap" | "eap-ig" | "relp">;
   cut_kind: OptionSpec<"resample" | "mean" | "zero">;
   circuit_share: OptionSpec<number | null>;
 } = {
-  /** How edges are estimated: ``'eap'`` at one point, ``'eap-ig'`` by integrated gradients, ``'relp'`` by relevance. */
+  /** How edges are estimated: ``'eap'`` by the gradient, ``'eap-ig'`` by integrated gradients, ``'relp'`` by relevance, or ``'best'``, of these the one that agrees best with some exact edges. */
   edge_method: {
     name: "edge_method",
-    initial: "eap-ig",
-    is: (value: unknown): value is "eap" | "eap-ig" | "relp" => value === "eap" || value === "eap-ig" || value === "relp",
+    initial: "best",
+    is: (value: unknown): value is "best" | "eap" | "eap-ig" | "relp" => value === "best" || value === "eap" || value === "eap-ig" || value === "relp",
   },
   /** What takes the place of a cut edge: the corrupted run's value, the mean, or zero. */
   cut_kind: {

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
+
+Name = TypeVar("Name", bound=str)
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,21 @@ def agreement(estimate: Float[Tensor, "*cell"], exact: Float[Tensor, "*cell"]) -
     ranks = torch.stack([_ranks(row) for row in pairs])
     rank, linear = (float(torch.corrcoef(values)[0, 1]) for values in (ranks, pairs))
     return Agreement(rank, linear, n_exact)
+
+
+ENOUGH = 3
+"""Exact values before estimates are compared by them."""
+
+
+def best_of(found: Mapping[Name, Agreement]) -> Name | None:
+    """Of several estimates by name the one whose linear correlation is highest; None where too
+    little is known exactly to tell."""
+    rated = [
+        (each.linear, name)
+        for name, each in found.items()
+        if each.n_exact >= ENOUGH and not math.isnan(each.linear)
+    ]
+    return max(rated)[1] if rated else None
 
 
 def map_agreement(

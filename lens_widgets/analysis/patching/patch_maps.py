@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -13,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lens_widgets.analysis.labels import standard_error
-from lens_widgets.analysis.patching.agreement import Agreement, map_agreement
+from lens_widgets.analysis.patching.agreement import Agreement, best_of, map_agreement
 from lens_widgets.analysis.patching.estimates import estimates
 from lens_widgets.analysis.patching.nodes import Cell, Grid, make_grid, node_kind
 from lens_widgets.analysis.patching.passes import METHODS, Estimation, Method
@@ -41,9 +40,6 @@ ROUNDS = (8, 2, 1)
 
 Wanted = Literal["best", "gradient", "integrated", "relp"]
 """A method of estimates, or for each map the one that agrees best with what is known exactly."""
-
-ENOUGH = 3
-"""Exact cells before methods are compared by them."""
 
 MANY_LEFT = 400
 """Cells that are still to be computed where integrated gradients are tried as well: their five
@@ -91,13 +87,7 @@ class PatchMap:
     def choose(self) -> None:
         """Takes the method whose linear correlation with the exact cells is highest."""
         found = {name: map_agreement(each, self.exact) for name, each in self.estimates.items()}
-        rated = [
-            (each.linear, name)
-            for name, each in found.items()
-            if each.n_exact >= ENOUGH and not math.isnan(each.linear)
-        ]
-        if rated:
-            self.method = max(rated)[1]
+        self.method = best_of(found) or self.method
 
 
 @dataclass(frozen=True)

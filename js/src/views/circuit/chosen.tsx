@@ -7,10 +7,10 @@ import type { ViewHandle } from "../../core/state/handle";
 import { useAnswer } from "../../core/state/resource";
 import { usePromptTokens } from "../../core/state/tokens";
 import * as ask from "../../generated/circuit";
+import type { Wanted } from "./agreement";
 import { type Edge, readNodeEdges } from "./edges";
 import { nodeOf } from "./place";
 
-type Method = NonNullable<(typeof ask.places)["args"]>["edge_method"];
 type Kind = NonNullable<(typeof ask.edge)["args"]>["cut_kind"];
 
 /** How many positions are told of. */
@@ -20,7 +20,7 @@ const PLACES = 3;
 export function ChosenEdge(props: {
   view: ViewHandle;
   edge: Edge;
-  method: Method;
+  method: Wanted;
   kind: Kind;
   isCut: boolean;
   headsPerGroup: number;
@@ -93,7 +93,7 @@ export function ChosenEdge(props: {
 export function ChosenNode(props: {
   view: ViewHandle;
   node: string;
-  method: Method;
+  method: Wanted;
   grouped: boolean;
   onGroup: () => void;
   onEdge: (edge: { writer: string; reader: string }) => void;

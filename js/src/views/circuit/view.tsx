@@ -12,6 +12,7 @@ import { flush } from "../../core/state/flush";
 import { cutEdges } from "../../core/state/interventions";
 import { useAnswer } from "../../core/state/resource";
 import * as ask from "../../generated/circuit";
+import { Agreement, labelOf, METHODS } from "./agreement";
 import { ChosenEdge, ChosenNode } from "./chosen";
 import { SizeCurve, type Stop } from "./curve";
 import { type Edge, readEdges } from "./edges";
@@ -20,11 +21,6 @@ import { GroupCard, useGroup } from "./group";
 import { placesOf } from "./place";
 import { EdgeTable } from "./table";
 
-const METHODS = [
-  { value: "eap", label: "gradient", title: "edge attribution patching: the slope at one point" },
-  { value: "eap-ig", label: "integrated", title: "integrated gradients: the mean of five slopes" },
-  { value: "relp", label: "RelP", title: "relevance: norms and activations count as scales" },
-] as const;
 const KINDS = [
   { value: "resample", label: "corrupted", title: "a cut edge carries the corrupted run's value" },
   { value: "mean", label: "mean", title: "a cut edge carries its mean" },
@@ -51,15 +47,17 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
   const { n_layers: layers, n_heads: heads, mlp_layers: mlps } = session.info.value;
   const args = { edge_method: method.value, circuit_share: share.value };
   const loaded = useAnswer(handle, ask.edges, args);
-  const { data } = loaded;
+  const { data, partial } = loaded;
   const edges = useMemo(() => (data ? readEdges(data) : NO_EDGES), [data]);
   const curve = useAnswer(
     handle,
     ask.curve,
-    data ? { edge_method: method.value, cut_kind: kind.value } : null,
+    data && !partial ? { edge_method: method.value, cut_kind: kind.value } : null,
     { sweep: true },
   );
-  const agreed = useAnswer(handle, ask.agreements, curve.data ? {} : null, {
+  // The best one was found by it; beside one that was picked it can wait.
+  const compared = method.value === "best" ? data !== null && !partial : curve.data !== null;
+  const agreed = useAnswer(handle, ask.agreements, compared ? {} : null, {
     on: "prompts",
     quiet: true,
     sweep: true,
@@ -81,13 +79,19 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
   );
   const edge = chosen && labelled(edges, chosen);
 
+  // Whoever works with what is shown meanwhile keeps it: a better one is offered, not put in its place.
+  const settle = useCallback(() => {
+    if (partial && data && method.peek() === "best") method.value = data.attrs.method;
+  }, [partial, data, method]);
   const onEdge = (next: { writer: string; reader: string }) =>
     flush(() => {
+      settle();
       setChosen(next);
       setNode(null);
     });
   const onNode = (next: string, together: boolean) =>
     flush(() => {
+      settle();
       if (together && next !== "logits") group.toggle(next);
       else {
         setNode(next);
@@ -99,6 +103,7 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
   const onCut = useCallback(
     (edge: Edge, on: boolean) => {
       const { writer, reader } = edge;
+      settle();
       void session.changes.make(handle, {
         what: "cut",
         edges: [{ writer, reader }],
@@ -106,7 +111,7 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
         on,
       });
     },
-    [session, handle, kind],
+    [session, handle, kind, settle],
   );
   const { layer, head } = session.selection.value;
   const said = data?.attrs;
@@ -169,7 +174,14 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
                 onEdge={onEdge}
                 onNode={onNode}
               />
-              <Agreement data={agreed.data} method={method.value} />
+              <Agreement
+                data={partial || agreed.stale ? null : agreed.data}
+                wanted={method.value}
+                method={said.method}
+                onBest={() => {
+                  method.value = "best";
+                }}
+              />
               <p class="lw-readout lw-num" data-lw-readout="">
                 {hovered ? edgeText(hovered) : "hover an edge for its estimate"}
               </p>
@@ -180,6 +192,7 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
                 stale={curve.stale}
                 onStop={(index) => {
                   const stop = stops[index];
+                  settle();
                   if (stop) share.value = stop.share;
                 }}
               />
@@ -208,9 +221,9 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
                 onHover={onHover}
               />
               <p class="lw-muted">
-                Estimates ({labelOf(method.value)}): {said.definition}, in {said.units}. The curve
-                is measured: {curve.data?.attrs.definition ?? "circuits of ten sizes"}; all other
-                edges {carried(kind.value)}. Without any edge the{" "}
+                Estimates ({labelOf(said.method)}): {said.definition}, in {said.units}. The curve is
+                measured: {curve.data?.attrs.definition ?? "circuits of ten sizes"}; all other edges{" "}
+                {carried(kind.value)}. Without any edge the{" "}
                 {session.metric.value?.metric ?? said.metric} is {fixed(curve.data?.attrs.empty)},
                 with all {fixed(curve.data?.attrs.whole)}. Grey: random circuits of the same size.
               </p>
@@ -252,26 +265,6 @@ function Said(props: { said: ask.Edges["attrs"]; measured: Stop | undefined }): 
   );
 }
 
-/** How far the estimate can be trusted, and which would be better. */
-function Agreement(props: { data: Agreements; method: string }): JSX.Element | null {
-  const { data, method } = props;
-  if (!data) return null;
-  const methods = data.texts("method");
-  const values = [...data.numbers("linear")];
-  const known = values.map((value) => (Number.isNaN(value) ? Number.NEGATIVE_INFINITY : value));
-  const best = known.indexOf(Math.max(...known));
-  const at = methods.indexOf(method);
-  const better = best !== at && Number.isFinite(known[best]) ? METHODS[best]?.label : null;
-  return (
-    <p class="lw-muted lw-num" data-agreement={values[at]} title={data.attrs.definition}>
-      r = {fixed(values[at])} with {data.attrs.n_exact} exact edges
-      {better && `; ${better} ${fixed(values[best])}`}
-    </p>
-  );
-}
-
-type Agreements = ReturnType<typeof useAnswer<never, ask.Agreements>>["data"];
-
 function stopsOf(shares: readonly number[], data: CurveData): readonly Stop[] {
   const values = (name: "n_edges" | "faithfulness" | "sem" | "random_low" | "random_high") =>
     data?.numbers(name);
@@ -310,10 +303,6 @@ function labelled(
   const known = edges.find((edge) => edge.writer === writer && edge.reader === reader);
   const label = `${writer} → ${reader}`;
   return known ?? { writer, reader, label, score: Number.NaN, stability: Number.NaN };
-}
-
-function labelOf(method: (typeof METHODS)[number]["value"]): string {
-  return METHODS.find(({ value }) => value === method)?.label ?? method;
 }
 
 function carried(kind: (typeof KINDS)[number]["value"]): string {

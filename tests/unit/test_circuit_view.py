@@ -1,0 +1,120 @@
+"""The circuit's view goes by the estimate that agrees best with exact edges, and stays with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import lens_widgets as lw
+from lens_widgets.analysis.patching.agreement import Agreement, best_of
+from lens_widgets.errors import InputError
+from lens_widgets.views import circuit_method
+from lens_widgets.views.circuit_method import compared_edges, kept_scores
+from lens_widgets.views.registry import METHODS
+from tests.models import tiny
+from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
+
+METHOD_NAMES = ("eap", "eap-ig", "relp")
+
+
+@pytest.fixture
+def session() -> lw.Session:
+    return lw.Session(tiny("gpt2"), PROMPTS, answers=ANSWERS, corrupted=CORRUPTED)
+
+
+def _first_step(session: lw.Session) -> Any:
+    edges = METHODS["circuit/edges"]
+    steps = edges.run(session, edges.check({"edge_method": "best", "circuit_share": None}))
+    assert isinstance(steps, Generator)
+    return next(steps)
+
+
+def test_the_best_estimate_correlates_most_with_exact_edges(session: lw.Session) -> None:
+    view = lw.CircuitView(session)
+    told, said = view.data(), view.ask("agreements")
+    scores = {name: lw.analysis.edge_scores(session, name) for name in METHOD_NAMES}  # type: ignore[arg-type]
+    kept = [kept_scores(session, name)[0].values for name in ("eap-ig", "relp", "eap")]  # type: ignore[arg-type]
+    pairs = compared_edges(session, [torch.from_numpy(each) for each in kept])
+    graph = session.stream.graph
+    names = [(graph.writer_names[w], graph.reader_names[r]) for w, r in pairs]
+    exact = lw.analysis.edge_sweep(session, names)
+    effects = exact.values - exact.attrs["corrupted"]
+    found = {
+        name: np.corrcoef([each.sel(writer=w, reader=r) for w, r in names], effects)[0, 1]
+        for name, each in scores.items()
+    }
+    np.testing.assert_allclose(said["linear"].values, [found[n] for n in METHOD_NAMES], atol=1e-4)
+    assert said.attrs["n_exact"] == len(pairs)
+    best = max(found, key=lambda name: found[name])
+    assert said.attrs["best"] == told.attrs["method"] == view.ask("curve").attrs["method"] == best
+    edge = {"writer": told["writer"].values[0], "reader": told["reader"].values[0]}
+    assert float(told["score"][0]) == pytest.approx(float(scores[best].sel(edge)), abs=1e-5)
+    assert view.chosen_circuit().edges == (
+        lw.CircuitView(session, edge_method=best).chosen_circuit().edges
+    )
+
+
+def test_a_method_that_was_picked_stays(session: lw.Session) -> None:
+    view = lw.CircuitView(session, edge_method="eap")
+    view.ask("agreements")
+    assert view.data().attrs["method"] == view.ask("curve").attrs["method"] == "eap"
+
+
+def test_work_in_the_view_does_not_change_its_estimate(
+    session: lw.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = lw.CircuitView(session)
+    before = view.data().attrs["method"]
+    monkeypatch.setattr(circuit_method, "_compared", lambda session: pytest.fail("compared again"))
+    session.interventions.toggle("L0H1")
+    session.interventions.add(lw.Cut("embed", "L1H1.v"))
+    assert view.data().attrs["method"] == before
+
+
+def test_what_takes_long_is_begun_with_integrated_gradients(
+    session: lw.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(circuit_method, "SLOW_S", math.inf)
+    assert _first_step(session).partial is None
+    monkeypatch.setattr(circuit_method, "SLOW_S", 0.0)
+    assert _first_step(session).partial.attrs["method"] == "eap-ig"
+    # Known from then on: no picture that is replaced by another one.
+    lw.CircuitView(session).ask("agreements")
+    with pytest.raises(StopIteration):
+        _first_step(session)
+
+
+def test_methods_without_rules_for_a_model_are_left_out(
+    session: lw.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = circuit_method.edge_scores
+
+    def gradients_alone(session: lw.Session, method: Any, **options: Any) -> Any:
+        if method != "eap":
+            raise InputError(f"no rules for {method}", "")
+        return plain(session, method, **options)
+
+    monkeypatch.setattr(circuit_method, "edge_scores", gradients_alone)
+    view = lw.CircuitView(session)
+    said = view.ask("agreements")
+    assert said.attrs["best"] == view.data().attrs["method"] == "eap"
+    assert np.isnan(said["linear"].values).tolist() == [False, True, True]
+
+
+def test_without_corrupted_prompts_the_view_says_so() -> None:
+    view = lw.CircuitView(lw.Session(tiny("gpt2"), PROMPTS, answers=ANSWERS))
+    for name in ("edges", "curve", "agreements"):
+        with pytest.raises(InputError, match="has no corrupted prompts"):
+            view.ask(name)
+
+
+def test_too_few_exact_values_tell_nothing() -> None:
+    rated = {"a": Agreement(1.0, 0.5, 3), "b": Agreement(0.0, 0.9, 3)}
+    assert best_of(rated) == "b"
+    assert best_of({"a": Agreement(1.0, 1.0, 2)}) is None
+    assert best_of({"a": Agreement(1.0, math.nan, 9), "b": Agreement(1.0, -0.5, 9)}) == "b"
