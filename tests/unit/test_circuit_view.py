@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import lens_widgets as lw
+from lens_widgets.analysis.circuits.edge_scores import EdgeMethod
 from lens_widgets.analysis.patching.agreement import Agreement, best_of
 from lens_widgets.errors import InputError
 from lens_widgets.views import circuit_method
@@ -19,7 +20,7 @@ from lens_widgets.views.registry import METHODS
 from tests.models import tiny
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
 
-METHOD_NAMES = ("eap", "eap-ig", "relp")
+METHOD_NAMES: tuple[EdgeMethod, ...] = ("eap", "eap-ig", "relp")
 
 
 @pytest.fixture
@@ -37,8 +38,8 @@ def _first_step(session: lw.Session) -> Any:
 def test_the_best_estimate_correlates_most_with_exact_edges(session: lw.Session) -> None:
     view = lw.CircuitView(session)
     told, said = view.data(), view.ask("agreements")
-    scores = {name: lw.analysis.edge_scores(session, name) for name in METHOD_NAMES}  # type: ignore[arg-type]
-    kept = [kept_scores(session, name)[0].values for name in ("eap-ig", "relp", "eap")]  # type: ignore[arg-type]
+    scores = {name: lw.analysis.edge_scores(session, name) for name in METHOD_NAMES}
+    kept = [kept_scores(session, name)[0].values for name in circuit_method.FIRST]
     pairs = compared_edges(session, [torch.from_numpy(each) for each in kept])
     graph = session.stream.graph
     names = [(graph.writer_names[w], graph.reader_names[r]) for w, r in pairs]
@@ -92,14 +93,14 @@ def test_what_takes_long_is_begun_with_integrated_gradients(
 def test_methods_without_rules_for_a_model_are_left_out(
     session: lw.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = circuit_method.edge_scores
+    plain = lw.analysis.edge_scores
 
     def gradients_alone(session: lw.Session, method: Any, **options: Any) -> Any:
         if method != "eap":
             raise InputError(f"no rules for {method}", "")
         return plain(session, method, **options)
 
-    monkeypatch.setattr(circuit_method, "edge_scores", gradients_alone)
+    monkeypatch.setattr(f"{circuit_method.__name__}.edge_scores", gradients_alone)
     view = lw.CircuitView(session)
     said = view.ask("agreements")
     assert said.attrs["best"] == view.data().attrs["method"] == "eap"
