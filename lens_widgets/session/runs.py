@@ -126,7 +126,7 @@ class PromptRuns:
         if known is not None:
             self.access.check_unchanged()
             return known.metric
-        self.access.look_anew()
+        # Not kept, so a look at the model for the run that it is compared with is enough.
         return self.access.run_inline(lambda: self._edit(active, (), False)).metric
 
     def sweep(
