@@ -84,7 +84,7 @@ READINGS: dict[str, Callable[[lw.Session], Any]] = {
     "activation": lambda s: s.run(()).activation(HOOK_Q),
     "uncached": lambda s: s.run(()).uncached_activation(HOOK_Q),
     "logits": lambda s: s.run([lw.Ablate("L1H2")]).logits,
-    "last logits": lambda s: s.run([lw.Ablate("L1H2")]).last_logits,
+    "logits of a prompt": lambda s: s.run([lw.Ablate("L1H2")]).logits_of(1),
     "loss": lambda s: s.run([lw.Ablate("L1H2")]).loss_per_token,
     "edited run": lambda s: s.run([lw.Ablate("L0H1")]).metric,
     "corrupted run": lambda s: s.corrupted_run().metric,
