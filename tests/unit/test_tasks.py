@@ -152,8 +152,8 @@ def test_test_checks_builds_and_runs_every_test(tasks: ModuleType, task: str, wh
     assert [command for command in ran if command in CHECKS] == CHECKS
     run = ("-m", "pytest", "-m")
     assert ran[-3:] == [
-        (*run, f"({which}) and not quiet", "tests/unit"),
-        (*run, f"({which}) and not quiet", "tests", "--ignore=tests/unit"),
+        (*run, f"({which}) and not quiet", *tasks.LANES["unit"]),
+        (*run, f"({which}) and not quiet", *tasks.LANES["screens"]),
         (*run, f"({which}) and quiet"),
     ]
 
