@@ -311,20 +311,21 @@ class Lane:
         ended = self.process.poll() is not None
         for piece in self.printed:
             self.line += piece
-            if ended or piece.endswith(b"\n"):
-                self.take(self.line)
-                self.line = b""
+            if piece.endswith(b"\n"):
+                self.end_line()
         if ended:
+            self.end_line()
             self.printed.close()
             show(self.report)
         return not ended
 
-    def take(self, line: bytes) -> None:
-        self.headings += line.startswith(b"=====")
+    def end_line(self) -> None:
+        self.headings += self.line.startswith(b"=====")
         if self.headings > 1:
-            self.report += line
-        else:
-            show(b"%-8s| %s" % (self.name, line))
+            self.report += self.line
+        elif self.line:
+            show(b"%-8s| %s" % (self.name, self.line))
+        self.line = b""
 
 
 def show(text: bytes) -> None:

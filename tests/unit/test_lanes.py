@@ -100,6 +100,21 @@ def test_lines_name_their_lane_and_a_report_comes_whole(
     ]
 
 
+def test_last_words_without_an_end_of_line_are_shown(
+    tasks: ModuleType, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    words = ("sys.stdout.write('last ')", "sys.stdout.flush()")
+    lane = tasks.Lane(
+        "one", program(tmp_path, *words, "touch('said')", "wait_for('end')"), tmp_path
+    )
+    wait_until((tmp_path / "said").exists)
+    assert lane.goes_on()
+    (tmp_path / "end").touch()
+    lane.process.wait(LIMIT_S)
+    assert not lane.goes_on()
+    assert capfdbinary.readouterr().out == b"one     | last "
+
+
 def test_each_test_is_in_one_lane(tasks: ModuleType) -> None:
     some = tasks.LANES["unit"]
     assert all((ROOT / path).exists() for path in some)
