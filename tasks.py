@@ -43,7 +43,7 @@ INSTALL_INPUTS = ("pyproject.toml", "constraints.txt", "hatch_build.py")
 SETUPS = {
     "demo": ((".[demo]",), ()),
     "docs": ((".[demo]", "--group", "docs"), ("demo",)),
-    "test": ((".[demo]", "--group", "test"), ("demo", "docs")),
+    "test": ((".[data,demo]", "--group", "test"), ("demo", "docs")),
 }
 # A real model for notebook 05 and the tests. What it asks for itself builds a C++ engine that
 # nothing here needs, so it comes without, and no set-up of pyproject.toml can name it.

@@ -19,6 +19,7 @@ from lens_widgets.views.attention import AttentionView as AttentionView
 from lens_widgets.views.attribution import AttributionTable as AttributionTable
 from lens_widgets.views.circuit import CircuitView as CircuitView
 from lens_widgets.views.composition import CompositionView as CompositionView
+from lens_widgets.views.data import DataView as DataView
 from lens_widgets.views.explorer import Explorer as Explorer
 from lens_widgets.views.export import export_html as export_html
 from lens_widgets.views.head_scores import HeadScoresView as HeadScoresView

@@ -33,7 +33,7 @@ from lens_widgets.views.starting import start_selection
 from lens_widgets.views.state import session_info, session_state
 from lens_widgets.views.widget import Widget
 from lens_widgets.wire.dispatch import Dispatcher
-from lens_widgets.wire.messages import checked
+from lens_widgets.wire.messages import FieldError, checked
 
 log = logging.getLogger(__name__)
 
@@ -254,7 +254,14 @@ class View(Widget, Observed):
                 return len(json.dumps(value)) <= MAX_SNAPSHOT_BYTES
             except (RecursionError, ValueError):
                 return False
-        return name in ("selection", "settings", "_view_count", *self.option_names())
+        if name in self.option_names():
+            # Not left to the trait, which would make a list of a text.
+            try:
+                checked(options_of(type(self))[name].hint, value, name)
+            except FieldError:
+                return False
+            return True
+        return name in ("selection", "settings", "_view_count")
 
     def _send_message(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         self.send(content, buffers)

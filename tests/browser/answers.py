@@ -24,10 +24,14 @@ from lens_widgets.views.registry import METHODS, package_views
 from lens_widgets.wire.dataset import encode
 from lens_widgets.wire.messages import MAX_REPLY_BYTES
 from tests.models import native
+from tests.stores import store_of_sentences
 
 N_CTX = 1024
 package_views()
-CHOSEN = {"activation_browser": {"activation": "blocks.1.attn.hook_z"}}
+CHOSEN = {
+    "activation_browser": {"activation": "blocks.1.attn.hook_z"},
+    "data": {"path": store_of_sentences()},
+}
 """What somebody has chosen of views that show nothing before."""
 
 

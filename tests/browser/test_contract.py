@@ -25,6 +25,7 @@ VIEWS = [
     "loss",
     "model_card",
     "activation_browser",
+    "data",
 ]
 METHOD = {
     "token": "token/stats",
@@ -43,6 +44,8 @@ METHOD = {
     "loss": "loss/losses",
     "model_card": "model_card/card",
     "activation_browser": "activation_browser/plane",
+    # What is stored is not asked for again with each change.
+    "data": "session/metric",
 }
 HOSTILE = [
     "<bos>",

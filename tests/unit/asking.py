@@ -7,9 +7,13 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 from lens_widgets.views.question import Question
+from tests.stores import small_store
 
 ACTIVATION = "blocks.0.hook_resid_post"
-OPTIONS: dict[str, dict[str, Any]] = {"activation_browser": {"activation": ACTIVATION}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "activation_browser": {"activation": ACTIVATION},
+    "data": {"path": small_store()},
+}
 """What a view must be told before it shows anything."""
 
 EXAMPLES: dict[str, Any] = {

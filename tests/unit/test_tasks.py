@@ -120,7 +120,7 @@ def test_set_up_is_done_once_and_again_when_versions_change(
         (tmp_path / name).write_text("as it was")
     monkeypatch.setattr(tasks, "ROOT", tmp_path)
     tasks.set_up("test")
-    assert installs(tasks) == [(".[demo]", "--group", "test")]
+    assert installs(tasks) == [(".[data,demo]", "--group", "test")]
     # It holds what the others need.
     for name in ("test", "docs", "demo"):
         tasks.set_up(name)

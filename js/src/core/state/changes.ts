@@ -124,8 +124,8 @@ export class Changes {
       return;
     }
     const after = this.interventions.peek();
-    // An edit of a prompt leaves the list as it is, and is a step back all the same.
-    if (after === before && what !== "edit") return;
+    // Other prompts leave the list as it is, and are a step back all the same.
+    if (after === before && what !== "edit" && what !== "prompts") return;
     this.#done = [...this.#done, { before, after }].slice(-MAX_STEPS);
     this.#undone = [];
   }
@@ -163,6 +163,8 @@ function send(view: ChangesSession, change: Change): Promise<boolean> {
       return view.change(remove, { key: change.key });
     case "edit":
       return view.change(editPrompt, change.prompt);
+    case "prompts":
+      return change.ask();
     case "clear":
       return view.change(clear, {});
     case "undo":

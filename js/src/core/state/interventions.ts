@@ -15,7 +15,9 @@ export type Change =
   | { what: "clear" }
   | { what: "undo" }
   | { what: "redo" }
-  | { what: "edit"; prompt: NonNullable<(typeof editPrompt)["args"]> };
+  | { what: "edit"; prompt: NonNullable<(typeof editPrompt)["args"]> }
+  /** Other prompts, which a view asks for in its own way; `words` as the kernel will say it. */
+  | { what: "prompts"; words: string; ask: () => Promise<boolean> };
 
 /** A change that the kernel has not answered yet, or whose new state is still on the way. */
 export interface PendingChange {
@@ -54,6 +56,8 @@ export function withPending(shown: Shown, pending: readonly PendingChange[]): Sh
     switch (change.what) {
       case "edit":
         return { list, undoes: `the edit of prompt ${change.prompt.prompt + 1}`, redoes: null };
+      case "prompts":
+        return { list, undoes: change.words, redoes: null };
       case "undo":
         return { list: leadsTo ?? list, undoes: undoes === null ? null : "", redoes: undoes };
       case "redo":
@@ -70,7 +74,7 @@ function inWords(change: ListChange): string {
   return `${change.on ? "ablate" : "take out"} ${change.component}`;
 }
 
-type ListChange = Exclude<Change, { what: "undo" | "redo" | "edit" }>;
+type ListChange = Exclude<Change, { what: "undo" | "redo" | "edit" | "prompts" }>;
 
 function changed(list: InterventionList, change: ListChange): InterventionList {
   switch (change.what) {

@@ -42,8 +42,8 @@ const TARGETS = `a[href], button, input, select, textarea, summary, [tabindex="0
   [role=button], [role=switch], [role=radio], [role=tab], [role=option], [role=checkbox], [role=slider]`;
 // Cells of maps are as large as their map has room for; a head's thumbnail is one.
 const CELLS = '[role=grid] [role=gridcell], [role=grid] [role=gridcell] *, .lw-head-cell';
-// So are the nodes and edges of a drawn circuit, and the points of a curve.
-const DRAWN = ".lw-circuit-node, .lw-circuit-edge, .lw-circuit-stop";
+// So are the nodes and edges of a drawn circuit, the points of a curve, and the bars of a histogram.
+const DRAWN = ".lw-circuit-node, .lw-circuit-edge, .lw-circuit-stop, .lw-data-bar";
 const LEAST = 24;
 
 export function* smallTargets(root) {

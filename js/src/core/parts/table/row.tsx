@@ -22,6 +22,8 @@ export interface Column<R, Id extends string = string> {
   name?: string;
   title?: string;
   numeric?: boolean;
+  /** In a table that is sorted by its heads: this one does not sort. */
+  unsorted?: boolean;
   /** Whether its cells name their rows. */
   names?: boolean;
   cell: (row: R) => Cell;

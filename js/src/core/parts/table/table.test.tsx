@@ -161,6 +161,10 @@ describe("a table", () => {
     expect(sorted()).toBe("descending");
     show({ sort: { column: "value", direction: "descending", stale: true, onSort } });
     expect(sorted()).toBe("other");
+    const unsorted = columns.map((column) => ({ ...column, unsorted: column.id === "part" }));
+    show({ columns: unsorted });
+    expect(root.querySelector('[data-sort-column="part"]')).toBeNull();
+    expect(root.querySelectorAll(".lw-table-sort").length).toBe(1);
   });
 
   it("says names, values and which rows can be chosen", () => {

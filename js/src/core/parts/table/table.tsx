@@ -279,8 +279,9 @@ function Head<R, Id extends string>(props: {
   column: Column<R, Id>;
   sort: DataTableProps<R, Id>["sort"];
 }): JSX.Element {
-  const { column, sort } = props;
+  const { column } = props;
   const { id, head, name, title, numeric } = column;
+  const sort = column.unsorted ? undefined : props.sort;
   const sorted = sort?.column === id ? sort : null;
   const content: ComponentChildren = sort ? (
     <button
