@@ -87,6 +87,8 @@ def _words(n: int) -> Texts:
 def sentences(n: int) -> Texts:
     """Prompts as people have them; one is long, and one would be markup if anything were."""
     found = lw.prompts.ioi(min(n, 60))
+    assert found.corrupted is not None
+    assert found.answers is not None
     many = [list(map(str, each)) for each in (found.prompts, found.corrupted)]
     prompts, corrupted = ([each[i % len(each)] for i in range(n)] for each in many)
     prompts[1 % n] = "<img src=x onerror=window.hit=1> " + prompts[1 % n]

@@ -9,8 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 import plotly.graph_objects as go
 import xarray as xr
-from jaxtyping import Float, Int, Shaped
-from typing_extensions import TypedDict
 
 from lens_widgets.analysis.stored.cells import cells_of
 from lens_widgets.analysis.stored.examples import SortBy, chosen_rows, histogram
@@ -20,6 +18,7 @@ from lens_widgets.session.session import Session
 from lens_widgets.views.base import View
 from lens_widgets.views.bundle import bundle
 from lens_widgets.views.checks import check_between, check_prompt
+from lens_widgets.views.data_answers import AxisInfo, Bars, Means, QuantityInfo, Rows, Store
 from lens_widgets.views.data_store import (
     DONE,
     FOLDER,
@@ -32,7 +31,6 @@ from lens_widgets.views.data_store import (
 from lens_widgets.views.options import option
 from lens_widgets.views.question import command, question
 from lens_widgets.views.session_data import Code
-from lens_widgets.wire.dataset import Answer, Numbers, Texts
 from lens_widgets.wire.messages import MAX_REPLY_BYTES, Step
 
 MAX_ROWS = 200
@@ -44,97 +42,6 @@ MAX_MAP = 4096
 STRONGEST = 12
 
 ALL = 2**53 - 1
-
-
-class AxisInfo(TypedDict):
-    """One of a quantity's own dimensions: the name of a place is ``prefix`` and its index, or
-    one of ``texts``."""
-
-    dim: str
-    size: int
-    prefix: str
-    texts: list[str] | None
-
-
-class QuantityInfo(TypedDict):
-    """A stored quantity; a cell's name is its places' names with ``between`` between them."""
-
-    name: str
-    axes: list[AxisInfo]
-    between: str
-
-
-class Store(Answer):
-    """What is stored. ``expected``: how many records the run will have, None where that is not
-    known or all are there."""
-
-    quantities: list[QuantityInfo]
-    n_records: int
-    expected: int | None
-
-
-class Rows(Answer):
-    """Some of the records that pass, in order, from ``first`` on; ``n_found`` of ``n_records`` do.
-
-    ``value``: NaN where a record has none. ``open``: 1 where the session's selected prompt is the
-    record's. ``followed``: the cell is the selected head.
-    """
-
-    coords = ("record",)
-    record: Int[Numbers, "row"]
-    group: Shaped[Texts, "row"]
-    prompt: Shaped[Texts, "row"]
-    corrupted: Shaped[Texts, "row"]
-    answers: Shaped[Texts, "row"]
-    value: Float[Numbers, "row"]
-    open: Int[Numbers, "row"]
-    first: int
-    n_found: int
-    n_records: int
-    quantity: str
-    cell: str
-    followed: bool
-    units: str
-    definition: str
-
-
-class Bars(Answer):
-    """How many records have a value of ``edge[i]`` up to, not including, ``edge[i + 1]``, by group.
-
-    ``sem``: standard error of a group's mean, NaN for one record; ``mean_all`` and ``sem_all`` of
-    the ``n_all`` records together. ``n_missing`` have no number.
-    """
-
-    coords = ("edge",)
-    edge: Float[Numbers, "bound"]
-    group: Shaped[Texts, "group"]
-    count: Int[Numbers, "group bin"]
-    n: Int[Numbers, "group"]
-    mean: Float[Numbers, "group"]
-    sem: Float[Numbers, "group"]
-    n_all: int
-    mean_all: float
-    sem_all: float | None
-    n_missing: int
-    quantity: str
-    cell: str
-    units: str
-    definition: str
-
-
-class Means(Answer):
-    """Means over all records by cell: a map of a quantity's last dimension by the others where it
-    is not too large, and the cells of the largest mean magnitude, largest first."""
-
-    coords = ("row", "column")
-    row: Shaped[Texts, "row"]
-    column: Shaped[Texts, "column"]
-    mean: Float[Numbers, "row column"] | None
-    strongest: Shaped[Texts, "rank"]
-    strongest_mean: Float[Numbers, "rank"]
-    quantity: str
-    units: str
-    definition: str
 
 
 class DataView(View):
@@ -228,8 +135,8 @@ class DataView(View):
         top = [np.unravel_index(at, found.size.shape) for at in order[:STRONGEST]]
         small = cells.count <= MAX_MAP
         return Means.dataset(
-            row=_row_names(cells) if small else [],
-            column=_names(cells.axes[-1:]) if small else [],
+            row=cells.rows if small else [],
+            column=cells.columns if small else [],
             mean=flat.astype(np.float32) if small else None,
             strongest=[cells.name(tuple(map(int, at))) for at in top],
             strongest_mean=np.array([found.mean[at] for at in top], dtype=np.float32),
@@ -426,7 +333,7 @@ for index in values.argsort().values{order}[:25]:
             )
 
 
-def _told(found: xr.DataArray) -> dict[str, str]:
+def _told(found: xr.DataArray) -> dict[str, Any]:
     return {
         "quantity": str(found.name),
         "units": str(found.attrs.get("units", "")),
@@ -436,19 +343,3 @@ def _told(found: xr.DataArray) -> dict[str, str]:
 
 def _title(attrs: dict[str, Any]) -> str:
     return f"{attrs['quantity']} of {attrs['cell']}" if attrs["cell"] else str(attrs["quantity"])
-
-
-def _row_names(cells: Any) -> list[str]:
-    return [""] if len(cells.axes) < 2 else _names(cells.axes[:-1])
-
-
-def _names(axes: Any) -> list[str]:
-    """The places along some axes, the last one counted first."""
-    names = [""]
-    for axis in axes:
-        names = [
-            f"{before}, {axis.name(i)}" if before else axis.name(i)
-            for before in names
-            for i in range(axis.size)
-        ]
-    return names

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import xarray as xr
@@ -20,7 +21,10 @@ RECORD = "record"
 OF_RECORDS = ("prompt", "corrupted", "answers", "n_tokens")
 """Variables of a store that are no quantities."""
 
-_LETTERS = {("layer", "head"): ("L", "H"), ("layer", "neuron"): ("L", "N")}
+_LETTERS: dict[tuple[str, ...], tuple[str, str]] = {
+    ("layer", "head"): ("L", "H"),
+    ("layer", "neuron"): ("L", "N"),
+}
 """Cells that the field has names for: ``L1H4``, ``L3N1024``."""
 
 CHUNK = 1024
@@ -70,6 +74,16 @@ class Cells:
         parts = [axis.name(index) for axis, index in zip(self.axes, cell, strict=True)]
         return self.between.join(parts)
 
+    @property
+    def columns(self) -> list[str]:
+        """The names along the last axis; one without a name where there is no axis."""
+        return _along(self.axes[-1:])
+
+    @property
+    def rows(self) -> list[str]:
+        """The names along all other axes, the last of them counted first."""
+        return _along(self.axes[:-1])
+
     def parse(self, name: str) -> Cell:
         """The cell of this name; InputError where there is none."""
         first = self.name((0,) * len(self.axes))
@@ -101,6 +115,11 @@ class Cells:
         return found if len(found) == 2 else None
 
 
+def _along(axes: tuple[Axis, ...]) -> list[str]:
+    places = product(*([axis.name(i) for i in range(axis.size)] for axis in axes))
+    return [", ".join(names) for names in places]
+
+
 def quantities_of(store: xr.Dataset) -> list[str]:
     """The names of the stored quantities, in the order of the alphabet: a store has none."""
     return sorted(
@@ -114,7 +133,7 @@ def cells_of(quantity: xr.DataArray) -> Cells:
     """The cells of a stored quantity [record, ...]."""
     dims = tuple(str(dim) for dim in quantity.dims[1:])
     letters = _LETTERS.get(dims)
-    prefixes = letters or tuple(f"{dim} " for dim in dims)
+    prefixes: tuple[str, ...] = letters or tuple(f"{dim} " for dim in dims)
     axes = []
     for dim, prefix in zip(dims, prefixes, strict=True):
         size, texts = quantity.sizes[dim], None

@@ -134,9 +134,9 @@ def round_edges(low: float, high: float, bins: int) -> Float[Array, "edge"]:
     edges = (np.arange(first, last + 1) * width).astype(np.float32)
     # Rounding to float32 may push an edge past the outermost values.
     if edges[0] > low:
-        edges = np.concatenate([np.float32([(first - 1) * width]), edges])
+        edges = np.concatenate([[np.float32((first - 1) * width)], edges])
     if edges[-1] <= high:
-        edges = np.concatenate([edges, np.float32([(last + 1) * width])])
+        edges = np.concatenate([edges, [np.float32((last + 1) * width)]])
     return edges
 
 

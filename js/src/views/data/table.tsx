@@ -168,7 +168,6 @@ function columnsOf(told: {
     {
       id: "value",
       head,
-      name: "value",
       numeric: true,
       title: units,
       cell: ({ value }) => ({

@@ -129,8 +129,7 @@ export function DataPanel({ session, rpc, compact }: PanelProps): JSX.Element {
       title="Data"
       compact={compact}
       controls={
-        info &&
-        known && (
+        info && known ? (
           <CellChoice
             quantities={known}
             quantity={info}
@@ -142,6 +141,8 @@ export function DataPanel({ session, rpc, compact }: PanelProps): JSX.Element {
             }}
             onCell={pick}
           />
+        ) : (
+          <span class="lw-data-of" />
         )
       }
       takeaway={{
