@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Generator
 from typing import ClassVar, get_args
 
@@ -25,6 +26,7 @@ from lens_widgets.views.circuit_answers import (
     Curve,
     EdgePlaces,
     Edges,
+    FilePart,
     Group,
     NodeEdges,
     OneEdge,
@@ -32,6 +34,7 @@ from lens_widgets.views.circuit_answers import (
 from lens_widgets.views.circuit_choice import (
     circuit_of_size,
     cut_to,
+    file_of,
     first_share,
     heads_per_group,
     n_chosen,
@@ -56,6 +59,9 @@ from lens_widgets.wire.messages import Step
 
 N_RANDOM = 4
 """Random circuits of each size."""
+
+PART = 400_000
+"""Characters of a file in one answer."""
 
 OF_A_NODE = 8
 """Edges into and out of a node that are listed."""
@@ -237,6 +243,24 @@ class CircuitView(View):
         method = yield from method_of(session, edge_method)
         circuit = circuit_of_size(session, method, circuit_share)
         return Code.dataset(code=cut_to(session, circuit, cut_kind))
+
+    @question(FilePart)
+    @staticmethod
+    def file(
+        session: Session, edge_method: Wanted, circuit_share: float | None, part: int
+    ) -> Generator[Step, None, xr.Dataset]:
+        """The circuit as ``Circuit.save`` writes it, some 400 kB at a time: all of it would be more
+        than a message holds."""
+        method = yield from method_of(session, edge_method)
+        text = file_of(session, method, circuit_share)
+        parts = -(-len(text) // PART)
+        if not 0 <= part < parts:
+            raise InputError(f"part={part} is out of range.", f"0 to {parts - 1}.")
+        return FilePart.dataset(
+            text=text[part * PART : (part + 1) * PART],
+            parts=parts,
+            digest=hashlib.sha256(text.encode()).hexdigest(),
+        )
 
     def chosen_circuit(self) -> Circuit:
         """The circuit as chosen, to measure, combine or save: ``view.chosen_circuit().save(path)``.

@@ -108,3 +108,12 @@ class Group(Answer):
     apart: float
     units: str
     definition: str
+
+
+class FilePart(Answer):
+    """A part of a file's text, which is ASCII; ``parts`` of them are the whole, whose SHA-256 is
+    ``digest``."""
+
+    text: str
+    parts: int
+    digest: str

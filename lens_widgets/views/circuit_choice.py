@@ -48,6 +48,16 @@ def circuit_of_size(session: Session, method: EdgeMethod, share: float | None) -
     return Circuit.top(uncut(session), n_chosen(session, share), scores)
 
 
+def file_of(session: Session, method: EdgeMethod, share: float | None) -> str:
+    """The text of the circuit's file, kept with the run while its parts are asked for."""
+    known = uncut(session).run().derived
+    key = method, share
+    if known.get("circuit file", (None,))[0] != key:
+        known["circuit file"] = key, circuit_of_size(session, method, share).to_json()
+    text: str = known["circuit file"][1]
+    return text
+
+
 def cut_to(session: Session, circuit: Circuit, kind: Kind) -> str:
     """A script that cuts all edges but the circuit's; InputError where they are too many."""
     others = circuit.complement.edges

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from .conftest import Lab
+from .test_takeaway import save
 
 Mount = Callable[..., Lab]
 METHOD = "best"
@@ -194,3 +196,12 @@ def test_a_node_is_put_into_a_group_by_keyboard_alone(circuit: Lab) -> None:
     circuit.find('[aria-label="put into the group"]').focus()
     circuit.page.keyboard.press("Enter")
     circuit.find(f'[aria-label="the group"][data-group="{writer}"]').wait_for()
+
+
+def test_the_saved_file_is_the_benchmarks(circuit: Lab) -> None:
+    written = save(circuit, "save JSON (MIB)").decode("ascii")
+    told = circuit.answer("circuit/file", edge_method=METHOD, circuit_share=None, part=0)
+    assert told.attrs["parts"] == 1
+    assert written == told.attrs["text"]
+    kept = [name for name, edge in json.loads(written)["edges"].items() if edge["in_graph"]]
+    assert len(kept) == edges(circuit).attrs["n_edges"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,3 +121,24 @@ def test_too_few_exact_values_tell_nothing() -> None:
     assert best_of(rated) == "b"
     assert best_of({"a": Agreement(1.0, 1.0, 2)}) is None
     assert best_of({"a": Agreement(1.0, math.nan, 9), "b": Agreement(1.0, -0.5, 9)}) == "b"
+
+
+@pytest.mark.parametrize("part_size", [400_000, 1_000])
+def test_the_parts_of_the_file_are_what_save_writes(
+    session: lw.Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part_size: int
+) -> None:
+    monkeypatch.setattr("lens_widgets.views.circuit.PART", part_size)
+    view = lw.CircuitView(session, circuit_share=0.1)
+    view.chosen_circuit().save(tmp_path / "circuit.json")
+    written = (tmp_path / "circuit.json").read_text(encoding="ascii")
+    first = view.ask("file", part=0)
+    parts = [view.ask("file", part=part) for part in range(first.attrs["parts"])]
+    assert "".join(part.attrs["text"] for part in parts) == written
+    assert len(parts) == -(-len(written) // part_size)
+    digest = hashlib.sha256(written.encode()).hexdigest()
+    assert {part.attrs["digest"] for part in parts} == {digest}
+    assert lw.Circuit.open(tmp_path / "circuit.json", session).edges == view.chosen_circuit().edges
+    other = lw.CircuitView(session, circuit_share=0.5).ask("file", part=0)
+    assert other.attrs["digest"] != digest
+    with pytest.raises(InputError, match="part=-1 is out of range"):
+        view.ask("file", part=-1)

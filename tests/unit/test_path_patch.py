@@ -120,3 +120,17 @@ def test_bad_senders_and_receivers_are_refused(session: lw.Session) -> None:
         with pytest.raises(InputError, match=said):
             lw.analysis.path_patch(session, *arguments)
     assert state(session) == before
+
+
+def test_one_edge_into_the_clean_run_is_written_out_as_a_cut() -> None:
+    session = _session("llama")
+    for sender, receiver in (("L0H1", "L1KV0.k"), ("L0.mlp", "L1H2.q"), ("embed", "logits")):
+        alone = session.with_interventions([lw.Cut(sender, receiver)])
+        scope: dict[str, Any] = {"model": session.model, "tokens": session.tokens}
+        exec(alone.interventions.to_code(), scope)
+        last = scope["logits"][range(len(PROMPTS)), session.positions]
+        pairs = last.gather(1, torch.tensor(ANSWER_IDS))
+        metric = float((pairs[:, 0] - pairs[:, 1]).mean())
+        edge = lw.analysis.edge_sweep(session, [(sender, receiver)], into="clean")
+        path = lw.analysis.path_patch(session, [sender], receiver, into="clean")
+        assert [float(edge[0]), float(path[0])] == pytest.approx([metric, metric], abs=2e-5)

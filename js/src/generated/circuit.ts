@@ -123,6 +123,20 @@ export interface Code {
 }
 
 /**
+ * A part of a file's text, which is ASCII; ``parts`` of them are the whole, whose SHA-256 is
+ * ``digest``.
+ */
+export interface FilePart {
+  numbers: never;
+  texts: never;
+  attrs: {
+    text: string;
+    parts: number;
+    digest: string;
+  };
+}
+
+/**
  * The circuit of the highest edges, pruned, strongest edge first.
  *
  * Until the best method is known, those by integrated gradients, where that takes a while.
@@ -149,6 +163,12 @@ export const group: Question<{ cut_kind: "resample" | "mean" | "zero"; nodes: st
 
 /** Code of the model with the circuit's edges alone: all others are cut. */
 export const code: Question<{ edge_method: "best" | "eap" | "eap-ig" | "relp"; cut_kind: "resample" | "mean" | "zero"; circuit_share: number | null }, Code> = { method: "circuit/code" };
+
+/**
+ * The circuit as ``Circuit.save`` writes it, some 400 kB at a time: all of it would be more
+ * than a message holds.
+ */
+export const file: Question<{ edge_method: "best" | "eap" | "eap-ig" | "relp"; circuit_share: number | null; part: number }, FilePart> = { method: "circuit/file" };
 
 export const OPTIONS: {
   edge_method: OptionSpec<"best" | "eap" | "eap-ig" | "relp">;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,7 +15,7 @@ from lens_widgets.analysis.circuits.choose import EdgeMask, node_names, pruned, 
 from lens_widgets.analysis.circuits.circuit_script import circuit_script
 from lens_widgets.analysis.circuits.evaluate import Kind, metrics_of, shares_of, without_each
 from lens_widgets.analysis.circuits.graph import score_matrix
-from lens_widgets.analysis.circuits.mib import read_circuit, write_circuit
+from lens_widgets.analysis.circuits.mib import circuit_json, read_circuit
 from lens_widgets.analysis.labels import labelled
 from lens_widgets.engine.current import one_call
 from lens_widgets.engine.graph import Edge, StreamGraph
@@ -296,7 +297,11 @@ class Circuit:
         """Writes the circuit to ``path`` as the Mechanistic Interpretability Benchmark has it: one
         JSON object with ``cfg``, ``nodes`` and all ``edges``, each with ``score`` and
         ``in_graph``."""
-        write_circuit(path, self.session, self.graph, self.mask, self.scores)
+        Path(path).write_text(self.to_json(), encoding="utf-8")
+
+    def to_json(self) -> str:
+        """The text of the file that ``save`` writes."""
+        return circuit_json(self.session, self.graph, self.mask, self.scores)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], session: Session) -> Circuit:

@@ -46,7 +46,8 @@ def edge_sweep(
     Of the reader's input, the sum of all that was written before it, one writer's share is
     replaced; all other readers keep what they read. Each value equals one hooked forward; edges are
     computed together, and those that are known are not computed again. The session's interventions
-    are in force in both runs.
+    are in force in both runs. An edge patched into the clean run is ``lw.Cut(writer, reader)``,
+    whose code is ``session.with_interventions([cut]).interventions.to_code()``.
 
     Args:
         session: whose prompts, corrupted prompts, metric and interventions.

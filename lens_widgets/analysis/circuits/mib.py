@@ -24,14 +24,10 @@ EdgeMask = Bool[Tensor, "writer reader"]
 Scores = Float[Tensor, "writer reader"]
 
 
-def write_circuit(
-    path: str | os.PathLike[str],
-    session: Session,
-    graph: StreamGraph,
-    mask: EdgeMask,
-    scores: Scores | None,
-) -> None:
-    """Writes one JSON object; without scores those in the circuit have 1 and the others 0."""
+def circuit_json(
+    session: Session, graph: StreamGraph, mask: EdgeMask, scores: Scores | None
+) -> str:
+    """One JSON object, of ASCII alone; without scores those in the circuit have 1, others 0."""
     values = mask.double() if scores is None else scores.nan_to_num(0.0)
     inside = set(node_names(graph, mask))
     names = [*graph.writer_names, "logits"]
@@ -44,7 +40,7 @@ def write_circuit(
         "nodes": {_node(name): {"in_graph": name in inside} for name in names},
         "edges": edges,
     }
-    Path(path).write_text(json.dumps(content), encoding="utf-8")
+    return json.dumps(content)
 
 
 def read_circuit(

@@ -46,7 +46,8 @@ def path_patch(
     First the receivers' inputs are made in a run in which the sender writes what it writes in the
     other run and all heads, and without ``through_mlps`` all MLPs, write what they did. Then the
     run is made anew with these inputs; all but the receivers read what is there. The session's
-    interventions are in force in both runs.
+    interventions are in force in both runs. A direct path to one receiver is an edge; its code is
+    that of ``lw.Cut``, see ``edge_sweep``.
 
     Args:
         session: whose prompts, corrupted prompts, metric and interventions.

@@ -13,12 +13,14 @@ export interface TakeawayContent {
   csv?: () => string | null;
   /** TransformerLens code that gives the same numbers. */
   code?: () => Promise<string>;
+  /** A file that the kernel writes: "save MIB JSON" saves `name`. */
+  file?: { label: string; name: string; content: () => Promise<string> };
 }
 
 const SHOWN_MS = 1500;
 
 /** "take ▾": copy or save what the view shows. `ViewFrame` puts it into every view's head. */
-export function Takeaway({ handle, csv, code }: { handle: ViewState } & TakeawayContent) {
+export function Takeaway({ handle, csv, code, file }: { handle: ViewState } & TakeawayContent) {
   const live = useContext(Live).value;
   const [open, setOpen] = useState(false);
   const [outcome, setOutcome] = useState("");
@@ -64,6 +66,16 @@ export function Takeaway({ handle, csv, code }: { handle: ViewState } & Takeaway
       return picture !== null;
     },
   });
+  if (file && live) {
+    entries.push({
+      label: file.label,
+      run: async (view) => {
+        const { saveFile } = await saving();
+        saveFile(await file.content(), "application/json", file.name, view.ownerDocument);
+        return true;
+      },
+    });
+  }
   if (code && live) {
     entries.push({ label: "copy code", run: async (view) => copyText(await code(), view) });
   }

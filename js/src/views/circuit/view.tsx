@@ -16,6 +16,7 @@ import { Agreement, labelOf, METHODS } from "./agreement";
 import { ChosenEdge, ChosenNode } from "./chosen";
 import { SizeCurve, type Stop } from "./curve";
 import { type Edge, readEdges } from "./edges";
+import { askFile } from "./file";
 import { edgeText, Graph } from "./graph";
 import { GroupCard, useGroup } from "./group";
 import { placesOf } from "./place";
@@ -147,6 +148,11 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
       takeaway={{
         csv: () => (data ? datasetCsv(data) : null),
         code: () => askCode(handle, ask.code, { ...args, cut_kind: kind.value }),
+        file: {
+          label: "save JSON (MIB)",
+          name: "circuit.json",
+          content: () => askFile(handle, args),
+        },
       }}
       reserve={(w) => reservedHeight(w, layers, heads)}
     >
