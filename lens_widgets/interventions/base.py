@@ -24,8 +24,8 @@ from lens_widgets.errors import InputError, check_choice, near
 from lens_widgets.interventions.checks import Positions, normal_positions
 from lens_widgets.interventions.hook_code import edited_part, hook_function
 from lens_widgets.interventions.site import Site
-from lens_widgets.interventions.span import Span
 from lens_widgets.prompts.prompt_set import PromptSet
+from lens_widgets.prompts.span import Span
 
 OtherRun = Literal["clean", "corrupted"]
 

@@ -13,8 +13,8 @@ from lens_widgets.engine.hooks import TABLE, hook_kind, layer_of
 from lens_widgets.engine.parts import check_layer
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.errors import InputError, near
-from lens_widgets.interventions.span import Span
 from lens_widgets.prompts.prompt_set import PromptSet
+from lens_widgets.prompts.span import Span
 
 Positions = Sequence[int] | Tensor | int | Span | None
 """What may be given as positions; they are kept as ``normal_positions`` makes them."""
@@ -125,15 +125,7 @@ def check_positions(prompts: PromptSet, positions: tuple[int, ...] | Span | None
     """Raises when no prompt has such a position, or a span is one of other prompts."""
     longest = prompts.tokens.shape[1]
     if isinstance(positions, Span):
-        lengths = prompts.lengths.tolist()
-        rows = positions.places
-        if len(rows) != len(lengths) or any(
-            place >= length for row, length in zip(rows, lengths, strict=True) for place in row
-        ):
-            raise InputError(
-                f"positions: the span {positions.name} is one of other prompts.",
-                "Make lw.Spans of the session's prompts.",
-            )
+        prompts.check_span(positions)
         return
     for position in positions or ():
         if not -longest <= position < longest:

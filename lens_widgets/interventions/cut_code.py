@@ -10,7 +10,7 @@ from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention, RunContext
 from lens_widgets.interventions.ends import silenced
 from lens_widgets.interventions.site import position_mask
-from lens_widgets.interventions.span import Span
+from lens_widgets.prompts.span import Span
 
 Row = tuple[str, str, str, "tuple[int, ...] | Span | None"]
 """Writer, reader, what is written instead, and where."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lens_widgets.interventions.site import Site
-from lens_widgets.interventions.span import Span
 from lens_widgets.prompts.prompt_set import PromptSet
+from lens_widgets.prompts.span import Span
 
 
 def hook_function(name: str, hook: str, edit: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from lens_widgets.interventions.base import Intervention, RunContext, toggled_in
 from lens_widgets.interventions.history import Entries, Entry, Step, difference, lists_of, steps_of
 from lens_widgets.interventions.observed import Observed
 from lens_widgets.prompts.prompt_set import PromptSet
+from lens_widgets.prompts.span import Span
 
 MAX_HISTORY = 200
 
@@ -225,6 +226,18 @@ class Interventions(Observed):
                     f"{error.message}",
                     "Remove it first, or change the prompts.",
                 ) from error
+
+    def check_edit(self, row: int, before: Sequence[int], after: Sequence[int]) -> None:
+        """Raises InputError when an edit of prompt ``row``, by its token ids, would leave a listed
+        intervention at other tokens than those it was given by name."""
+        for entry in self.entries:
+            span = entry.intervention.acts_at
+            if isinstance(span, Span) and span.edited(row, before, after) != span:
+                raise InputError(
+                    f"The intervention on {entry.intervention.label} acts at {span.name}, which "
+                    "would be elsewhere in the edited prompt.",
+                    "Remove it first, or change the prompt without moving that.",
+                )
 
     def _ablations_of(self, component: str | Component, kind: str) -> list[Entry]:
         wanted = toggled_intervention(component, kind)

@@ -13,8 +13,8 @@ from torch import Tensor
 from lens_widgets.components import Component
 from lens_widgets.engine.forward import Hook
 from lens_widgets.engine.hooks import HookKind, hook_kind
-from lens_widgets.interventions.span import Span
 from lens_widgets.prompts.prompt_set import PromptSet
+from lens_widgets.prompts.span import Span
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from lens_widgets.prompts.chat import are_messages, chat_rows
 from lens_widgets.prompts.padding import fill_id, padded
 from lens_widgets.prompts.pairs import PromptPairs
 from lens_widgets.prompts.rows import Rows, check_ids, prompt_rows
+from lens_widgets.prompts.span import Span
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +28,8 @@ class PromptSet:
     padding changes no number at a real position. ``added`` counts the tokens in front of each
     prompt that are not in its text; ``template`` has the positions of those that a chat template
     wrote, None for a prompt that is no conversation; ``n_logits`` the tokens that the model can
-    predict, the first ones; ``notes`` say what was taken as padding.
+    predict, the first ones; ``notes`` say what was taken as padding; ``spans`` are the names that
+    positions have.
     """
 
     tokens: Int[Tensor, "prompt pos"]
@@ -40,6 +42,7 @@ class PromptSet:
     template: tuple[tuple[int, ...] | None, ...]
     n_logits: int
     notes: tuple[str, ...]
+    spans: tuple[Span, ...] = ()
 
     @property
     def n_prompts(self) -> int:
@@ -87,6 +90,19 @@ class PromptSet:
             answers=None if answers is None else answers.to(device),
             corrupted_tokens=None if corrupted is None else corrupted.to(device),
         )
+
+    def check_span(self, span: Span) -> None:
+        """InputError for a span of other prompts."""
+        lengths = self.lengths.tolist()
+        if len(span.places) != len(lengths) or any(
+            place >= length
+            for row, length in zip(span.places, lengths, strict=True)
+            for place in row
+        ):
+            raise InputError(
+                f"positions: the span {span.name} is one of other prompts.",
+                "Make lw.Spans of the session's prompts.",
+            )
 
     def corrupted(self) -> PromptSet:
         """The corrupted prompts as a set of their own, with the same answers."""
@@ -145,6 +161,7 @@ def saved_prompt_set(
     *,
     answers: Any,
     corrupted: Rows | None,
+    spans: tuple[Span, ...] = (),
 ) -> PromptSet:
     """A set from its parts; InputError when they do not belong together or to this model."""
     for argument, group in (("prompts", rows), ("corrupted", corrupted)):
@@ -166,7 +183,10 @@ def saved_prompt_set(
             raise InputError(f"{argument}: a prompt has no tokens of its own.")
     if corrupted is not None:
         _check_same_shape(rows.ids, corrupted.ids)
-    return _assembled(model, rows, answers, corrupted)
+    found = _assembled(model, rows, answers, corrupted)
+    for span in spans:
+        found.check_span(span)
+    return replace(found, spans=spans)
 
 
 @dataclass(frozen=True)
@@ -221,13 +241,21 @@ def edited_prompt_set(
 
     rows = Rows(prompts.rows(), prompts.texts, prompts.added, prompts.notes, prompts.template)
     rows = edited("prompts", rows, given.messages if given.prompt is None else given.prompt)
-    if prompts.corrupted_tokens is None or prompts.corrupted_texts is None:
-        return _assembled(model, rows, given.answers, None)
-    # The notes of both are in the set's.
-    others = Rows(prompts.rows(corrupted=True), prompts.corrupted_texts, prompts.added)
-    others = edited("corrupted", others, given.corrupted)
-    _check_same_shape(rows.ids, others.ids)
-    return _assembled(model, rows, given.answers, others)
+    others = None
+    if prompts.corrupted_tokens is not None and prompts.corrupted_texts is not None:
+        # The notes of both are in the set's.
+        others = Rows(prompts.rows(corrupted=True), prompts.corrupted_texts, prompts.added)
+        others = edited("corrupted", others, given.corrupted)
+        _check_same_shape(rows.ids, others.ids)
+    made = _assembled(model, rows, given.answers, others)
+    before, after = prompts.rows()[index], rows.ids[index]
+    spans = tuple(span.edited(index, before, after) for span in prompts.spans)
+    lost = [
+        f"Span {new.name} is nowhere in prompt {index + 1} since it was edited."
+        for old, new in zip(prompts.spans, spans, strict=True)
+        if old.places[index] and not new.places[index]
+    ]
+    return replace(made, spans=spans, notes=(*made.notes, *lost))
 
 
 def _one_row(

@@ -23,6 +23,7 @@ from lens_widgets.interventions.base import Intervention, intervention_kind
 from lens_widgets.interventions.history import Entries, Entry
 from lens_widgets.prompts.prompt_set import PromptSet, saved_prompt_set
 from lens_widgets.prompts.rows import Rows
+from lens_widgets.prompts.span import Span
 from lens_widgets.session.archive import Archive, pack_results, unpack_results
 from lens_widgets.session.fingerprint import check_fingerprint, fingerprint
 from lens_widgets.session.measured import MeasuredModel
@@ -30,7 +31,7 @@ from lens_widgets.session.selection import FIELDS
 
 T = TypeVar("T")
 
-FORMAT, VERSION = "lens_widgets session", 4
+FORMAT, VERSION = "lens_widgets session", 5
 TOLERANCE = {"float32": 1e-3, "float64": 1e-3}
 """Of saved and recomputed metrics, relative to 1 + their size; other dtypes are coarser."""
 COARSE = 5e-2
@@ -156,6 +157,7 @@ def _manifest(saved: SavedSession, model: TransformerModel, archive: Archive) ->
             "added": list(prompts.added),
             "template": prompts.template,
             "notes": list(prompts.notes),
+            "spans": [[span.name, span.places] for span in prompts.spans],
             # A list of correct and one of wrong ids for each prompt.
             "answers": None
             if answers is None
@@ -269,7 +271,14 @@ def _prompts(saved: dict[str, Any], model: TransformerModel) -> PromptSet:
         others = Rows(saved["corrupted_tokens"], _all(str, corrupted), added)
     template = tuple(None if row is None else _all(int, row) for row in saved["template"])
     rows = Rows(saved["tokens"], _all(str, texts), added, notes, template)
-    return saved_prompt_set(model, rows, answers=saved["answers"], corrupted=others)
+    spans = tuple(_span(*span) for span in saved["spans"])
+    return saved_prompt_set(model, rows, answers=saved["answers"], corrupted=others, spans=spans)
+
+
+def _span(name: str, rows: list[list[int]]) -> Span:
+    span = Span.from_saved(("span", name, tuple(_all(int, row) for row in rows)))
+    assert span is not None
+    return span
 
 
 def _all(kind: type[T], values: list[T]) -> tuple[T, ...]:

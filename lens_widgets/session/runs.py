@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -27,8 +29,8 @@ from lens_widgets.engine.written import Written
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention
 from lens_widgets.interventions.ends import silenced
-from lens_widgets.interventions.span import Span
 from lens_widgets.prompts.prompt_set import PromptSet
+from lens_widgets.prompts.span import Span
 from lens_widgets.session.fitness import check_batch, check_finite
 from lens_widgets.session.metrics import Metric
 from lens_widgets.session.run import Run
@@ -266,6 +268,12 @@ class PromptRuns:
                 check=check,
             )
         )
+
+    def with_spans(self, spans: tuple[Span, ...]) -> PromptRuns:
+        """The same runs, of prompts whose positions have other names."""
+        named = copy(self)
+        named.prompt_set = replace(self.prompt_set, spans=spans)
+        return named
 
     def release(self) -> None:
         """Lets go of all runs but the clean one's metric."""

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-import traitlets
 
 from lens_widgets.engine.access import access_for
 from lens_widgets.engine.locks import StateLock
@@ -28,8 +27,9 @@ from lens_widgets.session.file import (
     write_session,
 )
 from lens_widgets.session.fitness import ask_about_spaces, check_model
-from lens_widgets.session.measured import MeasuredModel, checked_interventions
+from lens_widgets.session.measured import checked_interventions
 from lens_widgets.session.metrics import resolve_metric
+from lens_widgets.session.named import NamedPositions
 from lens_widgets.session.runs import PromptRuns
 from lens_widgets.session.selection import Selection
 from lens_widgets.session.self_contained import measuring_script
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _OPTIONS = ("messages", "answers", "corrupted", "metric", "prepend_bos", "attention_mask")
 
 
-class Session(MeasuredModel):
+class Session(NamedPositions):
     """A model under study. Every view of it shows the same prompts, interventions and selection.
 
     Observe ``revision`` to be told of every change that can move a number.
@@ -83,9 +83,6 @@ class Session(MeasuredModel):
         >>> session.baseline.shape
         torch.Size([1])
     """
-
-    revision = traitlets.Int(0, read_only=True)
-    prompts_revision = traitlets.Int(0, read_only=True)
 
     def __init__(
         self,
@@ -220,11 +217,13 @@ class Session(MeasuredModel):
         with on_its_device(self.model):
             given = Edit(index, prompt, messages, answers, corrupted)
             prompt_set = edited_prompt_set(self.model, before, given, self._prepend_bos)
+        self.check_named(prompt_set)
         self._take(prompt_set, self._requested_metric)
         self.interventions.note_edit(f"the edit of prompt {index + 1}", before)
 
     def take_prompts(self, prompts: PromptSet) -> None:
         """Puts ``prompts``, a set that it had before, in the place of the session's own."""
+        self.check_named(prompts)
         self._take(prompts, self._requested_metric)
 
     def refresh(self) -> None:
@@ -311,10 +310,6 @@ class Session(MeasuredModel):
             self.model, self._runs if runs is None else runs, entries, self.settings.as_dict()
         )
         return derived
-
-    def count_change(self) -> None:
-        """Tells that numbers may have moved; called with ``lock`` held, by whoever moved them."""
-        self.set_trait("revision", self.revision + 1)
 
     # --- files ------------------------------------------------------------------------------
 

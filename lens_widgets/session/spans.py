@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from lens_widgets.errors import InputError, near, shown
-from lens_widgets.interventions.span import Span
-
-if TYPE_CHECKING:
-    from lens_widgets.session.session import Session
+from lens_widgets.prompts.prompt_set import PromptSet
+from lens_widgets.prompts.span import Span
+from lens_widgets.session.measured import MeasuredModel
 
 _REST = "rest"
 
@@ -38,6 +37,9 @@ class Spans(Mapping[str, Span]):
     - a regular expression (``re.compile(...)``): the tokens that it, or its first group, matches
     - ``(text or expression, n)``: of several matches the n-th from 0, or with -1 the last
 
+    ``session.spans = lw.Spans(session, ...)`` makes them the session's own: views mark them on the
+    tokens, its file keeps them, and an edit of a prompt takes them along.
+
     Args:
         session: whose prompts.
 
@@ -55,7 +57,7 @@ class Spans(Mapping[str, Span]):
         True
     """
 
-    def __init__(self, session: Session, **named: Any) -> None:
+    def __init__(self, session: MeasuredModel, **named: Any) -> None:
         tokens = session.str_tokens
         if not named:
             raise InputError(
@@ -69,9 +71,18 @@ class Spans(Mapping[str, Span]):
         }
         self._n_pos = max(map(len, tokens))
 
+    @classmethod
+    def of(cls, prompts: PromptSet) -> Spans:
+        """Those that prompts have; none in most."""
+        spans: Spans = cls.__new__(cls)
+        spans._spans = {span.name: span for span in prompts.spans}
+        spans._n_pos = int(prompts.tokens.shape[1])
+        return spans
+
     def __getitem__(self, name: str) -> Span:
         if name not in self._spans:
-            hint = f"{near(name, self._spans)} There are {', '.join(self._spans)}.".strip()
+            there = ", ".join(self._spans) or "none: set session.spans"
+            hint = f"{near(name, self._spans)} There are {there}.".strip()
             raise InputError(f"span {shown(name)} is not known.", hint)
         return self._spans[name]
 
@@ -133,6 +144,8 @@ class Spans(Mapping[str, Span]):
 
     def _rows(self, scores: Any) -> list[list[tuple[int, ...]]]:
         """The positions of each span, by prompt, or once for all prompts together."""
+        if not self._spans:
+            raise InputError("There are no spans.", "Set session.spans = lw.Spans(session, ...).")
         if not isinstance(scores, xr.DataArray) or "pos" not in scores.dims:
             raise InputError(
                 "scores has no dim pos.", "Pass edge_scores(session, per_position=True)."

@@ -47,7 +47,7 @@ class Tokens(Answer):
     ``bos``: the prompt begins with the tokenizer's BOS. ``added``: the tokens in front that are not
     in its text. ``template``: the positions of those that the chat template wrote, null for a
     prompt that is no conversation. ``correct`` and ``wrong`` are empty without such answers;
-    several are joined by "or".
+    several are joined by "or". ``spans``: the positions that have a name, by that name.
     """
 
     coords = ("token_id",)
@@ -62,6 +62,7 @@ class Tokens(Answer):
     bos: bool
     added: list[TokenInfo]
     template: list[int] | None
+    spans: dict[str, list[int]]
 
 
 class Code(Answer):
@@ -106,6 +107,7 @@ class SessionData:
             bos=has_bos(session, prompt),
             added=[token_info(session, token) for token in ids[: prompts.added[prompt]]],
             template=None if template is None else list(template),
+            spans={s.name: list(s.places[prompt]) for s in prompts.spans if s.places[prompt]},
         )
 
     @question(Code, quick=True)

@@ -43,7 +43,17 @@ def options(name: str, view: str) -> dict[str, Any]:
 
 
 def _ioi() -> lw.Session:
-    return lw.Session(lw.load_demo("ioi"), lw.prompts.ioi(4))
+    pairs = lw.prompts.ioi(4)
+    session = lw.Session(lw.load_demo("ioi"), pairs)
+    right, wrong = zip(*(pairs.answers or ()), strict=True)
+    session.spans = lw.Spans(
+        session,
+        IO=list(right),
+        S1=[(name, 0) for name in wrong],
+        S2=[(name, 1) for name in wrong],
+        end=-1,
+    )
+    return session
 
 
 def _induction() -> lw.Session:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from . import real_sessions
 from .conftest import Lab
 from .test_takeaway import copied, save
 
@@ -170,3 +171,31 @@ def test_a_prompt_of_700_tokens_is_read_and_edited(mount: Mount) -> None:
         " && box.scrollTop + box.clientHeight >= box.scrollHeight - 30"
     )
     assert bottom
+
+
+@pytest.mark.parametrize("view", ["token", "explorer"])
+def test_positions_that_have_a_name_show_it_and_are_picked_by_it(mount: Mount, view: str) -> None:
+    model = "ioi"
+    lab = mount(
+        view,
+        real={"name": model, "traits": real_sessions.traits(model)},
+        options=real_sessions.options(model, view),
+    )
+    spans = real_sessions.real_session(model).spans
+    strip = lab.find('[role="listbox"][aria-label="tokens"].lw-tokens').first
+    places = {name: span.places[0][0] for name, span in spans.items()}
+    assert set(places) == {"IO", "S1", "S2", "end"}
+    for name, pos in places.items():
+        chip = strip.locator(f'[data-pos="{pos}"]')
+        assert chip.get_attribute("data-span") == name
+        assert f" {pos}, {name}" in (chip.get_attribute("aria-label") or "")
+        label = chip.locator(".lw-token-span")
+        assert label.inner_text() == name
+        label.click()
+        assert lab.js("return kernel.selection.query_pos") == pos
+    assert strip.locator("[data-span]").count() == len(places)
+
+
+def test_without_names_nothing_is_marked(mount: Mount) -> None:
+    lab = mount("token")
+    assert lab.find("[data-span]").count() == 0

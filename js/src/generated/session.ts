@@ -41,7 +41,7 @@ export interface Metric {
  * ``bos``: the prompt begins with the tokenizer's BOS. ``added``: the tokens in front that are not
  * in its text. ``template``: the positions of those that the chat template wrote, null for a
  * prompt that is no conversation. ``correct`` and ``wrong`` are empty without such answers;
- * several are joined by "or".
+ * several are joined by "or". ``spans``: the positions that have a name, by that name.
  */
 export interface Tokens {
   numbers: "token_id" | "pos";
@@ -56,6 +56,7 @@ export interface Tokens {
     bos: boolean;
     added: TokenInfo[];
     template: number[] | null;
+    spans: Record<string, number[]>;
   };
 }
 

@@ -10,7 +10,7 @@ from lens_widgets.analysis.patching.nodes import n_heads_of, node_kind
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention
 from lens_widgets.interventions.patch import Patch
-from lens_widgets.interventions.span import Span
+from lens_widgets.prompts.span import Span
 
 if TYPE_CHECKING:
     from lens_widgets.session.session import Session

@@ -12,9 +12,9 @@ import xarray as xr
 from lens_widgets.analysis.tokens.tokens import token_stats
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.base import Intervention
-from lens_widgets.interventions.span import Span
 from lens_widgets.prompts.prompt_set import saved_prompt_set
 from lens_widgets.prompts.rows import Rows
+from lens_widgets.prompts.span import Span
 from lens_widgets.prompts.token_text import token_text
 
 if TYPE_CHECKING:

@@ -27,6 +27,7 @@ const TOKENS: PromptTokens = {
     bos: true,
     added: [{ id: 0, text: "a" }],
     template: null,
+    spans: {},
   },
 };
 

@@ -98,3 +98,18 @@ export function probText(p: number): string {
   if (p > 0 && p < 0.00005) return "<0.0001";
   return p.toFixed(4);
 }
+
+/** The names of each position; a name is written where a run of its positions begins. */
+export function namesAt(
+  spans: Readonly<Record<string, readonly number[]>>,
+): ReadonlyMap<number, { names: string; begins: boolean }> {
+  const found = new Map<number, { names: string; begins: boolean }>();
+  for (const [name, places] of Object.entries(spans)) {
+    for (const pos of places) {
+      const names = [found.get(pos)?.names, name].filter(Boolean).join(", ");
+      found.set(pos, { names, begins: false });
+    }
+  }
+  for (const [pos, one] of found) one.begins = found.get(pos - 1)?.names !== one.names;
+  return found;
+}

@@ -5,7 +5,7 @@ import { fixed } from "../../core/draw/format";
 import { useTheme } from "../../core/draw/theme";
 import { TokenStrip } from "../../core/parts/tokens/tokens";
 import type { Selection } from "../../generated/messages";
-import { type ChipTone, chipTone, type TokenColor } from "./format";
+import { type ChipTone, chipTone, namesAt, type TokenColor } from "./format";
 import type { TokenStats } from "./stats";
 
 const TEMPLATE = "written by the chat template: not in the messages";
@@ -18,14 +18,17 @@ export function Strip(props: {
   selection: Selection;
   /** The positions of what a chat template wrote; null for a prompt that is no conversation. */
   template: readonly number[] | null;
+  /** The positions that have a name, by that name. */
+  spans: Readonly<Record<string, readonly number[]>>;
   /** Writes each token's position beside it. */
   numbered: boolean;
   onHover: (pos: number | null, chip: HTMLElement | null) => void;
   onLock: (pos: number | null) => void;
 }): JSX.Element {
-  const { stats, color, top, selection, template, numbered, onHover, onLock } = props;
+  const { stats, color, top, selection, template, spans, numbered, onHover, onLock } = props;
   const theme = useTheme();
   const written = useMemo(() => new Set(template ?? []), [template]);
+  const named = useMemo(() => namesAt(spans), [spans]);
   const look = useCallback(
     (pos: number) => {
       const loss = stats.loss[pos] ?? Number.NaN;
@@ -39,6 +42,7 @@ export function Strip(props: {
           ...(guessed ? ["guessed right"] : []),
           ...(written.has(pos) ? ["of the chat template"] : []),
         ].join(", "),
+        named: named.get(pos),
         title: written.has(pos) ? TEMPLATE : undefined,
         value: loss,
         style: chipStyle(tone.kind, tone.kind === "loss" ? tone.fraction : Number.NaN, theme),
@@ -49,7 +53,7 @@ export function Strip(props: {
         },
       };
     },
-    [stats, color, top, theme, written],
+    [stats, color, top, theme, written, named],
   );
   return (
     <TokenStrip

@@ -4,7 +4,15 @@ import { Dataset } from "../../core/state/dataset";
 import type { Tokens } from "../../generated/session";
 import type { Stats } from "../../generated/token";
 import { editArgs, fieldOf, respaced } from "./editor";
-import { chipTone, hitCount, hitText, lossTop, probText, sharedPredictions } from "./format";
+import {
+  chipTone,
+  hitCount,
+  hitText,
+  lossTop,
+  namesAt,
+  probText,
+  sharedPredictions,
+} from "./format";
 import { placeCard } from "./place";
 import { readStats } from "./stats";
 
@@ -83,6 +91,7 @@ const prompt: Tokens["attrs"] = {
   bos: true,
   added: [],
   template: null,
+  spans: {},
 };
 
 describe("the editor", () => {
@@ -172,4 +181,21 @@ it("reads the numbers of each position from the reply", () => {
     "1,a,,,,-1,-1",
     "",
   ]);
+});
+
+describe("names of positions", () => {
+  it("are written where a run of positions begins, and once for each run", () => {
+    const found = namesAt({ IO: [3], name: [3], pair: [5, 6, 8], end: [9] });
+    expect(Object.fromEntries(found)).toEqual({
+      3: { names: "IO, name", begins: true },
+      5: { names: "pair", begins: true },
+      6: { names: "pair", begins: false },
+      8: { names: "pair", begins: true },
+      9: { names: "end", begins: true },
+    });
+  });
+
+  it("are none where there are none", () => {
+    expect(namesAt({}).size).toBe(0);
+  });
 });

@@ -118,6 +118,7 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
             top={top}
             selection={selection}
             template={tokens?.attrs.template ?? null}
+            spans={tokens?.attrs.spans ?? NO_SPANS}
             numbered={!compact}
             onHover={(pos, chip) => setHover(pos === null || chip === null ? null : { pos, chip })}
             onLock={lock}
@@ -231,6 +232,7 @@ function Card(props: {
   return <TokenCard stats={stats} pos={hover.pos} changed={changed} place={place} />;
 }
 
+const NO_SPANS: Tokens["attrs"]["spans"] = {};
 const CARD_WIDTH = 460;
 /** The legend before the first reply. */
 const FIRST_TOP = 6;

@@ -102,6 +102,15 @@ describe("a strip of tokens", () => {
     expect(root.querySelectorAll("[data-key], [data-other]")).toHaveLength(1);
   });
 
+  it("says and writes the names that positions have", () => {
+    const named = { names: "IO", begins: true };
+    show({ look: (pos) => (pos === 3 ? { named, words: "loss 1" } : {}) });
+    expect(at(3).getAttribute("aria-label")).toBe("t3 3, IO, loss 1");
+    expect(at(3).dataset.span).toBe("IO");
+    expect(at(3).querySelector(".lw-token-span")?.textContent).toBe("IO");
+    expect(root.querySelectorAll("[data-span], .lw-token-span")).toHaveLength(2);
+  });
+
   it("marks what was put in front of the prompt's text, and says so", () => {
     show({ tokens: tokens.slice(0, 3).map((token, pos) => ({ ...token, added: pos < 1 })) });
     expect(all().map((token) => token.dataset.added)).toEqual(["true", undefined, undefined]);

@@ -13,6 +13,8 @@ export interface TokenLook {
   /** As shown; NaN where there is none, undefined where it is not known exactly. */
   value?: number | undefined;
   title?: string | undefined;
+  /** The names that its position has, and whether they begin here: written below it. */
+  named?: { names: string; begins: boolean } | undefined;
   style?: { background: string; color: string } | undefined;
   attributes?: Record<string, string | undefined> | undefined;
 }
@@ -147,7 +149,8 @@ function Run({ tokens, first, look, numbered, picked, entry, marks }: RunProps):
       <>
         {tokens.slice(first, first + RUN).map(({ id, text, added }, index) => {
           const pos = first + index;
-          const { words, value, title, style, attributes } = look(pos);
+          const { words, value, title, named, style, attributes } = look(pos);
+          const said = [named?.names, words].filter(Boolean).join(", ");
           const here = marked.filter(([, at]) => at === String(pos));
           return (
             <button
@@ -157,12 +160,13 @@ function Run({ tokens, first, look, numbered, picked, entry, marks }: RunProps):
               class="lw-token"
               role="option"
               aria-selected={pos === picked}
-              aria-label={words ? `${text} ${pos}, ${words}` : `${text} ${pos}`}
+              aria-label={said ? `${text} ${pos}, ${said}` : `${text} ${pos}`}
               title={title ?? (added ? ADDED : undefined)}
               data-pos={pos}
               data-token-id={id}
               data-value={value === undefined ? undefined : Number.isNaN(value) ? "" : value}
               data-added={added || undefined}
+              data-span={named?.names}
               data-long={text.length > LONG || undefined}
               tabIndex={pos === entry ? 0 : -1}
               style={style}
@@ -172,6 +176,7 @@ function Run({ tokens, first, look, numbered, picked, entry, marks }: RunProps):
               <TokenText text={text} />
               {/* The space keeps what is seen and what is said the same: "·John 2". */}
               {numbered && <span class="lw-token-pos">{` ${pos}`}</span>}
+              {named?.begins && <span class="lw-token-span">{named.names}</span>}
             </button>
           );
         })}

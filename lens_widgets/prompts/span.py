@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lens_widgets.errors import InputError
@@ -24,6 +25,26 @@ class Span:
         places = tuple(tuple(p + by for p in row if p + by >= 0) for row in self.places)
         return Span(self.name, places) if any(places) else None
 
+    def edited(self, row: int, before: Sequence[int], after: Sequence[int]) -> Span:
+        """The same tokens after prompt ``row`` was edited, given its token ids before and after.
+
+        What stands before or behind all that changed keeps its tokens, and so does a name in whose
+        place as many tokens came ("Anna" for "Mary"). Where the change has another length, nobody
+        knows which of the new tokens are meant: a span in it is nowhere in that prompt.
+        """
+        start = _alike(before, after)
+        end = _alike(before[start:][::-1], after[start:][::-1])
+        longer = len(after) - len(before)
+        moved = [
+            place if place < start else place + longer if place >= len(before) - end else None
+            for place in self.places[row]
+        ]
+        if longer == 0:
+            moved = list(self.places[row])
+        kept = tuple(place for place in moved if place is not None)
+        places = kept if len(kept) == len(moved) else ()
+        return replace(self, places=(*self.places[:row], places, *self.places[row + 1 :]))
+
     def saved(self) -> tuple[Any, ...]:
         """As tuples of text and numbers, for a file."""
         return ("span", self.name, self.places)
@@ -44,3 +65,9 @@ class Span:
         ):
             raise InputError(f"positions={saved!r} is no span.", "Make one with lw.Spans.")
         return cls(name, rows)
+
+
+def _alike(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
