@@ -2,6 +2,7 @@
 
 from lens_widgets.analysis.ablation.ablation import ablation_sweep
 from lens_widgets.analysis.activations.activations import activation
+from lens_widgets.analysis.attention.copying import copying_scores
 from lens_widgets.analysis.attention.head_scores import head_scores
 from lens_widgets.analysis.attention.patterns import attention_patterns
 from lens_widgets.analysis.attention.score_parts import decompose_scores
@@ -43,6 +44,7 @@ __all__ = [
     "compare_bos",
     "composition_scores",
     "copy_accuracy",
+    "copying_scores",
     "decompose_scores",
     "edge_scores",
     "edge_stability",

@@ -197,6 +197,29 @@ class StreamParts:
             written = written * held.gain
         return written.unflatten(1, places)
 
+    def alone(
+        self, layer: int, heads: Sequence[int], streams: Float[Tensor, "place d_model"]
+    ) -> Float[Tensor, "head place d_model"]:
+        """What some heads would write that attend to one place alone, at each of some places.
+
+        Biases of the values count, those of the output are nobody's. The norm between attention and
+        the stream, where there is one, is given what the head writes by itself.
+        """
+        n_values = self._facts.hooks[_attn(layer, "v")][-2]
+        n_heads = self._facts.hooks[_attn(layer, "z")][-2]
+        groups = [head * n_values // n_heads for head in heads]
+        read = list(dict.fromkeys(groups))
+        values = self.read(layer, "v", read, streams.expand(len(read), 1, *streams.shape))[:, 0]
+        weight = output_weights(self._model(), self._facts, layer)[list(heads)]
+        written = values[[read.index(group) for group in groups]].float() @ weight
+        block = self._model().blocks[layer]
+        written = (written * attention_scale(block.attn)).to(streams.dtype)
+        if len(self.head_hooks(layer)) == 1:
+            return written
+        norm = wrapped_module(block.ln1_post)
+        made: Tensor = written if norm is None else norm(written)
+        return made
+
     def _post_norm(self, layer: int, found: Activations) -> HeldNorm | None:
         """The norm between attention and the stream as it was in a run; None without one."""
         _, *names = self.head_hooks(layer)

@@ -11,6 +11,7 @@ from jaxtyping import Float, Shaped
 from plotly.subplots import make_subplots
 
 from lens_widgets.analysis.ablation.ablation import ablation_effects, sweep_components
+from lens_widgets.analysis.attention import copying
 from lens_widgets.analysis.attention.detector_script import effect_script, score_script
 from lens_widgets.analysis.attention.head_scores import (
     NAMED_FROM,
@@ -19,6 +20,7 @@ from lens_widgets.analysis.attention.head_scores import (
     why_missing,
 )
 from lens_widgets.analysis.labels import standard_error
+from lens_widgets.errors import InputError
 from lens_widgets.session.selection import SCORE_KINDS
 from lens_widgets.session.session import Session
 from lens_widgets.session.settings import AblationKind
@@ -27,7 +29,7 @@ from lens_widgets.views.bundle import bundle
 from lens_widgets.views.checks import check_prompt
 from lens_widgets.views.options import option
 from lens_widgets.views.question import question
-from lens_widgets.views.session_data import Code
+from lens_widgets.views.session_data import Code, token_texts
 from lens_widgets.wire.dataset import Answer, Numbers, Texts
 from lens_widgets.wire.messages import Step
 
@@ -44,6 +46,18 @@ class Scores(Answer):
     current: Float[Numbers, "kind layer head"]
     sem: Float[Numbers, "kind layer head"]
     units: str
+    named_from: float
+
+
+class Copies(Answer):
+    """The share of ``token`` that each head copies, NaN where it has no such score; for a model
+    that has none at all ``missing`` tells why, else "". From ``named_from`` on a head copies."""
+
+    score: Float[Numbers, "layer head"]
+    token: Shaped[Texts, "token"]
+    missing: str
+    units: str
+    definition: str
     named_from: float
 
 
@@ -88,6 +102,36 @@ class HeadScoresView(View):
             sem=spread if chosen is None else torch.full_like(spread, float("nan")),
             units="attention weight",
             named_from=NAMED_FROM,
+        )
+
+    @question(Copies)
+    @staticmethod
+    def copies(session: Session) -> Generator[Step, None, xr.Dataset]:
+        """How much each head copies what it attends to, without interventions."""
+        shape = (session.facts.n_layers, session.facts.n_heads)
+        scores = torch.full(shape, float("nan"), device="cpu")
+        ids: tuple[int, ...] = ()
+        missing = ""
+        yield Step(0, shape[0], "copying scores")
+        try:
+            tried = copying.try_tokens(session)
+        except InputError as error:
+            if type(error) is not InputError:
+                raise
+            # Nobody asked for it by name: who names heads says nothing of a model without.
+            missing = error.message
+        else:
+            ids = tried.ids
+            for layer, heads, shares in copying.copying_steps(session, tried):
+                scores[layer, heads] = shares
+                yield Step(layer, shape[0], "copying scores")
+        return Copies.dataset(
+            score=scores,
+            token=token_texts(session, list(ids)),
+            missing=missing,
+            units="share of tokens",
+            definition=copying.copying_definition(len(ids)),
+            named_from=copying.NAMED_FROM,
         )
 
     @question(LossEffects)

@@ -2,6 +2,12 @@
 
 It stands in where a notebook is shown without its widgets' state, so it is made at display time and
 must cost next to nothing: no run of the model, and no style sheet, which such places take out.
+
+It holds no image of the view. An output is stored as the kernel sends it, before the page has drawn
+anything. A kernel could send it anew with what the page has drawn since, but front ends answer that
+by making the view a second time, which forgets what was open in it. What draws Plotly's figures
+without a page is a browser of its own, which nobody should need for a notebook. So the words say
+where an image is to be had.
 """
 
 from __future__ import annotations
@@ -27,7 +33,11 @@ class Shown(Protocol):
         """What it shows."""
 
 
-_NOTE = "As it was when this cell ran. Run the notebook to work with this view."
+_NOTE = (
+    "The session as it was when this cell ran, in words: no image of the view is kept in a notebook's "
+    "output. Run the notebook to work with the view; its menu ⤓ saves it as PNG, and "
+    "lens_widgets.export_html writes a page on which it stays alive."
+)
 
 
 def picture(view: Shown) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from . import real_sessions
 from .conftest import Lab
 
 Mount = Callable[..., Lab]
@@ -201,22 +202,37 @@ def test_the_header_says_what_became_of_the_next_token(mount: Mount) -> None:
         assert shown.get_attribute(attribute) == likeliest
 
 
-def test_heads_are_named_by_where_they_look(mount: Mount) -> None:
-    lab = mount("explorer")
-    told = lab.answer("head_scores/scores", prompt=None)
-    named = told["baseline"].sel(kind=["previous", "induction", "duplicate"]).fillna(0.0)
-    best = named.max("kind")
-    marked = lab.js(
-        """return [...root.querySelectorAll('.lw-heads-card .lw-head-cell[data-mark]')]
-             .map((cell) => cell.dataset.head).sort()"""
+def test_heads_are_named_by_where_they_look_and_whether_they_copy(mount: Mount) -> None:
+    lab = mount(
+        "explorer",
+        real={"name": "ioi", "traits": real_sessions.traits("ioi")},
+        options=real_sessions.options("ioi", "explorer"),
     )
-    over = [
-        f"L{layer}H{head}"
-        for layer in range(best.sizes["layer"])
-        for head in range(best.sizes["head"])
-        if best[layer, head] >= 0.4
-    ]
-    assert marked == sorted(over)
+    told = lab.answer("head_scores/scores", prompt=None)
+    looks = told["baseline"].sel(kind=["previous", "induction", "duplicate"]).fillna(0.0)
+    copies = lab.answer("head_scores/copies")
+    expected = {}
+    for layer in range(looks.sizes["layer"]):
+        for head in range(looks.sizes["head"]):
+            of_head = looks[:, layer, head]
+            best = int(of_head.argmax("kind"))
+            kinds = [str(looks["kind"].values[best])] if float(of_head[best]) >= 0.4 else []
+            score = float(copies["score"][layer, head])
+            kinds += ["copies"] if score >= copies.attrs["named_from"] else []
+            if kinds:
+                expected[f"L{layer}H{head}"] = " ".join(kinds)
+    assert "copies" in expected["L2H6"]
+    cells = "[...root.querySelectorAll('.lw-heads-card .lw-head-cell[data-mark]')]"
+    lab.wait(f"{cells}.length === {len(expected)}")
+    assert (
+        lab.js(f"return Object.fromEntries({cells}.map((c) => [c.dataset.head, c.dataset.mark]))")
+        == expected
+    )
+    # The number is there on hover, and the legend counts.
+    title = lab.find('.lw-heads-card [data-head="L2H6"]').get_attribute("title")
+    assert f"copies {float(copies['score'][2, 6]):.2f}" in str(title)
+    counted = sum("copies" in kinds for kinds in expected.values())
+    assert f"copies {counted}" in lab.find(".lw-roles").inner_text()
 
 
 TABS = [

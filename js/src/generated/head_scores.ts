@@ -16,6 +16,21 @@ export interface Scores {
   };
 }
 
+/**
+ * The share of ``token`` that each head copies, NaN where it has no such score; for a model
+ * that has none at all ``missing`` tells why, else "". From ``named_from`` on a head copies.
+ */
+export interface Copies {
+  numbers: "score" | "layer" | "head";
+  texts: "token";
+  attrs: {
+    missing: string;
+    units: string;
+    definition: string;
+    named_from: number;
+  };
+}
+
 /** Change of the mean loss when that head is ablated; NaN: not known yet. */
 export interface LossEffects {
   numbers: "loss_change" | "layer" | "head";
@@ -37,6 +52,9 @@ export interface Code {
 
 /** All five scores of every head, before and after; of one prompt or the mean. */
 export const scores: Question<{ prompt: number | null }, Scores> = { method: "head_scores/scores" };
+
+/** How much each head copies what it attends to, without interventions. */
+export const copies: Question<Record<string, never>, Copies> = { method: "head_scores/copies" };
 
 /** What ablating each head by itself adds to the loss, exact, bit by bit. */
 export const lossEffects: Question<{ ablation_kind: "zero" | "mean" | "resample" }, LossEffects> = { method: "head_scores/loss_effects" };

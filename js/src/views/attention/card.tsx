@@ -3,7 +3,7 @@ import { useContext, useMemo } from "preact/hooks";
 import { isBeyond, type Ramp } from "../../core/draw/canvas";
 import { headLabel } from "../../core/draw/format";
 import { Columns } from "../../core/parts/columns";
-import { ROLE_NAMES, Roles, roleIn } from "../../core/parts/heads/roles";
+import { ROLE_NAMES, Roles, rolesOf } from "../../core/parts/heads/roles";
 import { Later } from "../../core/parts/later";
 import { OptionButtons, OptionChoice, RUNS } from "../../core/parts/options";
 import { Button, ColorBar, Switch } from "../../core/parts/ui";
@@ -82,7 +82,7 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
   const runs = () => <OptionChoice label="show" of={option} choices={RUNS} />;
   const name = averageWords(kind.average, shownName(head, kind.average));
   const roles = useContext(Roles).value;
-  const role = kind.average === "none" ? roleIn(roles, head.layer, head.head) : null;
+  const called = kind.average === "none" ? rolesOf(roles, head.layer, head.head) : [];
   const badge = isPreview ? "preview" : state.locked.value ? "chosen" : "";
 
   const hover = state.hover.value;
@@ -120,7 +120,7 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
               />
             )}
             <span class="lw-badge" data-badge={badge}>
-              {badge || (role ? ROLE_NAMES[role.kind] : "")}
+              {badge || called.map((role) => ROLE_NAMES[role.kind]).join(", ")}
             </span>
           </>
         }

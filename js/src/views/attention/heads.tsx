@@ -4,7 +4,7 @@ import { prepare, usePixelRatio, useSize } from "../../core/draw/canvas";
 import { headLabel, quote } from "../../core/draw/format";
 import { Columns } from "../../core/parts/columns";
 import { HeadGrid } from "../../core/parts/heads/grid";
-import { Roles, roleIn, roleWords } from "../../core/parts/heads/roles";
+import { Roles, roleMark, rolesOf, roleWords } from "../../core/parts/heads/roles";
 import { at, type NumArray } from "../../core/state/arrays";
 import type { ViewHandle } from "../../core/state/handle";
 import { drawThumbnails, thumbnailSheet } from "./draw";
@@ -54,9 +54,9 @@ export function Thumbnails(props: ThumbnailsProps): JSX.Element {
   const roles = useContext(Roles).value;
   const look = useCallback(
     (row: number, column: number) => {
-      const role = roleIn(roles, row, column);
+      const own = rolesOf(roles, row, column);
       const label = headLabel(row, column);
-      const named = { title: `${label}${roleWords(role)}`, mark: role?.kind };
+      const named = { title: `${label}${roleWords(own)}`, mark: roleMark(own) };
       if (!values || q === null || k === null) return named;
       const value = at(values, row, column, q, k);
       return { ...named, title: `${label}  ${pair}  ${valueText(value, kind)}`, value };

@@ -2,7 +2,7 @@ import type { JSX, TargetedKeyboardEvent } from "preact";
 import { useContext, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { drawCells, prepare, usePixelRatio } from "../../core/draw/canvas";
 import { headLabel } from "../../core/draw/format";
-import { Roles, roleIn, roleWords } from "../../core/parts/heads/roles";
+import { Roles, roleMark, rolesOf, roleWords } from "../../core/parts/heads/roles";
 import { Button } from "../../core/parts/ui";
 import { type NumArray, part } from "../../core/state/arrays";
 import { flush } from "../../core/state/flush";
@@ -103,7 +103,7 @@ export function LayerHeads(props: {
         <canvas ref={canvas} class="lw-heads-canvas" />
         {Array.from({ length: heads }, (_, i) => {
           const name = headLabel(layer, i);
-          const role = roleIn(roles, layer, i);
+          const own = rolesOf(roles, layer, i);
           const selected = i === head;
           const ablated = isHeadAblated(off, layer, i);
           return (
@@ -115,8 +115,8 @@ export function LayerHeads(props: {
                 .filter(Boolean)
                 .join(", ")}
               aria-pressed={selected}
-              title={`${name}${roleWords(role)}`}
-              data-mark={role?.kind}
+              title={`${name}${roleWords(own)}`}
+              data-mark={roleMark(own)}
               data-index={i}
               data-head={name}
               data-selected={selected || undefined}

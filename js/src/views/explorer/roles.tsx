@@ -7,54 +7,87 @@ import type { Dataset } from "../../core/state/dataset";
 import { flush } from "../../core/state/flush";
 import type { ViewHandle } from "../../core/state/handle";
 import { useAnswer } from "../../core/state/resource";
-import { type Scores, scores } from "../../generated/head_scores";
+import { type Copies, copies, type Scores, scores } from "../../generated/head_scores";
 
-const KINDS = ["previous", "induction", "duplicate"] as const;
+const LOOKS = ["previous", "induction", "duplicate"] as const;
+/** What each kind is named by. */
+const NAMED_BY: readonly [Role["kind"], string][] = [
+  ...LOOKS.map((kind): [Role["kind"], string] => [
+    kind,
+    "named by their mean weight there, which each head tells on hover",
+  ]),
+  [
+    "copies",
+    "copying score: attending to one of the answers' tokens (without answers, of the prompts'), the share that comes out among the 5 highest logits",
+  ],
+];
 
-/** Names heads by where they look without interventions, mean over prompts. Draws nothing itself. */
+/**
+ * Names heads by where they look and whether they copy, without interventions. Draws nothing itself: the
+ * second takes seconds, and nobody waits for it.
+ */
 export function FindRoles(props: { view: ViewHandle; into: Signal<FoundRoles> }): null {
   const { view, into } = props;
-  const { data } = useAnswer(view, scores, { prompt: null }, { quiet: true, on: "prompts" });
+  const once = { quiet: true, on: "prompts" } as const;
+  const { data } = useAnswer(view, scores, { prompt: null }, once);
+  const copied = useAnswer(view, copies, data ? {} : null, { ...once, sweep: true }).data;
   const { n_layers: layers, n_heads: heads } = view.session.info.value;
   useLayoutEffect(() => {
     if (!data) return;
     flush(() => {
-      into.value = rolesIn(data, layers, heads);
+      const found = new Map<string, Role[]>();
+      addLooks(found, data, layers, heads);
+      if (copied) addCopies(found, copied, layers, heads);
+      into.value = found;
     });
-  }, [data, layers, heads, into]);
+  }, [data, copied, layers, heads, into]);
   return null;
 }
 
-function rolesIn(data: Dataset<Scores>, layers: number, heads: number): FoundRoles {
+type Found = Map<string, Role[]>;
+
+/** Of where it looks, a head is called by the one it looks at most. */
+function addLooks(found: Found, data: Dataset<Scores>, layers: number, heads: number): void {
   const kinds = data.texts("kind");
   const values = data.array("baseline");
-  const found = new Map<string, Role>();
-  for (const kind of KINDS) {
+  for (const kind of LOOKS) {
     const index = kinds.indexOf(kind);
     if (index < 0) continue;
     for (let layer = 0; layer < layers; layer++) {
       for (let head = 0; head < heads; head++) {
         const score = at(values, index, layer, head);
         const key = `${layer} ${head}`;
-        if (score >= data.attrs.named_from && score > (found.get(key)?.score ?? 0)) {
-          found.set(key, { kind, score });
+        if (score >= data.attrs.named_from && score > (found.get(key)?.[0]?.score ?? 0)) {
+          found.set(key, [{ kind, score }]);
         }
       }
     }
   }
-  return found;
+}
+
+function addCopies(found: Found, data: Dataset<Copies>, layers: number, heads: number): void {
+  const values = data.array("score");
+  for (let layer = 0; layer < layers; layer++) {
+    for (let head = 0; head < heads; head++) {
+      const score = at(values, layer, head);
+      const key = `${layer} ${head}`;
+      if (score >= data.attrs.named_from) {
+        found.set(key, [...(found.get(key) ?? []), { kind: "copies", score }]);
+      }
+    }
+  }
 }
 
 /** What the marks on thumbnails mean, and how many heads have each. */
 export function RoleLegend(): JSX.Element {
   const counts = new Map<string, number>();
-  for (const { kind } of useContext(Roles).value.values()) {
+  for (const { kind } of [...useContext(Roles).value.values()].flat()) {
     counts.set(kind, (counts.get(kind) ?? 0) + 1);
   }
   return (
-    <p class="lw-roles" title="named by their mean weight there, which each head tells on hover">
-      {KINDS.filter((kind) => counts.has(kind)).map((kind) => (
-        <span key={kind}>
+    <p class="lw-roles">
+      {NAMED_BY.filter(([kind]) => counts.has(kind)).map(([kind, by]) => (
+        <span key={kind} title={by}>
           <span class="lw-role-mark" data-mark={kind} aria-hidden="true" />
           {ROLE_NAMES[kind]} <span class="lw-num">{counts.get(kind)}</span>
         </span>

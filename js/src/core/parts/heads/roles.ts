@@ -1,9 +1,9 @@
 import { type Signal, signal } from "@preact/signals";
 import { createContext } from "preact";
 
-/** What a head is called for where it looks: the kind of score, and the score. */
+/** What a head is called for where it looks or what it writes: the kind of score, and the score. */
 export interface Role {
-  kind: "previous" | "induction" | "duplicate";
+  kind: "previous" | "induction" | "duplicate" | "copies";
   score: number;
 }
 
@@ -12,10 +12,11 @@ export const ROLE_NAMES: Readonly<Record<Role["kind"], string>> = {
   previous: "previous token",
   induction: "induction",
   duplicate: "duplicate token",
+  copies: "copies",
 };
 
-/** The roles that were found, by `layer head`. Most heads have none. */
-export type FoundRoles = ReadonlyMap<string, Role>;
+/** The roles that were found, by `layer head`: most heads have none, some look and copy. */
+export type FoundRoles = ReadonlyMap<string, readonly Role[]>;
 
 const NONE: FoundRoles = new Map();
 
@@ -26,12 +27,17 @@ export function makeRoles(): Signal<FoundRoles> {
   return signal(NONE);
 }
 
-/** The role of a head, where somebody has found the roles; null for most. */
-export function roleIn(roles: FoundRoles, layer: number, head: number): Role | null {
-  return roles.get(`${layer} ${head}`) ?? null;
+/** The roles of a head, where somebody has found them; of most none. */
+export function rolesOf(roles: FoundRoles, layer: number, head: number): readonly Role[] {
+  return roles.get(`${layer} ${head}`) ?? [];
 }
 
-/** ` previous token 0.93`, for what is said of a head on hover and aloud. */
-export function roleWords(role: Role | null): string {
-  return role ? `, ${ROLE_NAMES[role.kind]} ${role.score.toFixed(2)}` : "";
+/** `, induction 0.93, copies 1.00`, for what is said of a head on hover and aloud. */
+export function roleWords(roles: readonly Role[]): string {
+  return roles.map((role) => `, ${ROLE_NAMES[role.kind]} ${role.score.toFixed(2)}`).join("");
+}
+
+/** The kinds as style sheets know them; undefined for a head without any. */
+export function roleMark(roles: readonly Role[]): string | undefined {
+  return roles.map((role) => role.kind).join(" ") || undefined;
 }
