@@ -163,7 +163,7 @@ def copying_steps(
     What was found stays with the session's run without interventions.
     """
     run = session.run(())
-    kept: dict[tuple[int, int], Tensor] = run.derived.setdefault(("copying", tried), {})
+    kept: dict[tuple[int, int], Tensor] = run.derived.setdefault(f"copying {tried}", {})
     stream = _parts(session)
     for layer in copying_layers(session):
         for heads in _parts_of_layer(session, len(tried.ids)):
