@@ -34,9 +34,9 @@ class Shown(Protocol):
 
 
 _NOTE = (
-    "The session as it was when this cell ran, in words: no image of the view is kept in a notebook's "
-    "output. Run the notebook to work with the view; its menu ⤓ saves it as PNG, and "
-    "lens_widgets.export_html writes a page on which it stays alive."
+    "The session as it was when this cell ran, in words: a notebook's output keeps no image of the "
+    "view. Run the notebook to work with it; its menu ⤓ saves a PNG, and lens_widgets.export_html "
+    "writes a page on which the view stays alive."
 )
 
 
