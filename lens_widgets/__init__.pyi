@@ -4,7 +4,7 @@
 from lens_widgets import analysis as analysis
 from lens_widgets import prompts as prompts
 from lens_widgets.analysis.circuits.circuit import Circuit as Circuit
-from lens_widgets.components import Component as Component
+from lens_widgets.engine.components import Component as Component
 from lens_widgets.interventions.ablate import Ablate as Ablate
 from lens_widgets.interventions.cut import Cut as Cut
 from lens_widgets.interventions.patch import Patch as Patch

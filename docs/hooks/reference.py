@@ -26,7 +26,7 @@ SECTIONS = {
 ROOMS = {
     "session": "session",
     "interventions": "interventions",
-    "components": "interventions",
+    "engine": "interventions",
     "analysis": "circuits",
     "models": "models",
     "views": "files",

@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from lens_widgets.components import Component, Reader
+from lens_widgets.engine.components import Component, Reader
 from lens_widgets.engine.hooks import TABLE
 from lens_widgets.engine.parts import HEADS, VALUE, layers_with
 from lens_widgets.errors import InputError, near, shown

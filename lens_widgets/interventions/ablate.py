@@ -8,7 +8,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from lens_widgets.components import Component
+from lens_widgets.engine.components import Component
 from lens_widgets.engine.forward import Hook
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.errors import check_choice

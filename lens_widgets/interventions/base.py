@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lens_widgets.components import Component, Reader
+from lens_widgets.engine.components import Component, Reader
 from lens_widgets.engine.forward import Hook
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.engine.shares import ReplacedShares

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lens_widgets.components import Component
+from lens_widgets.engine.components import Component
 from lens_widgets.engine.hooks import TABLE, hook_kind, layer_of
 from lens_widgets.engine.parts import check_layer
 from lens_widgets.engine.probe import ModelFacts

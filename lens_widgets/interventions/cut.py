@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from lens_widgets.components import Component, Reader
+from lens_widgets.engine.components import Component, Reader
 from lens_widgets.engine.forward import Hook
 from lens_widgets.engine.graph import StreamGraph
 from lens_widgets.engine.inputs import with_shares

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import traitlets
 
-from lens_widgets.components import Component
+from lens_widgets.engine.components import Component
 from lens_widgets.engine.locks import StateLock
 from lens_widgets.errors import InputError, near
 from lens_widgets.interventions import code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lens_widgets.components import Component
+from lens_widgets.engine.components import Component
 from lens_widgets.engine.forward import Hook
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.errors import check_choice

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lens_widgets.components import Component
+from lens_widgets.engine.components import Component
 from lens_widgets.engine.forward import Hook
 from lens_widgets.engine.hooks import HookKind, hook_kind
 from lens_widgets.prompts.prompt_set import PromptSet

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lens_widgets.components import Component
+from lens_widgets.engine.components import Component
 from lens_widgets.engine.forward import Hook
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.errors import InputError

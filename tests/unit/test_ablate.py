@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import lens_widgets as lw
-from lens_widgets.components import Component
+from lens_widgets.engine.components import Component
 from tests.models import ARCHITECTURES, tiny
 from tests.unit import reference
 from tests.unit.cases import CORRUPTED, PROMPTS, corrupted_rows, rows

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import lens_widgets as lw
 from lens_widgets.analysis.ablation.ablation import intervention_effects
-from lens_widgets.components import Component
+from lens_widgets.engine.components import Component
 from lens_widgets.errors import InputError
 from tests.models import ARCHITECTURES, D_MODEL, tiny
 from tests.unit import reference

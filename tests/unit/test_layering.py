@@ -95,7 +95,7 @@ def test_a_circle_would_be_found() -> None:
 
 # --- direction ----------------------------------------------------------------------------------
 
-_ORDER = ("engine", "prompts", "interventions", "session", "analysis", "views")
+_ORDER = ("engine", "prompts", "interventions", "session", "analysis", "data", "views")
 ALLOWED = {
     **{layer: {*_ORDER[: index + 1]} for index, layer in enumerate(_ORDER)},
     "jupyter": {"jupyter", "engine"},
@@ -105,8 +105,8 @@ ALLOWED = {
 }
 ALLOWED["session"] |= {"jupyter"}
 ALLOWED["views"] |= {"wire"}
-SHARED = {"errors", "components"}
-"""Values and errors that know no layer may be used by all."""
+SHARED = {"errors"}
+"""Errors know no layer and may be raised by all."""
 
 
 def test_imports_point_down() -> None:
@@ -119,7 +119,7 @@ def test_imports_point_down() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("layer", ["engine", "analysis"])
+@pytest.mark.parametrize("layer", ["engine", "analysis", "data"])
 def test_compute_knows_no_widgets_traits_or_prints(layer: str) -> None:
     for path in sorted((PACKAGE / layer).rglob("*.py")):
         heads = {name.split(".")[0] for name in _imports(path)}

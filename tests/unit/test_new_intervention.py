@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import lens_widgets as lw
-from lens_widgets.components import Component
+from lens_widgets.engine.components import Component
 from lens_widgets.engine.forward import Hook
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.errors import InputError

@@ -8,8 +8,8 @@ import pytest
 
 import lens_widgets as lw
 from lens_widgets.analysis.circuits.graph import score_matrix
-from lens_widgets.components import Reader
 from lens_widgets.engine.access import access_for
+from lens_widgets.engine.components import Reader
 from lens_widgets.engine.graph import StreamGraph
 from lens_widgets.errors import InputError
 from tests.models import native, tiny

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lens_widgets.analysis.labels import labelled
-from lens_widgets.components import Component
+from lens_widgets.engine.components import Component
 from lens_widgets.engine.current import one_call
 from lens_widgets.engine.hooks import hook_kind
 from lens_widgets.engine.parts import ATTENTION, HEADS, MLP, check_layers, layers_with

@@ -19,7 +19,7 @@ from torch import Tensor
 from lens_widgets.analysis.attention.attention_scores import attention_scores
 from lens_widgets.analysis.attention.patterns import token_texts
 from lens_widgets.analysis.weights.head_weights import head_weights, parse_head
-from lens_widgets.components import Component
+from lens_widgets.engine.components import Component
 from lens_widgets.engine.current import one_call
 from lens_widgets.engine.parts import HEADS, PATTERN, check_layer
 from lens_widgets.errors import InputError, check_choice

@@ -15,7 +15,7 @@ from lens_widgets.analysis.attribution.decomposition import (
     head_layers,
 )
 from lens_widgets.analysis.labels import standard_error
-from lens_widgets.components import Component
+from lens_widgets.engine.components import Component
 from lens_widgets.errors import InputError
 
 if TYPE_CHECKING:

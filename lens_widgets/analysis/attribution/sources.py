@@ -24,7 +24,7 @@ from lens_widgets.analysis.attribution.decomposition import (
 )
 from lens_widgets.analysis.attribution.readout import Where, definition_of
 from lens_widgets.analysis.labels import labelled
-from lens_widgets.components import Component
+from lens_widgets.engine.components import Component
 from lens_widgets.engine.parts import HEADS, check_layer
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.ends import end_hooks

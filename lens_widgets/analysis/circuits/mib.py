@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lens_widgets.analysis.circuits.choose import node_names, owners
-from lens_widgets.components import Component
+from lens_widgets.engine.components import Component
 from lens_widgets.engine.graph import StreamGraph
 from lens_widgets.errors import InputError
 

@@ -8,7 +8,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from lens_widgets.components import Component
+from lens_widgets.engine.components import Component
 from lens_widgets.engine.model import TransformerModel, weights_of
 from lens_widgets.engine.transformer_lens_private import attention_scale
 from lens_widgets.errors import InputError

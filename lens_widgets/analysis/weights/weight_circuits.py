@@ -20,8 +20,8 @@ from lens_widgets.analysis.weights.head_weights import (
     positions,
     unembedding,
 )
-from lens_widgets.components import Component
 from lens_widgets.engine.access import access_for
+from lens_widgets.engine.components import Component
 from lens_widgets.engine.current import check_cancelled
 from lens_widgets.errors import InputError
 
