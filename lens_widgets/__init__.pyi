@@ -2,8 +2,11 @@
 # a name when it is first used; type checkers, notebooks and the documentation read it too.
 
 from lens_widgets import analysis as analysis
+from lens_widgets import data as data
 from lens_widgets import prompts as prompts
 from lens_widgets.analysis.circuits.circuit import Circuit as Circuit
+from lens_widgets.data.dataset import Dataset as Dataset
+from lens_widgets.data.run import DataRun as DataRun
 from lens_widgets.engine.components import Component as Component
 from lens_widgets.interventions.ablate import Ablate as Ablate
 from lens_widgets.interventions.cut import Cut as Cut

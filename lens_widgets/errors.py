@@ -19,6 +19,15 @@ class KeywordError(InputError, TypeError):
     """An unknown keyword argument."""
 
 
+class UnusableError(InputError):
+    """A prompt or an answer that this model cannot use. ``reason`` is the same for all of a kind,
+    so that a data set's can be counted."""
+
+    def __init__(self, message: str, hint: str = "", *, reason: str = "not usable") -> None:
+        super().__init__(message, hint)
+        self.reason = reason
+
+
 class ModelChangedError(InputError):
     """The model is no longer what a session's numbers were made of; ``session.refresh()`` computes
     them with the model as it is."""

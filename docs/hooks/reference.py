@@ -19,6 +19,7 @@ SECTIONS = {
     "interventions": ("Interventions", "What is done to the model while it runs."),
     "prompts": ("Prompts", "Prompt sets to begin with, with answers and corrupted partners."),
     "circuits": ("Circuits", "Sets of edges, measured; estimates of edges are with the analysis."),
+    "data": ("Data sets", "Records of prompts, and quantities of the analysis over all of them."),
     "models": ("Models", "Models to look at: shipped ones, and checkpoints of your own."),
     "files": ("Export", "Views as a file."),
 }
@@ -28,6 +29,7 @@ ROOMS = {
     "interventions": "interventions",
     "engine": "interventions",
     "analysis": "circuits",
+    "data": "data",
     "models": "models",
     "views": "files",
     "widgets": "files",
@@ -51,11 +53,14 @@ def pages() -> dict[str, str | bytes]:
     """``reference/<page>.md``: each public name once, the views on pages of their own."""
     entries: dict[str, list[str]] = {page: [] for page in SECTIONS}
     for name in lw.__all__:
-        if name in ("analysis", "prompts") or name in view_names():
+        if name in ("analysis", "data", "prompts") or name in view_names():
             continue
         value = getattr(lw, name)
         entries[ROOMS[_rooms(value)[1]]].append(entry(f"lw.{name}", value))
     entries["prompts"] += _module("lw.prompts", lw.prompts)
+    entries["data"] += [
+        entry(f"lw.data.{n}", getattr(lw.data, n)) for n in ("per_prompt", "Progress")
+    ]
     made: dict[str, str | bytes] = {"reference/index.md": _index()}
     for page, (title, about) in SECTIONS.items():
         made[f"reference/{page}.md"] = PUBLIC.format(title=title, about=about) + "\n".join(

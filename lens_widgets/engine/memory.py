@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.repeatable import is_repeatable
 
 SHARE = 0.25
 """Of the free memory, what a sweep takes unless told otherwise."""
@@ -34,7 +35,8 @@ def row_budget(
         per_token += 3 * 4 * cfg.d_vocab
     row = n_pos * (per_token + 3 * 4 * cfg.n_heads * n_pos)
     if max_memory_gb is None:
-        budget = min(CEILING_BYTES, int(SHARE * free_bytes(parameter.device)))
+        free = CEILING_BYTES if is_repeatable() else int(SHARE * free_bytes(parameter.device))
+        budget = min(CEILING_BYTES, free)
     else:
         budget = int(max_memory_gb * 2**30)
     return max(1, budget // row)

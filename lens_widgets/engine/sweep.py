@@ -14,6 +14,7 @@ from torch import Tensor
 from lens_widgets.engine.access import ModelAccess
 from lens_widgets.engine.batch import SweepSetup, run_batch, set_up
 from lens_widgets.engine.memory import is_out_of_memory, row_budget
+from lens_widgets.engine.repeatable import is_repeatable
 from lens_widgets.engine.shares import GivenInputs, ReplacedShares
 from lens_widgets.engine.variants import BaseRun, Reading, Variant
 
@@ -21,6 +22,9 @@ BLOCK_SECONDS = 0.1
 """Batches are sized so that a block takes about this long: a stop is noticed between blocks."""
 
 FIRST_TOKENS = 1024
+
+REPEATABLE_TOKENS = 4096
+"""In a batch whose size must not depend on how long a block takes."""
 
 
 class TooLarge(RuntimeError):
@@ -48,7 +52,9 @@ def sweep(
     """
     order = sorted(range(len(variants)), key=lambda i: variants[i].layer)
     setup: SweepSetup | None = None
-    size = max(1, FIRST_TOKENS // (base.n_prompts * base.n_pos))
+    adapts = not is_repeatable()
+    tokens = FIRST_TOKENS if adapts else REPEATABLE_TOKENS
+    size = max(1, tokens // (base.n_prompts * base.n_pos))
     while order:
         all_logits = reading.positions is None
         n_shares = max(_n_writers(variants[i]) for i in order[:size])
@@ -69,9 +75,9 @@ def sweep(
             size = max(1, size // 2)
             continue
         del order[: len(chunk)]
-        if slowest_s < BLOCK_SECONDS / 2:
+        if adapts and slowest_s < BLOCK_SECONDS / 2:
             size *= 2
-        elif slowest_s > BLOCK_SECONDS * 2:
+        elif adapts and slowest_s > BLOCK_SECONDS * 2:
             size = max(1, size // 2)
         yield list(zip(chunk, values, strict=True))
 

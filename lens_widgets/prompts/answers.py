@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lens_widgets.engine.model import TransformerModel
-from lens_widgets.errors import InputError, shown
+from lens_widgets.errors import InputError, UnusableError, shown
 from lens_widgets.prompts.rows import check_text, text_ids
 from lens_widgets.prompts.token_text import token_text
 
@@ -164,9 +164,10 @@ def answer_id(model: TransformerModel, answer: str | int, argument: str) -> int:
     if isinstance(answer, int):
         if 0 <= answer <= highest:
             return answer
-        raise InputError(
+        raise UnusableError(
             f"{argument} is token id {answer}; ids run from 0 to {highest}.",
             "Use an id of this model's tokenizer, or the token as a string.",
+            reason="unknown token",
         )
     if model.tokenizer is None:
         raise InputError(
@@ -177,9 +178,10 @@ def answer_id(model: TransformerModel, answer: str | int, argument: str) -> int:
     if len(ids) == 1 and 0 <= ids[0] <= highest:
         return ids[0]
     if len(ids) == 1:
-        raise InputError(
+        raise UnusableError(
             f"{argument}={answer!r} is token id {ids[0]}; ids run from 0 to {highest}.",
             "The tokenizer knows it and the model has no logit for it: choose another token.",
+            reason="unknown token",
         )
     pieces = ", ".join(f"'{token_text(model.tokenizer, i)}'" for i in ids) or "none"
     bare = answer.strip(" ")
@@ -189,7 +191,11 @@ def answer_id(model: TransformerModel, answer: str | int, argument: str) -> int:
     elif bare and bare != answer and len(text_ids(model, bare)) == 1:
         # SentencePiece puts a space of its own before a text.
         hint = f"Write it without the space: {bare!r} is a single token."
-    raise InputError(f"{argument}={answer!r} is {len(ids)} tokens ({pieces}), not one.", hint)
+    raise UnusableError(
+        f"{argument}={answer!r} is {len(ids)} tokens ({pieces}), not one.",
+        hint,
+        reason="answer of several tokens" if ids else "no answers",
+    )
 
 
 def written(model: TransformerModel, token: int) -> str | None:

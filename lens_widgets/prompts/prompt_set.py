@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from lens_widgets.engine.model import TransformerModel
-from lens_widgets.errors import InputError, shown
+from lens_widgets.errors import InputError, UnusableError, shown
 from lens_widgets.prompts.answers import Answers, make_answers, n_outputs
 from lens_widgets.prompts.chat import are_messages, chat_rows
 from lens_widgets.prompts.padding import fill_id, padded
@@ -327,7 +327,8 @@ def _check_same_shape(rows: list[list[int]], corrupted: list[list[int]]) -> None
         )
     for index, (row, other) in enumerate(zip(rows, corrupted, strict=True)):
         if len(row) != len(other):
-            raise InputError(
+            raise UnusableError(
                 f"corrupted[{index}] is {len(other)} tokens long, prompts[{index}] is {len(row)}.",
                 "Patching moves activations position by position: make both the same length.",
+                reason="pair of unequal lengths",
             )

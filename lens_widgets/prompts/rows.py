@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lens_widgets.engine.model import TransformerModel
-from lens_widgets.errors import InputError, shown
+from lens_widgets.errors import InputError, UnusableError, shown
 from lens_widgets.prompts.padding import unpadded
 from lens_widgets.prompts.token_text import token_text
 
@@ -72,10 +72,11 @@ def prompt_rows(
         rows = Rows(ids, tuple(decoded(model, row) for row in ids), (0,) * len(ids), notes)
     for index, row in enumerate(rows.ids, start=first):
         if len(row) > model.cfg.n_ctx:
-            raise InputError(
+            raise UnusableError(
                 f"{argument}[{index}] is {len(row)} tokens long; the model's context is "
                 f"{model.cfg.n_ctx}.",
                 f"Shorten it by {len(row) - model.cfg.n_ctx} tokens.",
+                reason="too long",
             )
     return rows
 
@@ -94,10 +95,11 @@ def check_text(text: str, argument: str) -> None:
     """InputError for text with a lone surrogate, which no tokenizer can encode."""
     for index, character in enumerate(text):
         if 0xD800 <= ord(character) <= 0xDFFF:
-            raise InputError(
+            raise UnusableError(
                 f"{argument} has the character U+{ord(character):04X} at {index}: half of a "
                 "surrogate pair, which is no text.",
                 "Take it out, or decode the text again from its bytes.",
+                reason="not text",
             )
 
 
@@ -135,14 +137,19 @@ def _text_rows(
     for index, text in enumerate(strings, start=first):
         row, n_added = _tokenized(model, text, prepend_bos)
         if not row:
-            raise InputError(f"{argument}[{index}] has no tokens.", "Write at least one token.")
+            raise UnusableError(
+                f"{argument}[{index}] has no tokens.",
+                "Write at least one token.",
+                reason="no tokens",
+            )
         unknown = [token for token in row if not 0 <= token < model.cfg.d_vocab]
         if unknown:
-            raise InputError(
+            raise UnusableError(
                 f"{argument}[{index}] has token id {unknown[0]} "
                 f"({token_text(model.tokenizer, unknown[0])}); ids run from 0 to "
                 f"{model.cfg.d_vocab - 1}.",
                 "The tokenizer knows it and the model has no embedding for it: leave it out.",
+                reason="unknown token",
             )
         ids.append(row)
         added.append(n_added)
@@ -187,7 +194,9 @@ def _strings(prompts: Any, argument: str, first: int) -> list[str]:
         raise InputError(f"{argument} is an empty list.", "Pass at least one prompt.")
     for index, text in enumerate(prompts, start=first):
         if not text:
-            raise InputError(f"{argument}[{index}] is an empty string.", "Write some text.")
+            raise UnusableError(
+                f"{argument}[{index}] is an empty string.", "Write some text.", reason="no tokens"
+            )
         check_text(text, f"{argument}[{index}]")
     return list(prompts)
 
