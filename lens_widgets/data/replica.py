@@ -86,16 +86,17 @@ class Replica:
     # --- quantities -------------------------------------------------------------------------
 
     def _computed(self, batch: Batch) -> Computed:
-        kept, aside = list(range(len(batch.records))), []
+        kept = list(range(len(batch.records)))
+        aside: list[Unusable] = []
         try:
             session = self._session(batch, kept)
-        except InputError as error:
+        except InputError:
             kept, aside = self._one_by_one(batch)
             if not aside:
+                # No record is to blame.
                 raise
             if not kept:
                 return Computed(self._digest, [], {}, aside)
-            del error
             session = self._session(batch, kept)
         try:
             values = {name: self._of(name, session) for name in self._recipe.quantities}

@@ -56,9 +56,9 @@ def summary(values: xr.Dataset, interval: Interval) -> xr.Dataset:
     for name in names:
         array = values[name]
         dims = array.dims[1:]
-        parts = {"": ([None], dims)}
+        parts: dict[str, tuple[list[int | None], tuple[Any, ...]]] = {"": ([None], dims)}
         if blocks.groups:
-            parts["_by_group"] = (list(range(len(blocks.groups))), ("group", *dims))
+            parts["_by_group"] = ([*range(len(blocks.groups))], ("group", *dims))
         for suffix, (groups, own) in parts.items():
             shape = [values.sizes[dim] for dim in dims]
             if suffix:
