@@ -208,7 +208,7 @@ def test_nothing_is_imported_before_it_is_used() -> None:
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     loaded = set(printed.stdout.split())
     assert "lens_widgets.data.run" in loaded, printed.stderr
-    assert not loaded & {"zarr", "ray", "cloudpickle"}
+    assert not loaded & {"zarr", "ray"}
 
 
 def test_a_record_set_aside_says_what_it_is() -> None:
