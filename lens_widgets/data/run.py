@@ -72,7 +72,7 @@ class DataRun:
         ...     partial(lw.load_demo, "ioi"),
         ...     lw.Dataset.from_records(rows),
         ...     {"ablation": lw.analysis.ablation_sweep},
-        ...     path=folder,
+        ...     path="ioi_run",
         ... )
         >>> run.run()["ablation_sem"].dims
         ('layer', 'head')
@@ -164,7 +164,7 @@ class DataRun:
         """Computes what is not done yet, and returns the summary of everything.
 
         Returns:
-            As of ``summary``.
+            As of ``summary``: means with the dims and units of the quantities.
 
         Raises:
             InputError: no record can be used; the path holds another run, or cannot be written; a

@@ -261,7 +261,7 @@ def test_a_quantity_that_fails_names_its_records(tmp_path: Path) -> None:
         return 1 / 0
 
     run = ioi_run(tmp_path, ROWS[:4], quantities={"own": broken})
-    with pytest.raises(InputError, match=r"Records [0-3]: quantities\['own'\] fails: ZeroDiv"):
+    with pytest.raises(InputError, match=r"Records 1, 3: quantities\['own'\] fails: ZeroDiv"):
         run.run()
 
 

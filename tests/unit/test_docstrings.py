@@ -25,7 +25,17 @@ FUNCTIONS = {
 }
 CLASSES = {
     name: getattr(lw, name)
-    for name in ("Session", "Spans", "Circuit", "Ablate", "Patch", "Cut", "Steer", "Component")
+    for name in (
+        "Session",
+        "Spans",
+        "Circuit",
+        "DataRun",
+        "Ablate",
+        "Patch",
+        "Cut",
+        "Steer",
+        "Component",
+    )
 } | {"prompts.PromptPairs": lw.prompts.PromptPairs, "Run": Run}
 # What is an array: a shape in its annotation is enough, or dims in its docstring.
 ARRAYS = re.compile(r"Tensor|DataArray|Dataset|FactoredCircuit")
