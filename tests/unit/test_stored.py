@@ -100,7 +100,7 @@ def test_every_value_is_in_the_bar_that_says_so(seed: int) -> None:
     edges = counted.edge
     assert edges.dtype == np.float32
     assert (np.diff(edges) > 0).all()
-    assert len(edges) <= 36
+    assert len(edges) <= 44
     for which, name in enumerate(counted.group):
         mine = value[[g == name for g in group]]
         for low, high, n in zip(edges[:-1], edges[1:], counted.count[which], strict=True):

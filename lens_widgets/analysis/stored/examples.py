@@ -14,7 +14,7 @@ from lens_widgets.errors import InputError
 
 SortBy = Literal["record", "group", "value"]
 
-BINS = 32
+BINS = 40
 """Bars of a histogram, at most by one or two."""
 
 Array = np.ndarray[Any, np.dtype[Any]]

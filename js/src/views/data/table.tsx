@@ -25,8 +25,20 @@ export interface RecordRow {
   open: boolean;
 }
 
-/** Room for the text of an opened row, in CSS pixels. */
-const DETAIL = 132;
+/** Room for the texts of an opened row, in CSS pixels: of long ones the rest scrolls. */
+function roomFor({ prompt, corrupted, answers }: RecordRow): number {
+  const lines = [prompt, corrupted, answers].map((text) =>
+    text ? Math.ceil(text.length / 60) : 0,
+  );
+  return (
+    20 +
+    20 *
+      Math.min(
+        12,
+        lines.reduce((sum, one) => sum + one, 0),
+      )
+  );
+}
 
 export function rowsOf(data: Dataset<Rows>): readonly RecordRow[] {
   const [group, prompt] = [data.texts("group"), data.texts("prompt")];
@@ -93,7 +105,7 @@ export function RecordTable(props: {
         onTurn: ({ record }, open) => setWhole(open ? record : null),
         button: (key) => `all of record ${key}`,
         detail: seen
-          ? { of: String(seen.record), height: DETAIL, content: <Whole row={seen} /> }
+          ? { of: String(seen.record), height: roomFor(seen), content: <Whole row={seen} /> }
           : null,
       }}
       onChoose={onOpen}
