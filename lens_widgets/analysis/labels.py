@@ -10,13 +10,13 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-OF_ALL_PROMPTS = ("total", "rest", "before")
+_OF_ALL_PROMPTS = ("total", "rest", "before")
 
 
 def of_prompt(values: xr.DataArray, prompt: int) -> xr.DataArray:
     """One prompt of an array, without the attributes that are means over all prompts."""
     chosen = values.sel(prompt=prompt)
-    chosen.attrs = {k: v for k, v in chosen.attrs.items() if k not in OF_ALL_PROMPTS}
+    chosen.attrs = {k: v for k, v in chosen.attrs.items() if k not in _OF_ALL_PROMPTS}
     return chosen
 
 

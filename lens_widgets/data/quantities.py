@@ -12,7 +12,6 @@ import numpy as np
 import torch
 import xarray as xr
 
-from lens_widgets.analysis.labels import OF_ALL_PROMPTS
 from lens_widgets.errors import InputError, shown
 from lens_widgets.session.session import Session
 
@@ -70,11 +69,8 @@ def of_each_prompt(name: str, function: Quantity, session: Session) -> xr.DataAr
             "Give a function whose result has a dim prompt, or that takes per_prompt or prompt.",
         )
     array = array.transpose("prompt", ...)
-    array.attrs = {
-        key: value
-        for key, value in array.attrs.items()
-        if key not in OF_ALL_PROMPTS and isinstance(value, (str, bool, int, float))
-    }
+    # Numbers such as the metric before are means over the prompts of this batch alone.
+    array.attrs = {k: v for k, v in array.attrs.items() if isinstance(v, (str, bool, int))}
     return array
 
 
@@ -114,8 +110,8 @@ def check_alone(
     if not same:
         raise InputError(
             f"quantities[{name!r}] of a prompt depends on the prompts beside it.",
-            'Measure what each prompt has by itself: "mean" ablation, for one, takes the mean over '
-            "all prompts of a session.",
+            "Measure what each prompt has by itself: kind='mean' takes the mean over all prompts "
+            "of a session, and normalize=True divides by one.",
         )
 
 

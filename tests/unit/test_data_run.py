@@ -187,6 +187,15 @@ def test_a_prompts_numbers_may_not_depend_on_those_beside_it(tmp_path: Path) -> 
         run.run()
 
 
+def test_what_is_said_of_a_batch_is_not_said_of_a_data_set(tmp_path: Path) -> None:
+    stream = partial(lw.analysis.patch_sweep, node="resid_pre")
+    run = ioi_run(tmp_path, _pairs(), quantities={"stream": stream}, resamples=0)
+    attrs = run.run()["stream"].attrs
+    assert attrs["units"] == "logits"
+    assert attrs["estimate"] is False
+    assert not {"clean", "corrupted", "before"} & attrs.keys()
+
+
 def test_functions_are_told_apart_by_what_they_do() -> None:
     assert described(lw.analysis.ablation_sweep) == (
         "lens_widgets.analysis.ablation.ablation.ablation_sweep"
