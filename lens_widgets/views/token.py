@@ -107,7 +107,7 @@ class Likely(Answer):
 
 
 class TokenView(View):
-    """Tokens of the selected prompt, coloured by loss or hit; the prompt can be edited."""
+    """Tokens of the selected prompt, coloured by loss, hit or attention; it can be edited."""
 
     view = "token"
     shown = "stats"
@@ -115,9 +115,10 @@ class TokenView(View):
     _esm = bundle("token.js")
     _css = bundle("style.css")
 
-    color: Literal["loss", "hit"] = option(
+    color: Literal["loss", "hit", "from", "to"] = option(
         default="loss",
-        help="What colours the tokens: the loss of the next token, or whether it ranks first.",
+        help="What colours the tokens: the loss of the next token, whether it ranks first, or the "
+        'selected head\'s attention ``"from"`` the picked token or ``"to"`` it.',
     )
 
     @question(Stats, first=True)

@@ -18,6 +18,9 @@ MARGINS = 32
 
 WIDTHS = (970, 900, 600)
 THEMES = ("light", "dark")
+IN_TABS = ((970, "light"), (900, "dark"), (600, "light"))
+"""Of the explorer's tabs: each width once, and both themes, as colours do not move anything."""
+
 WAIT_MS = 120_000
 """Exact patches of all heads of a large model are some thousand runs."""
 
@@ -87,7 +90,10 @@ def test_nothing_is_wrong_in_the_explorers_tabs(mount: Mount, model: str) -> Non
     for tab in TABS:
         lab.open_tab(tab)
         lab.wait("root.querySelector('[data-lw-view=' + arg + ']') !== null", tab)
-        rest(lab)
-        for line in wrong(lab, "explorer"):
-            found.setdefault(line, []).append(tab)
+        for width, theme in IN_TABS:
+            lab.page.set_viewport_size({"width": width + MARGINS, "height": 900})
+            lab.page.evaluate("theme => window.lab.setTheme(theme)", theme)
+            rest(lab)
+            for line in wrong(lab, "explorer"):
+                found.setdefault(line, []).append(f"{tab} {width} {theme}")
     assert not found, say(found)

@@ -199,3 +199,48 @@ def test_positions_that_have_a_name_show_it_and_are_picked_by_it(mount: Mount, v
 def test_without_names_nothing_is_marked(mount: Mount) -> None:
     lab = mount("token")
     assert lab.find("[data-span]").count() == 0
+
+
+@pytest.mark.parametrize("view", ["token", "explorer"])
+def test_tokens_are_coloured_by_what_the_selected_head_attends_to(mount: Mount, view: str) -> None:
+    lab = mount(view, interventions=["L1H4"], selection={"layer": 1, "head": 2, "query_pos": 5})
+    strip = "root.querySelector('.lw-token-body .lw-tokens')"
+    values = f"[...{strip}.querySelectorAll('[data-pos]')].map((chip) => chip.dataset.value)"
+
+    def shown(position: int, line: str, head: int = 2) -> None:
+        lab.wait(
+            "root.querySelector('[data-attended]')?.dataset.attended === String(arg[0])"
+            " && root.querySelector('[data-attended]').innerText.includes(arg[1])",
+            [position, f"L1H{head}"],
+        )
+        asked = {"show": "current", "attention_mode": "pattern", "head_average": "none"}
+        told = lab.answer(
+            "attention/pattern_lines",
+            **{"prompt": 0, "layer": 1, "head": head, "query_pos": position, "key_pos": position},
+            **asked,
+        )
+        assert [float(value) for value in lab.js(f"return {values}")] == told[line].values.tolist()
+
+    def colour(by: str) -> None:
+        if view == "explorer":
+            lab.find('select[aria-label="colour by"]').select_option(by)
+        else:
+            lab.find(f'.lw-seg[aria-label="colour by"] [data-option="{by}"]').click()
+
+    colour("from")
+    # The picked token, then the one that is pointed at; another head; and the other way.
+    shown(5, "row")
+    chips = lab.find(".lw-token-body .lw-tokens")
+    chips.locator('[data-pos="7"]').hover()
+    shown(7, "row")
+    assert "background" in str(chips.locator('[data-pos="0"]').get_attribute("style"))
+    lab.js("kernel.select({ layer: 1, head: 3 })")
+    shown(7, "row", 3)
+    colour("to")
+    chips.locator('[data-pos="2"]').click()
+    shown(2, "column", 3)
+    assert lab.js("return kernel.selection.key_pos") == 2
+    colour("loss")
+    lab.wait("!root.querySelector('[data-attended]')")
+    losses = lab.answer("token/stats", prompt=0)["loss"].values
+    assert [float(v) for v in lab.js(f"return {values}")[:-1]] == losses[:-1].tolist()

@@ -86,12 +86,12 @@ export const compareBos: Question<{ prompt: number }, BosComparison> = { method:
 export const code: Question<{ prompt: number }, Code> = { method: "token/code" };
 
 export const OPTIONS: {
-  color: OptionSpec<"loss" | "hit">;
+  color: OptionSpec<"loss" | "hit" | "from" | "to">;
 } = {
-  /** What colours the tokens: the loss of the next token, or whether it ranks first. */
+  /** What colours the tokens: the loss of the next token, whether it ranks first, or the selected head's attention ``"from"`` the picked token or ``"to"`` it. */
   color: {
     name: "color",
     initial: "loss",
-    is: (value: unknown): value is "loss" | "hit" => value === "loss" || value === "hit",
+    is: (value: unknown): value is "loss" | "hit" | "from" | "to" => value === "loss" || value === "hit" || value === "from" || value === "to",
   },
 };

@@ -2,6 +2,25 @@
 
 export type TokenColor = "loss" | "hit";
 
+/** What colours the strip: what is predicted, or attention from the picked token, or to it. */
+export type StripColor = TokenColor | "from" | "to";
+
+/** Of what is predicted; beside attention, the loss. */
+export function predictedColor(color: StripColor): TokenColor {
+  return color === "hit" ? "hit" : "loss";
+}
+
+const ATTENTION_STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];
+/** Up to so many tokens, weights are large enough for a scale that is always the same. */
+const SHORT = 100;
+
+/** The top of the scale of attention weights: 1, in long prompts the smallest step that holds all. */
+export function attentionTop(values: ArrayLike<number>): number {
+  if (values.length <= SHORT) return 1;
+  const largest = Array.from(values).reduce((most, value) => (value > most ? value : most), 0);
+  return ATTENTION_STEPS.find((step) => largest <= step) ?? 1;
+}
+
 const LOSS_STEPS = [1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 30, 50, 100];
 
 /**

@@ -3,10 +3,15 @@ import { useCallback, useMemo } from "preact/hooks";
 import { palette } from "../../core/draw/color";
 import { fixed } from "../../core/draw/format";
 import { useTheme } from "../../core/draw/theme";
-import { TokenStrip } from "../../core/parts/tokens/tokens";
+import { type TokenLook, TokenStrip } from "../../core/parts/tokens/tokens";
 import type { Selection } from "../../generated/messages";
 import { type ChipTone, chipTone, namesAt, type TokenColor } from "./format";
 import type { TokenStats } from "./stats";
+
+/** Colours and words in place of those of what is predicted. */
+export interface Shade {
+  look: (pos: number) => Pick<TokenLook, "words" | "value" | "style">;
+}
 
 const TEMPLATE = "written by the chat template: not in the messages";
 
@@ -15,6 +20,9 @@ export function Strip(props: {
   stats: TokenStats;
   color: TokenColor;
   top: number;
+  /** Undefined: what is predicted colours the tokens; null: nothing does yet. */
+  shade?: Shade | null | undefined;
+  picked: number | null;
   selection: Selection;
   /** The positions of what a chat template wrote; null for a prompt that is no conversation. */
   template: readonly number[] | null;
@@ -25,41 +33,48 @@ export function Strip(props: {
   onHover: (pos: number | null, chip: HTMLElement | null) => void;
   onLock: (pos: number | null) => void;
 }): JSX.Element {
-  const { stats, color, top, selection, template, spans, numbered, onHover, onLock } = props;
+  const { stats, color, top, shade, picked, selection, template, spans, numbered } = props;
+  const { onHover, onLock } = props;
   const theme = useTheme();
   const written = useMemo(() => new Set(template ?? []), [template]);
   const named = useMemo(() => namesAt(spans), [spans]);
   const look = useCallback(
     (pos: number) => {
       const loss = stats.loss[pos] ?? Number.NaN;
-      const tone = chipTone(color, stats.loss[pos], stats.rank[pos], top);
+      const tone: ChipTone =
+        shade === undefined
+          ? chipTone(color, stats.loss[pos], stats.rank[pos], top)
+          : { kind: "none" };
+      const shaded = shade?.look(pos);
       // The token before it expects this one most.
       const guessed = pos > 0 && stats.rank[pos - 1] === 0;
       const next = Number.isFinite(loss) ? [`loss ${fixed(loss)} nats`] : [];
       return {
         words: [
-          ...next,
+          ...(shaded?.words ? [shaded.words] : next),
           ...(guessed ? ["guessed right"] : []),
           ...(written.has(pos) ? ["of the chat template"] : []),
         ].join(", "),
         named: named.get(pos),
         title: written.has(pos) ? TEMPLATE : undefined,
-        value: loss,
-        style: chipStyle(tone.kind, tone.kind === "loss" ? tone.fraction : Number.NaN, theme),
+        value: shade === undefined ? loss : shaded?.value,
+        style:
+          shaded?.style ??
+          chipStyle(tone.kind, tone.kind === "loss" ? tone.fraction : Number.NaN, theme),
         attributes: {
-          "data-guessed": String(guessed),
+          "data-guessed": String(guessed && shade === undefined),
           "data-tone": tone.kind,
           ...(written.has(pos) ? { "data-added": "true" } : {}),
         },
       };
     },
-    [stats, color, top, theme, written, named],
+    [stats, color, top, shade, theme, written, named],
   );
   return (
     <TokenStrip
       label="tokens"
       tokens={stats.tokens}
-      picked={selection.query_pos}
+      picked={picked}
       marks={{ key: selection.key_pos }}
       look={look}
       numbered={numbered}

@@ -5,6 +5,7 @@ import type { Tokens } from "../../generated/session";
 import type { Stats } from "../../generated/token";
 import { editArgs, fieldOf, respaced } from "./editor";
 import {
+  attentionTop,
   chipTone,
   hitCount,
   hitText,
@@ -28,6 +29,16 @@ describe("the card", () => {
     const right = { left: 380, top: 20, width: 40, height: 24 };
     expect(placeCard(right, 200, bounds).left).toBe(210);
     expect(placeCard(right, 900, bounds).left).toBe(10);
+  });
+});
+
+describe("the scale of attention", () => {
+  it("is 0 to 1, and of long prompts the smallest step that holds every weight", () => {
+    expect(attentionTop([0.1, 0.02, Number.NaN])).toBe(1);
+    const long = new Array(200).fill(0.004);
+    expect(attentionTop(long)).toBe(0.01);
+    expect(attentionTop([...long, 0.3])).toBe(0.5);
+    expect(attentionTop([...long, 0.3, Number.NaN, 0.99])).toBe(1);
   });
 });
 

@@ -6,7 +6,7 @@ import { askCode } from "../../core/export/code";
 import { datasetCsv } from "../../core/export/csv";
 import { Later } from "../../core/parts/later";
 import type { PanelProps } from "../../core/parts/mount";
-import { OptionButtons } from "../../core/parts/options";
+import { OptionButtons, OptionChoice } from "../../core/parts/options";
 import { PromptPager } from "../../core/parts/pager";
 import { Button, ColorBar } from "../../core/parts/ui";
 import { useView, ViewFrame } from "../../core/parts/view";
@@ -21,10 +21,10 @@ import type { Tokens } from "../../generated/session";
 import * as ask from "../../generated/token";
 import { TokenCard } from "./card";
 import type { EditedPrompt } from "./editor";
-import { hitCount, hitText, lossTop, type TokenColor } from "./format";
+import { hitCount, hitText, lossTop, predictedColor, type TokenColor } from "./format";
 import { placeCard } from "./place";
 import { readStats, type TokenStats } from "./stats";
-import { HIT_SHADE, MISS_SHADE, Strip } from "./strip";
+import { HIT_SHADE, MISS_SHADE, type Shade, Strip } from "./strip";
 
 const COLORS = [
   { value: "loss", label: "loss", title: "loss of predicting the next token" },
@@ -32,6 +32,16 @@ const COLORS = [
     value: "hit",
     label: "correct",
     title: "whether the next token is the most probable one",
+  },
+  {
+    value: "from",
+    label: "attends to",
+    title: "what the token that is pointed at or picked attends to, by the selected head",
+  },
+  {
+    value: "to",
+    label: "attended by",
+    title: "which tokens attend to the one that is pointed at or picked, by the selected head",
   },
 ] as const;
 
@@ -46,6 +56,9 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const selection = session.selection.value;
   const { prompt } = selection;
   const color = session.option(ask.OPTIONS.color);
+  const attended = color.value === "from" || color.value === "to" ? color.value : null;
+  const predicted = predictedColor(color.value);
+  const [shade, setShade] = useState<Shade | null>(null);
   const tokens = usePromptTokens(handle, prompt);
   const loaded = useAnswer(handle, ask.stats, { prompt });
   const { data } = loaded;
@@ -68,16 +81,37 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
   const changed = session.state.value.interventions.some((item) => item.enabled);
 
   const count = session.state.value.n_prompts;
-  const lock = (pos: number | null) =>
-    session.select(pos === null ? { query_pos: null, key_pos: null } : { query_pos: pos });
+  const picked = attended === "to" ? selection.key_pos : selection.query_pos;
+  const lock = (pos: number | null) => {
+    if (attended === "to") session.select({ query_pos: null, key_pos: pos });
+    else session.select(pos === null ? { query_pos: null, key_pos: null } : { query_pos: pos });
+  };
 
   const csv = () =>
     known && data ? datasetCsv(data, { along: ["pos"], names: { pos: tokens.texts } }) : null;
   const controls = (
     <>
-      <OptionButtons label="colour by" of={color} choices={COLORS} />
-      <Legend color={color.value} stats={stats} top={top} />
-      {stats && compact && <Hits stats={stats} brief />}
+      {compact ? (
+        <OptionChoice label="colour by" of={color} choices={COLORS} compact />
+      ) : (
+        <OptionButtons label="colour by" of={color} choices={COLORS} />
+      )}
+      {attended && known ? (
+        <Later view={handle} name="token_attended" own={() => import("./attended")}>
+          {({ Attended }) => (
+            <Attended
+              view={handle}
+              mode={attended}
+              tokens={tokens}
+              pos={hover?.pos ?? picked ?? selection.query_pos}
+              onShade={setShade}
+            />
+          )}
+        </Later>
+      ) : (
+        <Legend color={predicted} stats={stats} top={top} />
+      )}
+      {stats && compact && !attended && <Hits stats={stats} brief />}
       <span class="lw-token-tools">
         <PromptPager session={session} count={count} />
         <button
@@ -114,8 +148,10 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
         {stats && (
           <Strip
             stats={stats}
-            color={color.value}
+            color={predicted}
             top={top}
+            shade={attended ? shade : undefined}
+            picked={picked}
             selection={selection}
             template={tokens?.attrs.template ?? null}
             spans={tokens?.attrs.spans ?? NO_SPANS}
@@ -131,7 +167,7 @@ export function TokenPanel({ session, rpc, compact }: PanelProps): JSX.Element {
         {comparing && (
           <Later view={handle} name="token_bos" own={() => import("./bos")}>
             {({ BosComparison }) => (
-              <BosComparison view={handle} prompt={prompt} color={color.value} />
+              <BosComparison view={handle} prompt={prompt} color={predicted} />
             )}
           </Later>
         )}
