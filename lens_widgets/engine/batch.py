@@ -98,7 +98,11 @@ class _Rows:
         for variant in self.joined:
             own = variant.layer == layer
             reach = reached(variant)
-            before.append(variant.inputs if own else reach)
+            read_anew = any(shares.of_all_heads(layer) for shares in variant.shares)
+            # Queries, keys and values that are all made anew are not made here as well.
+            before.append(
+                torch.zeros_like(reach) if read_anew else variant.inputs if own else reach
+            )
             outputs = variant.outputs if own else reach
             after.append(outputs if read is None else outputs & read)
         inputs, outputs = torch.cat(before), torch.cat(after)

@@ -185,8 +185,12 @@ class StreamGraph:
 
     def of_layer(self, layer: int | None, kind: str) -> slice:
         """The numbers of the readers of a kind in a layer, which follow one another."""
-        own = [i for i, r in enumerate(self.readers) if (r.layer, r.kind) == (layer, kind)]
+        own = self.readers_of(layer, kind)
         return slice(own[0], own[-1] + 1) if own else slice(0, 0)
+
+    def readers_of(self, layer: int | None, kind: str) -> list[int]:
+        """The same as a list."""
+        return [i for i, r in enumerate(self.readers) if (r.layer, r.kind) == (layer, kind)]
 
     def _example(self, kind: str) -> str:
         return next((str(w) for w in self.writers if w.kind == kind), "none")

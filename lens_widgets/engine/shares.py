@@ -8,7 +8,7 @@ sweeps, circuits, paths, interventions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -43,30 +43,37 @@ class ReplacedShares:
         return found
 
     @cached_property
-    def stages(self) -> dict[Stage, tuple[list[int], Float[Tensor, "reader writer"]]]:
-        """The readers that have such an edge by layer and kind, and 1 for each that it replaces,
-        of ``writers``."""
-        readers, place = self.pairs[:, 1].unique(return_inverse=True)
-        writers = torch.tensor(self.writers, dtype=torch.long, device="cpu")
-        weights = torch.zeros(len(readers), len(writers), device="cpu")
-        weights[place, torch.searchsorted(writers, self.pairs[:, 0].contiguous())] = 1.0
-        stages: dict[Stage, list[int]] = {}
-        for row, number in enumerate(readers.tolist()):
-            reader = self.stream.graph.readers[number]
-            stages.setdefault((reader.layer, reader.kind), []).append(row)
-        return {
-            stage: ([int(readers[row]) for row in rows], weights[rows])
-            for stage, rows in stages.items()
-        }
+    def readers(self) -> dict[int, int]:
+        """The readers that have such an edge by number, and which row of ``cut`` is whose."""
+        found: list[int] = self.pairs[:, 1].unique().tolist()
+        return {number: row for row, number in enumerate(found)}
 
     @cached_property
-    def attention(self) -> dict[int, Float[Tensor, "reader writer"]]:
-        """The same of all queries, keys and values of a layer together, in this order."""
-        found: dict[int, list[Tensor]] = {}
-        for (layer, kind), (_, weights) in self.stages.items():
-            if layer is not None and kind != "mlp":
-                found.setdefault(layer, []).append(weights)
-        return {layer: torch.cat(parts) for layer, parts in found.items()}
+    def cut(self) -> Float[Tensor, "reader writer"]:
+        """1 for each edge, of ``readers`` and ``writers``; the last row is of no reader: zeros."""
+        _, readers = self.pairs[:, 1].unique(return_inverse=True)
+        _, writers = self.pairs[:, 0].unique(return_inverse=True)
+        weights = torch.zeros(len(self.readers) + 1, len(self.writers), device="cpu")
+        weights[readers, writers] = 1.0
+        return weights
+
+    def cut_of(self, readers: Sequence[int]) -> Float[Tensor, "reader writer"]:
+        """The same of some readers, zeros of those that have no such edge."""
+        nobody = len(self.readers)
+        return self.cut[[self.readers.get(number, nobody) for number in readers]]
+
+    @cached_property
+    def stages(self) -> dict[Stage, list[int]]:
+        """The readers by layer and kind."""
+        return stages_of(self.stream, self.readers)
+
+    def of_all_heads(self, layer: int) -> bool:
+        """Whether what every query, key and value of a layer is made of is replaced."""
+        heads = [(layer, kind) for kind in "qkv"]
+        if not all(stage in self.stages for stage in heads):
+            return False
+        graph = self.stream.graph
+        return all(self.stages[stage] == graph.readers_of(*stage) for stage in heads)
 
     @property
     def first_layer(self) -> int:
@@ -88,6 +95,15 @@ class ReplacedShares:
         """How many of ``writers`` have written when a block begins."""
         graph = self.stream.graph
         return sum(graph.written_at(graph.writers[number]) <= 2 * layer for number in self.writers)
+
+
+def stages_of(stream: StreamParts, readers: Iterable[int]) -> dict[Stage, list[int]]:
+    """Numbers of readers by layer and kind."""
+    stages: dict[Stage, list[int]] = {}
+    for number in sorted(readers):
+        reader = stream.graph.readers[number]
+        stages.setdefault((reader.layer, reader.kind), []).append(number)
+    return stages
 
 
 def in_order(shares: Sequence[ReplacedShares]) -> list[ReplacedShares]:
@@ -126,11 +142,7 @@ class GivenInputs:
     @cached_property
     def stages(self) -> dict[Stage, list[int]]:
         """Their numbers by layer and kind."""
-        stages: dict[Stage, list[int]] = {}
-        for number in sorted(self.streams):
-            reader = self.stream.graph.readers[number]
-            stages.setdefault((reader.layer, reader.kind), []).append(number)
-        return stages
+        return stages_of(self.stream, self.streams)
 
     @property
     def first_layer(self) -> int:

@@ -106,21 +106,30 @@ class StreamParts:
         layer: int,
         kind: str,
         heads: Sequence[int],
-        streams: Float[Tensor, "reader prompt pos d_model"],
+        normed: Float[Tensor, "different prompt pos d_model"],
+        which: Sequence[int],
     ) -> Float[Tensor, "reader prompt pos d_head"]:
-        """Queries, keys or values of some heads, each of a stream of its own."""
-        normed = self.normed(layer, streams)
+        """Queries, keys or values of some heads, each of one of several streams, normed."""
         module = wrapped_module(getattr(self._model().blocks[layer].attn, kind))
         n_heads, size = self._facts.hooks[_attn(layer, kind)][-2:]
-        if type(module) is nn.Linear:
-            weight = module.weight.view(n_heads, size, -1)[list(heads)]
-            made = normed.flatten(1, 2) @ weight.transpose(1, 2)
-            if module.bias is not None:
-                made = made + module.bias.view(n_heads, size)[list(heads), None]
-            return made.unflatten(1, normed.shape[1:3])
-        assert module is not None
-        whole = module(normed).unflatten(-1, (n_heads, size))
-        return torch.stack([whole[row, :, :, head] for row, head in enumerate(heads)])
+        if type(module) is not nn.Linear:
+            assert module is not None
+            whole = module(normed).unflatten(-1, (n_heads, size))
+            pairs = zip(heads, which, strict=True)
+            return torch.stack([whole[place, :, :, head] for head, place in pairs])
+        weight = module.weight.view(n_heads, size, -1)
+        if list(heads) != list(range(n_heads)):
+            weight = weight[list(heads)]
+        places = normed.flatten(1, 2)
+        if len(places) == 1:
+            made = nn.functional.linear(places[0], weight.flatten(0, 1))
+            made = made.unflatten(-1, (len(heads), size)).movedim(1, 0)
+        else:
+            own = places if list(which) == list(range(len(places))) else places[list(which)]
+            made = own @ weight.transpose(1, 2)
+        if module.bias is not None:
+            made = made + module.bias.view(n_heads, size)[list(heads), None]
+        return made.unflatten(1, normed.shape[1:3])
 
     # --- writing ----------------------------------------------------------------------------
 
@@ -255,7 +264,8 @@ class StreamParts:
             own = self.graph.readers[self.graph.of_layer(layer, kind)]
             heads = [reader.head for reader in own if reader.head is not None]
             if heads:
-                made = self.read(layer, kind, heads, stream.expand(len(heads), *stream.shape))
+                normed = self.normed(layer, stream[None])
+                made = self.read(layer, kind, heads, normed, [0] * len(heads))
                 if not self._same(made.permute(1, 2, 0, 3), found[_attn(layer, kind)]):
                     raise _refusal(
                         f"hook_{kind} of layer {layer} is not what its norm and its projection "

@@ -197,9 +197,7 @@ class PromptRuns:
             if cuts and name != stream.input_hook(reader.layer, reader.kind):
                 state = InputsInRun(stream, base=written)
                 state.join(cuts, reader.layer or 0)
-                change = state.change_of(number)
-                if change is not None:
-                    found[number] = (there.float() + change).to(there.dtype)
+                found[number] = state.read_by(number, there)
         return found
 
     def mlp_writes(

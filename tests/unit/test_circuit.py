@@ -12,7 +12,8 @@ import torch
 from transformer_lens.tools.analysis import attribution_patching as theirs
 
 import lens_widgets as lw
-from lens_widgets.analysis.circuits.evaluate import shares_of
+from lens_widgets.analysis.circuits.evaluate import metrics_of, shares_of
+from lens_widgets.engine.stream import StreamParts
 from lens_widgets.errors import InputError
 from tests import handmade
 from tests.models import tiny
@@ -20,6 +21,7 @@ from tests.odd_models import without_attention_everywhere
 from tests.unit import edge_reference as plain
 from tests.unit.cases import ANSWER_IDS, ANSWERS, CORRUPTED, PROMPTS, corrupted_rows, rows, state
 from tests.unit.scripts import execute
+from tests.unit.spies import spy
 
 
 def _session(name: str, **options: Any) -> lw.Session:
@@ -302,3 +304,43 @@ def test_what_a_circuit_cuts_counts_where_the_session_cuts_the_same_edge(name: s
     np.testing.assert_allclose(
         lw.Circuit(cut, others).metric("zero").values, one_by_one.numpy(), atol=1e-5
     )
+
+
+def test_readers_that_read_the_same_are_normed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = _session("gpt2")
+    normed: list[int] = []
+    norm = StreamParts.normed
+
+    def count(stream: StreamParts, layer: int, streams: torch.Tensor) -> torch.Tensor:
+        normed.append(len(streams))
+        return norm(stream, layer, streams)
+
+    whole = session.stream.graph.mask
+    one_kept = torch.zeros_like(whole)
+    one_kept[session.stream.graph.writer("embed"), session.stream.graph.reader("L1H0.q")] = True
+    session.run()
+    monkeypatch.setattr(StreamParts, "normed", count)
+    metrics_of(session, [torch.zeros_like(whole)])
+    assert normed == [1, 1]
+    normed.clear()
+    metrics_of(session, [one_kept])
+    assert normed == [1, 2]
+
+
+def test_projections_that_are_made_anew_are_not_made_twice() -> None:
+    session = _session("gpt2")
+    whole = session.stream.graph.mask
+    # Of each other head an edge is kept, but none is left as it was.
+    half = whole & (torch.arange(whole.shape[1]) % 2 == 0)[None]
+    half[session.stream.graph.writer("embed")] = False
+    counts: list[int] = []
+    linear = session.model.blocks[1].attn.q.original_component
+    metrics_of(session, [half])
+    handle = linear.register_forward_hook(spy(lambda _m, args, _o: counts.append(args[0].numel())))
+    try:
+        half[session.stream.graph.writer("L0H0")] = False
+        metrics_of(session, [half])
+    finally:
+        handle.remove()
+    # The base run, once more; the variant itself asks the projection for nothing.
+    assert len(counts) == 1
