@@ -22,6 +22,7 @@ from lens_widgets.engine.recompute import (
     SparseBlock,
     computing_at,
 )
+from lens_widgets.engine.threads import SweepThreads
 from lens_widgets.engine.variants import BaseRun, Reading, Variant
 
 VOCABULARY_ROWS = 256
@@ -120,11 +121,16 @@ def reached(variant: Variant) -> Bool[Tensor, "prompt pos"]:
 
 
 def run_batch(
-    model: TransformerModel, check: Check | None, *, setup: SweepSetup, variants: Sequence[Variant]
+    model: TransformerModel,
+    check: Check | None,
+    *,
+    setup: SweepSetup,
+    variants: Sequence[Variant],
+    threads: SweepThreads,
 ) -> tuple[list[Tensor], float]:
     """What the reading gives for each variant, and the seconds of the slowest block.
 
-    ``variants`` come in the order of their layers.
+    ``variants`` come in the order of their layers; ``threads`` are the sweep's.
     """
     base, positions = setup.base, setup.reading.positions
     rows = _Rows(base, variants)
@@ -143,6 +149,7 @@ def run_batch(
         torch.no_grad(),
         model.hooks(fwd_hooks=hooks),
         fused_activations(model.blocks[variants[0].layer :]),
+        threads.turn(rows.device) as times,
     ):
         for layer in range(variants[0].layer, n_layers + 1):
             if check is not None:
@@ -167,6 +174,8 @@ def run_batch(
                 )
             resid = output[0] if isinstance(output, tuple) else output
             slowest = max(slowest, time.perf_counter() - started)
+            if times is not None:
+                times.block(computed.output.n_computed)
         assert resid is not None
         if state is not None:
             resid = state.at_logits(resid)

@@ -16,6 +16,7 @@ from lens_widgets.engine.batch import SweepSetup, run_batch, set_up
 from lens_widgets.engine.memory import is_out_of_memory, row_budget
 from lens_widgets.engine.repeatable import is_repeatable
 from lens_widgets.engine.shares import GivenInputs, ReplacedShares
+from lens_widgets.engine.threads import SweepThreads
 from lens_widgets.engine.variants import BaseRun, Reading, Variant
 
 BLOCK_SECONDS = 0.1
@@ -55,6 +56,7 @@ def sweep(
     adapts = not is_repeatable()
     tokens = FIRST_TOKENS if adapts else REPEATABLE_TOKENS
     size = max(1, tokens // (base.n_prompts * base.n_pos))
+    threads = SweepThreads(adapts)
     while order:
         all_logits = reading.positions is None
         n_shares = max(_n_writers(variants[i]) for i in order[:size])
@@ -66,7 +68,8 @@ def sweep(
             if setup is None:
                 names = _hook_names(base, variants)
                 setup = access.exclusively(partial(set_up, base=base, reading=reading, names=names))
-            values, slowest_s = access.exclusively(partial(run_batch, setup=setup, variants=chosen))
+            work = partial(run_batch, setup=setup, variants=chosen, threads=threads)
+            values, slowest_s = access.exclusively(work)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

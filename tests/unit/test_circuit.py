@@ -13,6 +13,7 @@ from transformer_lens.tools.analysis import attribution_patching as theirs
 
 import lens_widgets as lw
 from lens_widgets.analysis.circuits.evaluate import metrics_of, shares_of
+from lens_widgets.engine.recompute import BlockPositions, SparseBlock
 from lens_widgets.engine.stream import StreamParts
 from lens_widgets.errors import InputError
 from tests import handmade
@@ -21,7 +22,6 @@ from tests.odd_models import without_attention_everywhere
 from tests.unit import edge_reference as plain
 from tests.unit.cases import ANSWER_IDS, ANSWERS, CORRUPTED, PROMPTS, corrupted_rows, rows, state
 from tests.unit.scripts import execute
-from tests.unit.spies import spy
 
 
 def _session(name: str, **options: Any) -> lw.Session:
@@ -327,20 +327,27 @@ def test_readers_that_read_the_same_are_normed_once(monkeypatch: pytest.MonkeyPa
     assert normed == [1, 2]
 
 
-def test_projections_that_are_made_anew_are_not_made_twice() -> None:
+def test_projections_that_are_made_anew_are_not_made_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     session = _session("gpt2")
     whole = session.stream.graph.mask
-    # Of each other head an edge is kept, but none is left as it was.
+    # Of each other reader edges are kept, but none is left as it was.
     half = whole & (torch.arange(whole.shape[1]) % 2 == 0)[None]
     half[session.stream.graph.writer("embed")] = False
-    counts: list[int] = []
-    linear = session.model.blocks[1].attn.q.original_component
+    computed: list[tuple[int, int, bool]] = []
+    computing = SparseBlock.computing
+
+    def count(block: SparseBlock, prompts: torch.Tensor, at: BlockPositions) -> Any:
+        computed.append((at.query.n_computed, at.input.n_computed, at.output.n_computed > 0))
+        return computing(block, prompts, at)
+
+    monkeypatch.setattr(SparseBlock, "computing", count)
     metrics_of(session, [half])
-    handle = linear.register_forward_hook(spy(lambda _m, args, _o: counts.append(args[0].numel())))
-    try:
-        half[session.stream.graph.writer("L0H0")] = False
-        metrics_of(session, [half])
-    finally:
-        handle.remove()
-    # The base run, once more; the variant itself asks the projection for nothing.
-    assert len(counts) == 1
+    assert computed == [(0, 0, True)] * session.facts.n_layers
+    computed.clear()
+    half[:, session.stream.graph.reader("L1H1.k")] = True
+    metrics_of(session, [half & whole])
+    # One key of the second layer is left as it was, so that its projection has something to do.
+    assert computed[0] == (0, 0, True)
+    assert computed[1][1] > 0
