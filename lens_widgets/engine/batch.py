@@ -35,6 +35,7 @@ class SweepSetup:
 
     ``final`` is the stream that leaves the last block of the base run, [prompt, pos, d_model].
     ``answers`` [prompt, n, d_model] are the unembedding's columns for the tokens that are read.
+    ``last_read``, on the host, is where the last block's output is read; None for everywhere.
     """
 
     base: BaseRun
@@ -43,6 +44,7 @@ class SweepSetup:
     final: Float[Tensor, "prompt pos d_model"]
     logits: Float[Tensor, "prompt pos d_vocab"] | None
     answers: Float[Tensor, "prompt n d_model"] | None
+    last_read: Bool[Tensor, "prompt pos"] | None
 
 
 def set_up(
@@ -73,7 +75,8 @@ def set_up(
         normed = model.ln_final(resid) if reading.positions is None else None
     logits = None if normed is None else unembed(model, normed)
     answers = None if reading.tokens is None else answer_rows(model, reading.tokens)
-    return SweepSetup(base, reading, blocks, resid, logits, answers)
+    last_read = None if reading.positions is None else _only(reading.positions, base)
+    return SweepSetup(base, reading, blocks, resid, logits, answers, last_read)
 
 
 class _Rows:
@@ -98,7 +101,7 @@ class _Rows:
         before, after = [], []
         for variant in self.joined:
             own = variant.layer == layer
-            reach = reached(variant)
+            reach = variant.reached
             read_anew = any(shares.of_all_heads(layer) for shares in variant.shares)
             # Queries, keys and values that are all made anew are not made here as well.
             before.append(
@@ -107,17 +110,14 @@ class _Rows:
             outputs = variant.outputs if own else reach
             after.append(outputs if read is None else outputs & read)
         inputs, outputs = torch.cat(before), torch.cat(after)
-        return BlockPositions(
-            self._computed(inputs & outputs), self._computed(inputs), self._computed(outputs)
-        )
+        first = self._computed(inputs)
+        # In most blocks all three are the same.
+        if torch.equal(inputs, outputs):
+            return BlockPositions(first, first, first)
+        return BlockPositions(self._computed(inputs & outputs), first, self._computed(outputs))
 
     def _computed(self, mask: Bool[Tensor, "row pos"]) -> ComputedPositions:
         return ComputedPositions(mask, self.base.prefix_owner, self.device)
-
-
-def reached(variant: Variant) -> Bool[Tensor, "prompt pos"]:
-    """Whatever a position changed, every later position may attend to."""
-    return variant.changed.long().cummax(dim=1).values.bool()
 
 
 def run_batch(
@@ -138,7 +138,6 @@ def run_batch(
     n_layers = len(base.calls)
     resid: Tensor | None = None
     slowest = 0.0
-    last_read = None if positions is None else _only(positions, base)
     hooks = _grouped(base, rows)
     if state is not None:
         every = [(one, v.layer) for v in variants for one in v.shares]
@@ -165,7 +164,7 @@ def run_batch(
             if layer == n_layers:
                 break
             call = base.calls[layer]
-            computed = rows.computed(layer, last_read if layer == n_layers - 1 else None)
+            computed = rows.computed(layer, setup.last_read if layer == n_layers - 1 else None)
             with setup.blocks[layer].computing(rows.prompt_of_row(), computed):
                 output = model.blocks[layer](
                     resid,
@@ -215,7 +214,7 @@ def _read(
         # A metric of one's own may be the slowest part.
         if check is not None:
             check()
-        computed = ComputedPositions(reached(variant), setup.base.prefix_owner, rows.device)
+        computed = ComputedPositions(variant.reached, setup.base.prefix_owner, rows.device)
         whole = computing_at(lambda x: unembed(model, x), setup.logits, rows.prompts, computed)
         values.append(function(whole(normed[group])))
     return values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Int
@@ -33,6 +34,11 @@ class Variant:
     changed: Bool[Tensor, "prompt pos"]
     shares: tuple[ReplacedShares, ...] = ()
     given: GivenInputs | None = None
+
+    @cached_property
+    def reached(self) -> Bool[Tensor, "prompt pos"]:
+        """Where later blocks differ: whatever a position changed, every later one may attend to."""
+        return self.changed.long().cummax(dim=1).values.bool()
 
     @property
     def hooks(self) -> list[Hook]:
