@@ -219,7 +219,11 @@ def _notes(rate: float) -> str:
         f"corrupted prompts differ from position {CHANGED} on, and the prompts have nothing in "
         "common; IOI prompts are the eight of TransformerLens's demo, neighbours swapped, of which "
         "many begin alike (the loops beside them cost the same, and were run once). What cannot "
-        "differ, or begins alike, is not computed twice."
+        "differ, or begins alike, is not computed twice. What is above the floor, by torch's "
+        "profiler on one core: 90 % of head ablation's time is in matrix products (IOI prompts "
+        "83 %, resid_pre 81 and 77 %), which do not reach the best rate of one large product; the "
+        "rest is activation functions, picking out and filling in what is computed, and the base "
+        "and the corrupted run that a sweep starts from."
     )
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.benchmarks import bundles, circuits, engine, estimates, interactive, long_prompts
+from tests.benchmarks import bundles, busy, circuits, engine, estimates, interactive, long_prompts
 from tests.benchmarks.machine import describe
 from tests.benchmarks.table import Table
 
@@ -21,6 +21,7 @@ SECTIONS: dict[str, Callable[[], Table | Sequence[Table]]] = {
     "long_prompts": long_prompts.measure,
     "bundles": bundles.measure,
     "engine": engine.measure,
+    "busy": busy.measure,
     "estimates": estimates.measure,
     "circuits": circuits.measure,
 }

@@ -63,7 +63,7 @@ def ask_everything(session: lw.Session) -> tuple[list[str], dict[str, str]]:
     )
     answered: list[str] = []
     refused: dict[str, str] = {}
-    for name, ask in (*_of_views(session), *_of_analysis(session)):
+    for name, ask in (*_of_views(session), *of_analysis(session)):
         try:
             ask()
         except InputError as error:
@@ -97,7 +97,7 @@ def _ask(view: Any, question: Question) -> Any:
     return view.ask(question.name, **arguments(view, question))
 
 
-def _of_analysis(session: lw.Session) -> Iterator[tuple[str, Callable[[], Any]]]:
+def of_analysis(session: lw.Session) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Every function, the ways in which it can be asked told apart by ``: way``."""
     facts = session.facts
     first, last = (f"L{layer}H{facts.n_heads - 1}" for layer in (0, facts.n_layers - 1))

@@ -126,7 +126,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def _edges(session: lw.Session) -> Any:
-    return A.edge_sweep(session, [("L0H1", "L1H2.k"), ("embed", "L1.mlp"), ("L1H2", "logits")])
+    return A.edge_sweep(session, [("L0H1", "L1H2.q"), ("embed", "L1.mlp"), ("L1H2", "logits")])
 
 
 SWEEPS: dict[str, Callable[[lw.Session], Any]] = {
