@@ -56,8 +56,8 @@ class Structure:
 
 
 def read_structure(model: TransformerModel) -> tuple[Structure, list[tuple[str, Tensor]]]:
-    """A model's structure, and its parameters and buffers by name; 1 ms for GPT-2 small."""
-    found = Structure()
+    """A model's structure, and its parameters and buffers by name."""
+    found, classes = Structure(), set[type]()
     tensors: dict[int, tuple[str, Tensor]] = {}
     for kind, number, hook in _global_hooks():
         found.hooks["every module", kind, number] = _reference(hook)
@@ -70,14 +70,19 @@ def read_structure(model: TransformerModel) -> tuple[Structure, list[tuple[str, 
                     found.hooks[path, kind, number] = _reference(hook)
         if "forward" in own:
             found.forwards[path] = _reference(own["forward"])
-        if from_library(cls):
-            found.methods.setdefault(f"the class {cls.__qualname__}", _reference(cls.forward))
+        if cls not in classes:
+            classes.add(cls)
+            if from_library(cls):
+                found.methods.setdefault(f"the class {cls.__qualname__}", _reference(cls.forward))
         if own["training"]:
             found.training.add(path)
         # Some rotary embeddings adapt to the prompt that they saw last, whoever ran it.
-        adapts = any(kind in str(own.get("rope_type")) for kind in ("dynamic", "longrope"))
+        rope = str(own["rope_type"]) if "rope_type" in own else ""
+        adapts = "dynamic" in rope or "longrope" in rope
         if not adapts:
-            found.numbers.update({(path, k): v for k, v in own.items() if type(v) is float})
+            for key, value in own.items():
+                if type(value) is float:
+                    found.numbers[path, key] = value
         for held in (own["_parameters"], {} if adapts else own["_buffers"]):
             for key, tensor in held.items():
                 if tensor is not None:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lens_widgets.engine.current import one_call
 from lens_widgets.engine.gradients import Passed, Slopes
 from lens_widgets.engine.model import TransformerModel
 from lens_widgets.engine.probe import ModelFacts
@@ -139,6 +140,7 @@ class MeasuredModel(NoticesChanges):
         """The metric with the session's interventions."""
         return self.run().metric
 
+    @one_call()
     def run(self, interventions: Iterable[Intervention] | None = None) -> Run:
         """The model under the session's interventions, or under ``interventions`` instead.
 
@@ -176,6 +178,7 @@ class MeasuredModel(NoticesChanges):
         """
         return self._runs.known_metric(tuple(interventions))
 
+    @one_call()
     def metric_with(self, interventions: Iterable[Intervention]) -> Float[Tensor, "prompt"]:
         """The metric under ``interventions``, keeping nothing else of the run.
 
