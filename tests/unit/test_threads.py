@@ -12,6 +12,7 @@ import torch
 import lens_widgets as lw
 from lens_widgets.engine import current, threads
 from lens_widgets.engine.cancel import Cancelled, CancelToken
+from lens_widgets.engine.repeatable import repeatable
 from lens_widgets.engine.threads import WINDOW_S, Pace, threads_put_back
 from tests.models import tiny
 from tests.unit.cases import ANSWERS, PROMPTS
@@ -173,3 +174,12 @@ def test_one_thread_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
         assert _sweep() == 1
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_sweeps_that_must_be_the_same_to_the_bit_keep_their_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threads, "Pace", None)
+    with repeatable():
+        assert _sweep() == 2
