@@ -218,7 +218,8 @@ class StreamParts:
         n_heads = self._facts.hooks[_attn(layer, "z")][-2]
         groups = [head * n_values // n_heads for head in heads]
         read = list(dict.fromkeys(groups))
-        values = self.read(layer, "v", read, streams.expand(len(read), 1, *streams.shape))[:, 0]
+        normed = self.normed(layer, streams[None, None])
+        values = self.read(layer, "v", read, normed, [0] * len(read))[:, 0]
         weight = output_weights(self._model(), self._facts, layer)[list(heads)]
         written = values[[read.index(group) for group in groups]].float() @ weight
         block = self._model().blocks[layer]
