@@ -42,7 +42,7 @@ INSTALL_INPUTS = ("pyproject.toml", "constraints.txt", "hatch_build.py")
 # What each set-up installs, and which smaller ones it holds.
 SETUPS = {
     "demo": ((".[demo]",), ()),
-    "docs": ((".[demo]", "--group", "docs"), ("demo",)),
+    "docs": ((".[data,demo]", "--group", "docs"), ("demo",)),
     "test": ((".[data,demo]", "--group", "test"), ("demo", "docs")),
 }
 # A real model for notebook 05 and the tests. What it asks for itself builds a C++ engine that

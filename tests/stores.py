@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 import lens_widgets as lw
+from lens_widgets.data.store import ASIDE, DONE, FOLDER, WAITING
 
 Texts = tuple[list[str], list[str], list[list[str]]]
 
@@ -101,16 +102,16 @@ def write(path: Path, found: xr.Dataset, chunk: int = 256, waiting: int = 0) -> 
     """Writes results as runs do: some records of one cell's numbers are a chunk. The last
     ``waiting`` records are not done yet; before them is one that was set aside."""
     n = found.sizes["record"]
-    state = np.full(n, 1, dtype=np.int8)
+    state = np.full(n, DONE, dtype=np.int8)
     if waiting:
-        state[-waiting:] = 0
-        state[-waiting - 1] = 2
+        state[-waiting:] = WAITING
+        state[-waiting - 1] = ASIDE
     written = found.assign(state=("record", state)).reset_coords("group")
     encoding = {
         name: {"chunks": (min(chunk, n) or 1, *(1,) * (variable.ndim - 1))}
         for name, variable in written.variables.items()
     }
-    store = path / "values.zarr"
+    store = path / FOLDER
     written.to_zarr(store, mode="w", zarr_format=3, consolidated=False, encoding=encoding)
     return str(path)
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import os
 import tempfile
+from functools import cache
 from pathlib import Path
 
 from described import described
 
 import lens_widgets as lw
-
-# These say more about a sequence that is repeated than about a sentence.
-ON_REPEATED_TOKENS = ("HeadScoresView", "LossView")
 
 PAGE = """\
 # {name}
@@ -45,6 +44,31 @@ pairs = lw.prompts.repeated_tokens(model, seq_len=20, batch=4, corrupted="BB")
 session = lw.Session(model, pairs, metric=pairs.metric)
 lw.{name}(session)"""
 
+STORED = """\
+from functools import partial
+
+import lens_widgets as lw
+
+load = partial(lw.load_demo, "ioi")
+prompts, answers = lw.prompts.ioi_prompts(60)
+records = [
+    {{"prompt": text, "answers": pair, "group": text.split()[0]}}
+    for text, pair in zip(prompts, answers)
+]
+quantities = {{"ablation": lw.analysis.ablation_sweep}}
+run = lw.DataRun(load, lw.Dataset.from_records(records), quantities, path="ioi_run")
+run.run()
+session = lw.Session(load(), lw.prompts.IOI)
+session.selection.update(layer=1, head=4)
+lw.{name}(session, path="ioi_run")"""
+
+CODE = {
+    # These say more about a sequence that is repeated than about a sentence.
+    "HeadScoresView": REPEATED,
+    "LossView": REPEATED,
+    "DataView": STORED,
+}
+
 ABOUT = """\
 This is the view itself, as [`lw.export_html`](../reference/files.md) saves it: hover, select and
 page through what is saved. Whatever must be computed needs the notebook and its kernel. It comes
@@ -55,18 +79,16 @@ def pages() -> dict[str, str | bytes]:
     """``views/<name>.md`` and ``live/<name>.html`` for every view among the public names."""
     names = view_names()
     made: dict[str, str | bytes] = {"views/index.md": _index(names)}
-    sessions = {"ioi": _session(IOI), "repeated": _session(REPEATED)}
     for name in names:
-        repeated = name in ON_REPEATED_TOKENS
-        view = getattr(lw, name)(sessions["repeated" if repeated else "ioi"])
-        made[f"live/{name}.html"] = exported(view, name)
+        code = CODE.get(name, IOI)
+        made[f"live/{name}.html"] = _live(name, code)
         made[f"views/{name}.md"] = PAGE.format(
             name=name,
             summary=summary(name),
             frame=frame(f"../live/{name}.html", f"{name} on a demo model"),
             model=ABOUT,
             reference=described(getattr(lw, name)),
-            code=(REPEATED if repeated else IOI).format(name=name),
+            code=code.format(name=name),
         )
     return made
 
@@ -93,10 +115,24 @@ def frame(url: str, title: str) -> str:
     return f'<iframe class="live" loading="lazy" src="{url}" title="{title}"></iframe>'
 
 
+def _live(name: str, code: str) -> bytes:
+    """The view of the code that the page shows, exported; what it stores is thrown away."""
+    here = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            session = _session(code)
+            path = {"path": "ioi_run"} if code is STORED else {}
+            return exported(getattr(lw, name)(session, **path), name)
+        finally:
+            os.chdir(here)
+
+
+@cache
 def _session(code: str) -> lw.Session:
     """The session of the code that the page shows."""
     scope: dict[str, lw.Session] = {}
-    exec("\n".join(code.splitlines()[:-1]), scope)
+    exec("\n".join(code.format(name="").splitlines()[:-1]), scope)
     return scope["session"]
 
 

@@ -207,6 +207,11 @@ class DataRun:
         return summary(self.per_prompt, self._interval)
 
     @property
+    def path(self) -> Path:
+        """The folder where everything is stored: what ``lw.DataView`` is given."""
+        return self._path
+
+    @property
     def per_prompt(self) -> xr.Dataset:
         """The stored values of each record, opened lazily: as of ``lens_widgets.data.per_prompt``,
         dims [record, ...]."""

@@ -177,7 +177,8 @@ def per_prompt(path: str | os.PathLike[str]) -> xr.Dataset:
         A variable for each quantity with its own dims behind, in its own units, NaN where a prompt
         has no such place; ``metric``, the metric without interventions, in the metric's units; and
         ``prompt``, ``corrupted`` ("" without one), ``answers`` (JSON: the correct and the wrong
-        ones) and ``n_tokens``. Of a run that goes on, the records that are done.
+        ones) and ``n_tokens``. Of a run that goes on, the records that are done; the attribute
+        ``n_waiting`` says how many are not.
 
     Raises:
         InputError: nothing is stored there; ``zarr`` is not installed.
@@ -195,6 +196,7 @@ def per_prompt(path: str | os.PathLike[str]) -> xr.Dataset:
         raise InputError(f"path={str(path)!r} has no records yet.", "Run the DataRun first.")
     state = stored["state"].values
     stored = stored.drop_vars("state").set_coords("group")
+    stored.attrs["n_waiting"] = int((state == WAITING).sum())
     if not (state == DONE).all():
         stored = stored.isel(record=np.flatnonzero(state == DONE))
     return stored

@@ -51,6 +51,9 @@ class NamedPositions(MeasuredModel):
     def check_named(self, prompts: PromptSet) -> None:
         """Raises InputError when a listed intervention acts at a span that edited prompts have
         elsewhere."""
+        if prompts.n_prompts != self.prompt_set.n_prompts:
+            # Other prompts, not edited ones: what acts on them is checked as they are taken.
+            return
         pairs = zip(self.prompt_set.rows(), prompts.rows(), strict=True)
         for row, (before, after) in enumerate(pairs):
             if before != after:

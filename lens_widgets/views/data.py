@@ -12,6 +12,7 @@ import xarray as xr
 
 from lens_widgets.analysis.stored.cells import cells_of
 from lens_widgets.analysis.stored.examples import SortBy, chosen_rows, histogram
+from lens_widgets.data.store import DONE, FOLDER
 from lens_widgets.errors import InputError
 from lens_widgets.prompts.answers import make_answers
 from lens_widgets.session.session import Session
@@ -20,8 +21,6 @@ from lens_widgets.views.bundle import bundle
 from lens_widgets.views.checks import check_between, check_prompt
 from lens_widgets.views.data_answers import AxisInfo, Bars, Means, QuantityInfo, Rows, Store
 from lens_widgets.views.data_store import (
-    DONE,
-    FOLDER,
     RUN,
     answer_of,
     answer_text,

@@ -21,6 +21,7 @@ from lens_widgets.analysis.stored.cells import (
     means_by_cell,
     quantities_of,
 )
+from lens_widgets.data.store import FOLDER, per_prompt
 from lens_widgets.errors import InputError, near
 from lens_widgets.prompts.token_text import token_text, visible
 from lens_widgets.session.session import Session
@@ -28,9 +29,6 @@ from lens_widgets.session.session import Session
 Array = np.ndarray[Any, np.dtype[Any]]
 
 RUN = "lw.DataRun(make_model, dataset, quantities={...}, path=...).run()"
-
-FOLDER, WAITING, DONE = "values.zarr", 0, 1
-"""Where a run stores, and the states of its records that count."""
 
 WHOLE_BYTES = 64 << 20
 """Quantities up to this size are read once where one cell takes as long as all."""
@@ -136,22 +134,15 @@ def opened(path: str) -> Stored:
 @lru_cache(maxsize=KEPT_STORES)
 def _opened(path: str, stamp: Any) -> Stored:
     try:
-        # Without dask: a chunk is read when its numbers are.
-        found = xr.open_zarr(str(Path(path) / FOLDER), chunks=None, consolidated=False)
-        state = found["state"].values
-    except ImportError as error:
-        raise InputError(
-            f"Reading results takes a package that is not installed: {error}",
-            'Install it: pip install "lens_widgets[data]"',
-        ) from error
+        found = per_prompt(path)
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(
             f"path={path!r} has no results that can be read: {error}", f"Write them: {RUN}."
         ) from error
-    done = np.flatnonzero(state == DONE)
-    rows = found.drop_vars("state").set_coords("group").isel({RECORD: done})
-    waiting = int((state == WAITING).sum())
-    return Stored(path, rows, len(done) + waiting if waiting else None)
+    waiting = int(found.attrs["n_waiting"])
+    return Stored(path, found, found.sizes[RECORD] + waiting if waiting else None)
 
 
 def _stamp(path: str) -> Any:

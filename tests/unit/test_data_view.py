@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -246,4 +247,36 @@ def test_a_page_does_not_choose_what_is_read(session: lw.Session, path: str) -> 
     view = lw.DataView(session, path=path)
     view.set_state({"path": "/etc"})
     assert view.path == path
+    view.close()
+
+
+def test_what_a_run_stores_is_shown_and_opens(tmp_path: Path) -> None:
+    """The values on screen are those that a session of the record alone computes."""
+    prompts, answers = lw.prompts.ioi_prompts(6)
+    records = [
+        {"prompt": text, "answers": pair, "group": text.split()[0]}
+        for text, pair in zip(prompts, answers, strict=True)
+    ]
+    run = lw.DataRun(
+        partial(lw.load_demo, "ioi"),
+        lw.Dataset.from_records(records),
+        {"ablation": lw.analysis.ablation_sweep},
+        path=tmp_path / "run",
+    )
+    run.run()
+    session = lw.Session(lw.load_demo("ioi"), prompts[0], answers=[answers[0]])
+    session.selection.update(layer=1, head=4)
+    view = lw.DataView(session, path=run)  # type: ignore[arg-type]
+    table = view.data()
+    assert table.attrs["cell"] == "L1H4"
+    assert table.attrs["n_records"] == len(records)
+    for record, value, text in zip(
+        table["record"].values, table["value"].values, table["prompt"].values, strict=True
+    ):
+        assert text == prompts[int(record)]
+        alone = lw.Session(session.model, text, answers=[answers[int(record)]])
+        sweep = lw.analysis.ablation_sweep(alone).sel(layer=1, head=4)
+        assert value == pytest.approx(float(sweep), abs=1e-4)
+    _open(session, str(run.path), 3)
+    assert session.prompt_set.texts == (prompts[3],)
     view.close()

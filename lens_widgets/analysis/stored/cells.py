@@ -21,6 +21,8 @@ RECORD = "record"
 OF_RECORDS = ("prompt", "corrupted", "answers", "n_tokens")
 """Variables of a store that are no quantities."""
 
+METRIC = "metric"
+
 _LETTERS: dict[tuple[str, ...], tuple[str, str]] = {
     ("layer", "head"): ("L", "H"),
     ("layer", "neuron"): ("L", "N"),
@@ -121,12 +123,14 @@ def _along(axes: tuple[Axis, ...]) -> list[str]:
 
 
 def quantities_of(store: xr.Dataset) -> list[str]:
-    """The names of the stored quantities, in the order of the alphabet: a store has none."""
-    return sorted(
+    """The names of the stored quantities, in the order of the alphabet, as a store has none; the
+    metric, which every run has, is last."""
+    found = [
         str(name)
-        for name, found in store.data_vars.items()
-        if name not in OF_RECORDS and found.dims[:1] == (RECORD,)
-    )
+        for name, values in store.data_vars.items()
+        if name not in OF_RECORDS and values.dims[:1] == (RECORD,)
+    ]
+    return sorted(found, key=lambda name: (name == METRIC, name))
 
 
 def cells_of(quantity: xr.DataArray) -> Cells:
