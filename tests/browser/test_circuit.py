@@ -205,3 +205,41 @@ def test_the_saved_file_is_the_benchmarks(circuit: Lab) -> None:
     assert written == told.attrs["text"]
     kept = [name for name, edge in json.loads(written)["edges"].items() if edge["in_graph"]]
     assert len(kept) == edges(circuit).attrs["n_edges"]
+
+
+MEANWHILE = """
+    const { message } = kernel.held.find(({ message }) => message.method === 'circuit/edges');
+    const { id, slot, seq, method, args } = message;
+    const told = { kind: 'progress', id, slot, seq, state: 'computing', done: 0, total: 0 };
+    return kernel.answer(method, { ...args, edge_method: 'eap' }).then(({ result, buffers }) => {
+      const label = 'comparing estimates';
+      kernel.models[0].emit('msg:custom', { ...told, label, partial: result }, buffers);
+    });"""
+"""Sends what the kernel sends until the best estimate is known; here by the gradient."""
+
+
+@pytest.mark.parametrize("worked", [False, True])
+def test_whoever_works_with_the_first_estimate_keeps_it(mount: Mount, worked: bool) -> None:
+    lab = mount("circuit", width=1000, rest=None, manual=True)
+    held = "window.lab.kernel.held.some(({ message }) => message.method === 'circuit/edges')"
+    lab.wait(held)
+    lab.js(MEANWHILE)
+    line = lab.find(".lw-circuit-trust[data-method=eap]")
+    line.wait_for(state="visible")
+    assert line.inner_text() == "gradient, being compared with exact edges"
+    if worked:
+        lab.find(".lw-circuit-hit").first.dispatch_event("click")
+    lab.js(
+        """kernel.manual = false;
+           while (kernel.held.length > 0) kernel.release();"""
+    )
+    lab.idle()
+    best = lab.answer("circuit/agreements").attrs["best"]
+    assert best != "eap"
+    method, _, said = agreement_of(lab)
+    assert method == ("eap" if worked else best)
+    assert said.startswith("chosen: ") == (not worked)
+    picked = lab.find('[role="radio"][aria-checked="true"]').first
+    assert picked.get_attribute("data-option") == ("eap" if worked else "best")
+    # Offered, not put in its place.
+    assert lab.find(".lw-circuit-trust button").count() == worked
