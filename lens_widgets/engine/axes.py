@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lens_widgets.engine.forward import Hook, forward
-from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.model import TransformerModel, home
 from lens_widgets.engine.probe import ModelFacts
 
 AxisKind = Literal["prompt", "pos", "place", "fixed", "unknown"]
@@ -57,7 +57,7 @@ def find_layouts(
     ``padded``: whether an attention mask is passed, which changes the shape of some activations.
     """
     n_pos = next(n for n in _POSITIONS if n <= facts.n_ctx)
-    device = next(iter(model.parameters())).device
+    device = home(model)
     tokens = torch.arange(_PROMPTS * n_pos, device=device).reshape(_PROMPTS, n_pos) % facts.d_vocab
     mask = None
     if padded:

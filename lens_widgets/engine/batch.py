@@ -12,10 +12,18 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lens_widgets.engine.forward import Check, Hook, HookFn, answer_rows, unembed, unembed_tokens
+from lens_widgets.engine.forward import (
+    Check,
+    Hook,
+    HookFn,
+    answer_rows,
+    hooks_at_home,
+    unembed,
+    unembed_tokens,
+)
 from lens_widgets.engine.fused import fused_activations
 from lens_widgets.engine.inputs import InputsInRun, with_shares
-from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.model import TransformerModel, call_there, home
 from lens_widgets.engine.recompute import (
     BlockPositions,
     ComputedPositions,
@@ -63,7 +71,7 @@ def set_up(
     blocks = [SparseBlock(block, canonical) for block in model.blocks]
     resid = base.calls[0].resid
     silenced = None if base.written is None else base.written.silenced
-    hooks = with_shares(base.hooks, base.shares, silenced)
+    hooks = hooks_at_home(model, with_shares(base.hooks, base.shares, silenced))
     with torch.no_grad(), model.hooks(fwd_hooks=hooks), ExitStack() as stack:
         for block in blocks:
             stack.enter_context(block.recording())
@@ -72,7 +80,8 @@ def set_up(
                 check()
             output = model.blocks[layer](call.resid, *call.args, **call.kwargs)
             resid = output[0] if isinstance(output, tuple) else output
-        normed = model.ln_final(resid) if reading.positions is None else None
+        every = reading.positions is None
+        normed = call_there(model.ln_final, resid.to(home(model))) if every else None
     logits = None if normed is None else unembed(model, normed)
     answers = None if reading.tokens is None else answer_rows(model, reading.tokens)
     last_read = None if reading.positions is None else _only(reading.positions, base)
@@ -86,8 +95,7 @@ class _Rows:
         self.base = base
         self.variants = variants
         self.joined: list[Variant] = []
-        self.device = base.calls[0].resid.device
-        self.prompts = torch.arange(base.n_prompts, device=self.device)
+        self.prompts = torch.arange(base.n_prompts, device=base.calls[0].resid.device)
 
     def prompt_of_row(self) -> Int[Tensor, "row"]:
         return self.prompts.repeat(len(self.joined))
@@ -117,7 +125,7 @@ class _Rows:
         return BlockPositions(self._computed(inputs & outputs), first, self._computed(outputs))
 
     def _computed(self, mask: Bool[Tensor, "row pos"]) -> ComputedPositions:
-        return ComputedPositions(mask, self.base.prefix_owner, self.device)
+        return ComputedPositions(mask, self.base.prefix_owner)
 
 
 def run_batch(
@@ -146,9 +154,9 @@ def run_batch(
         hooks = [*read, *hooks, *state.writing(every, *given)]
     with (
         torch.no_grad(),
-        model.hooks(fwd_hooks=hooks),
+        model.hooks(fwd_hooks=hooks_at_home(model, hooks)),
         fused_activations(model.blocks[variants[0].layer :]),
-        threads.turn(rows.device) as times,
+        threads.turn(rows.prompts.device) as times,
     ):
         for layer in range(variants[0].layer, n_layers + 1):
             if check is not None:
@@ -176,9 +184,11 @@ def run_batch(
             if times is not None:
                 times.block(computed.output.n_computed)
         assert resid is not None
+        resid = resid.to(home(model))
         if state is not None:
             resid = state.at_logits(resid)
-        normed = model.ln_final(resid if positions is None else _at(resid, positions, rows))
+        ending = resid if positions is None else _at(resid, positions, rows)
+        normed = call_there(model.ln_final, ending)
     started = time.perf_counter()
     values = _read(model, check, setup, rows, normed)
     return values, max(slowest, time.perf_counter() - started)
@@ -214,7 +224,7 @@ def _read(
         # A metric of one's own may be the slowest part.
         if check is not None:
             check()
-        computed = ComputedPositions(variant.reached, setup.base.prefix_owner, rows.device)
+        computed = ComputedPositions(variant.reached, setup.base.prefix_owner)
         whole = computing_at(lambda x: unembed(model, x), setup.logits, rows.prompts, computed)
         values.append(function(whole(normed[group])))
     return values

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 
 from lens_widgets.engine.forward import answer_rows, unembed, unembed_tokens
-from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.model import TransformerModel, call_there
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def reads_out(
         return False
     try:
         with torch.no_grad():
-            again = model.ln_final(cache[stream])
+            again = call_there(model.ln_final, cache[stream])
         return close(cache[normed], again) and (stand_alone or close(logits, unembed(model, again)))
     except Exception:
         log.debug("%s does not end in a final norm", model.cfg.model_name, exc_info=True)

@@ -1,5 +1,9 @@
 """Running the model: a whole forward that is recorded, and the resumption from any block of it.
 
+The blocks of a model can be on several devices. Hooks are given activations on the device where
+tokens enter it, and what is read off a run is handed out there: nothing else of ours has to know
+where a block is.
+
 Hooks of ours exist on the model only inside these functions; TransformerLens removes them when its
 context ends or when a hook raises. Stopping is therefore done by raising from a hook, as a block
 begins.
@@ -17,7 +21,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lens_widgets.engine.fused import fused_activations
-from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.model import (
+    TransformerModel,
+    call_there,
+    home,
+    spread,
+    unembedding,
+    weights_of,
+)
 from lens_widgets.engine.pooling import pooled, split_name
 from lens_widgets.engine.transformer_lens_private import logits_transform
 
@@ -75,12 +86,13 @@ def forward(
     captured: dict[str, Tensor] = {}
     calls: list[BlockCall] = []
     all_hooks = [*stops(model, 0, check), *hooks, *_captures(capture, captured)]
+    all_hooks = hooks_at_home(model, all_hooks)
     kwargs: dict[str, Any] = {} if attention_mask is None else {"attention_mask": attention_mask}
     with torch.no_grad(), _recording(model, calls if record else None):
         logits = model.run_with_hooks(
             tokens, fwd_hooks=all_hooks, return_type="logits", use_cache=False, **kwargs
         )
-    return WholeForward(logits.detach(), captured, calls)
+    return WholeForward(logits.detach().to(home(model)), captured, calls)
 
 
 def resume(
@@ -97,7 +109,7 @@ def resume(
     all_hooks = [*stops(model, start, check), *hooks, *_captures(capture, captured)]
     with (
         torch.no_grad(),
-        model.hooks(fwd_hooks=all_hooks),
+        model.hooks(fwd_hooks=hooks_at_home(model, all_hooks)),
         fused_activations(model.blocks[start:]),
     ):
         resid = calls[start].resid
@@ -105,7 +117,7 @@ def resume(
         for layer in range(start, len(calls)):
             made.append(replace(calls[layer], resid=resid))
             resid = call_block(model.blocks[layer], resid, calls[layer])
-        normed = model.ln_final(resid)
+        normed = call_there(model.ln_final, resid).to(home(model))
     return ResumedForward(normed, captured, made)
 
 
@@ -127,7 +139,8 @@ def read_blocks(
             check()
         own = [hook for hook in hooks if hook[0].startswith(f"blocks.{layer}.")]
         captures = _captures(wanted, captured, stop=True)
-        with torch.no_grad(), suppress(_Enough), model.hooks(fwd_hooks=[*own, *captures]):
+        every = hooks_at_home(model, [*own, *captures])
+        with torch.no_grad(), suppress(_Enough), model.hooks(fwd_hooks=every):
             call_block(model.blocks[layer], calls[layer].resid, calls[layer])
     return captured
 
@@ -142,15 +155,17 @@ def unembed(
     model: TransformerModel, normed: Float[Tensor, "*n d_model"], hooks: Sequence[Hook] = ()
 ) -> Float[Tensor, "*n d_vocab"]:
     """Logits of the final norm's output, with what the architecture does to them at the end."""
-    with torch.no_grad(), model.hooks(fwd_hooks=list(hooks)):
-        return transformed(model, model.unembed(normed))
+    with torch.no_grad(), model.hooks(fwd_hooks=hooks_at_home(model, hooks)):
+        return transformed(model, call_there(model.unembed, normed))
 
 
 def answer_rows(
     model: TransformerModel, tokens: Int[Tensor, "prompt n"]
 ) -> Float[Tensor, "prompt n d_model"]:
     """The unembedding's columns of some tokens."""
-    return model.W_U.detach()[:, tokens.flatten()].T.reshape(*tokens.shape, -1)
+    weights, _ = unembedding(model)
+    columns = weights[:, tokens.flatten().to(weights.device)].T.reshape(*tokens.shape, -1)
+    return columns.to(tokens.device)
 
 
 def unembed_tokens(
@@ -165,8 +180,9 @@ def unembed_tokens(
     """
     with torch.no_grad():
         logits = (answers.float() @ normed.float()[:, :, None])[:, :, 0]
-        if model.b_U is not None:
-            logits = logits + model.b_U.detach().float()[tokens]
+        bias = weights_of(model, "b_U")
+        if bias is not None:
+            logits = logits + bias[tokens.to(bias.device)].float().to(logits.device)
         # Rounded as the model's own logits are.
         return transformed(model, logits.to(normed.dtype))
 
@@ -186,6 +202,22 @@ def stops(model: TransformerModel, start: int, check: Check | None) -> list[Hook
         check()
 
     return [(f"blocks.{layer}.hook_in", stop_if_asked) for layer in range(start, len(model.blocks))]
+
+
+def hooks_at_home(model: TransformerModel, hooks: Sequence[Hook]) -> list[Hook]:
+    """The same hooks, each given the activation on the device where tokens enter the model."""
+    if not spread(model):
+        return list(hooks)
+    here = home(model)
+
+    def moved(fn: HookFn) -> HookFn:
+        def edit(activation: Tensor, hook: Any) -> Tensor | None:
+            made = fn(activation.to(here), hook)
+            return None if made is None else made.to(activation.device)
+
+        return edit
+
+    return [(name, moved(fn)) for name, fn in hooks]
 
 
 @contextmanager

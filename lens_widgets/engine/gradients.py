@@ -17,11 +17,12 @@ from lens_widgets.engine.forward import (
     Hook,
     HookFn,
     call_block,
+    hooks_at_home,
     stops,
     transformed,
 )
 from lens_widgets.engine.fused import differentiable_activations
-from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.model import TransformerModel, call_there, home
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.engine.relp import BackwardHooks, RelP, relp_hooks
 
@@ -114,7 +115,7 @@ def gradients(
     ]
     with (
         torch.enable_grad(),
-        model.hooks(fwd_hooks=all_hooks),
+        model.hooks(fwd_hooks=hooks_at_home(model, all_hooks)),
         differentiable_activations(model.blocks),
     ):
         start = calls[0].resid if wanted.stream is None else wanted.stream
@@ -122,9 +123,11 @@ def gradients(
         resid = start.clone().requires_grad_(True)
         for layer, call in enumerate(calls):
             resid = call_block(model.blocks[layer], resid, call)
+        resid = resid.to(home(model))
         if positions is not None:
             resid = resid[torch.arange(len(positions), device=resid.device), positions][:, None]
-        logits = transformed(model, model.unembed(model.ln_final(resid)))
+        normed = call_there(model.ln_final, resid)
+        logits = transformed(model, call_there(model.unembed, normed))
         total = value(logits if positions is None else logits[:, 0]).sum()
         found = torch.autograd.grad(total, list(kept.values()), allow_unused=True)
     given = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.model import TransformerModel, devices_of
 from lens_widgets.engine.repeatable import is_repeatable
 
 SHARE = 0.25
@@ -25,17 +25,20 @@ def row_budget(
 ) -> int:
     """Rows of ``n_pos`` tokens that fit the budget, by the widest moment of a block.
 
+    A batch passes all devices that blocks are on: the one with the least memory left decides.
+
     ``n_kept``: how many vectors of the stream each token keeps through all blocks.
     """
     cfg = model.cfg
-    parameter = next(iter(model.parameters()))
     d_mlp = getattr(cfg, "d_mlp", None) or 4 * cfg.d_model
     per_token = 4 * (3 * d_mlp + (12 + n_kept) * cfg.d_model)
     if all_logits:
         per_token += 3 * 4 * cfg.d_vocab
     row = n_pos * (per_token + 3 * 4 * cfg.n_heads * n_pos)
     if max_memory_gb is None:
-        free = CEILING_BYTES if is_repeatable() else int(SHARE * free_bytes(parameter.device))
+        free = CEILING_BYTES
+        if not is_repeatable():
+            free = int(SHARE * min(free_bytes(device) for device in devices_of(model)))
         budget = min(CEILING_BYTES, free)
     else:
         budget = int(max_memory_gb * 2**30)
@@ -43,7 +46,7 @@ def row_budget(
 
 
 def free_bytes(device: torch.device) -> int:
-    """Free memory of the device a model is on."""
+    """Free memory of a device."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     try:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from operator import attrgetter
 from typing import Any, Literal, Protocol, overload
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from lens_widgets.errors import InputError
 
 
 class ModelConfig(Protocol):
@@ -142,12 +144,55 @@ class TransformerModel(Protocol):
         """Token ids [prompt, pos] of text."""
 
 
+def home(model: TransformerModel) -> torch.device:
+    """Where tokens enter a model. What is read off its runs is brought here, wherever its blocks
+    are, so that no two of our tensors are ever on different devices.
+
+    InputError for a model whose weights are nowhere.
+    """
+    device = next(iter(model.parameters())).device
+    if device.type == "meta":
+        raise InputError(
+            "model: the first of its weights is on the meta device, which holds no numbers.",
+            "Load the embedding onto a device: of a device_map only blocks may lie on disk.",
+        )
+    return device
+
+
+def placed(part: Any) -> torch.device | None:
+    """Where a part of a model computes; None where it has no weights in memory, and whoever loads
+    them when it is called brings its input to the right place."""
+    weights = part.parameters() if isinstance(part, nn.Module) else ()
+    return next((torch.device(w.device) for w in weights if not w.is_meta), None)
+
+
+def devices_of(model: TransformerModel) -> list[torch.device]:
+    """The devices that a model computes on, in the order in which a forward reaches them."""
+    ends = [getattr(model, name, None) for name in ("ln_final", "unembed")]
+    found = [home(model), *map(placed, [*model.blocks, *ends])]
+    return list(dict.fromkeys(device for device in found if device is not None))
+
+
+def spread(model: TransformerModel) -> bool:
+    """Whether parts of a model are on different devices."""
+    return len(devices_of(model)) > 1
+
+
+def call_there(part: Any, values: Tensor) -> Tensor:
+    """What a part of a model makes of ``values``, computed where the part is and brought back."""
+    device = placed(part)
+    if device is None or device == values.device:
+        made: Tensor = part(values)
+        return made
+    back: Tensor = part(values.to(device)).to(values.device)
+    return back
+
+
 @contextmanager
 def on_its_device(model: TransformerModel) -> Iterator[None]:
-    """Inside, tensors are made where the model is, and can take part in a backward pass: whatever
-    default device or inference mode the caller has set."""
-    device = next(iter(model.parameters())).device
-    with torch.inference_mode(False), torch.device(device):
+    """Inside, tensors are made where tokens enter the model, and can take part in a backward pass:
+    whatever default device or inference mode the caller has set."""
+    with torch.inference_mode(False), torch.device(home(model)):
         yield
 
 
@@ -157,8 +202,39 @@ def weights_of(owner: Any, name: str) -> Tensor | None:
     None where a part has it not, or in another form: TransformerLens says so with errors of three
     kinds.
     """
+    holder = getattr(owner, _HOLDERS[name], None) if name in _HOLDERS else owner
     try:
-        found = attrgetter(name)(owner)
+        with weights_present(holder):
+            found = attrgetter(name)(owner)
     except (AttributeError, NotImplementedError, ValueError):
         return None
-    return found.detach() if isinstance(found, Tensor) else None
+    return found.detach() if isinstance(found, Tensor) and not found.is_meta else None
+
+
+_HOLDERS = {"W_E": "embed", "W_pos": "pos_embed", "W_U": "unembed", "b_U": "unembed"}
+"""Of what a model lays out itself, the part that holds it."""
+
+
+@contextmanager
+def weights_present(part: Any) -> Iterator[None]:
+    """Inside, the weights of a part that lie on disk, or wait on the host, can be read."""
+    modules = part.modules() if isinstance(part, nn.Module) else ()
+    away = [m for m in modules if any(w.is_meta for w in m.parameters(recurse=False))]
+    with ExitStack() as stack:
+        if away:
+            from accelerate.utils import align_module_device
+
+            for module in away:
+                stack.enter_context(align_module_device(module))
+        yield
+
+
+def unembedding(model: TransformerModel) -> tuple[Tensor, Tensor | None]:
+    """W_U [d_model, d_vocab] and b_U [d_vocab], on the device where they are used."""
+    weight = weights_of(model, "W_U")
+    if weight is None:
+        raise InputError(
+            "The unembedding of this model cannot be read: its numbers are stored in another form.",
+            "Load the model with an unembedding in 16 or 32 bits.",
+        )
+    return weight, weights_of(model, "b_U")

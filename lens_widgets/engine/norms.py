@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lens_widgets.engine.model import weights_of
+
 Vectors = Float[Tensor, "*n d_model"]
 
 
@@ -57,17 +59,17 @@ class HeldNorm:
 
 def held_norm(norm: Any, scale: Float[Tensor, "*n 1"]) -> HeldNorm:
     """A norm that reports its scale at some places."""
-    weight = _vector(norm, "weight")
+    weight = _vector(norm, "weight", scale)
     inverse = gain = 1.0 / scale
     if weight is not None:
         gain = (weight + 1.0 if norm.uses_weight_offset else weight) * gain
-    return HeldNorm(gain, not norm.uses_rms_norm, _vector(norm, "bias"), inverse)
+    return HeldNorm(gain, not norm.uses_rms_norm, _vector(norm, "bias", scale), inverse)
 
 
 def found_norm(norm: Any, before: Vectors, after: Vectors, tolerance: float) -> HeldNorm | None:
     """A norm that reports no scale, by what went in and came out: a root mean square norm, or no
     norm at all. None where it is neither."""
-    weight = _vector(norm, "weight")
+    weight = _vector(norm, "weight", before)
     plain = torch.ones(before.shape[-1], device=before.device)
     for gain in (plain,) if weight is None else (weight, 1.0 + weight, plain):
         scaled = before * gain
@@ -82,6 +84,7 @@ def found_norm(norm: Any, before: Vectors, after: Vectors, tolerance: float) -> 
     return None
 
 
-def _vector(norm: Any, name: str) -> Float[Tensor, "d_model"] | None:
-    value = getattr(norm, name, None)
-    return value.detach().float() if isinstance(value, Tensor) and value.dim() == 1 else None
+def _vector(norm: Any, name: str, beside: Tensor) -> Float[Tensor, "d_model"] | None:
+    """A norm's weight or bias, where what it is used with is."""
+    value = weights_of(norm, name)
+    return None if value is None or value.dim() != 1 else value.float().to(beside.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from lens_widgets.engine.model import TransformerModel
@@ -31,20 +32,27 @@ def origin_of(model: TransformerModel) -> Origin | None:
     return _known.get(model)
 
 
-def origin_code(model: TransformerModel, device: str, dtype: str, weights: str) -> str:
+def origin_code(
+    model: TransformerModel, device: str, dtype: str, weights: str, quantised: str = ""
+) -> str:
     """Lines that leave a model like this one as ``model``, or a place to put one's own.
 
     A bridge does not say how it was booted. One whose Hugging Face configuration has a name or a
-    folder is booted by that; one made of a fresh configuration cannot be made again. ``dtype`` and
-    ``weights`` are those of its ``ModelFacts``.
+    folder is booted by that; one made of a fresh configuration cannot be made again, nor can one
+    whose weights were packed when it was loaded. ``dtype``, ``weights`` and ``quantised`` are those
+    of its ``ModelFacts``.
     """
     if model in _known:
         return _known[model].code
     config = getattr(model.original_model, "config", None)
     name = getattr(config, "_name_or_path", "")
-    if not isinstance(name, str) or not name:
-        return f"model = ...  # your model: {model.cfg.model_name}"
+    if quantised or not isinstance(name, str) or not name:
+        stored = f", {quantised}" if quantised else ""
+        return f"model = ...  # your model: {model.cfg.model_name}{stored}"
+    places = getattr(model.original_model, "hf_device_map", None)
     options = "" if device == "cpu" else f", device={device!r}"
+    if places:
+        options = f", device_map={ ({part: _place(at) for part, at in places.items()})!r}"
     if dtype != "float32":
         options += f", dtype=torch.{dtype}"
     lines = [
@@ -56,3 +64,8 @@ def origin_code(model: TransformerModel, device: str, dtype: str, weights: str) 
     if weights != "raw":
         lines.append("model.enable_compatibility_mode()  # with the options that you gave it")
     return "\n".join(lines)
+
+
+def _place(at: Any) -> str | int:
+    """A place of a device map, as it is written down."""
+    return at if isinstance(at, int) else str(at)

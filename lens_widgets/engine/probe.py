@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from lens_widgets.engine import placement
 from lens_widgets.engine.ending import close, logits_stand_alone, reads_out
 from lens_widgets.engine.forward import BlockCall, Hook, WholeForward, forward, resume, unembed
 from lens_widgets.engine.hooks import TABLE, HookKind, hook_kind
-from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.model import TransformerModel, home
 from lens_widgets.engine.pooling import finest_pool, pooled_name
 from lens_widgets.engine.structure import read_structure, without_user_code
 from lens_widgets.engine.trials import (
@@ -52,7 +53,10 @@ class ModelFacts:
     are what the final norm and the unembedding make of the last layer's stream; ``finite``: the
     logits of two tokens are numbers. ``beyond``: how long a prompt may be before it changes all
     others, or None; ``no_sum``: why the logits are no sum of what the parts write, or "".
-    ``hooked``: where functions of the user run in it."""
+    ``hooked``: where functions of the user run in it. ``places``: where its blocks are, in words,
+    unless all are where tokens enter. ``on_disk``: blocks whose weights are loaded for each run.
+    ``quantised``: how weights are stored that are no plain numbers, or ""; ``differentiable``:
+    whether such layers let gradients through."""
 
     name: str
     n_layers: int
@@ -75,6 +79,10 @@ class ModelFacts:
     beyond: int | None
     no_sum: str
     hooked: tuple[str, ...]
+    places: str
+    on_disk: tuple[int, ...]
+    quantised: str
+    differentiable: bool
 
     @property
     def mlp_layers(self) -> tuple[int, ...]:
@@ -129,6 +137,20 @@ class ModelFacts:
                 "Edits of attention patterns do nothing in this model: edit queries, keys or z.",
             ),
             *((True, text) for text in self.layer_notes),
+            (
+                bool(self.on_disk),
+                f"The weights of {placement.layers_in_words(self.on_disk)} are loaded anew for "
+                "every run: changes of them go unnoticed.",
+            ),
+            (
+                bool(self.quantised),
+                f"Weights are stored in another form ({self.quantised}): circuits and composition "
+                "of weights are refused.",
+            ),
+            (
+                not self.differentiable,
+                "There are no estimates: its layers let no gradient through on this device.",
+            ),
             (
                 bool(self.no_sum),
                 f"Direct effects are refused, as they would not add up: {self.no_sum}.",
@@ -239,7 +261,7 @@ def _probe(model: TransformerModel, hooked: tuple[str, ...]) -> ModelFacts:
     cfg = model.cfg
     batch = Batch.of(model)
     logits, cache = _first_run(model, batch.alone)
-    hooks = {name: tuple(value.shape) for name, value in cache.items() if hasattr(value, "shape")}
+    hooks = {name: tuple(value.shape) for name, value in cache.items()}
     points = model.hook_dict  # made anew each time that it is asked for
     trials, recorded = try_batch(model, batch, logits)
     calls = [] if recorded is None else recorded.calls
@@ -269,6 +291,10 @@ def _probe(model: TransformerModel, hooked: tuple[str, ...]) -> ModelFacts:
         beyond=changes_beyond(model),
         no_sum=_no_sum(hooked, token_logits) or no_sum(model, layers, cache),
         hooked=hooked,
+        places=placement.places(model),
+        on_disk=placement.on_disk(model),
+        quantised=placement.quantisation(model),
+        differentiable=placement.passes_gradients(model, logits.dtype),
     )
 
 
@@ -287,7 +313,10 @@ def _first_run(
             f"Try model(torch.tensor({tokens.tolist()})) by itself: its configuration may not fit "
             "its parts.",
         ) from error
-    return logits, cache
+    here = home(model)
+    return logits.to(here), {
+        name: value.to(here) for name, value in cache.items() if isinstance(value, torch.Tensor)
+    }
 
 
 def _no_sum(hooked: tuple[str, ...], token_logits: bool) -> str:
@@ -350,7 +379,7 @@ def _form(model: TransformerModel) -> dict[str, str]:
     """What can change about a model after it was probed."""
     parameter = next(iter(model.parameters()))
     return {
-        "device": str(parameter.device),
+        "device": str(home(model)),
         # The configuration can name another dtype than a preloaded model has.
         "dtype": str(parameter.dtype).removeprefix("torch."),
         "weights": weight_processing(model),

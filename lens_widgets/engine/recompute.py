@@ -47,22 +47,25 @@ class ComputedPositions:
     Args:
         mask: where the value differs from the base run's.
         prefix_owner: for each prompt and position the first prompt that begins alike, or None.
-        device: where the batch is.
     """
 
     def __init__(
         self,
         mask: Bool[Tensor, "row pos"],
         prefix_owner: Int[Tensor, "prompt pos"] | None,
-        device: torch.device,
     ) -> None:
         self.shape = tuple(mask.shape)
-        computed, copied, source = _split(mask, prefix_owner)
-        self.n_computed = len(computed)
+        self._split = _split(mask, prefix_owner)
+        self.n_computed = len(self._split[0])
         self.everything = self.n_computed == mask.numel()
-        self._computed = computed.to(device, non_blocking=True)
-        self._copied = copied.to(device, non_blocking=True)
-        self._source = source.to(device, non_blocking=True)
+        self._n_copied = len(self._split[1])
+        self._at: dict[torch.device, tuple[Tensor, ...]] = {}
+
+    def _on(self, device: torch.device) -> tuple[Tensor, ...]:
+        """What is computed, what is copied, and from where, as indices on a block's device."""
+        if device not in self._at:
+            self._at[device] = tuple(part.to(device, non_blocking=True) for part in self._split)
+        return self._at[device]
 
     def fit(self, values: Tensor) -> bool:
         """Whether ``values`` is [row, pos, ...] of this batch."""
@@ -70,14 +73,15 @@ class ComputedPositions:
 
     def pick(self, values: Tensor) -> Tensor:
         """What is computed, as one long prompt: [1, computed, ...]."""
-        return values.flatten(0, 1).index_select(0, self._computed)[None]
+        return values.flatten(0, 1).index_select(0, self._on(values.device)[0])[None]
 
     def fill(self, into: Tensor, computed: Tensor) -> None:
         """Writes ``computed`` [1, computed, ...] and its copies into [row, pos, ...]."""
         flat = into.view(-1, *into.shape[2:])
-        flat.index_copy_(0, self._computed, computed[0])
-        if len(self._copied):
-            flat.index_copy_(0, self._copied, computed[0].index_select(0, self._source))
+        there, copied, source = self._on(into.device)
+        flat.index_copy_(0, there, computed[0])
+        if self._n_copied:
+            flat.index_copy_(0, copied, computed[0].index_select(0, source))
 
 
 def _split(
@@ -132,7 +136,7 @@ def computing_at(
         tensors = [arg for arg in args if isinstance(arg, Tensor)]
         if kwargs or not tensors or not all(map(positions.fit, tensors)):
             return compute(*args, **kwargs)
-        result = base.index_select(0, prompts)
+        result = base.index_select(0, prompts.to(base.device))
         if positions.n_computed:
             picked = [positions.pick(arg) if isinstance(arg, Tensor) else arg for arg in args]
             positions.fill(result, compute(*picked))

@@ -18,8 +18,10 @@ from torch import Tensor, nn
 
 from lens_widgets.engine.forward import forward
 from lens_widgets.engine.graph import StreamGraph
-from lens_widgets.engine.model import TransformerModel, weights_of
+from lens_widgets.engine.measured import head_matrices
+from lens_widgets.engine.model import TransformerModel, call_there, weights_of
 from lens_widgets.engine.norms import HeldNorm, found_norm, held_norm
+from lens_widgets.engine.placement import is_plain
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.engine.structure import without_user_code
 from lens_widgets.engine.transformer_lens_private import attention_scale, wrapped_module
@@ -98,8 +100,7 @@ class StreamParts:
         """What the first norm of a block makes of streams; themselves where it has none."""
         norm = getattr(self._model().blocks[layer], "ln1", None)
         module = None if norm is None else wrapped_module(norm)
-        made: Tensor = streams if module is None else module(streams)
-        return made
+        return streams if module is None else call_there(module, streams)
 
     def read(
         self,
@@ -112,14 +113,15 @@ class StreamParts:
         """Queries, keys or values of some heads, each of one of several streams, normed."""
         module = wrapped_module(getattr(self._model().blocks[layer].attn, kind))
         n_heads, size = self._facts.hooks[_attn(layer, kind)][-2:]
-        if type(module) is not nn.Linear:
+        if type(module) is not nn.Linear or not is_plain(module.weight):
             assert module is not None
-            whole = module(normed).unflatten(-1, (n_heads, size))
+            whole = call_there(module, normed).unflatten(-1, (n_heads, size))
             pairs = zip(heads, which, strict=True)
             return torch.stack([whole[place, :, :, head] for head, place in pairs])
         weight = module.weight.view(n_heads, size, -1)
         if list(heads) != list(range(n_heads)):
             weight = weight[list(heads)]
+        weight = weight.to(normed.device)
         places = normed.flatten(1, 2)
         if len(places) == 1:
             made = nn.functional.linear(places[0], weight.flatten(0, 1))
@@ -128,7 +130,8 @@ class StreamParts:
             own = places if list(which) == list(range(len(places))) else places[list(which)]
             made = own @ weight.transpose(1, 2)
         if module.bias is not None:
-            made = made + module.bias.view(n_heads, size)[list(heads), None]
+            bias = module.bias.view(n_heads, size)[list(heads), None]
+            made = made + bias.to(made.device)
         return made.unflatten(1, normed.shape[1:3])
 
     # --- writing ----------------------------------------------------------------------------
@@ -194,6 +197,7 @@ class StreamParts:
         weight = output_weights(self._model(), self._facts, layer)
         if heads is not None:
             z, weight = z[:, :, list(heads)], weight[list(heads)]
+        weight = weight.to(z.device)
         # [head, place, d_head] @ [head, d_head, d_model]
         places = z.shape[:2]
         written = z.flatten(0, 1).transpose(0, 1) @ weight
@@ -305,10 +309,11 @@ class StreamParts:
         attention = self._model().blocks[layer].attn
         bias = weights_of(attention, "b_O")
         held = self._post_norm(layer, found)
-        plain = 0.0 if bias is None else bias.float() * attention_scale(attention)
+        z = found[_attn(layer, "z")]
+        scale = attention_scale(attention)
+        plain = 0.0 if bias is None else bias.float().to(z.device) * scale
         if held is None:
             return plain
-        z = found[_attn(layer, "z")]
         nothing = torch.zeros(z[..., 0, 0].numel(), held.gain.shape[-1], device=z.device)
         return held.forth(nothing + plain).unflatten(0, z.shape[:2])
 
@@ -354,9 +359,10 @@ def output_weights(
     """W_O of a layer, also of one whose heads have another shape than the configuration says."""
     attention = model.blocks[layer].attn
     if layer not in facts.layers.unlike:
-        weight: Tensor = attention.W_O
-        return weight.detach().float()
-    whole = wrapped_module(attention.o)
+        weight = head_matrices(model, facts, layer, "o")
+        if weight is not None:
+            return weight.float()
+    whole = wrapped_module(getattr(attention, "o", None))
     n_heads, d_head = facts.hooks[_attn(layer, "z")][-2:]
     if not isinstance(whole, nn.Linear) or whole.in_features != n_heads * d_head:
         raise InputError(

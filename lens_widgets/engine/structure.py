@@ -18,8 +18,10 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 _LIBRARIES = {
     "accelerate",
     "bitsandbytes",
+    "optimum",
     "peft",
     "torch",
+    "torchao",
     "transformer_lens",
     "transformers",
     "transformers_modules",

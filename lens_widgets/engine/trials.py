@@ -17,7 +17,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from lens_widgets.engine.forward import WholeForward, forward
-from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.model import TransformerModel, home
 from lens_widgets.engine.norms import found_norm, held_norm
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Batch:
     @classmethod
     def of(cls, model: TransformerModel) -> Batch:
         """The same tokens for every model, within its vocabulary."""
-        device = next(iter(model.parameters())).device
+        device = home(model)
         d_vocab = model.cfg.d_vocab
         a, b, c, d, pad = ((i + d_vocab // 2) % d_vocab for i in (1, 2, 3, 4, 5))
         return cls(

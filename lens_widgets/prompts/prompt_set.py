@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.model import TransformerModel, home
 from lens_widgets.errors import InputError, UnusableError, shown
 from lens_widgets.prompts.answers import Answers, make_answers, n_outputs
 from lens_widgets.prompts.chat import are_messages, chat_rows
@@ -281,7 +281,7 @@ def _assembled(
     model: TransformerModel, rows: Rows, answers: Any, corrupted: Rows | None
 ) -> PromptSet:
     found = None if answers is None else make_answers(model, answers, len(rows.ids))
-    device = next(iter(model.parameters())).device
+    device = home(model)
     fill = fill_id(model)
     return PromptSet(
         tokens=padded(rows.ids, fill, device),

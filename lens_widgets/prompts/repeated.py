@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, ClassVar
 
-from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.model import TransformerModel, home
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.prompts.pairs import PromptPairs, check_count
 
@@ -141,6 +141,6 @@ def random_sequences(
         ordinary[torch.randint(len(ordinary), (batch, seq_len), generator=generator, device="cpu")]
         for _ in range(count)
     ]
-    device = next(iter(model.parameters())).device
+    device = home(model)
     first = torch.full((batch, 1), begin, device="cpu")
     return first.to(device), [sequence.to(device) for sequence in drawn]

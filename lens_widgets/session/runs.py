@@ -229,6 +229,12 @@ class PromptRuns:
                 "Estimates need a backward pass: this model's blocks cannot be called one by one.",
                 "Use patch_sweep, which is exact.",
             )
+        if not self.facts.differentiable:
+            raise InputError(
+                "Estimates need a backward pass: the layers of this model "
+                f"({self.facts.quantised}) have none on {self.device}.",
+                "Use patch_sweep, which is exact.",
+            )
         hooks, shares = self._edits(active)
         if shares and wanted.relp is not None:
             raise InputError(

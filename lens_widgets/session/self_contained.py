@@ -60,7 +60,7 @@ def measuring_script(session: MeasuredModel, active: Sequence[Intervention]) -> 
 
 def _model(session: MeasuredModel) -> str:
     facts = session.facts
-    return origin_code(session.model, facts.device, facts.dtype, facts.weights)
+    return origin_code(session.model, facts.device, facts.dtype, facts.weights, facts.quantised)
 
 
 def _tokens(session: MeasuredModel) -> list[str]:

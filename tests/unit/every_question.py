@@ -40,7 +40,13 @@ def session_of(model: Any) -> lw.Session:
 
 
 def ask_everything(session: lw.Session) -> tuple[list[str], dict[str, str]]:
-    """What was answered, and the hints of what was refused; any other exception is passed on.
+    """What was answered, and the hints of what was refused; any other exception is passed on."""
+    answered, refused = answers_of(session)
+    return list(answered), {name: error.hint for name, error in refused.items()}
+
+
+def answers_of(session: lw.Session) -> tuple[dict[str, Any], dict[str, InputError]]:
+    """The answers by what was asked, and what was refused; any other exception is passed on.
 
     Something is ablated, where the model has anything to ablate, and a place is selected.
     """
@@ -61,17 +67,15 @@ def ask_everything(session: lw.Session) -> tuple[list[str], dict[str, str]]:
         writer_head=min(1, last),
         stripe="induction",
     )
-    answered: list[str] = []
-    refused: dict[str, str] = {}
+    answered: dict[str, Any] = {}
+    refused: dict[str, InputError] = {}
     for name, ask in (*_of_views(session), *of_analysis(session)):
         try:
-            ask()
+            answered[name] = ask()
         except InputError as error:
-            refused[name] = error.hint
+            refused[name] = error
         except Exception as error:
             raise AssertionError(f"{name}: {type(error).__name__}: {error}") from error
-        else:
-            answered.append(name)
     return answered, refused
 
 

@@ -18,10 +18,14 @@ from torch import Tensor
 
 from lens_widgets.analysis.attention.attention_scores import attention_scores
 from lens_widgets.analysis.attention.patterns import token_texts
-from lens_widgets.analysis.weights.head_weights import head_weights, parse_head
+from lens_widgets.analysis.weights.head_weights import parse_head
 from lens_widgets.engine.components import Component
 from lens_widgets.engine.current import one_call
+from lens_widgets.engine.measured import head_matrices
+from lens_widgets.engine.model import weights_of
 from lens_widgets.engine.parts import HEADS, PATTERN, check_layer
+from lens_widgets.engine.stream import output_weights
+from lens_widgets.engine.transformer_lens_private import attention_scale
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.session.run import Run
 
@@ -231,9 +235,11 @@ def _head_outputs(
 ) -> Iterator[tuple[str, Float[Tensor, "pos d_model"]]]:
     z = run.activation(f"blocks.{layer}.attn.hook_z")[prompt, :length].float()
     block = session.model.blocks[layer]
+    weights = output_weights(session.model, session.facts, layer).to(z.device)
+    weights = weights * attention_scale(block.attn)
     for head in range(session.facts.n_heads):
         name = f"L{layer}H{head}"
-        written = z[:, head] @ head_weights(session.model, name).o
+        written = z[:, head] @ weights[head]
         if f"blocks.{layer}.ln1_post.hook_scale" in session.facts.hooks:
             written = _through_norm(session, run, f"blocks.{layer}.ln1_post", block.ln1_post,
                                     written[None], prompt)[0]  # fmt: skip
@@ -251,9 +257,9 @@ def _through_norm(
         parts = parts - parts.mean(dim=-1, keepdim=True)
     scale = run.activation(hook)[prompt, : parts.shape[1]].float()
     parts = parts / scale
-    weight = getattr(norm, "weight", None)
-    if isinstance(weight, Tensor):
-        gain = weight.detach().float()
+    weight = weights_of(norm, "weight")
+    if weight is not None:
+        gain = weight.float().to(parts.device)
         parts = parts * (gain + 1.0 if norm.uses_weight_offset else gain)
     return parts
 
@@ -263,7 +269,14 @@ def _projected(
 ) -> Float[Tensor, "source pos d_head"]:
     """Queries or keys of one head, source by source, biases with the last."""
     block = session.model.blocks[layer]
-    matrix = getattr(head_weights(session.model, f"L{layer}H{head}"), weights[-1].lower())
+    side: Any = weights[-1].lower()
+    whole = head_matrices(session.model, session.facts, layer, side)
+    if whole is None:
+        raise InputError(
+            f"head='L{layer}H{head}': the {weights} of layer {layer} cannot be split by heads.",
+            "Look at mode='scores' in AttentionView instead.",
+        )
+    matrix = whole[head * len(whole) // session.facts.n_heads].float().to(written.device)
     norm = getattr(block, "ln1", None)
     parts = (
         written
@@ -271,12 +284,12 @@ def _projected(
         else _through_norm(session, run, f"blocks.{layer}.ln1", norm, written, prompt)
     )
     parts = parts @ matrix
-    shift = getattr(norm, "bias", None)
-    if isinstance(shift, Tensor) and f"blocks.{layer}.ln1.hook_scale" in session.facts.hooks:
-        parts[-1] += shift.detach().float() @ matrix
-    bias = getattr(block.attn, weights.replace("W", "b"), None)
-    if isinstance(bias, Tensor):
-        bias = bias.detach().float().reshape(-1, matrix.shape[1])
+    shift = weights_of(norm, "bias")
+    if shift is not None and f"blocks.{layer}.ln1.hook_scale" in session.facts.hooks:
+        parts[-1] += shift.float().to(matrix.device) @ matrix
+    bias = weights_of(block.attn, weights.replace("W", "b"))
+    if bias is not None:
+        bias = bias.float().to(matrix.device).reshape(-1, matrix.shape[1])
         parts[-1] += bias[head * bias.shape[0] // session.facts.n_heads]
     return parts
 
@@ -290,7 +303,8 @@ def _rotated(
         # None, or rotations in another form: then the scores show whether there are any.
         return parts
     n_prompts, length = len(session.tokens), parts.shape[1]
-    cos, sin = (table.expand(n_prompts, -1, -1)[prompt, :length].float() for table in given)
+    tables = (table.to(parts.device).expand(n_prompts, -1, -1) for table in given)
+    cos, sin = (table[prompt, :length].float() for table in tables)
     turned, rest = parts[..., : cos.shape[-1]], parts[..., cos.shape[-1] :]
     first, second = turned.chunk(2, dim=-1)
     return torch.cat([turned * cos + torch.cat([-second, first], dim=-1) * sin, rest], dim=-1)

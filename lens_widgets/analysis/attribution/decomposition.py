@@ -172,7 +172,8 @@ def _bias_effect(session: Session, run: Run, readout: Readout, layer: int) -> Ef
     direction = _behind_attention(session, run, readout, layer)
     if bias is None:
         return readout.collect(torch.zeros_like(direction[:, 0]))
-    return readout.collect(attention_scale(block.attn) * direction @ bias.float())
+    added = bias.float().to(direction.device)
+    return readout.collect(attention_scale(block.attn) * direction @ added)
 
 
 def components(session: Session, parts: Decomposition) -> tuple[list[str], list[Effects]]:
@@ -218,7 +219,7 @@ def head_reads(
     attention layer and the readout, in one vector for each place and head."""
     scale = attention_scale(session.model.blocks[layer].attn)
     direction = _behind_attention(session, run, readout, layer)
-    weights = output_weights(session.model, session.facts, layer)
+    weights = output_weights(session.model, session.facts, layer).to(direction.device)
     return scale * torch.einsum("hdm,nm->nhd", weights, direction)
 
 

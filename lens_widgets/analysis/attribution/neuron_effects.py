@@ -14,6 +14,7 @@ from lens_widgets.analysis.attribution.decomposition import (
     kept,
 )
 from lens_widgets.analysis.attribution.readout import Where, through_norm
+from lens_widgets.engine.measured import measured
 from lens_widgets.engine.model import weights_of
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.ends import end_hooks
@@ -86,6 +87,9 @@ def _has_neurons(session: Session, layer: int) -> bool:
 def _output_weights(session: Session, layer: int) -> Tensor | None:
     mlp = getattr(session.model.blocks[layer], "mlp", None)
     weights = weights_of(mlp, "W_out")
+    post = session.facts.hooks.get(f"blocks.{layer}.mlp.hook_post")
+    if weights is None and post is not None:
+        weights = measured(session.facts, getattr(mlp, "out", None), post[-1])
     return weights if weights is not None and weights.dim() == 2 else None
 
 
@@ -100,7 +104,7 @@ def _of_layer(session: Session, run: Run, where: Where, layer: int) -> Tensor:
     assert output is not None
     scale = float(getattr(block, "residual_contribution_scale", 1.0))
     active = readout.at(run.activation(f"blocks.{layer}.mlp.hook_post"))
-    effects = scale * active * (direction @ output.float().T)
+    effects = scale * active * (direction @ output.float().to(direction.device).T)
     heard = kept(session, interventions_of(session, run), readout, end_hooks(layer, "mlp"))
     if heard is not None:
         effects = effects * heard[:, None]

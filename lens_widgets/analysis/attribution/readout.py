@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lens_widgets.analysis.norms import norm_of_run
+from lens_widgets.engine.model import unembedding, weights_of
 from lens_widgets.engine.transformer_lens_private import logits_transform
 from lens_widgets.errors import InputError
 from lens_widgets.session.run import Run
@@ -120,8 +121,9 @@ def make_readout(session: Session, run: Run, where: Where = "metric") -> Readout
     """
     model, prompts = session.model, session.prompt_set
     target = attribution_target(session)
-    unembed = model.W_U.detach()
-    bias = model.b_U.detach() if model.b_U is not None else unembed.new_zeros(unembed.shape[1])
+    unembed, bias = unembedding(model)
+    bias = unembed.new_zeros(unembed.shape[1]) if bias is None else bias
+    here, there = prompts.tokens.device, unembed.device
     rows, positions, weight = read_places(session, target, where)
     if target == "next_token":
         tokens = prompts.tokens[rows, positions + 1][:, None]
@@ -131,11 +133,12 @@ def make_readout(session: Session, run: Run, where: Where = "metric") -> Readout
         answers = prompts.answers
         tokens = answers.tokens[rows]
         shares = (answers.weights if is_difference(target) else answers.correct_weights)[rows]
-    direction = torch.einsum("dnt,nt->nd", unembed[:, tokens].float(), shares)
-    offset = (bias[tokens].float() * shares).sum(dim=-1)
+    columns = unembed[:, tokens.to(there)].float().to(here)
+    direction = torch.einsum("dnt,nt->nd", columns, shares)
+    offset = (bias[tokens.to(there)].float().to(here) * shares).sum(dim=-1)
     if not is_difference(target):
-        direction = direction - unembed.float().mean(dim=1)
-        offset = offset - bias.float().mean()
+        direction = direction - unembed.float().mean(dim=1).to(here)
+        offset = offset - bias.float().mean().to(here)
     n_pos = int(prompts.tokens.shape[1]) if where == "everywhere" else None
     readout = Readout(
         target,
@@ -178,10 +181,10 @@ def read_places(session: Session, target: Target, where: Where) -> tuple[Tensor,
 
 def _through_final_norm(session: Session, run: Run, readout: Readout) -> Readout:
     model = session.model
-    bias = getattr(model.ln_final, "bias", None)
+    bias = weights_of(model.ln_final, "bias")
     added = readout.bias
-    if isinstance(bias, Tensor):
-        added = added + readout.direction @ bias.detach().float()
+    if bias is not None:
+        added = added + readout.direction @ bias.float().to(readout.direction.device)
     direction = through_norm(session, run, readout, "ln_final", model.ln_final, readout.direction)
     return _with(readout, direction, added)
 
@@ -225,8 +228,9 @@ def is_identity(transform: Any, like: Tensor) -> bool:
 def _raw_logits(session: Session, run: Run, readout: Readout) -> Float[Tensor, "n d_vocab"]:
     model = session.model
     normed = readout.at(run.activation("ln_final.hook_out"))
-    logits = normed @ model.W_U.detach().float()
-    return logits if model.b_U is None else logits + model.b_U.detach().float()
+    unembed, bias = unembedding(model)
+    logits = normed.to(unembed.device) @ unembed.float()
+    return (logits if bias is None else logits + bias.float()).to(normed.device)
 
 
 def target_logits(readout: Readout, logits: Float[Tensor, "n d_vocab"]) -> Tensor:

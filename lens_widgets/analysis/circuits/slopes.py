@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
@@ -12,13 +12,11 @@ from torch import Tensor
 from lens_widgets.analysis.circuits.places import Places
 from lens_widgets.analysis.norms import norm_hooks, norm_of_run
 from lens_widgets.engine.gradients import Passed, Slopes
-from lens_widgets.engine.model import weights_of
+from lens_widgets.engine.measured import head_matrices
 from lens_widgets.errors import InputError
 
 if TYPE_CHECKING:
     from lens_widgets.session.session import Session
-
-_WEIGHTS = {"q": "W_Q", "k": "W_K", "v": "W_V"}
 
 
 class ReaderSlopes:
@@ -102,8 +100,8 @@ class ReaderSlopes:
             return norm.at_each().back(direction)
         return norm.at_each().gradient(direction, read(f"{name}.hook_in")[:, None])
 
-    def _weights(self, layer: int, kind: str, gradient: Tensor) -> Float[Tensor, "head d_model d"]:
-        weights = weights_of(self._session.model.blocks[layer].attn, _WEIGHTS[kind])
+    def _weights(self, layer: int, kind: Any, gradient: Tensor) -> Float[Tensor, "head d_model d"]:
+        weights = head_matrices(self._session.model, self._session.facts, layer, kind)
         d_model = self._session.model.cfg.d_model
         if weights is None or tuple(weights.shape) != (
             gradient.shape[1],
@@ -111,8 +109,8 @@ class ReaderSlopes:
             gradient.shape[2],
         ):
             raise InputError(
-                f"edge_scores: {_WEIGHTS[kind]} of layer {layer} cannot be split by heads in this "
+                f"edge_scores: W_{kind.upper()} of layer {layer} cannot be split by heads in this "
                 "model.",
                 "Use edge_sweep, which is exact.",
             )
-        return weights.float()
+        return weights.float().to(gradient.device)

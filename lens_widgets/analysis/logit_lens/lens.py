@@ -18,7 +18,7 @@ from torch import Tensor
 from lens_widgets.analysis.attention.patterns import Which
 from lens_widgets.analysis.attribution.stages import Stage, edited_past_norm, read_stages
 from lens_widgets.engine.forward import unembed
-from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.model import TransformerModel, call_there
 from lens_widgets.errors import InputError
 from lens_widgets.session.run import Run
 
@@ -224,7 +224,7 @@ def _read(run: Run, resid: Float[Tensor, "*n d_model"]) -> Float[Tensor, "*n d_v
     rows = resid.reshape(1, -1, resid.shape[-1])
 
     def read(model: TransformerModel) -> Tensor:
-        return unembed(model, model.ln_final(rows))
+        return unembed(model, call_there(model.ln_final, rows))
 
     return run.compute(read).float().reshape(*resid.shape[:-1], -1)
 

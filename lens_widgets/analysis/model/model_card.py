@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lens_widgets.analysis.model.parameters import Parameters
 from lens_widgets.engine.memory import free_bytes
-from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.model import TransformerModel, devices_of
 from lens_widgets.engine.origin import origin_of
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.prompts.token_text import token_text
@@ -47,6 +47,8 @@ def model_facts(session: Session, found: Parameters) -> list[Fact]:
         Fact("weights", "parameters", f"{found.count:,}", "tied matrices counted once"),
         Fact("weights", "dtype", facts.dtype),
         Fact("weights", "device", facts.device, _free(session)),
+        *([Fact("weights", "placement", facts.places)] if facts.places else []),
+        *([Fact("weights", "stored as", facts.quantised)] if facts.quantised else []),
         Fact("weights", "memory", _megabytes(found.bytes + found.copy_bytes), _copies(found)),
         Fact("weights", "processing", facts.weights),
         *_origin(session.model),
@@ -241,8 +243,10 @@ def _origin(model: TransformerModel) -> list[Fact]:
 
 
 def _free(session: Session) -> str:
-    device = next(iter(session.model.parameters())).device
-    return f"{free_bytes(device) / 1e9:.1f} GB free"
+    free = [(device, free_bytes(device) / 1e9) for device in devices_of(session.model)]
+    if len(free) == 1:
+        return f"{free[0][1]:.1f} GB free"
+    return ", ".join(f"{size:.1f} GB free on {device}" for device, size in free)
 
 
 def _copies(found: Parameters) -> str:

@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 import xarray as xr
-from torch import Tensor
+from torch import Tensor, nn
 
 from lens_widgets.analysis.weights.head_weights import model_of
 from lens_widgets.engine.model import TransformerModel, weights_of
+from lens_widgets.engine.placement import is_plain
 from lens_widgets.engine.transformer_lens_private import plain_name
 
 _LAYER = re.compile(r"(?<=^blocks\.)\d+(?=\.)")
@@ -114,10 +115,10 @@ def parameters(source: Any) -> Parameters:
         kind = name[match.end() + 1 :] if match else name
         one = _Found(layer, value, tuple(names), path)
         found.setdefault((kind, tuple(value.shape), value.dtype, layer is None), []).append(one)
-    used = {one.value.untyped_storage().data_ptr() for each in found.values() for one in each}
+    used = {_memory(one.value) for each in found.values() for one in each}
     return Parameters(
         matrices=tuple(_matrix(model, key[0], each) for key, each in found.items()),
-        copy_bytes=sum(_bytes(v) for v in joint if v.untyped_storage().data_ptr() not in used),
+        copy_bytes=sum(_bytes(v) for v in joint if _memory(v) not in used),
         buffer_bytes=sum({b.data_ptr(): _bytes(b) for b in model.buffers()}.values()),
     )
 
@@ -127,7 +128,7 @@ def _split(values: Iterable[Tensor]) -> set[int]:
     with part by part, as of gated MLPs, each part a view of their memory."""
     sharing: dict[int, dict[tuple[Any, ...], Tensor]] = {}
     for value in values:
-        sharing.setdefault(value.untyped_storage().data_ptr(), {})[_place(value)] = value
+        sharing.setdefault(_memory(value), {})[_place(value)] = value
     return {
         id(whole)
         for group in sharing.values()
@@ -209,7 +210,13 @@ class _Found:
 
 def _place(value: Tensor) -> tuple[Any, ...]:
     """The same for tied parameters only: parts of a joint matrix can begin where it begins."""
-    return value.data_ptr(), tuple(value.shape), value.stride()
+    return _memory(value), value.storage_offset(), tuple(value.shape), value.stride()
+
+
+def _memory(value: Tensor) -> int:
+    """The same for parameters that share memory; those without any share none."""
+    storage = value.untyped_storage()
+    return storage._cdata if value.is_meta or not is_plain(value) else storage.data_ptr()
 
 
 def _bytes(value: Tensor) -> int:
@@ -218,7 +225,7 @@ def _bytes(value: Tensor) -> int:
 
 def _matrix(model: TransformerModel, kind: str, each: list[_Found]) -> Matrix:
     one = each[0]
-    name, shape = kind, tuple(one.value.shape)
+    name, shape = kind, _shape(model, one)
     axes: tuple[str, ...] = ()
     code = f'dict(torch.nn.Module.named_parameters(model))["{one.path}"]'
     if one.names:
@@ -240,6 +247,16 @@ def _matrix(model: TransformerModel, kind: str, each: list[_Found]) -> Matrix:
         bytes_each=_bytes(one.value),
         code=code,
     )
+
+
+def _shape(model: TransformerModel, one: _Found) -> tuple[int, ...]:
+    """What a parameter stands for: those in 4 bits are packed, and have another shape."""
+    if isinstance(model, nn.Module) and not is_plain(one.value) and not one.value.is_meta:
+        owner, _, name = one.path.rpartition(".")
+        module: Any = nn.Module.get_submodule(model, owner)
+        if name == "weight" and hasattr(module, "in_features"):
+            return module.out_features, module.in_features
+    return tuple(one.value.shape)
 
 
 def _attribute(model: TransformerModel, layer: int | None, path: str) -> Tensor | None:

@@ -165,8 +165,9 @@ def shown(
 
 
 def _first_estimates(session: Session, maps: list[PatchMap], into: Into, method: Wanted) -> None:
-    """None where the model gives no gradients: its blocks cannot be called one by one."""
-    if not session.run().trace.calls:
+    """None where the model gives no gradients: its blocks cannot be called one by one, or have no
+    backward pass."""
+    if not session.run().trace.calls or not session.facts.differentiable:
         return
     if method != "best":
         _estimate(session, maps, into, method)

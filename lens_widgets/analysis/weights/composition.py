@@ -20,7 +20,7 @@ from lens_widgets.analysis.weights.head_weights import (
 )
 from lens_widgets.engine.access import access_for
 from lens_widgets.engine.current import check_cancelled
-from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.model import TransformerModel, home
 from lens_widgets.engine.probe import weight_processing
 from lens_widgets.errors import InputError, check_choice
 
@@ -69,7 +69,7 @@ def composition_scores(source: Any, kind: Kind = "K", baseline: bool = True) -> 
         raise InputError(f"baseline={baseline!r} must be True or False.", "")
     n_layers, n_heads = model.cfg.n_layers, model.cfg.n_heads
     shape = (n_layers, n_heads, n_layers, n_heads)
-    scores = torch.full(shape, float("nan"), device=model.W_E.device)
+    scores = torch.full(shape, float("nan"), device=home(model))
     for src, dst, block in composition_blocks(model, kind, range(1, n_layers)):
         scores[src, :, dst] = block
     mean, spread = random_baseline(model)

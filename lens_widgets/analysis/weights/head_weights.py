@@ -9,7 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lens_widgets.engine.components import Component
-from lens_widgets.engine.model import TransformerModel, weights_of
+from lens_widgets.engine.model import TransformerModel, home, weights_of
+from lens_widgets.engine.model import unembedding as model_unembedding
+from lens_widgets.engine.placement import quantisation
 from lens_widgets.engine.transformer_lens_private import attention_scale
 from lens_widgets.errors import InputError
 from lens_widgets.session.session import Session
@@ -65,6 +67,7 @@ def head_weights(
 ) -> HeadWeights:
     """The matrices of one head; under grouped-query attention keys and values of its group."""
     layer, index = parse_head(model, head, argument)
+    _check_plain(model, f"{argument}={str(head)!r}")
     found = _weights(model, layer)
     if found is None:
         raise InputError(
@@ -104,6 +107,7 @@ def layer_weights(
 def weighted_layers(model: TransformerModel, argument: str, least: int = 1) -> tuple[int, ...]:
     """The layers that have weights by heads; InputError, which begins with ``argument``, when fewer
     than ``least`` have."""
+    _check_plain(model, argument)
     found = _weighted(model)
     if len(found) < min(least, model.cfg.n_layers):
         lacking = next(la for la in range(model.cfg.n_layers) if la not in found)
@@ -125,7 +129,7 @@ def _weights(model: TransformerModel, layer: int) -> tuple[Tensor, Tensor, Tenso
         value = weights_of(attention, name)
         if value is None or value.dim() != 3:
             return None
-        found.append(value)
+        found.append(value.to(home(model)))
     queries, keys, values, outputs = found
     n_heads, d_model = model.cfg.n_heads, model.cfg.d_model
     fit = (
@@ -139,6 +143,18 @@ def _weights(model: TransformerModel, layer: int) -> tuple[Tensor, Tensor, Tenso
     return (queries, keys, values, outputs) if fit else None
 
 
+def _check_plain(model: TransformerModel, argument: str) -> None:
+    """InputError, which begins with ``argument``, for weights that are no plain numbers."""
+    stored = quantisation(model)
+    if stored:
+        raise InputError(
+            f"{argument}: the weights of this model are stored in another form ({stored}), and a "
+            "product of such matrices is not what it computes.",
+            "Load the model in 16 or 32 bits for what its weights say; what is read off its runs "
+            "works as it is.",
+        )
+
+
 def _weighted(model: TransformerModel) -> tuple[int, ...]:
     return tuple(la for la in range(model.cfg.n_layers) if _weights(model, la) is not None)
 
@@ -150,14 +166,14 @@ def _which_have(model: TransformerModel) -> str:
 
 def embedding(model: TransformerModel) -> Float[Tensor, "d_vocab d_model"]:
     """Token embeddings, without positions or norms."""
-    weights: Tensor = model.W_E.detach()
-    return weights.float()
+    weights = weights_of(model, "W_E")
+    assert weights is not None
+    return weights.float().to(home(model))
 
 
 def unembedding(model: TransformerModel) -> Float[Tensor, "d_model d_vocab"]:
     """The unembedding, without the final norm."""
-    weights: Tensor = model.W_U.detach()
-    return weights.float()
+    return model_unembedding(model)[0].float().to(home(model))
 
 
 def positions(model: TransformerModel) -> Float[Tensor, "n_ctx d_model"]:
@@ -170,4 +186,4 @@ def positions(model: TransformerModel) -> Float[Tensor, "n_ctx d_model"]:
             "Positional circuits exist for models with learned absolute positions.",
         )
     # Some tables have rows before the first position (OPT keeps two).
-    return weights.float()[-model.cfg.n_ctx :]
+    return weights.float().to(home(model))[-model.cfg.n_ctx :]
