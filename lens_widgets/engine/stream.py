@@ -224,15 +224,14 @@ class StreamParts:
         read = list(dict.fromkeys(groups))
         normed = self.normed(layer, streams[None, None])
         values = self.read(layer, "v", read, normed, [0] * len(read))[:, 0]
-        weight = output_weights(self._model(), self._facts, layer)[list(heads)]
+        weight = output_weights(self._model(), self._facts, layer)[list(heads)].to(values.device)
         written = values[[read.index(group) for group in groups]].float() @ weight
         block = self._model().blocks[layer]
         written = (written * attention_scale(block.attn)).to(streams.dtype)
         if len(self.head_hooks(layer)) == 1:
             return written
         norm = wrapped_module(block.ln1_post)
-        made: Tensor = written if norm is None else norm(written)
-        return made
+        return written if norm is None else call_there(norm, written)
 
     def _post_norm(self, layer: int, found: Activations) -> HeldNorm | None:
         """The norm between attention and the stream as it was in a run; None without one."""

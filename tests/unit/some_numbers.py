@@ -19,10 +19,8 @@ def small_session(model: Any) -> lw.Session:
     return lw.Session(model, prompts, answers=(20, 21), corrupted=corrupted)
 
 
-def some_numbers(
-    session: lw.Session, *, of_weights: bool = True, slopes: bool = True
-) -> dict[str, Any]:
-    """By name. ``of_weights``: with what weights say by themselves; ``slopes``: with estimates."""
+def some_numbers(session: lw.Session, *, of_weights: bool = True) -> dict[str, Any]:
+    """By name. ``of_weights``: with what weights say by themselves."""
     ones = [1.0] * session.model.cfg.d_model
     steered = session.run([lw.Steer("blocks.0.hook_resid_pre", ones)])
     found: dict[str, Any] = {
@@ -33,6 +31,8 @@ def some_numbers(
         "previous": A.head_scores(session, "previous").values,
         "first": A.head_scores(session, "first").values,
         "patched": A.patch_sweep(session, "z").values,
+        "estimated": A.estimate_sweep(session, "resid_pre").values,
+        "edge scores": A.edge_scores(session).values,
         "steered": steered.metric.tolist(),
         "edges": A.edge_sweep(session, _EDGES).values,
         "paths": A.path_patch(session, through_mlps=True).values,
@@ -50,9 +50,6 @@ def some_numbers(
         "scores": A.decompose_scores(session, "L1H1").values,
         "repeated": np.asarray(lw.prompts.repeated_tokens(session.model, 4).prompts.tolist()),
     }
-    if slopes:
-        found["estimated"] = A.estimate_sweep(session, "resid_pre").values
-        found["edge scores"] = A.edge_scores(session).values
     if of_weights:
         found["composition"] = A.composition_scores(session.model, "K").values
         found["OV"] = A.ov_circuit(session, "L0H1").tile(range(4), range(4)).values

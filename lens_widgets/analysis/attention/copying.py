@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lens_widgets.engine.current import check_cancelled, one_call
 from lens_widgets.engine.forward import unembed
-from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.model import TransformerModel, call_there
 from lens_widgets.engine.parts import HEADS, VALUE, check_layers, check_stream
 from lens_widgets.engine.stream import StreamParts
 from lens_widgets.errors import InputError
@@ -217,6 +217,6 @@ def _shares(
 ) -> Float[Tensor, "head"]:
     """The share of the tokens that each head copies."""
     written = stream.alone(layer, range(heads.start, heads.stop), read)
-    logits = unembed(model, model.ln_final(written)).float()
+    logits = unembed(model, call_there(model.ln_final, written)).float()
     own = logits.gather(-1, ids.expand(len(written), -1)[..., None])
     return ((logits > own).sum(dim=-1) < AMONG).float().mean(dim=-1)

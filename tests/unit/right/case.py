@@ -10,7 +10,7 @@ from typing import Any
 import lens_widgets as lw
 from lens_widgets.engine.current import one_call
 from lens_widgets.errors import InputError
-from tests.architectures import build
+from tests.architectures import build, plain
 from tests.unit import reference
 from tests.unit.every_question import session_of
 from tests.unit.reference import Hook
@@ -18,13 +18,16 @@ from tests.unit.right.plain import PlainRun, Twin
 
 
 class Case:
-    """A session of two prompts, in which a head (else an MLP) is ablated, beside plain runs."""
+    """A session of two prompts, in which a head (else an MLP) is ablated, beside plain runs.
 
-    def __init__(self, name: str) -> None:
+    Of an architecture by its name, or of a ``model`` with Hugging Face's own of the same weights.
+    """
+
+    def __init__(self, name: str, model: Any = None, hf: Any = None) -> None:
         self.name = name
-        self.session = session_of(build(name))
+        self.session = session_of(build(name) if model is None else model)
         self.model: Any = self.session.model
-        self.twin = Twin(name, self.model)
+        self.twin = Twin(plain(name) if hf is None else hf, self.model)
         self.facts = self.session.facts
         self.ablated, self.edits = self._ablate()
         self.run = cache(self._run)

@@ -47,17 +47,17 @@ class Reading:
         self._norm = held(case, run, "ln_final")
         unembed: Any = case.twin.hf.get_output_embeddings()
         good, bad = ANSWER
-        self._read = (unembed.weight[good] - unembed.weight[bad]).detach()
+        self._read = (unembed.weight[good].float() - unembed.weight[bad].float()).detach()
         bias = unembed.bias
         shift = 0.0 if bias is None else float((bias[good] - bias[bad]).detach())
-        raw = float(run.read("ln_final.hook_out")[pos] @ self._read) + shift
+        raw = float(run.read("ln_final.hook_out")[pos].float() @ self._read) + shift
         logits = run.logits()[pos]
         self.total = float(logits[good] - logits[bad])
         # What an architecture does to logits at its end, as one factor.
         self._factor = self.total / raw
         norm_bias = getattr(case.twin.module("ln_final"), "bias", None)
         if norm_bias is not None:
-            shift += float(norm_bias.detach() @ self._read)
+            shift += float(norm_bias.detach().float() @ self._read)
         self.bias = shift * self._factor
 
     def effect(self, written: Tensor) -> float:
