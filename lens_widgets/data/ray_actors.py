@@ -18,6 +18,8 @@ from lens_widgets.errors import InputError
 ANSWER_S = 10.0
 """So long a cluster may take to answer."""
 
+HINT = 'Give the address that "ray start --head" prints, or leave it out for this machine.'
+
 A_WORKER = 2
 """Tasks that an actor has: one that it does, and one that waits, so that it never does."""
 
@@ -106,7 +108,10 @@ class RayActors:
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if address is not None:
             _check_answers(address)
-            self._ray.init(address=address, **options)
+            try:
+                self._ray.init(address=address, **options)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                raise InputError(f"address={address!r} cannot be joined: {error}", HINT) from error
             return
         # More workers than cores are slow; without so many of Ray's they would wait for ever.
         cores = max(workers, os.cpu_count() or 1)
@@ -128,14 +133,13 @@ class RayActors:
 
 def _check_answers(address: str) -> None:
     """InputError unless a cluster answers: Ray itself would try for minutes."""
-    hint = 'Give the address that "ray start --head" prints, or leave it out for this machine.'
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address == "auto":
         return
     try:
         socket.create_connection((host, int(port)), ANSWER_S).close()
     except (OSError, ValueError, OverflowError) as error:
-        raise InputError(f"address={address!r} does not answer: {error}.", hint) from error
+        raise InputError(f"address={address!r} does not answer: {error}.", HINT) from error
     if address.startswith("ray://"):
         return
     command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
@@ -144,4 +148,4 @@ def _check_answers(address: str) -> None:
     except subprocess.TimeoutExpired:
         answered = 1
     if answered:
-        raise InputError(f"address={address!r} does not answer as a Ray cluster does.", hint)
+        raise InputError(f"address={address!r} does not answer as a Ray cluster does.", HINT)

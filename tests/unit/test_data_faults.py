@@ -220,6 +220,9 @@ def test_a_cluster_that_does_not_answer(tmp_path: Path) -> None:
         run = ioi_run(tmp_path, ROWS[:4], engine="ray", address=address)
         with pytest.raises(InputError, match=f"address='{address}' does not answer"):
             run.run()
+    run = ioi_run(tmp_path, ROWS[:4], engine="ray", address="auto")
+    with pytest.raises(InputError, match="address='auto' cannot be joined"):
+        run.run()
 
 
 def test_something_else_at_the_clusters_address(
