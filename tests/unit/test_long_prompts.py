@@ -11,7 +11,6 @@ import pytest
 import torch
 
 import lens_widgets as lw
-from lens_widgets.analysis.attention import patterns as analysis
 from lens_widgets.analysis.attention.patterns import attention_patterns
 from lens_widgets.engine import probe
 from lens_widgets.engine.probe import CAPTURE_BYTES
@@ -110,7 +109,6 @@ def little(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few words are a long prompt: nothing is kept, and a message holds few cells."""
     monkeypatch.setattr(probe, "CAPTURE_BYTES", 0)
     monkeypatch.setattr(attention, "MAX_REPLY_BYTES", 120)
-    monkeypatch.setattr(analysis, "_PART_BYTES", 1)
 
 
 @pytest.mark.usefixtures("little")

@@ -10,7 +10,7 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-from lens_widgets.analysis.attention.attention_scores import attention_scores
+from lens_widgets.analysis.attention.attention_scores import attention_scores, score_reader
 from lens_widgets.engine.parts import PATTERN, VALUE, check_layer, check_layers, layers_with
 from lens_widgets.engine.pooling import finest_pool, pooled
 from lens_widgets.errors import InputError, check_choice
@@ -26,8 +26,6 @@ Mode = Literal["pattern", "value", "scores"]
 MODES = ("pattern", "value", "scores")
 Average = Literal["none", "layer", "all"]
 AVERAGES = ("none", "layer", "all")
-
-_PART_BYTES = 128 << 20
 
 UNITS: dict[Mode, str] = {
     "pattern": "attention weight",
@@ -148,6 +146,7 @@ def stacked_patterns(
     session: Session, which: Which, prompt: int, mode: Mode = "pattern"
 ) -> Float[Tensor, "layer head query key"]:
     """The same as a tensor on the model's device, float32; NaN in layers without attention."""
+    session, prompt = session.around(prompt)
     layers = list(range(session.facts.n_layers))
     check_layers(session.facts, f"mode={mode!r}", *NEEDS[mode])
     return _difference(session, which, lambda run: _read(session, run, prompt, mode, layers))
@@ -161,6 +160,7 @@ def pooled_patterns(
     Each number is the largest of its block: a thin diagonal stays visible. For differences and
     scores it is the one of largest magnitude.
     """
+    session, prompt = session.around(prompt)
     facts, lengths = session.facts, session.prompt_set.lengths
     length = int(lengths[prompt])
     check_layers(facts, f"mode={mode!r}", *NEEDS[mode])
@@ -175,23 +175,54 @@ def pooled_patterns(
         found = run.pooled_patterns(layers, pool)
         return torch.stack([each[prompt].float() for each in found]), pool
     signed = is_signed(which, mode)
-    parts = _few_layers_at_a_time(session, which, prompt, mode)
-    return torch.cat([pooled(values, pool, signed=signed) for values in parts]), pool
+    layered = []
+    for heads in _each_layer(session, which, prompt, mode):
+        layered.append(torch.stack([pooled(values, pool, signed=signed) for values in heads]))
+    return torch.stack(layered), pool
 
 
-def _few_layers_at_a_time(
+def _each_layer(
     session: Session, which: Which, prompt: int, mode: Mode
-) -> Iterator[Float[Tensor, "layer head query key"]]:
-    """All patterns of a long prompt at once can be more than the memory there is."""
-    facts, length = session.facts, int(session.prompt_set.lengths[prompt])
-    step = max(1, _PART_BYTES // (4 * facts.n_heads * length**2))
-    for start in range(0, facts.n_layers, step):
-        some = list(range(facts.n_layers))[start : start + step]
+) -> Iterator[Iterator[Float[Tensor, "query key"]]]:
+    """Layer by layer, and of each head by head: all patterns of a long prompt at once can be more
+    than the memory there is, and a head's stays in the processor's cache."""
+    runs = {"baseline": [session.run(())], "current": [session.run()]}
+    runs["difference"] = [*runs["current"], *runs["baseline"]]
+    present = layers_with(session.facts, *NEEDS[mode])
+    length = int(session.prompt_set.lengths[prompt])
+    nothing = torch.full((length, length), float("nan"), device=session.device)
 
-        def read(run: Run, some: list[int] = some) -> Tensor:
-            return _read(session, run, prompt, mode, some)
+    def heads(layer: int) -> Iterator[Float[Tensor, "query key"]]:
+        if layer not in present:
+            yield from [nothing] * session.facts.n_heads
+            return
+        now, *before = [_head_reader(session, run, prompt, mode, layer) for run in runs[which]]
+        for head in range(session.facts.n_heads):
+            yield now(head) - before[0](head) if before else now(head)
 
-        yield _difference(session, which, read)
+    for layer in range(session.facts.n_layers):
+        yield heads(layer)
+
+
+def _head_reader(
+    session: Session, run: Run, prompt: int, mode: Mode, layer: int
+) -> Callable[[int], Float[Tensor, "query key"]]:
+    """One layer's patterns on one prompt, head by head, float32."""
+    if mode == "scores":
+        return score_reader(session, run, prompt, layer)
+    length = int(session.prompt_set.lengths[prompt])
+    pattern = run.pattern(layer)[prompt, :, :length, :length]
+    if mode == "pattern":
+        return lambda head: pattern[head].float()
+    norms = _value_norms(session, run, prompt, layer)
+    return lambda head: pattern[head].float() * norms[head]
+
+
+def _value_norms(session: Session, run: Run, prompt: int, layer: int) -> Float[Tensor, "head key"]:
+    length = int(session.prompt_set.lengths[prompt])
+    norms = run.activation(f"blocks.{layer}.attn.hook_v")[prompt, :length].float().norm(dim=-1).T
+    # Under grouped-query attention several heads share one value.
+    return norms.repeat_interleave(session.facts.n_heads // norms.shape[0], dim=0)
 
 
 def head_pattern(
@@ -204,6 +235,7 @@ def head_pattern(
     average: Average = "none",
 ) -> Float[Tensor, "query key"]:
     """One head's pattern on one prompt, or the mean that it is part of, float32."""
+    session, prompt = session.around(prompt)
     if average == "all":
         check_layers(session.facts, f"mode={mode!r}", *NEEDS[mode])
         return _mean_of_all(session, which, prompt, mode)
@@ -213,12 +245,15 @@ def head_pattern(
 
 
 def _mean_of_all(session: Session, which: Which, prompt: int, mode: Mode) -> Tensor:
-    parts = [
-        (values.nansum(dim=(0, 1)), (~values.isnan()).sum(dim=(0, 1)))
-        for values in _few_layers_at_a_time(session, which, prompt, mode)
-    ]
-    totals, counts = zip(*parts, strict=True)
-    return sum(totals) / sum(counts)
+    length = int(session.prompt_set.lengths[prompt])
+    total = torch.zeros(length, length, device=session.device)
+    count = torch.zeros(length, length, device=session.device)
+    for heads in _each_layer(session, which, prompt, mode):
+        for values in heads:
+            known = ~values.isnan()
+            total += values.where(known, 0.0)
+            count += known
+    return total / count
 
 
 def _difference(session: Session, which: Which, read: Callable[[Run], Tensor]) -> Tensor:
@@ -250,12 +285,8 @@ def _read_all(session: Session, run: Run, prompt: int, mode: Mode, layers: list[
     patterns = torch.stack([found[name][prompt, :, :length, :length].float() for name in names])
     if mode == "pattern":
         return patterns
-    names = [f"blocks.{layer}.attn.hook_v" for layer in layers]
-    found = run.activations(names)
-    norms = torch.stack([found[name][prompt, :length].float().norm(dim=-1).T for name in names])
-    # Under grouped-query attention several heads share one value.
-    shared = norms.repeat_interleave(patterns.shape[1] // norms.shape[1], dim=1)
-    return patterns * shared[:, :, None, :]
+    norms = [_value_norms(session, run, prompt, layer) for layer in layers]
+    return patterns * torch.stack(norms)[:, :, None, :]
 
 
 def token_texts(session: Session, prompt: int) -> list[str]:
