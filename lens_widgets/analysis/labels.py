@@ -12,6 +12,9 @@ from torch import Tensor
 
 _OF_ALL_PROMPTS = ("total", "rest", "before")
 
+_AT_ONCE = 1 << 24
+"""Numbers of which standard errors are made together."""
+
 
 def of_prompt(values: xr.DataArray, prompt: int) -> xr.DataArray:
     """One prompt of an array, without the attributes that are means over all prompts."""
@@ -25,7 +28,14 @@ def standard_error(values: Float[Tensor, "prompt *rest"]) -> Float[Tensor, "*res
 
     Of the prompts that have a value (are not NaN); NaN where fewer than two do.
     """
-    values = values.detach().float()
+    flat = values.detach().reshape(len(values), -1)
+    # Of all edges on many prompts a copy is large, and this makes several.
+    width = max(1, _AT_ONCE // max(1, len(values)))
+    errors = [_standard_error(part.float()) for part in flat.split(width, dim=1)]
+    return torch.cat(errors).view(values.shape[1:])
+
+
+def _standard_error(values: Float[Tensor, "prompt n"]) -> Float[Tensor, "n"]:
     known = ~values.isnan()
     count = known.sum(dim=0)
     centred = torch.where(known, values - values.nanmean(dim=0), 0.0)

@@ -15,6 +15,35 @@ SHARE = 0.25
 CEILING_BYTES = 1 << 30
 """More than this makes no sweep faster."""
 
+WHOLE_BYTES = 3 << 30
+"""Prompts are run together as far as a backward pass over them takes no more than this on the
+host."""
+
+PART_BYTES = 1 << 30
+"""Else so many at a time that it takes no more than this."""
+
+KEPT_BYTES = 1 << 30
+"""What is recorded of prompts that are run in parts: of those that do not fit it is made again."""
+
+
+def rows_together(model: TransformerModel, n_prompts: int, n_pos: int) -> int:
+    """How many of some prompts of ``n_pos`` tokens are run together.
+
+    A backward pass holds what every block computed, which is the most that is ever held of them. A
+    GPU, which wants large batches, is given ``SHARE`` of its free memory.
+    """
+    cfg = model.cfg
+    d_mlp = getattr(cfg, "d_mlp", None) or 4 * cfg.d_model
+    block = 24 * cfg.d_model + 7 * d_mlp + 5 * cfg.n_heads * n_pos
+    row = 4 * n_pos * (cfg.n_layers * block + 4 * cfg.d_vocab)
+    whole, part = WHOLE_BYTES, PART_BYTES
+    if not is_repeatable():
+        devices = devices_of(model)
+        share = int(SHARE * min(free_bytes(device) for device in devices))
+        on_gpus = all(device.type == "cuda" for device in devices)
+        whole, part = (share, share) if on_gpus else (min(whole, share), min(part, share))
+    return n_prompts if n_prompts * row <= whole else max(1, part // row)
+
 
 def row_budget(
     model: TransformerModel,

@@ -19,6 +19,9 @@ from lens_widgets.engine.locks import lock
 
 _EMBEDDING = -1
 
+NORMED = "ln_final.hook_out"
+"""What logits are made of: where it is captured, a whole forward's can be let go of."""
+
 FETCHED_BYTES = 256 << 20
 """Activations that were asked for later are kept up to this size: patterns of a long prompt are
 quicker to make again, a block at a time, than memory is to get."""
@@ -57,18 +60,21 @@ class Trace:
     @property
     def logits(self) -> Float[Tensor, "prompt pos d_vocab"]:
         """Logits everywhere."""
-        if self._logits is None:
-            made = self._unembed(self._normed)
+        known = self._logits
+        if known is None:
+            known = self._unembed(self._normed)
             with self._lock:
-                if self._logits is None:
-                    self._logits = made
-        return self._logits
+                known = self._logits = known if self._logits is None else self._logits
+        return known
 
     def logits_at(self, positions: Int[Tensor, "prompt"]) -> Float[Tensor, "prompt d_vocab"]:
         """Logits at one position of each prompt, without computing the others. Kept for the same
         tensor of positions: a run's metric and its predictions are read at one."""
         rows = torch.arange(len(positions), device=positions.device)
-        if self._logits is not None or self._unembed_hooks or self._normed is None:
+        everywhere = self._logits
+        if everywhere is not None:
+            return everywhere[rows, positions]
+        if self._unembed_hooks or self._normed is None:
             return self.logits[rows, positions]
         known = self._at_positions
         if known is None or known[0] is not positions:
@@ -78,7 +84,10 @@ class Trace:
 
     def logits_of(self, prompt: int) -> Float[Tensor, "pos d_vocab"]:
         """Logits at every position of one prompt, without computing the others; not kept."""
-        if self._logits is not None or self._unembed_hooks or self._normed is None:
+        known = self._logits
+        if known is not None:
+            return known[prompt]
+        if self._unembed_hooks or self._normed is None:
             return self.logits[prompt]
         return self._unembed(self._normed[prompt : prompt + 1])[0]
 
@@ -112,6 +121,13 @@ class Trace:
         found = self._fetch(missing, False) if missing else {}
         return found | {name: known[name] for name in names if name in known}
 
+    def release(self) -> None:
+        """Lets go of what can be made again from what was recorded."""
+        with self._lock:
+            self._fetched.clear()
+            if self._normed is not None:
+                self._logits = self._at_positions = None
+
     @property
     def captured(self) -> dict[str, Tensor]:
         return self._captured
@@ -122,6 +138,12 @@ class Trace:
         there = self._at_positions
         few = None if there is None else there[1]
         return _bytes([*self._known().values(), self._logits, self._normed, few])
+
+    @property
+    def held(self) -> list[Tensor]:
+        """All that is held for this run, some of it perhaps for others too."""
+        known = [*self._known().values(), self._logits, self._normed]
+        return [t for t in (*known, *(call.resid for call in self.calls)) if t is not None]
 
     def _unembed(self, normed: Tensor | None) -> Tensor:
         assert normed is not None
@@ -179,7 +201,15 @@ class Tracer:
 
         result = run(capture, record)
         calls = result.calls if self._resumable else []
-        return Trace(self._access, result.captured, fetch, logits=result.logits, calls=calls)
+        return Trace(
+            self._access,
+            result.captured,
+            fetch,
+            logits=result.logits,
+            normed=result.captured.get(NORMED) if self._resumable else None,
+            unembed_hooks=[hook for hook in hooks if _is_unembedding(hook[0])],
+            calls=calls,
+        )
 
     def _resumed(self, start: int, hooks: Sequence[Hook], capture: Sequence[str]) -> Trace:
         early = [hook for hook in hooks if not _is_unembedding(hook[0])]

@@ -64,6 +64,16 @@ class MeanWritten:
         return chosen.mean(dim=1)[:, None, None]
 
 
+@dataclass(frozen=True)
+class KnownWritten:
+    """One vector for each of some writers, by number, at every position."""
+
+    vectors: Mapping[int, Float[Tensor, "d_model"]]
+
+    def write(self, writers: Sequence[int]) -> Float[Tensor, "writer 1 1 d_model"]:
+        return torch.stack([self.vectors[number] for number in writers])[:, None, None]
+
+
 class NothingWritten:
     """Nothing, whoever writes."""
 

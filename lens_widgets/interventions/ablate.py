@@ -92,10 +92,8 @@ class Ablate(Intervention):
         if self.kind == "zero":
             return 0.0
         if self.kind == "mean":
-            clean = self.site.part(context.clean_activation(self.site.hook))
-            mask = context.prompt_set.attention_mask
-            real = clean.flatten(0, 1) if mask is None else clean[mask.bool()]
-            return real.mean(dim=0)
+            mean = context.clean_mean(self.site.hook)
+            return self.site.part(mean[None, None])[0, 0]
         return self.site.part(context.corrupted_activation(self.site.hook))
 
     def edit_code(self, part: str, prompts: PromptSet | None) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, ClassVar, Literal, Protocol
 
 import torch
@@ -20,6 +20,7 @@ from lens_widgets.engine.forward import Hook
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.engine.shares import ReplacedShares
 from lens_widgets.engine.stream import StreamParts
+from lens_widgets.engine.written import Source
 from lens_widgets.errors import InputError, check_choice, near
 from lens_widgets.interventions.checks import Positions, normal_positions
 from lens_widgets.interventions.hook_code import edited_part, hook_function
@@ -55,6 +56,13 @@ class RunContext(Protocol):
 
     def corrupted_activation(self, name: str) -> Float[Tensor, "prompt pos *axes"]:
         """The same on the corrupted prompts."""
+
+    def clean_mean(self, name: str) -> Float[Tensor, "*axes"]:
+        """Of an activation [prompt, pos, *axes] of the run without interventions, its mean over
+        positions and over all of the session's prompts: the context's can be some of them."""
+
+    def mean_written(self, writers: Sequence[int]) -> Source:
+        """The same mean of what some writers of the stream's graph write."""
 
 
 _KINDS: dict[str, type[Intervention]] = {}
@@ -147,6 +155,13 @@ class Intervention(ABC):
     def replaced_shares(self, context: RunContext) -> ReplacedShares:
         """What it replaces in the inputs of readers; of kinds that act ``together``."""
         raise NotImplementedError
+
+    def of_prompts(self, rows: slice) -> Intervention:
+        """The same for some of the prompts it was made for, which are run by themselves."""
+        positions = self.acts_at
+        if not isinstance(positions, Span):
+            return self
+        return replace(self, positions=positions.of_prompts(rows))  # type: ignore[type-var]
 
     # --- as code ----------------------------------------------------------------------------
 

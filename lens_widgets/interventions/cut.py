@@ -14,7 +14,7 @@ from lens_widgets.engine.graph import StreamGraph
 from lens_widgets.engine.inputs import with_shares
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.engine.shares import ReplacedShares
-from lens_widgets.engine.written import MeanWritten, NothingWritten, Source, Written
+from lens_widgets.engine.written import NothingWritten, Source, Written
 from lens_widgets.errors import check_choice
 from lens_widgets.interventions.ablate import KINDS
 from lens_widgets.interventions.base import Intervention, OtherRun, RunContext
@@ -118,9 +118,7 @@ class Cut(Intervention):
         if self.kind == "resample":
             found = {name: context.corrupted_activation(name) for name in self.reads(context)}
             return Written(context.stream, found)
-        found = {name: context.clean_activation(name) for name in self.reads(context)}
-        mask = context.prompt_set.attention_mask
-        return MeanWritten(Written(context.stream, found), None if mask is None else mask.bool())
+        return context.mean_written([context.stream.graph.writer(self.edge[0])])
 
     def reads(self, context: RunContext) -> list[str]:
         return context.stream.hooks_of([context.stream.graph.writer(self.edge[0])])

@@ -100,6 +100,17 @@ class Answers:
         """The same answers on another device."""
         return replace(self, tokens=self.tokens.to(device), weights=self.weights.to(device))
 
+    def of_prompts(self, rows: slice) -> Answers:
+        """Those of some of the prompts."""
+        return replace(
+            self,
+            correct=self.correct[rows],
+            wrong=self.wrong[rows],
+            tokens=self.tokens[rows],
+            weights=self.weights[rows],
+            spacings=(),
+        )
+
     def replaced(self, prompt: int, correct: Any, wrong: Any) -> list[tuple[Any, Any]]:
         """Answers of all prompts, those of one replaced, as ``make_answers`` takes them."""
         entries: list[tuple[Any, Any]] = list(zip(self.correct, self.wrong, strict=True))

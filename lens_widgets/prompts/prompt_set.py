@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lens_widgets.engine.model import TransformerModel, home
@@ -103,6 +103,27 @@ class PromptSet:
                 f"positions: the span {span.name} is one of other prompts.",
                 "Make lw.Spans of the session's prompts.",
             )
+
+    def real(self, activation: Float[Tensor, "prompt pos *axes"]) -> Float[Tensor, "n *axes"]:
+        """What is no padding."""
+        mask = self.attention_mask
+        return activation.flatten(0, 1) if mask is None else activation[mask.bool()]
+
+    def of_prompts(self, rows: slice) -> PromptSet:
+        """Some of the prompts as a set of their own, as wide as this one."""
+        answers, tokens, texts = self.answers, self.corrupted_tokens, self.corrupted_texts
+        return replace(
+            self,
+            tokens=self.tokens[rows],
+            lengths=self.lengths[rows],
+            answers=None if answers is None else answers.of_prompts(rows),
+            corrupted_tokens=None if tokens is None else tokens[rows],
+            texts=self.texts[rows],
+            corrupted_texts=None if texts is None else texts[rows],
+            added=self.added[rows],
+            template=self.template[rows],
+            spans=tuple(span.of_prompts(rows) for span in self.spans),
+        )
 
     def corrupted(self) -> PromptSet:
         """The corrupted prompts as a set of their own, with the same answers."""

@@ -45,6 +45,10 @@ class Span:
         places = kept if len(kept) == len(moved) else ()
         return replace(self, places=(*self.places[:row], places, *self.places[row + 1 :]))
 
+    def of_prompts(self, rows: slice) -> Span:
+        """The same in some of the prompts."""
+        return Span(self.name, self.places[rows])
+
     def saved(self) -> tuple[Any, ...]:
         """As tuples of text and numbers, for a file."""
         return ("span", self.name, self.places)

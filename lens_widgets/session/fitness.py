@@ -73,16 +73,17 @@ def check_finite(
     logits: Float[Tensor, "prompt pos d_vocab"],
     prompts: PromptSet,
     argument: str,
+    first: int = 0,
 ) -> None:
     """InputError when a logit at a real position is NaN or infinite, or was when the model was
-    tried."""
+    tried. ``first``: the number of the first of these prompts."""
     # A sum is finite if all of it is, and needs no second tensor of this size.
     bad = ~logits.sum(dim=-1, dtype=torch.float32).isfinite()
     if prompts.attention_mask is not None:
         bad &= prompts.attention_mask.bool()
     if bool(bad.any()):
         prompt, position = bad.nonzero()[0].tolist()
-        where = f"{argument}[{prompt}]: the model's logits at position {position} are"
+        where = f"{argument}[{first + prompt}]: the model's logits at position {position} are"
     elif not facts.finite:
         where = "The model's logits on the few tokens that it was tried on are"
     else:

@@ -16,7 +16,7 @@ from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.engine.shares import ReplacedShares
 from lens_widgets.engine.stream import StreamParts
 from lens_widgets.engine.variants import Variant
-from lens_widgets.engine.written import Written
+from lens_widgets.engine.written import Source, Written
 from lens_widgets.errors import ClosedError, InputError
 from lens_widgets.interventions.base import Intervention
 from lens_widgets.interventions.list import Interventions
@@ -24,6 +24,7 @@ from lens_widgets.prompts.prompt_set import PromptSet
 from lens_widgets.session.metrics import Metric
 from lens_widgets.session.noticing import NoticesChanges
 from lens_widgets.session.run import Run
+from lens_widgets.session.runs import PromptRuns
 
 
 class MeasuredModel(NoticesChanges):
@@ -131,6 +132,12 @@ class MeasuredModel(NoticesChanges):
     # --- runs -------------------------------------------------------------------------------
 
     @property
+    def _together(self) -> PromptRuns:
+        """The runs of prompts that are run together; those of more are asked part by part."""
+        assert isinstance(self._runs, PromptRuns), "these prompts are run in parts: by_parts"
+        return self._runs
+
+    @property
     def baseline(self) -> Float[Tensor, "prompt"]:
         """The metric without interventions."""
         return self.run(()).metric
@@ -212,7 +219,9 @@ class MeasuredModel(NoticesChanges):
         """
         self.check_open()
         active = self.interventions.active
-        return self._runs.sweep(active, variants, max_memory_gb, corrupted=corrupted, shares=shares)
+        return self._together.sweep(
+            active, variants, max_memory_gb, corrupted=corrupted, shares=shares
+        )
 
     def corrupted_run(self) -> Run:
         """The corrupted prompts under the session's interventions.
@@ -244,7 +253,7 @@ class MeasuredModel(NoticesChanges):
                 does not fit.
         """
         self.check_open()
-        return self._runs.gradients(self.interventions.active, wanted, corrupted=corrupted)
+        return self._together.gradients(self.interventions.active, wanted, corrupted=corrupted)
 
     @property
     def stream(self) -> StreamParts:
@@ -263,7 +272,7 @@ class MeasuredModel(NoticesChanges):
             Gives [writer, prompt, pos, d_model] of writers of one layer and kind.
         """
         self.check_open()
-        return self._runs.written(self.interventions.active, writers, corrupted=corrupted)
+        return self._together.written(self.interventions.active, writers, corrupted=corrupted)
 
     def read_streams(
         self, numbers: Iterable[int], *, corrupted: bool = False
@@ -278,7 +287,7 @@ class MeasuredModel(NoticesChanges):
             By number, [prompt, pos, d_model].
         """
         self.check_open()
-        return self._runs.read_streams(self.interventions.active, numbers, corrupted=corrupted)
+        return self._together.read_streams(self.interventions.active, numbers, corrupted=corrupted)
 
     def mlp_writes(
         self,
@@ -299,7 +308,30 @@ class MeasuredModel(NoticesChanges):
         """
         self.check_open()
         active = self.interventions.active
-        return self._runs.mlp_writes(active, layer, inputs, corrupted=corrupted)
+        return self._together.mlp_writes(active, layer, inputs, corrupted=corrupted)
+
+    def mean_written(self, writers: Sequence[int]) -> Source:
+        """The mean over positions and prompts of what parts write under the interventions.
+
+        Args:
+            writers: numbers of writers of the stream's graph.
+
+        Returns:
+            Gives [writer, 1, 1, d_model] of writers of one layer and kind.
+        """
+        self.check_open()
+        return self._runs.mean_written(writers, self.interventions.active)
+
+    def clean_mean(self, name: str) -> Tensor:
+        """The mean over positions and prompts of an activation without interventions.
+
+        Args:
+            name: a hook whose activation is [prompt, pos, ...].
+
+        Returns:
+            The rest of its axes.
+        """
+        return self._runs.clean_mean(name)
 
     def clean_activation(self, name: str) -> Tensor:
         """An activation of the run without interventions.

@@ -15,6 +15,7 @@ from lens_widgets.engine.locks import StateLock
 from lens_widgets.engine.worker import Job
 from lens_widgets.errors import InputError, ModelChangedError, TrainingModeError
 from lens_widgets.interventions.observed import Observed
+from lens_widgets.session.parts import PartedRuns
 from lens_widgets.session.runs import PromptRuns
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ class NoticesChanges(Observed):
     """What was done to the model since its numbers were computed; None while they stand."""
 
     lock: StateLock
-    _runs: PromptRuns
+    _runs: PromptRuns | PartedRuns
 
     def watch_model(self) -> None:
         """From here on ``outdated`` tells, after each cell, whether the model was changed."""

@@ -42,13 +42,13 @@ class Run:
     def __init__(
         self,
         access: ModelAccess,
-        trace: Trace,
+        trace: Trace | None,
         prompts: PromptSet,
         metric: Float[Tensor, "prompt"],
         points: Mapping[str, str],
     ) -> None:
         self._access = access
-        self.trace = trace
+        self._trace = trace
         self._prompts = prompts
         self._points = points
         self.metric = metric
@@ -56,6 +56,17 @@ class Run:
         self._last: Tensor | None = None
         self.derived: dict[str, Any] = {}
         """What analysis made of this run, kept as long as the run is."""
+
+    @property
+    def trace(self) -> Trace:
+        """What was recorded of prompts that were run together."""
+        assert self._trace is not None, "these prompts were run in parts"
+        return self._trace
+
+    @property
+    def resumes(self) -> bool:
+        """Whether blocks can be called one by one from what was recorded."""
+        return bool(self.trace.calls)
 
     @property
     def logits(self) -> Float[Tensor, "prompt pos d_vocab"]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from lens_widgets.engine.access import ModelAccess
@@ -19,49 +19,54 @@ from lens_widgets.engine.inputs import InputsInRun, share_hooks, with_shares
 from lens_widgets.engine.locks import lock
 from lens_widgets.engine.paths import mlp_writes
 from lens_widgets.engine.probe import ModelFacts
-from lens_widgets.engine.recompute import first_alike
 from lens_widgets.engine.shares import GivenInputs, ReplacedShares, in_order
-from lens_widgets.engine.stream import StreamParts, stream_parts
+from lens_widgets.engine.stream import StreamParts
 from lens_widgets.engine.sweep import sweep
 from lens_widgets.engine.trace import Trace, Tracer, past_blocks
 from lens_widgets.engine.variants import BaseRun, Reading, Variant
-from lens_widgets.engine.written import Written
+from lens_widgets.engine.written import MeanWritten, Source, Written
 from lens_widgets.errors import InputError
-from lens_widgets.interventions.base import Intervention
 from lens_widgets.interventions.ends import silenced
 from lens_widgets.prompts.prompt_set import PromptSet
 from lens_widgets.prompts.span import Span
 from lens_widgets.session.fitness import check_batch, check_finite
 from lens_widgets.session.metrics import Metric
+from lens_widgets.session.part import PART_CAPTURE, Active, Part, found_stream
+from lens_widgets.session.reading import prefix_owner, reading_of
 from lens_widgets.session.run import Run
 
 KEPT_BYTES = 1 << 30
 """Runs with interventions are kept up to this size, so that undo and redo cost nothing."""
-
-Active = tuple[Intervention, ...]
 
 
 class PromptRuns:
     """Belongs to one prompt set and metric for good: a session with new prompts makes a new one.
 
     Making it runs the model once, without interventions. It is what interventions are told about
-    the session when they make their hooks.
+    the session when they make their hooks. ``part``: where these are some of a session's prompts.
     """
 
     def __init__(
-        self, access: ModelAccess, facts: ModelFacts, prompt_set: PromptSet, metric: Metric
+        self,
+        access: ModelAccess,
+        facts: ModelFacts,
+        prompt_set: PromptSet,
+        metric: Metric,
+        part: Part | None = None,
     ) -> None:
         self.access = access.bound(facts)
         self.facts = facts
         self.prompt_set = prompt_set
         self.metric = metric
+        self.part = part
+        self._first = 0 if part is None else part.rows.start
         self._lock = lock("runs")
         self._edited: OrderedDict[tuple[bool, Active], Run] = OrderedDict()
         self._corrupted_tracer: Tracer | None = None
         self._stream: StreamParts | None = None
         check_batch(facts, prompt_set)
         self._tracer = self._made_tracer(prompt_set)
-        check_finite(facts, self._tracer.clean.logits, prompt_set, "prompts")
+        check_finite(facts, self._tracer.clean.logits, prompt_set, "prompts", self._first)
         self.clean = self._run(self._tracer.clean)
 
     @property
@@ -72,13 +77,11 @@ class PromptRuns:
     def stream(self) -> StreamParts:
         """How the parts of the model read and write its residual stream, found out when first asked
         for; InputError where that is no sum of what they write."""
+        if self.part is not None:
+            return self.part.whole.stream
         known = self._stream
         if known is None:
-            access = self.access
-            known = access.exclusively(
-                lambda model, check: stream_parts(model, self.facts, lambda: access.model)
-            )
-            self._stream = known
+            known = self._stream = found_stream(self.access, self.facts)
         return known
 
     def written(
@@ -88,6 +91,19 @@ class PromptRuns:
         run = self.run(active, corrupted=corrupted)
         found = run.activations(self.stream.hooks_of(writers))
         return Written(self.stream, found, self._silenced(active))
+
+    def mean_written(self, writers: Iterable[int], active: Active = ()) -> Source:
+        """The mean of what some writers write, over positions and all of the session's prompts."""
+        if self.part is not None:
+            return self.part.whole.mean_written(writers, self.part.widened(active))
+        mask = self.prompt_set.attention_mask
+        return MeanWritten(self.written(active, writers), None if mask is None else mask.bool())
+
+    def clean_mean(self, name: str) -> Float[Tensor, "*axes"]:
+        """The mean of a clean activation over positions and all of the session's prompts."""
+        if self.part is not None:
+            return self.part.whole.clean_mean(name)
+        return self.prompt_set.real(self.clean.activation(name)).mean(dim=0)
 
     def clean_activation(self, name: str) -> Tensor:
         """An activation of the run without interventions: [prompt, pos, ...]."""
@@ -113,7 +129,8 @@ class PromptRuns:
             kept = self._edited
             # Another thread may have made the same one meanwhile: all are given the first.
             run = kept.setdefault((corrupted, active), run)
-            while len(kept) > 1 and sum(r.n_bytes for r in kept.values()) > KEPT_BYTES:
+            most = KEPT_BYTES if self.part is None else self.part.kept_bytes
+            while len(kept) > 1 and sum(r.n_bytes for r in kept.values()) > most:
                 kept.popitem(last=False)
             return run
 
@@ -170,7 +187,9 @@ class PromptRuns:
             writers = sorted({number for one in replaced for number in one.writers})
             found = run.activations(self.stream.hooks_of(writers))
             written = Written(self.stream, found, self._silenced(active))
-        base = BaseRun(calls, hooks, self._prefix_owner(active), tuple(cuts), written)
+        base = BaseRun(
+            calls, hooks, prefix_owner(self.facts, self.prompt_set, active), tuple(cuts), written
+        )
         if not self.facts.batch.causal:
             chosen = [variant.everywhere() for variant in chosen]
         for chunk in sweep(self.access, base, chosen, self._reading(), max_memory_gb):
@@ -285,6 +304,23 @@ class PromptRuns:
             self._edited.clear()
             self._corrupted_tracer = None
 
+    def rest(self) -> None:
+        """Lets go of what can be made again from what was recorded."""
+        for trace in self._traces():
+            trace.release()
+
+    @property
+    def held(self) -> dict[int, int]:
+        """Bytes of everything that is held, by where it lies: some belongs to several runs."""
+        every = [tensor for trace in self._traces() for tensor in trace.held]
+        return {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in every}
+
+    def _traces(self) -> list[Trace]:
+        with self._lock:
+            runs, tracer = list(self._edited.values()), self._corrupted_tracer
+        traces = [self._tracer.clean, *(run.trace for run in runs)]
+        return traces if tracer is None else [*traces, tracer.clean]
+
     def _known(self, active: Active, corrupted: bool) -> Run | None:
         with self._lock:
             run = self._edited.get((corrupted, active))
@@ -294,6 +330,9 @@ class PromptRuns:
 
     @property
     def _capture(self) -> list[str]:
+        if self.part is not None:
+            # Of many prompts views look at few: what else they read is made when asked for.
+            return [name for name in PART_CAPTURE if name in self.facts.points.values()]
         prompts = self.prompt_set
         padded = prompts.attention_mask is not None
         return self.facts.standard_capture(*prompts.tokens.shape, padded=padded)
@@ -314,7 +353,8 @@ class PromptRuns:
         if known is None:
             corrupted_prompts = self.prompt_set.corrupted()
             made = self._made_tracer(corrupted_prompts)
-            check_finite(self.facts, made.clean.logits, corrupted_prompts, "corrupted")
+            logits = made.clean.logits
+            check_finite(self.facts, logits, corrupted_prompts, "corrupted", self._first)
             with self._lock:
                 known = self._corrupted_tracer = self._corrupted_tracer or made
         return known
@@ -349,30 +389,8 @@ class PromptRuns:
 
     def _reading(self) -> Reading:
         """The metric as a function of the logits it reads."""
-        metric, prompts = self.metric, self.prompt_set
-        reference = metric.read(self._tracer.clean, prompts)
-
-        def compute(logits: Tensor) -> Tensor:
-            return metric.compute(logits, prompts, reference)
-
-        if metric.reads == "all":
-            return Reading(compute)
-        if metric.reads == "answers" and self.facts.token_logits:
-            return Reading(compute, prompts.positions, prompts.answer_tokens)
-        return Reading(lambda last: compute(metric.narrow(last, prompts)), prompts.positions)
-
-    def _prefix_owner(self, active: Active) -> Int[Tensor, "prompt pos"] | None:
-        """Which prompts begin alike, unless what follows or an intervention tells them apart."""
-        if not self.facts.batch.causal:
-            return None
-        places = [item.acts_at for item in active]
-        # A negative position, or a span, is another one in each of them.
-        if any(isinstance(each, Span) or min(each or (0,)) < 0 for each in places):
-            return None
-        batches = [self.prompt_set.tokens]
-        if self.prompt_set.corrupted_tokens is not None:
-            batches.append(self.prompt_set.corrupted_tokens)
-        return first_alike(*batches)
+        reference = self.metric.read(self._tracer.clean, self.prompt_set)
+        return reading_of(self.metric, self.prompt_set, self.facts, reference)
 
     def _run(self, trace: Trace) -> Run:
         clean = self._tracer.clean

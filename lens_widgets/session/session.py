@@ -27,9 +27,11 @@ from lens_widgets.session.file import (
     write_session,
 )
 from lens_widgets.session.fitness import ask_about_spaces, check_model
+from lens_widgets.session.in_parts import InParts
 from lens_widgets.session.measured import checked_interventions
 from lens_widgets.session.metrics import resolve_metric
 from lens_widgets.session.named import NamedPositions
+from lens_widgets.session.parts import PartedRuns, make_runs
 from lens_widgets.session.runs import PromptRuns
 from lens_widgets.session.selection import Selection
 from lens_widgets.session.self_contained import measuring_script
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 _OPTIONS = ("messages", "answers", "corrupted", "metric", "prepend_bos", "attention_mask")
 
 
-class Session(NamedPositions):
+class Session(NamedPositions, InParts):
     """A model under study. Every view of it shows the same prompts, interventions and selection.
 
     Observe ``revision`` to be told of every change that can move a number.
@@ -127,7 +129,7 @@ class Session(NamedPositions):
         install_cell_pause()
         chosen = resolve_metric(metric, prompt_set)
         access = access_for(model)
-        runs = access.run_inline(lambda: PromptRuns(access, access.facts(), prompt_set, chosen))
+        runs = access.run_inline(lambda: make_runs(access, access.facts(), prompt_set, chosen))
         ask_about_spaces(runs.clean, prompt_set)
         self._prepend_bos = prepend_bos
         self._requested_metric = metric
@@ -136,7 +138,7 @@ class Session(NamedPositions):
     def _begin(
         self,
         model: TransformerModel,
-        runs: PromptRuns,
+        runs: PromptRuns | PartedRuns,
         entries: tuple[Entry, ...] = (),
         settings: Mapping[str, Any] | None = None,
     ) -> None:
@@ -243,7 +245,7 @@ class Session(NamedPositions):
         self.interventions.revalidate(prompt_set)
         access = self._runs.access if facts is None else access_for(self.model)
         known = facts or self.facts
-        runs = access.run_inline(lambda: PromptRuns(access, known, prompt_set, chosen))
+        runs = access.run_inline(lambda: make_runs(access, known, prompt_set, chosen))
         if facts is None:
             ask_about_spaces(runs.clean, prompt_set)
         with self.lock:
@@ -285,7 +287,7 @@ class Session(NamedPositions):
         self.check_open()
         chosen = resolve_metric(metric, prompts)
         access, facts = self._runs.access, self.facts
-        runs = access.run_inline(lambda: PromptRuns(access, facts, prompts, chosen))
+        runs = access.run_inline(lambda: make_runs(access, facts, prompts, chosen))
         derived = self._derived((), runs)
         derived._requested_metric = metric
         for item in checked_interventions(interventions):
@@ -303,7 +305,9 @@ class Session(NamedPositions):
             copy.set_trait("prompts_revision", self.prompts_revision)
             return copy
 
-    def _derived(self, entries: tuple[Entry, ...], runs: PromptRuns | None = None) -> Session:
+    def _derived(
+        self, entries: tuple[Entry, ...], runs: PromptRuns | PartedRuns | None = None
+    ) -> Session:
         derived: Session = Session.__new__(Session)
         derived._prepend_bos, derived._requested_metric = self._prepend_bos, self._requested_metric
         derived._begin(

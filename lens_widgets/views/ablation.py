@@ -126,7 +126,8 @@ class AblationPanel(View):
         """The next tokens that are likeliest before or after, and the metric, of one prompt."""
         check_prompt(session, prompt)
         clean, now = session.run(()), session.run()
-        before, after = (run.last_logits[prompt].softmax(dim=-1) for run in (clean, now))
+        _, at, *runs = session.around(prompt, clean, now)
+        before, after = (run.last_logits[at].softmax(dim=-1) for run in runs)
         likely = (each.topk(MOST_LIKELY).indices.tolist() for each in (before, after))
         ids = list(dict.fromkeys(token for each in likely for token in each))
         ids.sort(key=lambda token: -float(before[token]))

@@ -162,7 +162,8 @@ class TokenView(View):
     def likely(session: Session, prompt: int) -> xr.Dataset:
         """What could be an answer to one prompt: the model's likeliest next tokens."""
         check_prompt(session, prompt)
-        probs = session.run(()).last_logits[prompt].softmax(dim=-1)
+        _, at, clean = session.around(prompt, session.run(()))
+        probs = clean.last_logits[at].softmax(dim=-1)
         found = [
             (i, text)
             for i in probs.topk(min(SOUGHT, len(probs))).indices.tolist()

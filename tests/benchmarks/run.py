@@ -12,7 +12,16 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.benchmarks import bundles, busy, circuits, engine, estimates, interactive, long_prompts
+from tests.benchmarks import (
+    batches,
+    bundles,
+    busy,
+    circuits,
+    engine,
+    estimates,
+    interactive,
+    long_prompts,
+)
 from tests.benchmarks.machine import describe
 from tests.benchmarks.table import Table
 
@@ -24,6 +33,7 @@ SECTIONS: dict[str, Callable[[], Table | Sequence[Table]]] = {
     "busy": busy.measure,
     "estimates": estimates.measure,
     "circuits": circuits.measure,
+    "batches": batches.measure,
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"
 

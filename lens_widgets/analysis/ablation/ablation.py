@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -53,8 +53,11 @@ def ablation_effects(
         if component in ablated:
             yield Effect(component, torch.zeros_like(before))
     rest = [component for component in components if component not in ablated]
-    variants = [ablation_variant(session, Ablate(component, kind)) for component in rest]
-    for index, after in session.sweep(variants, max_memory_gb):
+
+    def variants(some: Session, chosen: Sequence[Component]) -> list[Variant]:
+        return [ablation_variant(some, Ablate(component, kind)) for component in chosen]
+
+    for index, after in session.sweep_by_parts(rest, variants, max_memory_gb):
         yield Effect(rest[index], after - before)
 
 

@@ -134,8 +134,9 @@ def _read(session: Session, *, baseline: bool, name: str, prompt: int) -> Part:
 
 
 def _of_prompt(session: Session, run: Run, point: str, prompt: int) -> Part:
-    whole = run.uncached_activation(point)
     layout = layouts(session)[point]
+    session, prompt, run = session.around(prompt, run)
+    whole = run.uncached_activation(point)
     length = int(session.prompt_set.lengths[prompt])
     values, dims = _cut(session, whole, point, layout, prompt, length)
     # A copy, so that the other prompts' numbers are not kept with it.

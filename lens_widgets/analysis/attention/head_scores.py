@@ -111,7 +111,7 @@ def stripe(
     session: Session, kind: ScoreKind, prompt: int
 ) -> tuple[Int[Tensor, "place"], Int[Tensor, "place"]]:
     """The query and key positions of one prompt that a kind of score looks at, on the host."""
-    row = token_rows(session)[prompt]
+    row = session.tokens[prompt, : int(session.prompt_set.lengths[prompt])].tolist()
     queries = torch.arange(len(row), device="cpu")
     if kind == "previous":
         return queries[1:], queries[:-1]
@@ -167,6 +167,12 @@ def _scores(
     session: Session, run: Run, kinds: Sequence[ScoreKind]
 ) -> Float[Tensor, "prompt kind layer head"]:
     """Mean attention on each prompt's stripes; every layer's patterns are asked for once."""
+    return session.by_parts(lambda some, own: _scores_together(some, own, kinds), run)
+
+
+def _scores_together(
+    session: Session, run: Run, kinds: Sequence[ScoreKind]
+) -> Float[Tensor, "prompt kind layer head"]:
     prompts, device = range(session.prompt_set.n_prompts), session.device
     places = [
         [[at.to(device) for at in stripe(session, kind, prompt)] for kind in kinds]

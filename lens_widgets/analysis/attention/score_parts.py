@@ -158,6 +158,7 @@ def score_parts(
             "Prompts count from 0.",
         )
     check_layer(session.facts, layer, f"head={str(head)!r}", PATTERN, "attn.hook_q", "attn.hook_k")
+    session, prompt, run = session.around(prompt, run)
     names, written = _written(session, run, layer, prompt, by)
     attn = f"blocks.{layer}.attn."
     length = int(session.prompt_set.lengths[prompt])

@@ -242,7 +242,8 @@ def _norm(session: Session, layer: int) -> tuple[str, str]:
 
 def _rotates(session: Session, layer: int) -> bool:
     """Whether the model hands rotary positions to its blocks."""
-    calls = session.run(()).trace.calls
+    _, _, clean = session.around(0, session.run(()))
+    calls = clean.trace.calls
     return bool(calls) and calls[layer].kwargs.get("position_embeddings") is not None
 
 

@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lens_widgets.analysis.attention.patterns import WHICH
-from lens_widgets.analysis.attribution.decomposition import components, decompose
-from lens_widgets.analysis.attribution.readout import DEFINITIONS, target_logits
+from lens_widgets.analysis.attribution.decomposition import check_sum, components, decompose
+from lens_widgets.analysis.attribution.readout import DEFINITIONS, readout_of, target_logits
 from lens_widgets.analysis.attribution.stages import edited_past_norm, model_stages, read_stages
 from lens_widgets.analysis.labels import labelled, standard_error
 from lens_widgets.engine.current import one_call
@@ -55,7 +55,7 @@ def accumulated_attribution(
         True
     """
     values = accumulated(session, session.run(), incl_mid)
-    readout = decompose(session).readout
+    readout = readout_of(session, session.run())
     coords = {"stage": [stage.name for stage in model_stages(session, incl_mid)]}
     attrs = {
         "units": "logits",
@@ -68,7 +68,12 @@ def accumulated_attribution(
 
 def accumulated(session: Session, run: Run, incl_mid: bool) -> Float[Tensor, "prompt stage"]:
     """The same for one run, per prompt, on the model's device."""
-    readout = decompose(session, run).readout
+    return session.by_parts(lambda some, own: _accumulated(some, own, incl_mid), run)
+
+
+def _accumulated(session: Session, run: Run, incl_mid: bool) -> Float[Tensor, "prompt stage"]:
+    check_sum(session)
+    readout = readout_of(session, run)
     streams = read_stages(run, model_stages(session, incl_mid), readout.at)
     effects = [(stream * readout.direction).sum(dim=-1) + readout.bias for stream in streams]
     if edited_past_norm(session, run):

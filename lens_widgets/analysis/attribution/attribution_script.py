@@ -13,6 +13,7 @@ from lens_widgets.analysis.attribution.readout import (
     Target,
     Where,
     attribution_target,
+    check_where,
     definition_of,
     is_difference,
     is_identity,
@@ -137,6 +138,7 @@ def attribution_script(
     check_prompt(session, prompt)
     _check_written_out(session)
     where, target = read_where(pos), attribution_target(session)
+    check_where(session, where)
     rows, _, _ = read_places(session, target, where)
     if prompt is not None and prompt not in rows.tolist():
         raise InputError(f"pos={pos}: nothing can be read there in prompt {prompt}.", "")

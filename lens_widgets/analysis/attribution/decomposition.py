@@ -7,7 +7,8 @@ transforms included.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,7 +17,8 @@ from torch import Tensor
 from lens_widgets.analysis.attribution.readout import (
     Readout,
     Where,
-    make_readout,
+    check_where,
+    readout_of,
     target_logits,
     through_norm,
 )
@@ -51,22 +53,27 @@ class Decomposition:
     def __init__(self, session: Session, run: Run, where: Where = "metric") -> None:
         facts = session.facts
         check_sum(session)
-        readout = make_readout(session, run, where)
-        self.readout = readout
+        readout = self.readout = readout_of(session, run, where)
         active = interventions_of(session, run)
         layers = range(facts.n_layers)
-        streams = [readout.at(run.activation(f"blocks.{layer}.hook_in")) for layer in layers]
-        final = readout.at(run.activation(_FINAL))
-        writes: list[Tensor] = []
         with_heads = head_layers(session)
+        # Asked for together, so that each block is run once for all that is missing.
+        every = [f"blocks.{layer}.hook_in" for layer in layers]
+        every += [f"blocks.{layer}.attn.hook_z" for layer in with_heads]
+        every += [hook for layer in layers for hook in facts.layers.writes(layer).values()]
+        given = run.activations([*every, _FINAL])
+        streams = [readout.at(given[f"blocks.{layer}.hook_in"]) for layer in layers]
+        final = readout.at(given[_FINAL])
+        writes: list[Tensor] = []
         heads, effects = [], []
         for layer in layers:
             hooks = facts.layers.writes(layer)
-            found = {name: readout.at(run.activation(hook)) for name, hook in hooks.items()}
+            found = {name: readout.at(given[hook]) for name, hook in hooks.items()}
             writes.append(sum(found.values(), torch.zeros_like(final)))
             effects.append({name: _effect(readout, written) for name, written in found.items()})
             if layer in with_heads:
-                heads.append(_heads(session, run, active, readout, layer))
+                z = readout.at(given[f"blocks.{layer}.attn.hook_z"])
+                heads.append(_heads(session, run, active, readout, layer, z))
         ends = [*streams[1:], final]
         edited = torch.zeros_like(final)
         for start, wrote, end in zip(streams, writes, ends, strict=True):
@@ -103,6 +110,21 @@ class Decomposition:
             logits = readout.collect(target_logits(readout, readout.at(run.logits)))
             self.edits = self.edits + logits - self.total
 
+    @classmethod
+    def joined(cls, parts: Sequence[Decomposition]) -> Decomposition:
+        """Those of some prompts after those of others."""
+        whole: Decomposition = cls.__new__(cls)
+        for name, value in vars(parts[0]).items():
+            every = [getattr(part, name) for part in parts]
+            if isinstance(value, Readout):
+                made: Any = Readout.joined(every)
+            elif isinstance(value, dict):
+                made = {key: torch.cat([each[key] for each in every]) for key in value}
+            else:
+                made = torch.cat(every)
+            setattr(whole, name, made)
+        return whole
+
     @property
     def layers(self) -> Float[Tensor, "*lead layer"]:
         """All that a layer writes."""
@@ -123,7 +145,10 @@ def decompose(session: Session, run: Run | None = None, where: Where = "metric")
     chosen = session.run() if run is None else run
     key = f"decomposition {where}"
     if key not in chosen.derived:
-        chosen.derived[key] = Decomposition(session, chosen, where)
+        check_where(session, where)
+        chosen.derived[key] = session.by_parts(
+            lambda some, own: Decomposition(some, own, where), chosen
+        )
     parts: Decomposition = chosen.derived[key]
     return parts
 
@@ -137,12 +162,12 @@ def decompose_heads(
     """
     run_without, key = session.run(()), f"heads add up {where}"
     if key not in run_without.derived:
-        _check_heads(session, where)
+        session.by_parts(lambda some: _check_heads(some, where))
         run_without.derived[key] = True
     return decompose(session, run, where)
 
 
-def _check_heads(session: Session, where: Where) -> None:
+def _check_heads(session: Session, where: Where) -> Float[Tensor, "prompt 0"]:
     """InputError where the heads of the run without interventions do not add up to a layer."""
     clean = decompose(session, session.run(()), where)
     exact = session.facts.dtype in ("float32", "float64")
@@ -157,6 +182,7 @@ def _check_heads(session: Session, where: Where) -> None:
                 "model, so they have no direct effects by themselves.",
                 "Use by='component', or ablate the heads.",
             )
+    return torch.zeros(session.prompt_set.n_prompts, 0, device=session.device)
 
 
 def head_layers(session: Session) -> tuple[int, ...]:
@@ -250,9 +276,9 @@ def _heads(
     active: tuple[Intervention, ...],
     readout: Readout,
     layer: int,
+    z: Float[Tensor, "n head d_head"],
 ) -> Tensor:
     """Direct effects of a layer's heads [*lead, head], never forming their outputs."""
-    z = readout.at(run.activation(f"blocks.{layer}.attn.hook_z"))
     effects = (z * head_reads(session, run, readout, layer)).sum(dim=-1)
     heard = kept(session, active, readout, end_hooks(layer, "attn"))
     if heard is not None:

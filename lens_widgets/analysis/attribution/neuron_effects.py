@@ -9,11 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lens_widgets.analysis.attribution.decomposition import (
-    decompose,
+    check_sum,
     interventions_of,
     kept,
 )
-from lens_widgets.analysis.attribution.readout import Where, through_norm
+from lens_widgets.analysis.attribution.readout import Where, check_where, readout_of, through_norm
 from lens_widgets.engine.measured import measured
 from lens_widgets.engine.model import weights_of
 from lens_widgets.errors import InputError
@@ -35,11 +35,11 @@ def neuron_effects(
     chosen = session.run() if run is None else run
     if layer is not None:
         check_mlp(session, layer)
-        return _of_layer(session, chosen, where, layer)
+        return _effects(session, chosen, where, layer)
     layers = range(session.facts.n_layers)
     for each in layers:
         check_mlp(session, each)
-    values = [_of_layer(session, chosen, where, each) for each in layers]
+    values = [_effects(session, chosen, where, each) for each in layers]
     if len({value.shape[-1] for value in values}) > 1:
         raise InputError(
             "by='neuron': this model's layers have different numbers of neurons.",
@@ -52,8 +52,12 @@ def neuron_activations_read(
     session: Session, run: Run, where: Where, layer: int
 ) -> Float[Tensor, "*lead neuron"]:
     """What enters a layer's output weights, at the places read: as ``neuron_effects`` collects."""
-    readout = decompose(session, run, where).readout
-    return readout.collect(readout.at(run.activation(f"blocks.{layer}.mlp.hook_post")))
+
+    def read(some: Session, own: Run) -> Tensor:
+        readout = readout_of(some, own, where)
+        return readout.collect(readout.at(own.activation(f"blocks.{layer}.mlp.hook_post")))
+
+    return session.by_parts(read, run)
 
 
 def check_mlp(session: Session, layer: Any) -> None:
@@ -93,10 +97,15 @@ def _output_weights(session: Session, layer: int) -> Tensor | None:
     return weights if weights is not None and weights.dim() == 2 else None
 
 
+def _effects(session: Session, run: Run, where: Where, layer: int) -> Tensor:
+    check_sum(session)
+    check_where(session, where)
+    return session.by_parts(lambda some, own: _of_layer(some, own, where, layer), run)
+
+
 def _of_layer(session: Session, run: Run, where: Where, layer: int) -> Tensor:
     block = session.model.blocks[layer]
-    # Shares the readout of the session's decomposition, which is kept with the run.
-    readout = decompose(session, run, where).readout
+    readout = readout_of(session, run, where)
     name = f"blocks.{layer}.ln2_post"
     norm = getattr(block, "ln2_post", None)
     direction = through_norm(session, run, readout, name, norm, readout.direction)

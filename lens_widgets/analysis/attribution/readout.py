@@ -9,7 +9,9 @@ so the effects still sum to the metric's logits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -69,6 +71,18 @@ class Readout:
     n_prompts: int
     n_pos: int | None = None
 
+    @classmethod
+    def joined(cls, parts: Sequence[Readout]) -> Readout:
+        """Those of some prompts after those of others."""
+        starts = accumulate((part.n_prompts for part in parts), initial=0)
+        rows = [part.rows + start for part, start in zip(parts, starts, strict=False)]
+        names = ("positions", "weight", "tokens", "shares", "direction", "bias")
+        whole: dict[str, Any] = {
+            name: torch.cat([getattr(part, name) for part in parts]) for name in names
+        }
+        n_prompts = sum(part.n_prompts for part in parts)
+        return replace(parts[0], rows=torch.cat(rows), n_prompts=n_prompts, **whole)
+
     @property
     def against_mean(self) -> bool:
         """Whether the mean logit is taken off."""
@@ -113,11 +127,20 @@ def is_difference(target: Target) -> bool:
     return target in ("answer_difference", "mean_difference")
 
 
+def readout_of(session: Session, run: Run, where: Where = "metric") -> Readout:
+    """``make_readout``, kept with the run."""
+    key = f"readout {where}"
+    if key not in run.derived:
+        run.derived[key] = session.by_parts(lambda some, own: make_readout(some, own, where), run)
+    readout: Readout = run.derived[key]
+    return readout
+
+
 def make_readout(session: Session, run: Run, where: Where = "metric") -> Readout:
     """The readout of the session's metric, linearised at ``run``.
 
     Read ``"everywhere"``, or at one position, each place is read as the metric reads its own: for
-    the answers of its prompt, or for the token that follows it. InputError when no prompt has it.
+    the answers of its prompt, or for the token that follows it.
     """
     model, prompts = session.model, session.prompt_set
     target = attribution_target(session)
@@ -155,11 +178,29 @@ def make_readout(session: Session, run: Run, where: Where = "metric") -> Readout
     return _through_transform(session, run, _through_final_norm(session, run, readout))
 
 
-def read_places(session: Session, target: Target, where: Where) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows, positions and weights of the places read; InputError when no prompt has such a one."""
+def check_where(session: Session, where: Where) -> None:
+    """InputError for a position at which nothing can be read in any prompt."""
+    if not isinstance(where, int):
+        return
+    longest = int(_ends(session, attribution_target(session)).max())
+    if not 0 <= where < longest:
+        raise InputError(
+            f"pos={where} is out of range: "
+            + ("nothing can be read there." if where >= 0 else "positions count from 0."),
+            f"Positions that can be read run from 0 to {longest - 1}.",
+        )
+
+
+def _ends(session: Session, target: Target) -> Int[Tensor, "prompt"]:
+    """Up to where each prompt can be read: the last token of a prompt has no next one."""
     prompts = session.prompt_set
-    # The last token of a prompt has no next one.
-    ends = prompts.positions if target == "next_token" else prompts.lengths
+    return prompts.positions if target == "next_token" else prompts.lengths
+
+
+def read_places(session: Session, target: Target, where: Where) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows, positions and weights of the places read."""
+    prompts = session.prompt_set
+    ends = _ends(session, target)
     device = prompts.tokens.device
     if where == "metric" and target != "next_token":
         rows = torch.arange(prompts.n_prompts, device=device)
@@ -167,13 +208,6 @@ def read_places(session: Session, target: Target, where: Where) -> tuple[Tensor,
     every = torch.arange(prompts.tokens.shape[1], device=device)
     read = prompts.predicted if target == "next_token" else every[None] < ends[:, None]
     if isinstance(where, int):
-        longest = int(ends.max())
-        if not 0 <= where < longest:
-            raise InputError(
-                f"pos={where} is out of range: "
-                + ("nothing can be read there." if where >= 0 else "positions count from 0."),
-                f"Positions that can be read run from 0 to {longest - 1}.",
-            )
         read = read & (every[None] == where)
     rows, positions = torch.nonzero(read, as_tuple=True)
     return rows, positions, 1.0 / read.sum(dim=1)[rows].float()

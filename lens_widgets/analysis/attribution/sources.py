@@ -16,13 +16,18 @@ from torch import Tensor
 from lens_widgets.analysis.attention.patterns import token_texts
 from lens_widgets.analysis.attribution.attribution import read_where
 from lens_widgets.analysis.attribution.decomposition import (
-    decompose,
+    check_sum,
     decompose_heads,
     head_reads,
     interventions_of,
     kept,
 )
-from lens_widgets.analysis.attribution.readout import Where, definition_of
+from lens_widgets.analysis.attribution.readout import (
+    Where,
+    check_where,
+    definition_of,
+    readout_of,
+)
 from lens_widgets.analysis.labels import labelled
 from lens_widgets.engine.components import Component
 from lens_widgets.engine.parts import HEADS, check_layer
@@ -108,8 +113,16 @@ def source_effects(
     """The same as a tensor, NaN past a prompt's end and for prompts without the position read."""
     chosen = session.run() if run is None else run
     check_layer(session.facts, layer, f"head='L{layer}H{head}'", HEADS)
+    check_sum(session)
+    check_where(session, where)
+    return session.by_parts(lambda some, own: _carried(some, own, layer, head, where), chosen)
+
+
+def _carried(
+    session: Session, chosen: Run, layer: int, head: int, where: Where
+) -> Float[Tensor, "prompt key_pos"]:
     _check_linear(session, layer)
-    readout = decompose(session, chosen, where).readout
+    readout = readout_of(session, chosen, where)
     reads = head_reads(session, chosen, readout, layer)[:, head]
     heard = _heard(session, chosen, where, layer, head)
     if heard is not None:
@@ -137,7 +150,7 @@ def source_effects(
 
 
 def _heard(session: Session, run: Run, where: Where, layer: int, head: int) -> Tensor | None:
-    readout = decompose(session, run, where).readout
+    readout = readout_of(session, run, where)
     active = interventions_of(session, run)
     z = kept(session, active, readout, (f"blocks.{layer}.attn.hook_z",), head)
     whole = kept(session, active, readout, end_hooks(layer, "attn"))

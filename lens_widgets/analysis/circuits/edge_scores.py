@@ -135,6 +135,12 @@ def all_edges(
     per_position: bool = False,
 ) -> Float[Tensor, "prompt writer reader *pos"]:
     """The same as a tensor, prompt by prompt."""
+    return session.by_parts(lambda some: _all_edges(some, run, estimation, per_position))
+
+
+def _all_edges(
+    session: Session, run: Into, estimation: Estimation, per_position: bool
+) -> Float[Tensor, "prompt writer reader *pos"]:
     graph = session.stream.graph
     slopes = ReaderSlopes(session)
     found = list(passes(session, slopes.wanted, run, estimation))

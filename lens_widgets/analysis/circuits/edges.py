@@ -127,11 +127,16 @@ def edge_effects(
         return
     # Both have numbers under the interventions, or nothing can be told.
     both_metrics(session)
-    writers = sorted({writer for writer, _ in rest})
-    source = session.written(writers, corrupted=into == "clean")
-    differs = differing(session.stream, source, session.written(writers, corrupted=into != "clean"))
-    variants = [edge_variant(session.stream, pair, source, differs[pair[0]]) for pair in rest]
-    for index, metric in session.sweep(variants, max_memory_gb, corrupted=into == "corrupted"):
+
+    def variants(some: Session, pairs: Sequence[Pair]) -> list[Variant]:
+        writers = sorted({writer for writer, _ in pairs})
+        source = some.written(writers, corrupted=into == "clean")
+        differs = differing(some.stream, source, some.written(writers, corrupted=into != "clean"))
+        return [edge_variant(some.stream, pair, source, differs[pair[0]]) for pair in pairs]
+
+    for index, metric in session.sweep_by_parts(
+        rest, variants, max_memory_gb, corrupted=into == "corrupted"
+    ):
         known[rest[index]] = metric
         yield rest[index], metric
 

@@ -18,7 +18,7 @@ from lens_widgets.analysis.circuits.edges import differing, edge_variant
 from lens_widgets.engine.shares import ReplacedShares
 from lens_widgets.engine.stream import StreamParts
 from lens_widgets.engine.variants import Variant
-from lens_widgets.engine.written import MeanWritten, NothingWritten, Source
+from lens_widgets.engine.written import NothingWritten, Source
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.interventions.ablate import KINDS
 from lens_widgets.interventions.checks import check_corrupted
@@ -47,8 +47,7 @@ class Replacement:
         self.moved = torch.ones(session.tokens.shape, dtype=torch.bool, device="cpu")
         self.source: Source = NothingWritten()
         if kind == "mean":
-            mask = session.prompt_set.attention_mask
-            self.source = MeanWritten(session.written(every), None if mask is None else mask.bool())
+            self.source = session.mean_written(every)
         elif kind == "resample":
             other = session.written(every, corrupted=True)
             masks = differing(self.stream, other, session.written(every))
@@ -92,10 +91,14 @@ def circuit_metrics(
             rest.setdefault(key, []).append(index)
     if not rest:
         return
-    replacement = _replacement(session, kind)
-    variants = [replacement.variant(masks[same[0]]) for same in rest.values()]
     found = list(rest.items())
-    for number, metric in session.sweep(variants, max_memory_gb):
+
+    def variants(some: Session, chosen: Sequence[EdgeMask]) -> list[Variant]:
+        replacement = _replacement(some, kind)
+        return [replacement.variant(mask) for mask in chosen]
+
+    different = [masks[same[0]] for _, same in found]
+    for number, metric in session.sweep_by_parts(different, variants, max_memory_gb):
         key, same = found[number]
         known[key] = metric
         for index in same:
@@ -123,11 +126,16 @@ def without_each(
     max_memory_gb: float | None = None,
 ) -> Iterator[tuple[int, Float[Tensor, "prompt"]]]:
     """The metric [prompt] of a circuit less one edge, edge by edge as it is known."""
-    replacement = _replacement(session, kind)
-    outside = replacement.outside(mask)
-    shares = (outside,) if len(outside.pairs) else ()
-    variants = [replacement.without(pair) for pair in pairs]
-    return session.sweep(variants, max_memory_gb, shares=shares)
+
+    def variants(some: Session, chosen: Sequence[tuple[int, int]]) -> list[Variant]:
+        replacement = _replacement(some, kind)
+        return [replacement.without(pair) for pair in chosen]
+
+    def shares(some: Session) -> tuple[ReplacedShares, ...]:
+        outside = _replacement(some, kind).outside(mask)
+        return (outside,) if len(outside.pairs) else ()
+
+    return session.sweep_by_parts(pairs, variants, max_memory_gb, shares=shares)
 
 
 def shares_of(

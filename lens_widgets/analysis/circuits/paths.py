@@ -121,11 +121,16 @@ def path_effects(
 ) -> Iterator[tuple[int, Float[Tensor, "prompt"]]]:
     """The metric [prompt] with each group of senders patched, as it is known."""
     both_metrics(session)
+
+    def variants(some: Session, chosen: Sequence[Sequence[int]]) -> list[Variant]:
+        return _variants(some, chosen, receivers, through_mlps, into)
+
     # What is followed of many senders at once is a stream for each receiver.
     for start in range(0, len(groups), CHUNK):
         chunk = groups[start : start + CHUNK]
-        variants = _variants(session, chunk, receivers, through_mlps, into)
-        for index, metric in session.sweep(variants, max_memory_gb, corrupted=into == "corrupted"):
+        for index, metric in session.sweep_by_parts(
+            chunk, variants, max_memory_gb, corrupted=into == "corrupted"
+        ):
             yield start + index, metric
 
 

@@ -112,6 +112,7 @@ def lens_at(
     The last of ``stages`` is the model's final one. With ``tokens``, ``probs`` are theirs in place
     of those of the ``k`` likeliest.
     """
+    session, prompt, run = session.around(prompt, run)
     wanted = target_tokens(session, prompt, target)[positions]
     parts: list[Lens] = []
     for chunk, groups in _logits(session, run, stages, prompt, positions):
@@ -171,6 +172,7 @@ def path_at(
     stages: Sequence[Stage],
 ) -> Path:
     """Some tokens' way through the stages at one position of one prompt."""
+    session, prompt, run = session.around(prompt, run)
     ids = torch.tensor(list(tokens), dtype=torch.long, device=session.device)
     positions = torch.tensor([position], device=session.device)
     found: list[tuple[Tensor, Tensor, Tensor]] = []

@@ -153,7 +153,7 @@ def one_neuron(
     check_neuron(session.facts.hooks[hook][-1], neuron)
 
     def of(run: Run) -> Float[Tensor, "prompt pos"]:
-        return run.activation(hook)[..., neuron].float()
+        return session.by_parts(lambda _, own: own.activation(hook)[..., neuron].float(), run)
 
     values = of(session.run(()) if which == "baseline" else session.run())
     if which == "difference":
@@ -186,6 +186,7 @@ def layer_neurons(
 ) -> Float[Tensor, "pos neuron"]:
     """One layer's neurons on one prompt, float32 on the model's device."""
     check_mlp(session, layer)
+    session, prompt, run = session.around(prompt, run)
     length = int(session.prompt_set.lengths[prompt])
     return run.activation(f"blocks.{layer}.mlp.hook_post")[prompt, :length].float()
 
@@ -219,6 +220,7 @@ def strongest_neurons(
     check_choice("which", which, WHICH)
     for layer in session.facts.mlp_layers or (0,):
         check_mlp(session, layer)
+    session, prompt = session.around(prompt)
     run = session.run(()) if which == "baseline" else session.run()
     # Named together, so that at most one forward computes them all.
     run.activations([f"blocks.{layer}.mlp.hook_post" for layer in session.facts.mlp_layers])

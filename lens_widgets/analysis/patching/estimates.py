@@ -110,6 +110,12 @@ def estimates(
     estimation: Estimation = GRADIENT,
 ) -> list[Float[Tensor, "prompt *cell"]]:
     """Estimates of the metric at every cell of some maps, prompt by prompt."""
+    return session.by_parts(lambda some: _estimates(some, grids, into, estimation))
+
+
+def _estimates(
+    session: Session, grids: Sequence[Grid], into: Into, estimation: Estimation
+) -> list[Float[Tensor, "prompt *cell"]]:
     base, source = both_runs(session, into)
     kinds = [node_kind(grid.node) for grid in grids]
     names = list(

@@ -167,7 +167,7 @@ def shown(
 def _first_estimates(session: Session, maps: list[PatchMap], into: Into, method: Wanted) -> None:
     """None where the model gives no gradients: its blocks cannot be called one by one, or have no
     backward pass."""
-    if not session.run().trace.calls or not session.facts.differentiable:
+    if not session.run().resumes or not session.facts.differentiable:
         return
     if method != "best":
         _estimate(session, maps, into, method)

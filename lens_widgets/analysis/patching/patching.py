@@ -24,6 +24,7 @@ from lens_widgets.analysis.patching.nodes import (
 )
 from lens_widgets.engine.current import one_call
 from lens_widgets.engine.hooks import HookKind
+from lens_widgets.engine.variants import Variant
 from lens_widgets.errors import InputError, check_choice
 from lens_widgets.session.run import Run
 
@@ -111,7 +112,7 @@ def effects_of_maps(
     into: Into = "corrupted",
 ) -> Iterator[tuple[int, Cell, Float[Tensor, "prompt"]]]:
     """The same for cells of several maps in one sweep: (which map, cell, metric)."""
-    base, source = both_runs(session, into)
+    base, _ = both_runs(session, into)
     rest: list[tuple[int, Cell]] = []
     for index, (grid, cells) in enumerate(wanted):
         known = known_cells(base, grid)
@@ -122,20 +123,34 @@ def effects_of_maps(
                 rest.append((index, cell))
     if not rest:
         return
-    # Kept in the order of first use: a dictionary from a place to its row.
-    places = list(dict.fromkeys((index, cell.layer) for index, cell in rest))
     kinds = [node_kind(grid.node) for grid, _ in wanted]
-    names = {place: kinds[place[0]].name(place[1]) for place in places}
-    given, replaced = (run.activations(list(names.values())) for run in (source, base))
-    differs = _differing([(kinds[i], name) for (i, _), name in names.items()], given, replaced)
-    variants = []
-    for index, cell in rest:
-        name = names[index, cell.layer]
-        variants.append(patch_variant(kinds[index], cell, given[name], differs[name]))
-    for number, metric in session.sweep(variants, max_memory_gb, corrupted=into == "corrupted"):
+
+    def variants(some: Session, cells: Sequence[tuple[int, Cell]]) -> list[Variant]:
+        return _variants(some, kinds, cells, into)
+
+    for number, metric in session.sweep_by_parts(
+        rest, variants, max_memory_gb, corrupted=into == "corrupted"
+    ):
         index, cell = rest[number]
         known_cells(base, wanted[index][0])[cell] = metric
         yield index, cell, metric
+
+
+def _variants(
+    session: Session, kinds: Sequence[HookKind], cells: Sequence[tuple[int, Cell]], into: Into
+) -> list[Variant]:
+    """Cells as the engine's sweep takes them, each with the kind of node that its number names."""
+    base, source = both_runs(session, into)
+    # Kept in the order of first use: a dictionary from a place to its row.
+    places = list(dict.fromkeys((index, cell.layer) for index, cell in cells))
+    names = {place: kinds[place[0]].name(place[1]) for place in places}
+    given, replaced = (run.activations(list(names.values())) for run in (source, base))
+    differs = _differing([(kinds[i], name) for (i, _), name in names.items()], given, replaced)
+    found = []
+    for index, cell in cells:
+        name = names[index, cell.layer]
+        found.append(patch_variant(kinds[index], cell, given[name], differs[name]))
+    return found
 
 
 def _differing(

@@ -77,10 +77,15 @@ def token_accuracy(session: Session) -> xr.DataArray:
 
 def first_ranked(session: Session, run: Run) -> Bool[Tensor, "prompt next"]:
     """Where the true next token ranks first; false past a prompt's last."""
+    return session.by_parts(_first_ranked, run)
+
+
+def _first_ranked(session: Session, run: Run) -> Bool[Tensor, "prompt next"]:
     predicted = session.prompt_set.predicted[:, :-1]
     following = session.tokens[:, 1:].where(predicted, 0)
-    true = run.logits[:, :-1].gather(-1, following[..., None])
-    return ((run.logits[:, :-1] > true).sum(dim=-1) == 0) & predicted
+    logits = run.logits[:, :-1]
+    true = logits.gather(-1, following[..., None])
+    return ((logits > true).sum(dim=-1) == 0) & predicted
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,7 @@ def token_stats(session: Session, run: Run, prompt: int, k: int = 5) -> TokenSta
 
 
 def _token_stats(session: Session, run: Run, prompt: int, k: int) -> TokenStats:
+    session, prompt, run = session.around(prompt, run)
     length = int(session.prompt_set.lengths[prompt])
     logits = run.logits_of(prompt)[:length].float()
     log_probs = logits.log_softmax(dim=-1)
