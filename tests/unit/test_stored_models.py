@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from torch import nn
 from transformer_lens.model_bridge import TransformerBridge
 
 import lens_widgets as lw
@@ -103,13 +102,6 @@ def eight_bits(threshold: float = 0.0) -> dict[str, Any]:
     return {"quantization_config": config, "device_map": {"": "cpu"}}
 
 
-def weight_only() -> dict[str, Any]:
-    from torchao.quantization import Int8WeightOnlyConfig
-
-    config = transformers.TorchAoConfig(Int8WeightOnlyConfig())
-    return {"quantization_config": config, "device_map": {"": "cpu"}}
-
-
 def check_runs(case: Case, names: tuple[str, ...] = OF_RUNS) -> bool:
     """All that is told of runs, against hooked forwards of the same model. Whether it has slopes:
     some kernels for 4 bits have no backward pass, and that is said."""
@@ -169,31 +161,9 @@ def test_an_embedding_on_disk_is_refused_in_words(folder: Path, tmp_path: Path) 
         small_session(model)
 
 
-def dequantised(folder: Path, **options: Any) -> TransformerBridge:
-    """A plain model with the matrices that a quantised one computes with, measured one by one."""
-    quantised, plain = loaded(folder, **options), loaded(folder)
-    for name, module in plain.named_modules():
-        if isinstance(module, nn.Linear) and name != "lm_head":
-            there: Callable[..., Any] = quantised.get_submodule(name)
-            single = torch.eye(module.in_features)
-            with torch.no_grad():
-                module.weight.copy_((there(single) - there(torch.zeros_like(single))).T)
-    return TransformerBridge.boot_transformers(
-        str(folder), hf_model=plain, tokenizer=word_tokenizer()
-    ).eval()
-
-
 def test_four_bits_give_what_their_own_forwards_give(folder: Path) -> None:
     case = Case("4 bits", bridged(folder, **four_bits()), loaded(folder, **four_bits()))
     check_runs(case)
-
-
-def test_quantised_weights_give_what_the_same_matrices_give(folder: Path) -> None:
-    case = Case("quantised", bridged(folder, **weight_only()), loaded(folder, **weight_only()))
-    assert check_runs(case)
-    sessions = small_session(case.model), small_session(dequantised(folder, **weight_only()))
-    got, expected = (some_numbers(each, of_weights=False) for each in sessions)
-    same(got, expected, 1e-4)
 
 
 def test_eight_bits_give_what_their_own_forwards_give(folder: Path) -> None:
@@ -207,13 +177,13 @@ def test_prompts_that_change_one_another_in_8_bits_are_refused(folder: Path) -> 
         small_session(bridged(folder, **eight_bits(threshold=6.0)))
 
 
-@pytest.mark.parametrize("options", [four_bits, eight_bits, weight_only])
+@pytest.mark.parametrize("options", [four_bits, eight_bits])
 def test_weights_of_quantised_models_are_refused_in_words(
     folder: Path, options: Callable[[], dict[str, Any]]
 ) -> None:
     session = small_session(bridged(folder, **options()))
     stored = session.facts.quantised
-    assert stored.startswith(("bitsandbytes, ", "torchao, "))
+    assert stored.startswith("bitsandbytes, ")
     assert any(stored in note for note in session.notes)
     for ask in (
         lambda: A.ov_circuit(session, "L0H1"),

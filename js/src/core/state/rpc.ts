@@ -59,7 +59,7 @@ interface Pending {
 }
 
 /** After the first the view says that it waits; after each other one it asks again. */
-const AGAIN_MS = [1_000, 2_000, 7_000, 20_000];
+const AGAIN_MS = [1_000, 2_000, 7_000, 20_000, 30_000, 60_000];
 const ALWAYS = signal(true);
 
 /** Requests and their answers over one widget's messages. In each slot only the newest request counts. */
