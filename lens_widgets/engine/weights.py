@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -26,12 +24,6 @@ in the same columns, and those are blocks apart."""
 SAMPLES = 64
 """Of each tensor, how many entries are remembered."""
 
-LARGE_BYTES = 100_000_000
-"""Weights of so many bytes are worth the start of threads."""
-
-MOST_READERS = 4
-"""More threads would wait for the memory."""
-
 Named: TypeAlias = "Sequence[tuple[str, Tensor]]"
 
 _WORD = 8
@@ -45,8 +37,8 @@ class WeightSums:
     """A sum over the bits of every parameter and buffer, weighted by position.
 
     torch counts writes to a tensor, but not those through ``.data``, so all memory is read: 16 ms
-    for GPT-2 small on one core and less on several, a fraction of the shortest forward, which reads
-    it as well. One entry that differs always shows, and so do rows or columns that changed places.
+    for GPT-2 small on one core, a fraction of the shortest forward, which reads it as well. One
+    entry that differs always shows, and so do rows or columns that changed places.
 
     Args:
         tensors: by name, in a fixed order.
@@ -57,12 +49,10 @@ class WeightSums:
         parts = [(name, part) for name, whole in tensors for part in _plain(whole)]
         self.layout = [(tuple(part.shape), part.stride()) for _, part in parts]
         self.sums: list[tuple[str, int]] = []
-        memories = list(_memories(parts))
-        with _sums([memory for _, memory in memories]) as sums:
-            for (name, _), value in zip(memories, sums, strict=True):
-                if check is not None:
-                    check()
-                self.sums.append((plain_name(name), value))
+        for name, memory in _memories(parts):
+            if check is not None:
+                check()
+            self.sums.append((plain_name(name), _sum(memory)))
 
     def same(self, other: WeightSums) -> bool:
         """Whether both are of the same weights, laid out in the same way."""
@@ -139,22 +129,6 @@ def _memories(parts: Named) -> Iterator[tuple[str, UInt8[Tensor, "byte"]]]:
             # The rest of that memory is somebody else's.
             for name, part in group:
                 yield name, part.contiguous().reshape(-1).view(torch.uint8)
-
-
-@contextmanager
-def _sums(memories: Sequence[UInt8[Tensor, "_"]]) -> Iterator[Iterator[int]]:
-    """The sums of memories, in their order: of large models on as many cores as torch may use."""
-    n_threads = min(torch.get_num_threads(), MOST_READERS)
-    large = sum(len(memory) for memory in memories) >= LARGE_BYTES
-    if n_threads == 1 or not large or any(memory.device.type != "cpu" for memory in memories):
-        yield map(_sum, memories)
-        return
-    pool = ThreadPoolExecutor(n_threads, "lens_widgets weights")
-    try:
-        yield pool.map(_sum, memories)
-    finally:
-        # Whoever stops in between waits for the tensors that are being read, and for no others.
-        pool.shutdown(cancel_futures=True)
 
 
 def _sum(memory: UInt8[Tensor, "byte"]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,10 +11,8 @@ import torch
 import lens_widgets as lw
 from lens_widgets.analysis.weights.circuit_choice import choose_circuit
 from lens_widgets.engine import access, current, structure, watch, weights
-from lens_widgets.engine.cancel import Cancelled, CancelToken
+from lens_widgets.engine.cancel import CancelToken
 from lens_widgets.engine.cell_pause import CELL_PAUSE
-from lens_widgets.engine.transformer_lens_private import plain_name
-from lens_widgets.engine.weights import WeightSums, changed_sums
 from lens_widgets.errors import InputError
 from tests.models import fresh
 from tests.unit.changed_models import in_a_cell, session_of
@@ -127,36 +124,3 @@ def test_hooks_and_modules_are_looked_at_once_for_all_that_a_click_asks(
     in_a_cell(lambda: None)
     page.dataset("session/metric")
     assert looked, "a cell has run since"
-
-
-def test_weights_are_the_same_to_one_reader_and_to_several(monkeypatch: pytest.MonkeyPatch) -> None:
-    tensors = list(fresh("gpt2").named_parameters())
-    alone = WeightSums(tensors)
-    monkeypatch.setattr(weights, "LARGE_BYTES", 0)
-    torch.set_num_threads(3)
-    try:
-        assert WeightSums(tensors).sums == alone.sums
-        tensors[3][1].data.view(-1)[5] += 1.0
-        assert changed_sums(alone, WeightSums(tensors)) == [plain_name(tensors[3][0])]
-    finally:
-        torch.set_num_threads(1)
-
-
-def test_several_readers_end_when_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    tensors = list(fresh("gpt2").named_parameters())
-    monkeypatch.setattr(weights, "LARGE_BYTES", 0)
-    before, checked = set(threading.enumerate()), []
-
-    def check() -> None:
-        checked.append(1)
-        if len(checked) == 3:
-            raise Cancelled
-
-    torch.set_num_threads(2)
-    try:
-        with pytest.raises(Cancelled):
-            WeightSums(tensors, check)
-    finally:
-        torch.set_num_threads(1)
-    assert len(checked) == 3
-    assert set(threading.enumerate()) <= before
