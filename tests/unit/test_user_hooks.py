@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import lens_widgets as lw
 from lens_widgets.errors import InputError
+from lens_widgets.session.runs import PromptRuns
 from tests.models import D_MODEL, fresh
 from tests.unit.changed_models import (
     ANSWERS,
@@ -85,7 +86,9 @@ def _steered(x: Tensor, hook: Any) -> Tensor:
 
 
 def _ours() -> Any:
-    (hook,) = lw.Ablate("L1H1").hooks(session_of(fresh("gpt2"))._runs)
+    runs = session_of(fresh("gpt2"))._runs
+    assert isinstance(runs, PromptRuns)
+    (hook,) = lw.Ablate("L1H1").hooks(runs)
     return hook
 
 
@@ -97,9 +100,7 @@ HOOKS: dict[str, Callable[[Any], Any]] = {
     "one prompt": lambda m: m.add_hook("blocks.0.hook_resid_post", _first_prompt),
     "one position": lambda m: m.add_hook("blocks.1.hook_resid_pre", _last_position),
     "made for these prompts": lambda m: m.add_hook("blocks.0.hook_resid_pre", _steered),
-    "one of ours": lambda m: m.add_hook(
-        *lw.Ablate("L1H1").hooks(session_of(fresh("gpt2"))._runs)[0]
-    ),
+    "one of ours": lambda m: m.add_hook(*_ours()),
     "torch, a linear map": lambda m: m.blocks[0].mlp.out.original_component.register_forward_hook(
         _doubled
     ),
