@@ -379,7 +379,8 @@ def _form(model: TransformerModel) -> dict[str, str]:
     """What can change about a model after it was probed."""
     parameter = next(iter(model.parameters()))
     return {
-        "device": str(home(model)),
+        # Not its home, which a model has only as long as it has numbers.
+        "device": str(parameter.device),
         # The configuration can name another dtype than a preloaded model has.
         "dtype": str(parameter.dtype).removeprefix("torch."),
         "weights": weight_processing(model),

@@ -53,19 +53,26 @@ def test_what_a_thread_writes_between_a_views_answers_is_in_none_that_is_kept(ki
         torch.testing.assert_close(answered("L1H1") * 2, doubled)
 
 
+def _readings(monkeypatch: pytest.MonkeyPatch, model: Any) -> list[int]:
+    """A number more whenever the weights of ``model`` are read; other tests' may be, in a rest."""
+    read: list[int] = []
+    sums, own = weights.WeightSums, {id(parameter) for parameter in model.parameters()}
+
+    def counted(tensors: Any, *args: Any) -> Any:
+        if any(id(tensor) in own for _, tensor in tensors):
+            read.append(1)
+        return sums(tensors, *args)
+
+    monkeypatch.setattr(watch, "WeightSums", counted)
+    return read
+
+
 def test_the_weights_are_read_once_a_call_and_once_after_a_cell(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = fresh("llama")
     session = session_of(model)
-    read: list[int] = []
-    sums = weights.WeightSums
-
-    def counted(*args: Any) -> Any:
-        read.append(1)
-        return sums(*args)
-
-    monkeypatch.setattr(watch, "WeightSums", counted)
+    read = _readings(monkeypatch, model)
     session.run([lw.Ablate("L0H1")])
     assert len(read) == 1, "one call of the user, however many turns it takes"
     in_a_cell(lambda: None)
@@ -78,16 +85,10 @@ def test_the_weights_are_read_once_a_call_and_once_after_a_cell(
 
 
 def test_a_sweep_reads_the_weights_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    session = session_of(fresh("llama"))
+    model = fresh("llama")
+    session = session_of(model)
     session.run([lw.Ablate("L0H0")])
-    read: list[int] = []
-    sums = weights.WeightSums
-
-    def counted(*args: Any) -> Any:
-        read.append(1)
-        return sums(*args)
-
-    monkeypatch.setattr(watch, "WeightSums", counted)
+    read = _readings(monkeypatch, model)
     lw.analysis.ablation_sweep(session)
     assert len(read) == 1
 
@@ -95,16 +96,18 @@ def test_a_sweep_reads_the_weights_once(monkeypatch: pytest.MonkeyPatch) -> None
 def test_hooks_and_modules_are_looked_at_once_for_all_that_a_click_asks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    session = session_of(fresh("llama"))
+    model = fresh("llama")
+    session = session_of(model)
     page = Page(session)
     in_a_cell(lambda: None)
     page.dataset("session/metric")
     looked: list[int] = []
     read = structure.read_structure
 
-    def counted(model: Any) -> Any:
-        looked.append(1)
-        return read(model)
+    def counted(one: Any) -> Any:
+        if one is model:
+            looked.append(1)
+        return read(one)
 
     monkeypatch.setattr(watch, "read_structure", counted)
     monkeypatch.setattr(access, "STRUCTURE_STANDS_S", 1e9)

@@ -244,7 +244,7 @@ export function CircuitPanel({ session, rpc, compact }: PanelProps): JSX.Element
 /** The graph with the curve below it; beside them, or below them, the first rows of the table. */
 function reservedHeight(width: number, layers: number, heads: number): number {
   const graph = placesOf({ layers, heads, width }).height + 320;
-  return width >= WIDE ? Math.max(graph - 70, 600) : graph + 140;
+  return width >= WIDE ? Math.max(graph - 70, 600) : graph + 400;
 }
 
 /** The circuit's size, and what of the metric it brings back. */
