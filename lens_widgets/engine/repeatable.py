@@ -7,13 +7,14 @@ run to run. Within ``repeatable()`` they depend on nothing but the model and the
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
-_lock = threading.Lock()
+from lens_widgets.engine.locks import lock
+
+_lock = lock("registry")
 _depth = 0
 
 

@@ -23,6 +23,11 @@ UNSAFE_PYTHON = {
 }
 
 
+OWN_PROCESSES = ("data/processes.py", "data/ray_actors.py")
+"""A recipe for a model goes to processes that these start, over a pipe: a function of the caller's
+can be sent in no other way. Nothing of it is ever written to a file or read from one."""
+
+
 def test_no_source_of_the_front_end_makes_markup_or_code_of_text() -> None:
     assert len(JS) > 30
     found = {
@@ -35,13 +40,16 @@ def test_no_source_of_the_front_end_makes_markup_or_code_of_text() -> None:
 
 
 def test_no_python_source_runs_text_or_reads_pickles() -> None:
-    for path in (ROOT / "lens_widgets").rglob("*.py"):
+    package = ROOT / "lens_widgets"
+    for path in package.rglob("*.py"):
+        own = path.relative_to(package).as_posix() in OWN_PROCESSES
+        unsafe = UNSAFE_PYTHON - ({"pickle"} if own else set())
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 names = [alias.name for alias in node.names]
                 names.append(getattr(node, "module", None) or "")
                 heads = {name.split(".")[0] for name in names}
-                assert not heads & UNSAFE_PYTHON, f"{path}:{node.lineno}"
+                assert not heads & unsafe, f"{path}:{node.lineno}"
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in UNSAFE_PYTHON, f"{path}:{node.lineno}"
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
