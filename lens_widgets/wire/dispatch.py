@@ -11,6 +11,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from lens_widgets.engine.cancel import Cancelled
@@ -103,7 +104,8 @@ class Dispatcher:
         self._methods = methods
         self._send = _to_whoever_is_there(send)
         self._lock = lock("messages")
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen: OrderedDict[str, tuple[dict[str, Any], list[bytes]] | None] = OrderedDict()
+        """The answers to changes by id; None while something is done for it."""
 
     def receive(self, content: Any) -> None:
         """Handles one message from a view, or several that came as a batch.
@@ -141,9 +143,9 @@ class Dispatcher:
                 return
             method = self._method(message.method)
             args = method.check(message.args)
-            if self._repeated(message.id):
-                together.unanswered()
+            if self._repeated(message.id, together):
                 return
+            request.answered = partial(self._remember, message.id, method)
             self._session.check_open()
         except Exception as error:
             request.fail(error)
@@ -153,15 +155,34 @@ class Dispatcher:
         else:
             self._queue(request, method, message.slot, args)
 
-    def _repeated(self, identity: str) -> bool:
-        """Whether this very request came before: a page asks again when it hears nothing."""
+    def _repeated(self, identity: str, together: Together) -> bool:
+        """Whether this very request came before: a page asks again when it hears nothing.
+
+        What is being done is not begun again. What was answered is answered again, as a line that
+        is cut swallows answers too: a change by what was said of it, since it must be made once; a
+        question anew.
+        """
         with self._lock:
-            if identity in self._seen:
-                return True
-            self._seen[identity] = None
-            while len(self._seen) > REMEMBERED_IDS:
-                self._seen.popitem(last=False)
-            return False
+            if identity not in self._seen:
+                self._seen[identity] = None
+                while len(self._seen) > REMEMBERED_IDS:
+                    self._seen.popitem(last=False)
+                return False
+            answer = self._seen[identity]
+        if answer is None:
+            together.unanswered()
+        else:
+            together.answer(*answer)
+        return True
+
+    def _remember(
+        self, identity: str, method: Answerable, answer: dict[str, Any], buffers: list[bytes]
+    ) -> None:
+        with self._lock:
+            if method.quick or method.writes:
+                self._seen[identity] = answer, buffers
+            else:
+                self._seen.pop(identity, None)
 
     def close(self) -> None:
         """Stops whatever the widget asked for and has not got yet."""
@@ -231,6 +252,10 @@ def _name(value: Any) -> str:
     return value if isinstance(value, str) and len(value) <= MAX_NAME_CHARS else ""
 
 
+def _nobody(answer: dict[str, Any], buffers: list[bytes]) -> None:
+    """Of a message that is no request of a known kind nothing is remembered."""
+
+
 class _Request:
     """One request's answers: any progress, then exactly one reply or error."""
 
@@ -244,6 +269,8 @@ class _Request:
         }
         self._send = send
         self._answer = together.answer
+        self.answered: Callable[[dict[str, Any], list[bytes]], None] = _nobody
+        """Told of the reply or the error before it is sent."""
         self._last_progress = 0.0
         self._last_step = Step(0, 0, "")
         self._session: Any = None
@@ -268,6 +295,7 @@ class _Request:
                 raise RuntimeError(f"a reply of {size} bytes exceeds {MAX_REPLY_BYTES}")
         revision = self._session.revision
         reply = {"kind": "reply", **self._head, "revision": revision, "result": packed}
+        self.answered(reply, buffers)
         self._answer(reply, buffers, sum(sizes))
 
     def fail(self, error: BaseException) -> None:
@@ -282,7 +310,9 @@ class _Request:
             "message": _cut(getattr(error, "message", None) or str(error) or type(error).__name__),
             "hint": _cut(getattr(error, "hint", "")),
         }
-        self._answer({"kind": "error", **self._head, "error": info}, [])
+        failure = {"kind": "error", **self._head, "error": info}
+        self.answered(failure, [])
+        self._answer(failure, [])
 
     def report(self, steps: Generator[Step, None, Any]) -> Generator[None, None, Any]:
         """Runs a long handler part by part, telling the view how far it is."""

@@ -323,7 +323,9 @@ def test_a_reply_is_about_one_revision_even_when_clicks_come_meanwhile(session: 
     assert answer["revision"] == 0
 
 
-def test_a_request_that_arrives_again_is_carried_out_once(session: lw.Session, page: Page) -> None:
+def test_a_change_that_arrives_again_is_made_once_and_told_again(
+    session: lw.Session, page: Page
+) -> None:
     session.interventions.toggle("L0H1")
     session.interventions.toggle("L0H2")
     again = _request(id="again")
@@ -332,4 +334,19 @@ def test_a_request_that_arrives_again_is_carried_out_once(session: lw.Session, p
     # Answered after whatever was queued before it.
     page.dataset("session/metric")
     assert [m["kind"] for m in page.answers("again")] == ["reply"]
+    page.dispatcher.receive(again)
+    page.wait_until(lambda: len(page.answers("again")) == 2)
+    first, second = page.answers("again")
+    assert first == second
     assert list(session.interventions) == [lw.Ablate("L0H1")]
+
+
+def test_a_question_is_answered_again_once_its_answer_was_sent(page: Page) -> None:
+    """A line that is cut swallows answers, too."""
+    asked = {**_request(id="lost"), "method": "session/metric"}
+    for count in (1, 2):
+        page.dispatcher.receive(asked)
+        page.wait_until(lambda count=count: len(page.answers("lost")) == count)
+    first, second = page.answers("lost")
+    assert first["kind"] == "reply"
+    assert first["result"] == second["result"]
