@@ -33,8 +33,8 @@ AMONG = 5
 MOST_TOKENS = 12
 """Each costs a whole vocabulary of every head."""
 
-WORK = 1 << 29
-"""Multiplications at once: 40 ms of one core, for which a click may have to wait."""
+WORK = 1 << 27
+"""Multiplications at once: some 12 ms of one core, for which a click may have to wait."""
 
 NAMED_FROM = 0.5
 """The score from which a head is said to copy: those that do are far above it, others near 0."""
