@@ -36,6 +36,8 @@ BEGIN = "say('===== test session starts =====')"
 @pytest.fixture
 def tasks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    # Who starts the tests may have chosen a number.
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     return loaded()
 
 
