@@ -176,7 +176,7 @@ class PartedRuns:
         if known is not None:
             self.access.check_unchanged()
             return known
-        self.access.look_anew()
+        # Not kept: see ``PromptRuns.metric_with``.
         return self.access.run_inline(
             lambda: joined(
                 part.metric_with(own_interventions(part, active)) for part in self.each()
