@@ -69,7 +69,7 @@ def answers_of(session: lw.Session) -> tuple[dict[str, Any], dict[str, InputErro
     )
     answered: dict[str, Any] = {}
     refused: dict[str, InputError] = {}
-    for name, ask in (*_of_views(session), *of_analysis(session)):
+    for name, ask in (*of_views(session), *of_analysis(session)):
         try:
             answered[name] = ask()
         except InputError as error:
@@ -79,7 +79,8 @@ def answers_of(session: lw.Session) -> tuple[dict[str, Any], dict[str, InputErro
     return answered, refused
 
 
-def _of_views(session: lw.Session) -> Iterator[tuple[str, Callable[[], Any]]]:
+def of_views(session: lw.Session) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Every question and figure of every view."""
     for name, made in package_views().items():
         try:
             view = made(session, **OPTIONS.get(name, {}))

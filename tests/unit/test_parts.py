@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 import torch
 import xarray as xr
@@ -18,7 +20,7 @@ from lens_widgets.errors import InputError
 from lens_widgets.session import runs
 from lens_widgets.session.parts import PartedRuns
 from tests.models import native
-from tests.unit.every_question import of_analysis
+from tests.unit.every_question import of_analysis, of_views
 
 TEXTS = [f"w{5 + i} w6 w7 w{5 + i} w6 w7 w{i + 20}"[: None if i % 2 else -4] for i in range(7)]
 CORRUPTED = [text.replace("w6", "w16") for text in TEXTS]
@@ -50,6 +52,12 @@ def same(one: Any, other: Any, what: str) -> None:
         same(one.attrs, other.attrs, f"{what}.attrs")
     elif isinstance(one, torch.Tensor):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=2e-6, equal_nan=True, msg=what)
+    elif isinstance(one, go.Figure):
+        traces, others = ([dict(t.to_plotly_json()) for t in f.data] for f in (one, other))
+        same(traces, others, what)
+        same(one.layout.to_plotly_json(), other.layout.to_plotly_json(), what)
+    elif isinstance(one, str) and one.startswith("{"):
+        same(json.loads(one), json.loads(other), what)
     elif is_dataclass(one):
         same(vars(one), vars(other), what)
     elif isinstance(one, dict):
@@ -93,6 +101,28 @@ def test_every_function_gives_the_numbers_of_one_batch(
             session.interventions.add(item)
     for (what, one), (_, other) in zip(*map(of_analysis, both), strict=True):
         same(outcome(one), outcome(other), what)
+
+
+@pytest.mark.parametrize("scope", ["mean", "selected"])
+def test_every_question_of_every_view_gives_the_numbers_of_one_batch(
+    monkeypatch: pytest.MonkeyPatch, scope: str
+) -> None:
+    model = native()
+    # Shares of what little an intervention moves, and ranks, would be of rounding.
+    torch.nn.Module.to(model, torch.float64)
+    both = sessions(monkeypatch, model)
+    for session in both:
+        session.interventions.add(lw.Ablate("L0H1", "mean"))
+        session.settings.update(prompt_scope=scope)
+        # The second prompt of the second part, and as many places as there are in a session.
+        session.selection.update(prompt=3, layer=1, head=2, query_pos=3, key_pos=1)
+        session.selection.update(writer_layer=0, writer_head=1, stripe="induction")
+    answered = 0
+    for (what, one), (_, other) in zip(*map(of_views, both), strict=True):
+        found = outcome(one)
+        same(found, outcome(other), what)
+        answered += not isinstance(found, str)
+    assert answered >= 100
 
 
 def test_no_more_prompts_are_run_together_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
