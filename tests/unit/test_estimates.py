@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import lens_widgets as lw
 from lens_widgets.analysis.patching import patch_maps as maps_module
@@ -55,3 +56,16 @@ def test_maps_of_a_model_that_relp_does_not_fit_begin_with_gradients() -> None:
     assert one.method == "gradient"
     with pytest.raises(InputError, match="the MLP of layer 0 does not report"):
         next(patch_maps(_session("mixtral"), ["z"], False, "corrupted", "relp"))
+
+
+def test_rounding_orders_nothing() -> None:
+    """Cells that nothing reaches are ties, whatever rounding has left in them."""
+    exact = xr.DataArray([0.0, 0.0, 0.0, 0.0, 0.5, -0.2, 0.9])
+    estimate = xr.DataArray([0.0, 0.0, 0.0, 0.0, 0.4, -0.3, 0.2])
+    noise = xr.DataArray([3e-8, -2e-8, 1e-7, -5e-8, 0.0, 0.0, 0.0])
+    # Ranks about their mean: four times -0.5, then 2, -3, 3 and 3, -3, 2.
+    expected = 22 / 23
+    for added in (0 * noise, noise, noise[::-1]):
+        found = lw.analysis.rank_correlation(estimate + added, exact + noise)
+        assert found == pytest.approx(expected)
+    assert np.isnan(lw.analysis.rank_correlation(0 * exact, exact))
