@@ -23,6 +23,7 @@ from lens_widgets.analysis.attention.patterns import (
     is_signed,
     pooled_patterns,
 )
+from lens_widgets.errors import InputError
 from lens_widgets.session.selection import ScoreKind
 from lens_widgets.session.session import Session
 from lens_widgets.views.base import View
@@ -58,11 +59,12 @@ class Pattern(Answer):
     definition: str
 
 
-class PatternLines(Answer):
-    """The row and the column of the same through one cell."""
+class PatternPart(Answer):
+    """The cells of the same in a range of queries and keys, as the model computed them."""
 
-    row: Float[Numbers, "key_pos"]
-    column: Float[Numbers, "query_pos"]
+    query_pos: Int[Numbers, "query_pos"]
+    key_pos: Int[Numbers, "key_pos"]
+    pattern: Float[Numbers, "query_pos key_pos"]
     units: str
 
 
@@ -154,8 +156,7 @@ class AttentionView(View):
         check_prompt(session, prompt)
         check_head(session, layer, head)
         values = head_pattern(session, show, prompt, layer, head, attention_mode, head_average)
-        # Positions are sent beside it, at four bytes each.
-        fits = 4 * (values.numel() + 2 * len(values)) <= MAX_REPLY_BYTES
+        fits = fits_exactly(*values.shape)
         form: WireForm = "exact" if fits else _bytes(show, attention_mode)
         return Pattern.dataset(
             wire={"pattern": form},
@@ -168,9 +169,9 @@ class AttentionView(View):
             definition=described(show, prompt, attention_mode, head_average),
         )
 
-    @question(PatternLines)
+    @question(PatternPart)
     @staticmethod
-    def pattern_lines(
+    def pattern_part(
         session: Session,
         prompt: int,
         show: Which,
@@ -178,16 +179,29 @@ class AttentionView(View):
         head: int,
         attention_mode: Mode,
         head_average: Average,
-        query_pos: int,
-        key_pos: int,
+        query_start: int,
+        query_stop: int,
+        key_start: int,
+        key_stop: int,
     ) -> xr.Dataset:
-        """The exact row and column through one cell of a pattern that is sent rounded."""
+        """The exact cells of a range of queries and keys, for patterns that are sent rounded."""
         check_prompt(session, prompt)
         check_head(session, layer, head)
-        values = head_pattern(session, show, prompt, layer, head, attention_mode, head_average)
-        query, key = (min(max(at, 0), len(values) - 1) for at in (query_pos, key_pos))
-        return PatternLines.dataset(
-            row=values[query], column=values[:, key], units=UNITS[attention_mode]
+        queries = _range(session, prompt, "query", query_start, query_stop)
+        keys = _range(session, prompt, "key", key_start, key_stop)
+        if not fits_exactly(len(queries), len(keys)):
+            raise InputError(
+                f"{len(queries)} x {len(keys)} cells do not fit a message.",
+                f"At four bytes a cell it takes {MAX_REPLY_BYTES:,} bytes: ask for a smaller part.",
+            )
+        part = (slice(queries.start, queries.stop), slice(keys.start, keys.stop))
+        return PatternPart.dataset(
+            query_pos=queries,
+            key_pos=keys,
+            pattern=head_pattern(
+                session, show, prompt, layer, head, attention_mode, head_average, part
+            ),
+            units=UNITS[attention_mode],
         )
 
     @question(Stripe, first=True)
@@ -271,3 +285,19 @@ def _bytes(show: Which, mode: Mode) -> WireForm:
     if is_signed(show, mode):
         return "signed"
     return "unit" if mode == "pattern" else "positive"
+
+
+def fits_exactly(n_queries: int, n_keys: int) -> bool:
+    """Whether so many cells, and the positions beside them, fit a message at four bytes each."""
+    return 4 * (n_queries * n_keys + n_queries + n_keys) <= MAX_REPLY_BYTES
+
+
+def _range(session: Session, prompt: int, side: str, start: int, stop: int) -> range:
+    """The positions from ``start`` up to ``stop``; InputError where a prompt has no such range."""
+    length = int(session.prompt_set.lengths[prompt])
+    if not 0 <= start < stop <= length:
+        raise InputError(
+            f"{side}_start={start}, {side}_stop={stop} is no range of prompt {prompt}.",
+            f"0 <= {side}_start < {side}_stop <= {length}.",
+        )
+    return range(start, stop)

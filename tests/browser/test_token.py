@@ -214,12 +214,9 @@ def test_tokens_are_coloured_by_what_the_selected_head_attends_to(mount: Mount, 
             [position, f"L1H{head}"],
         )
         asked = {"show": "current", "attention_mode": "pattern", "head_average": "none"}
-        told = lab.answer(
-            "attention/pattern_lines",
-            **{"prompt": 0, "layer": 1, "head": head, "query_pos": position, "key_pos": position},
-            **asked,
-        )
-        assert [float(value) for value in lab.js(f"return {values}")] == told[line].values.tolist()
+        told = lab.answer("attention/pattern", prompt=0, layer=1, head=head, **asked)["pattern"]
+        expected = told[position] if line == "row" else told[:, position]
+        assert [float(value) for value in lab.js(f"return {values}")] == expected.values.tolist()
 
     def colour(by: str) -> None:
         if view == "explorer":

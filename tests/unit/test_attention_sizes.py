@@ -26,6 +26,12 @@ def ref(page: Page, variable: str, method: str, args: dict[str, Any]) -> dict[st
     return found
 
 
+def part(rows: tuple[int, int], columns: tuple[int, int], args: dict[str, Any]) -> dict[str, Any]:
+    """Of a head's pattern these queries and keys."""
+    queries = {"query_start": rows[0], "query_stop": rows[1]}
+    return {**args, **queries, "key_start": columns[0], "key_stop": columns[1]}
+
+
 def _pooled(values: np.ndarray[Any, Any], pool: int) -> np.ndarray[Any, Any]:
     """The value of largest magnitude in each block of ``pool`` x ``pool`` cells."""
     side = -(-values.shape[-1] // pool)
@@ -54,7 +60,7 @@ def test_thumbnails_of_a_thousand_heads_fit_by_pooling(wide: lw.Session, show: A
 
 
 @pytest.mark.parametrize("show", ["current", "difference"])
-def test_a_long_pattern_is_rounded_and_its_lines_are_exact(long: lw.Session, show: Any) -> None:
+def test_a_long_pattern_is_rounded_and_its_parts_are_exact(long: lw.Session, show: Any) -> None:
     page, args = Page(long), {**HEAD, "show": show}
     sent = ref(page, "pattern", "attention/pattern", args)
     assert sent["dtype"] == ("int8" if show == "difference" else "uint8")
@@ -63,9 +69,17 @@ def test_a_long_pattern_is_rounded_and_its_lines_are_exact(long: lw.Session, sho
     tolerance = np.abs(expected).max() / 254 if show == "difference" else 1 / 510
     found = page.dataset("attention/pattern", **args)
     np.testing.assert_allclose(found["pattern"], expected, atol=tolerance + 1e-6)
-    lines = page.dataset("attention/pattern_lines", query_pos=400, key_pos=7, **args)
-    np.testing.assert_allclose(lines["row"], expected[400], atol=1e-7)
-    np.testing.assert_allclose(lines["column"], expected[:, 7], atol=1e-7)
+    n = len(expected)
+    for rows, columns in (((400, 401), (0, n)), ((0, n), (7, 8)), ((n - 499, n), (1, 500))):
+        args_of_part = part(rows, columns, args)
+        assert ref(page, "pattern", "attention/pattern_part", args_of_part)["dtype"] == "float32"
+        cells = page.dataset("attention/pattern_part", **args_of_part)["pattern"]
+        np.testing.assert_allclose(
+            cells, expected[slice(*rows), slice(*columns)], atol=1e-7, rtol=1e-7
+        )
+    error = page.error("attention/pattern_part", **part((0, 500), (0, 500), args))
+    assert error["message"] == "500 x 500 cells do not fit a message."
+    assert "1,000,000 bytes" in error["hint"]
     long.selection.update(layer=0, head=1)
     exact = lw.AttentionView(long, show=show).data()["pattern"]
     np.testing.assert_allclose(exact, expected, atol=1e-7)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import lens_widgets as lw
 from lens_widgets.analysis.attention.patterns import attention_patterns
@@ -100,18 +101,64 @@ def test_thumbnails_are_all_patterns_at_a_byte_a_cell(
     assert found.attrs["definition"].startswith("Attention")
 
 
+# A cell, a row, a column, a rectangle in the middle, the last ones, everything; of five positions.
+PARTS = [(3, 4, 1, 2), (2, 3, 0, 5), (0, 5, 4, 5), (1, 4, 0, 2), (3, 5, 3, 5), (0, 5, 0, 5)]
+PLACES = ("query_start", "query_stop", "key_start", "key_stop")
+
+
 @pytest.mark.parametrize("average", ["none", "layer", "all"])
-@pytest.mark.parametrize("mode", ["pattern", "scores"])
-def test_lines_are_the_row_and_the_column_through_a_cell(
-    changed: lw.Session, mode: str, average: str
+@pytest.mark.parametrize("mode", ["pattern", "value", "scores"])
+@pytest.mark.parametrize("show", ["baseline", "difference"])
+def test_a_part_is_the_same_cells_to_the_bit(
+    changed: lw.Session, show: str, mode: str, average: str
 ) -> None:
-    args = asked(mode=mode, average=average)
+    args = asked(show, mode, average)
     whole = Page(changed).dataset("attention/pattern", **args)["pattern"]
-    for query, key, row, column in ((3, 1, 3, 1), (99, -4, 4, 0)):
-        place = {"query_pos": query, "key_pos": key}
-        lines = Page(changed).dataset("attention/pattern_lines", **args, **place)
-        np.testing.assert_array_equal(lines["row"], whole[row])
-        np.testing.assert_array_equal(lines["column"], whole[:, column])
+    for place in PARTS:
+        cells = Page(changed).dataset(
+            "attention/pattern_part", **args, **dict(zip(PLACES, place, strict=True))
+        )["pattern"]
+        part = {"query_pos": slice(*place[:2]), "key_pos": slice(*place[2:])}
+        xr.testing.assert_identical(cells, whole.isel(part).drop_attrs())
+
+
+def test_a_part_is_that_of_a_plain_forward_with_hooks(changed: lw.Session) -> None:
+    tokens = rows(changed)[1]
+    hooks = [f"blocks.1.attn.hook_{name}" for name in ("pattern", "v", "attn_scores")]
+    pattern, values, scores = (
+        reference.activation(changed.model, tokens, hook, [EDIT]) for hook in hooks
+    )
+    masked = np.triu(np.ones(scores.shape[1:], dtype=bool), 1)
+    expected = {
+        "pattern": pattern[2],
+        "value": pattern[2] * values[:, 2].norm(dim=-1),
+        "scores": np.where(masked, np.nan, scores[2]),
+    }
+    for mode, cells in expected.items():
+        part = Page(changed).dataset(
+            "attention/pattern_part",
+            **asked(mode=mode),
+            **dict(zip(PLACES, (1, 4, 0, 3), strict=True)),
+        )
+        np.testing.assert_allclose(part["pattern"], cells[1:4, :3], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("place", "message", "hint"),
+    [
+        ((-1, 2, 0, 5), "query_start=-1, query_stop=2 is no range", "<= 5."),
+        ((2, 2, 0, 5), "query_start=2, query_stop=2", "0 <= query_start < query_stop"),
+        ((0, 6, 0, 5), "query_stop=6 is no range of prompt 1", "<= 5."),
+        ((0, 5, 4, 3), "key_start=4, key_stop=3 is no range", "0 <= key_start < key_stop <= 5."),
+    ],
+)
+def test_a_part_that_no_prompt_has_is_refused(
+    changed: lw.Session, place: tuple[int, ...], message: str, hint: str
+) -> None:
+    page = Page(changed)
+    error = page.error("attention/pattern_part", **asked(), **dict(zip(PLACES, place, strict=True)))
+    assert message in error["message"]
+    assert hint in error["hint"]
 
 
 @pytest.mark.parametrize("average", ["none", "layer", "all"])
@@ -146,7 +193,7 @@ def test_a_model_without_scores_answers_with_an_error() -> None:
     assert "mode='pattern'" in error["hint"]
 
 
-@pytest.mark.parametrize("question", ["pattern", "pattern_lines", "code"])
+@pytest.mark.parametrize("question", ["pattern", "pattern_part", "code"])
 @pytest.mark.parametrize(
     ("given", "message"),
     [({"layer": 2}, "no head L2H2"), ({"head": -1}, "no head L1H-1"), ({"prompt": 2}, "prompt=2")],
@@ -154,7 +201,8 @@ def test_a_model_without_scores_answers_with_an_error() -> None:
 def test_what_is_not_there_is_named(
     changed: lw.Session, question: str, given: dict[str, int], message: str
 ) -> None:
-    place = {"query_pos": 0, "key_pos": 0} if question == "pattern_lines" else {}
+    part = question == "pattern_part"
+    place = dict(zip(PLACES, (0, 1, 0, 1), strict=True)) if part else {}
     with pytest.raises(InputError, match=message):
         lw.AttentionView(changed).ask(question, **given, **place)
 

@@ -31,9 +31,9 @@ export interface Pattern {
   };
 }
 
-/** The row and the column of the same through one cell. */
-export interface PatternLines {
-  numbers: "row" | "column" | "query_pos" | "key_pos";
+/** The cells of the same in a range of queries and keys, as the model computed them. */
+export interface PatternPart {
+  numbers: "query_pos" | "key_pos" | "pattern";
   texts: never;
   attrs: {
     units: string;
@@ -71,8 +71,8 @@ export const patterns: Question<{ prompt: number; show: "baseline" | "current" |
 /** One head's pattern, or the mean that it is part of, at every position. */
 export const pattern: Question<{ prompt: number; show: "baseline" | "current" | "difference"; layer: number; head: number; attention_mode: "pattern" | "value" | "scores"; head_average: "none" | "layer" | "all" }, Pattern> = { method: "attention/pattern" };
 
-/** The exact row and column through one cell of a pattern that is sent rounded. */
-export const patternLines: Question<{ prompt: number; show: "baseline" | "current" | "difference"; layer: number; head: number; attention_mode: "pattern" | "value" | "scores"; head_average: "none" | "layer" | "all"; query_pos: number; key_pos: number }, PatternLines> = { method: "attention/pattern_lines" };
+/** The exact cells of a range of queries and keys, for patterns that are sent rounded. */
+export const patternPart: Question<{ prompt: number; show: "baseline" | "current" | "difference"; layer: number; head: number; attention_mode: "pattern" | "value" | "scores"; head_average: "none" | "layer" | "all"; query_start: number; query_stop: number; key_start: number; key_stop: number }, PatternPart> = { method: "attention/pattern_part" };
 
 /** Where a kind of score looks in one prompt, and what every head has there. */
 export const stripe: Question<{ prompt: number; stripe: "previous" | "current" | "first" | "induction" | "duplicate" }, Stripe> = { method: "attention/stripe" };

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -26,6 +26,10 @@ Mode = Literal["pattern", "value", "scores"]
 MODES = ("pattern", "value", "scores")
 Average = Literal["none", "layer", "all"]
 AVERAGES = ("none", "layer", "all")
+
+Part = tuple[slice, slice]
+"""Queries and keys of a pattern."""
+WHOLE: Part = (slice(None), slice(None))
 
 UNITS: dict[Mode, str] = {
     "pattern": "attention weight",
@@ -186,8 +190,6 @@ def _each_layer(
 ) -> Iterator[Iterator[Float[Tensor, "query key"]]]:
     """Layer by layer, and of each head by head: all patterns of a long prompt at once can be more
     than the memory there is, and a head's stays in the processor's cache."""
-    runs = {"baseline": [session.run(())], "current": [session.run()]}
-    runs["difference"] = [*runs["current"], *runs["baseline"]]
     present = layers_with(session.facts, *NEEDS[mode])
     length = int(session.prompt_set.lengths[prompt])
     nothing = torch.full((length, length), float("nan"), device=session.device)
@@ -196,12 +198,25 @@ def _each_layer(
         if layer not in present:
             yield from [nothing] * session.facts.n_heads
             return
-        now, *before = [_head_reader(session, run, prompt, mode, layer) for run in runs[which]]
+        read = _layer_reader(session, which, prompt, mode, layer)
         for head in range(session.facts.n_heads):
-            yield now(head) - before[0](head) if before else now(head)
+            yield read(head)
 
     for layer in range(session.facts.n_layers):
         yield heads(layer)
+
+
+def _layer_reader(
+    session: Session, which: Which, prompt: int, mode: Mode, layer: int
+) -> Callable[[int], Float[Tensor, "query key"]]:
+    """One layer's patterns of the runs that are asked for, head by head, float32."""
+    if which == "baseline":
+        return _head_reader(session, session.run(()), prompt, mode, layer)
+    now = _head_reader(session, session.run(), prompt, mode, layer)
+    if which == "current":
+        return now
+    before = _head_reader(session, session.run(()), prompt, mode, layer)
+    return lambda head: now(head) - before(head)
 
 
 def _head_reader(
@@ -233,25 +248,34 @@ def head_pattern(
     head: int,
     mode: Mode = "pattern",
     average: Average = "none",
+    part: Part = WHOLE,
 ) -> Float[Tensor, "query key"]:
-    """One head's pattern on one prompt, or the mean that it is part of, float32."""
+    """One head's pattern on one prompt, or the mean that it is part of, float32; of ``part`` of
+    its cells the same numbers to the bit."""
     session, prompt = session.around(prompt)
+    facts, length = session.facts, int(session.prompt_set.lengths[prompt])
     if average == "all":
-        check_layers(session.facts, f"mode={mode!r}", *NEEDS[mode])
-        return _mean_of_all(session, which, prompt, mode)
-    check_layer(session.facts, layer, f"head='L{layer}H{head}'", *NEEDS[mode])
-    values = _difference(session, which, lambda run: _read(session, run, prompt, mode, [layer]))[0]
-    return averaged(values, average) if average == "layer" else values[head]
+        check_layers(facts, f"mode={mode!r}", *NEEDS[mode])
+        return _mean(session, _each_layer(session, which, prompt, mode), length, part)
+    check_layer(facts, layer, f"head='L{layer}H{head}'", *NEEDS[mode])
+    read = _layer_reader(session, which, prompt, mode, layer)
+    if average == "layer":
+        return _mean(session, [(read(each) for each in range(facts.n_heads))], length, part)
+    return read(head)[part]
 
 
-def _mean_of_all(session: Session, which: Which, prompt: int, mode: Mode) -> Tensor:
-    length = int(session.prompt_set.lengths[prompt])
-    total = torch.zeros(length, length, device=session.device)
-    count = torch.zeros(length, length, device=session.device)
-    for heads in _each_layer(session, which, prompt, mode):
+def _mean(
+    session: Session,
+    layers: Iterable[Iterable[Float[Tensor, "query key"]]],
+    length: int,
+    part: Part,
+) -> Float[Tensor, "query key"]:
+    """Over all heads of the layers, of the cells that are there."""
+    total, count = (torch.zeros(length, length, device=session.device)[part] for _ in range(2))
+    for heads in layers:
         for values in heads:
-            known = ~values.isnan()
-            total += values.where(known, 0.0)
+            known = ~values[part].isnan()
+            total += values[part].where(known, 0.0)
             count += known
     return total / count
 

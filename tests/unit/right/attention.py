@@ -60,18 +60,19 @@ def patterns(case: Case) -> None:
             case, lw.AttentionView, "pattern", show="current", head_average="layer", **chosen
         )
         near(mean["pattern"], after[layer].mean(dim=0), "attention/pattern, mean")
-        lines = ask(
+        part = ask(
             case,
             lw.AttentionView,
-            "pattern_lines",
+            "pattern_part",
             show="baseline",
             head_average="none",
-            query_pos=3,
-            key_pos=1,
+            query_start=3,
+            query_stop=4,
+            key_start=0,
+            key_stop=2,
             **chosen,
         )
-        near(lines["row"], before[layer, head, 3], "attention/pattern_lines")
-        near(lines["column"], before[layer, head, :, 1], "attention/pattern_lines")
+        near(part["pattern"], before[layer, head, 3:4, :2], "attention/pattern_part")
 
 
 @check("value-weighted attention", "those patterns times the norms of Hugging Face's values")

@@ -13,7 +13,7 @@ import { isHeadAblated } from "../../core/state/interventions";
 import type { HeadRef, ViewSession } from "../../core/state/session";
 import { OPTIONS } from "../../generated/attention";
 import { averageWords, isSigned, type Kind, shownName, unitOf } from "./kind";
-import { useExactCell } from "./lines";
+import { useWeight } from "./part";
 import type { Picture } from "./picture";
 import { PatternPlot } from "./plot";
 import { Readout } from "./readout";
@@ -88,17 +88,10 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
   const hover = state.hover.value;
   const { query_pos, key_pos } = session.selection.value;
   const at = hover ?? { q: query_pos, k: key_pos };
-  const main = useExactCell(view, "lines", head, prompt, kind, picture, at, isPreview);
-  const second = useExactCell(
-    view,
-    "lines2",
-    compared,
-    prompt,
-    kind,
-    props.comparedPicture,
-    at,
-    false,
-  );
+  const { length } = texts;
+  const main = useWeight(view, "cell", head, prompt, kind, picture, at, length, isPreview);
+  const other = props.comparedPicture;
+  const second = useWeight(view, "cell2", compared, prompt, kind, other, at, length, false);
   const readout = { tokens: texts, at, kind };
   return (
     <section class="lw-card lw-pattern-card" data-preview={isPreview}>

@@ -18,7 +18,7 @@ import {
   wholeView,
   type Zoom,
 } from "./layout";
-import type { KnownWeight } from "./lines";
+import type { KnownWeight } from "./part";
 import { type Picture, weightAt } from "./picture";
 import { inWords } from "./readout";
 import { coloured } from "./scale";

@@ -9,7 +9,7 @@ import type { HeadRef } from "../../core/state/session";
 import * as ask from "../../generated/attention";
 import type { TokenInfo } from "../../generated/session";
 import { averageWords, type Kind, shownName, valueText } from "./kind";
-import { useExactLines } from "./lines";
+import { usePicked } from "./part";
 import { lineOf, type Picture } from "./picture";
 import type { AttentionState } from "./state";
 
@@ -60,14 +60,14 @@ export function Strip(props: StripProps): JSX.Element {
     });
   };
 
-  const at = from ? { q: picked, k: other } : { q: other, k: picked };
-  const lines = useExactLines(view, "strip", head, prompt, kind, picture, at, isPreview);
-  const exactLine = (from ? lines?.row : lines?.column)?.data ?? null;
+  const line = from ? { q: picked, k: null } : { q: null, k: picked };
+  const { length } = tokens;
+  const exact = usePicked(view, "strip", head, prompt, kind, picture, line, length, isPreview);
   const values = useMemo(
-    () => exactLine ?? (picked === null ? null : lineOf(picture, picked, from)),
-    [exactLine, picture, picked, from],
+    () => exact ?? (picked === null ? null : lineOf(picture, picked, from)),
+    [exact, picture, picked, from],
   );
-  const isExact = exactLine !== null || picture?.exact === true;
+  const isExact = exact !== null || picture?.exact === true;
   const uncoloured = skipBos ? (from ? 0 : picked === 0 ? "all" : null) : null;
   const { scale } = ramp;
   const look = useCallback(

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useLayoutEffect, useMemo } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { palette } from "../../core/draw/color";
 import { fixed, headLabel } from "../../core/draw/format";
 import { useTheme } from "../../core/draw/theme";
@@ -8,7 +8,8 @@ import { flush } from "../../core/state/flush";
 import type { ViewHandle } from "../../core/state/handle";
 import { useAnswer } from "../../core/state/resource";
 import type { PromptTokens } from "../../core/state/tokens";
-import { patternLines } from "../../generated/attention";
+import { patternPart } from "../../generated/attention";
+import { rangeOf } from "../attention/range";
 import { attentionTop } from "./format";
 import type { Shade } from "./strip";
 
@@ -28,32 +29,33 @@ export function Attended(props: {
   const theme = useTheme();
   const { layer, head } = view.session.selection.value;
   const { prompt } = tokens;
+  const { length: n } = tokens.list;
+  const row = mode === "from";
   const { data, args, error } = useAnswer(
     view,
-    patternLines,
+    patternPart,
     pos === null
       ? null
       : {
-          ...{ prompt, layer, head, query_pos: pos, key_pos: pos },
-          ...{ show: "current", attention_mode: "pattern", head_average: "none" },
+          ...{ prompt, layer, head, show: "current", attention_mode: "pattern" },
+          head_average: "none",
+          ...rangeOf(row ? { q: pos, k: null } : { q: null, k: pos }, n),
         },
     { slot: "attended", quiet: true },
   );
   // Until the next answer is there, what is shown says what it is of.
-  const of = pos !== null && data && args?.prompt === prompt ? args : null;
-  const values = useMemo(
-    () => (of && data ? data.numbers(mode === "from" ? "row" : "column") : null),
-    [of, data, mode],
-  );
+  const asked = args && (row ? args.key_stop - args.key_start : args.query_stop - args.query_start);
+  const of = pos !== null && args?.prompt === prompt && asked === n ? args : null;
+  const values = (of && data?.numbers("pattern")) ?? null;
   const first = view.session.setting("skip_bos").value && tokens.attrs.bos;
   const top = values ? attentionTop(values) : 1;
-  const at = of?.query_pos ?? null;
+  const at = (row ? of?.query_start : of?.key_start) ?? null;
   useLayoutEffect(() => {
     const { sequential } = palette(theme);
     const shade: Shade | null = values && {
       look: (token) => {
         const value = values[token] ?? Number.NaN;
-        const left = first && (mode === "from" ? token : at) === 0;
+        const left = first && (row ? token : at) === 0;
         const t = Math.min(1, value / top);
         const coloured = Number.isFinite(value) && !left;
         return {
@@ -64,7 +66,7 @@ export function Attended(props: {
       },
     };
     flush(() => onShade(shade));
-  }, [values, theme, mode, top, first, at, onShade]);
+  }, [values, theme, row, top, first, at, onShade]);
   useLayoutEffect(() => () => onShade(null), [onShade]);
   const token = at === null ? "" : (tokens.texts[at] ?? "");
   return (
@@ -72,7 +74,7 @@ export function Attended(props: {
       {of ? (
         <span>
           <span class="lw-mono">{headLabel(of.layer, of.head)}</span>
-          {mode === "from" ? " from " : " to "}
+          {row ? " from " : " to "}
           <span class="lw-mono lw-token-text">{token}</span> <span class="lw-num">{at}</span>
         </span>
       ) : (
