@@ -16,6 +16,7 @@ from plotly.graph_objects import Figure
 
 from lens_widgets.errors import InputError, check_choice, check_keywords, near
 from lens_widgets.interventions.observed import Observed
+from lens_widgets.jupyter.comms import follow_the_page
 from lens_widgets.session.session import Session
 from lens_widgets.views.figure_style import dressed
 from lens_widgets.views.options import (
@@ -79,6 +80,11 @@ class View(Widget, Observed):
     settings = traitlets.Dict().tag(sync=True)
     # Not echoed: the page that wrote it is the only one that needs it.
     snapshot = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True, echo_update=False)
+
+    @traitlets.observe("comm")
+    def _connected(self, change: Any) -> None:
+        if change["new"] is not None:
+            follow_the_page(change["new"])
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
