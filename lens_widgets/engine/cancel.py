@@ -17,6 +17,10 @@ class Interrupted(Cancelled):
     """The kernel was interrupted while no cell ran."""
 
 
+class SteppedAside(Cancelled):
+    """Somebody asked for something else: this goes on in the next rest."""
+
+
 class CancelToken:
     """A flag one thread sets and the running one checks. Set once, it stays set."""
 
@@ -25,14 +29,19 @@ class CancelToken:
         self._reason: type[Cancelled] = Cancelled
 
     def cancel(self, reason: type[Cancelled] = Cancelled) -> None:
-        """Asks the work to stop. The first reason given is the one that is raised."""
-        if not self._event.is_set():
+        """Asks the work to stop. The first reason to end it is the one that is raised."""
+        if not self._event.is_set() or self._reason is SteppedAside:
             self._reason = reason
             self._event.set()
 
     @property
     def cancelled(self) -> bool:
         return self._event.is_set()
+
+    @property
+    def stepped_aside(self) -> bool:
+        """Whether it was asked to stop for now only."""
+        return self._event.is_set() and self._reason is SteppedAside
 
     def check(self) -> None:
         """Raises the reason once ``cancel`` was called."""

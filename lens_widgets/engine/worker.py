@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from lens_widgets.engine import current
-from lens_widgets.engine.cancel import Cancelled, CancelToken, Superseded
+from lens_widgets.engine.cancel import Cancelled, CancelToken, SteppedAside, Superseded
 from lens_widgets.engine.locks import lock
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,8 @@ REST_S = 0.3
 class Job:
     """``work`` returns the result, or a generator whose return value is the result.
 
-    ``later``: it is done in a rest, and steps aside when somebody asks for something meanwhile.
+    ``later``: it is done in a rest, part by part, and steps aside when somebody asks for something
+    meanwhile. Then ``work`` begins anew in the next rest: what it found it keeps itself.
     """
 
     key: Hashable
@@ -56,17 +58,18 @@ class Worker:
         self._later: OrderedDict[Hashable, Job] = OrderedDict()
         self._running: Job | None = None
         self._thread: threading.Thread | None = None
+        self._asked_s = time.monotonic()
+        """When what was asked for last was done."""
 
     def submit(self, job: Job) -> None:
         """Queues ``job`` and returns at once."""
         with self._changed:
             queue, running = self._later if job.later else self._waiting, self._running
             replaced = queue.pop(job.key, None)
-            if running is not None and running.later and not job.later:
+            if running is not None and running.key == job.key:
                 running.token.cancel(Superseded)
-                self._later.setdefault(running.key, replace(running, token=CancelToken()))
-            elif running is not None and running.key == job.key:
-                running.token.cancel(Superseded)
+            elif running is not None and running.later and not job.later:
+                running.token.cancel(SteppedAside)
             queue[job.key] = job
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
@@ -105,9 +108,15 @@ class Worker:
             unfinished = self._step(job)
             with self._changed:
                 self._running = None
-                requeue = unfinished and job.key not in self._waiting
+                if job.later:
+                    if job.token.stepped_aside:
+                        job.token = CancelToken()
+                elif not unfinished:
+                    self._asked_s = time.monotonic()
+                queue = self._later if job.later else self._waiting
+                requeue = unfinished and job.key not in queue
                 if requeue:
-                    self._waiting[job.key] = job
+                    queue[job.key] = job
             if unfinished and not requeue:
                 self._finish_steps(job)
                 self._fail(job, Superseded())
@@ -118,7 +127,8 @@ class Worker:
         """The job whose turn it is, as soon as there is one; None after a long rest."""
         while not self._waiting:
             if self._later:
-                asked = self._changed.wait_for(lambda: bool(self._waiting), REST_S)
+                rest_s = max(0.0, self._asked_s + REST_S - time.monotonic())
+                asked = self._changed.wait_for(lambda: bool(self._waiting), rest_s)
                 if not asked and self._later:
                     return self._later.popitem(last=False)[1]
             elif not self._changed.wait_for(lambda: self._waiting or self._later, self._idle_s):
@@ -144,6 +154,9 @@ class Worker:
             return True
         except BaseException as error:
             self._finish_steps(job)
+            job.steps = None
+            if isinstance(error, SteppedAside):
+                return True
             self._fail(job, error)
             return False
 

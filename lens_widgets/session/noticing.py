@@ -68,14 +68,16 @@ class NoticesChanges(Observed):
         done: Callable[[Any], None],
         failed: Callable[[BaseException], None],
         on_wait: Callable[[bool], None] | None = None,
+        *,
+        later: bool = False,
     ) -> None:
         """Queues ``work`` of views on the model's worker; the newest of each ``key`` wins.
 
         ``done`` is told its result, ``failed`` its exception, ``on_wait`` whether it waits for the
-        running cell. In the rest that follows the model is looked at, as threads and callbacks of
-        a user's may have changed it.
+        running cell. ``later``: nobody waits for it (see ``Job``). In the rest that follows the
+        model is looked at, as threads and callbacks of a user's may have changed it.
         """
-        job = Job((id(self), *key), work, done, failed, on_wait)
+        job = Job((id(self), *key), work, done, failed, on_wait, later)
         self._runs.access.worker.submit(job)
         self._look(later=True)
 

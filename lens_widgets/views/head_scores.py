@@ -104,7 +104,7 @@ class HeadScoresView(View):
             named_from=NAMED_FROM,
         )
 
-    @question(Copies)
+    @question(Copies, later=True)
     @staticmethod
     def copies(session: Session) -> Generator[Step, None, xr.Dataset]:
         """How much each head copies what it attends to, without interventions."""

@@ -38,8 +38,9 @@ class Question:
 
     ``first``: asked as the view opens. ``quick``: runs no model, so it is answered at once.
     ``writes``: gets the session itself; all others get it frozen, so that no number moves
-    meanwhile. ``shared``: asked once for all views of a page. Long ones are generators that yield
-    ``Step`` and return their answer.
+    meanwhile. ``shared``: asked once for all views of a page. ``later``: nobody waits for it, so it
+    is answered in a rest; what it has found it keeps, as it begins anew after each click. Long ones
+    are generators that yield ``Step`` and return their answer.
     """
 
     function: Function
@@ -48,6 +49,7 @@ class Question:
     quick: bool = False
     writes: bool = False
     shared: bool = False
+    later: bool = False
     name: str = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -136,10 +138,17 @@ class Question:
 
 
 def question(
-    answer: type[Answer], *, first: bool = False, quick: bool = False, shared: bool = False
+    answer: type[Answer],
+    *,
+    first: bool = False,
+    quick: bool = False,
+    shared: bool = False,
+    later: bool = False,
 ) -> Callable[[Any], Question]:
     """Makes a static method a question of the view in whose class it stands."""
-    return lambda made: Question(_plain(made), answer, first=first, quick=quick, shared=shared)
+    return lambda made: Question(
+        _plain(made), answer, first=first, quick=quick, shared=shared, later=later
+    )
 
 
 def command(*, writes: bool = False) -> Callable[[Any], Question]:

@@ -68,8 +68,10 @@ class Answering(Protocol):
         done: Callable[[Any], None],
         failed: Callable[[BaseException], None],
         on_wait: Callable[[bool], None] | None = None,
+        *,
+        later: bool = False,
     ) -> None:
-        """Queues work; the newest of each key wins."""
+        """Queues work, or ``later`` has it done in a rest; the newest of each key wins."""
 
     def cancel(self, key: tuple[Any, ...]) -> None:
         """Stops the work whose key begins with ``key``."""
@@ -79,13 +81,16 @@ class Answerable(Protocol):
     """What a method is to the dispatcher.
 
     ``quick`` ones change state and run no model: they are answered in place. ``writes``: it gets
-    the session itself; all others get it frozen, so that no number moves meanwhile.
+    the session itself; all others get it frozen, so that no number moves meanwhile. ``later``:
+    nobody waits for it.
     """
 
     @property
     def quick(self) -> bool: ...
     @property
     def writes(self) -> bool: ...
+    @property
+    def later(self) -> bool: ...
     def check(self, args: Any) -> dict[str, Any]:
         """The arguments; FieldError names the one that does not fit."""
 
@@ -206,7 +211,12 @@ class Dispatcher:
         if CELL_PAUSE.active:
             request.waiting(True)
         self._session.submit(
-            (self._owner, slot), work, request.reply, request.fail, request.waiting
+            (self._owner, slot),
+            work,
+            request.reply,
+            request.fail,
+            request.waiting,
+            later=method.later,
         )
 
 

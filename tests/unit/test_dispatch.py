@@ -174,6 +174,7 @@ class Method:
     handler: Callable[[Any, dict[str, Any]], Any]
     quick: bool = False
     writes: bool = False
+    later: bool = False
 
     def check(self, args: Any) -> dict[str, Any]:
         given: dict[str, Any] = args

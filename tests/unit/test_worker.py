@@ -295,6 +295,47 @@ def test_what_may_wait_steps_aside_for_a_request_and_is_done_after_it(worker: Wo
     assert order == ["click", "look"]
 
 
+def test_long_work_that_may_wait_lets_requests_go_first_and_answers_once(worker: Worker) -> None:
+    order: list[str] = []
+    kept: set[int] = set()
+    asked, later = [Outcome(), Outcome()], Outcome()
+
+    def steps() -> Generator[None, None, str]:
+        for number in range(3):
+            if number not in kept:
+                kept.add(number)
+                order.append(f"part {number}")
+            if number < 2 and f"click {number}" not in order:
+                click = partial(order.append, f"click {number}")
+                worker.submit(asked[number].job(f"click {number}", click))
+            yield
+            current.check_cancelled()
+        return "all"
+
+    worker.submit(replace(later.job("names", steps), later=True))
+    assert later.value() == "all"
+    assert [outcome.value() for outcome in asked] == [None, None]
+    assert order == ["part 0", "click 0", "part 1", "click 1", "part 2"]
+
+
+def test_what_stepped_aside_and_was_dropped_meanwhile_does_not_come_back(worker: Worker) -> None:
+    begun, later, asked = threading.Event(), Outcome(), Outcome()
+
+    def look() -> None:
+        token = current.token()
+        assert token is not None
+        begun.set()
+        wait_until(lambda: token.cancelled)
+        worker.cancel(lambda key: key == "look", Cancelled)
+        token.check()
+
+    worker.submit(replace(later.job("look", look), later=True))
+    wait_for(begun)
+    worker.submit(asked.job("click", lambda: 1))
+    assert asked.value() == 1
+    assert type(later.error()) is Cancelled
+
+
 def test_what_may_wait_is_dropped_like_everything_else(worker: Worker) -> None:
     later = Outcome()
     worker.submit(replace(later.job("look", _nothing), later=True))
