@@ -101,8 +101,12 @@ def ask_about_spaces(clean: Run, prompts: PromptSet) -> None:
     in the ``clean`` run than the same with one, or the other way round: another question than was
     meant."""
     given = () if prompts.answers is None else prompts.answers.spacings
+    if not given:
+        return
+    # Once: those of prompts that are run in parts are put together whenever they are read.
+    logits = clean.last_logits
     for answer in given:
-        last = clean.last_logits[answer.prompt].softmax(-1)
+        last = logits[answer.prompt].softmax(-1)
         this, other = float(last[answer.token]), float(last[answer.other_token])
         if other >= LEAST_PROBABILITY and other >= FAR * this:
             begins = "begins with a space" if answer.text[0] == " " else "has no space in front"

@@ -164,12 +164,13 @@ class Run:
 
     def top_predictions(self, k: int = 5) -> list[list[Predicted]]:
         """The k likeliest next tokens after each prompt, likeliest first."""
-        probs = self.last_logits.softmax(dim=-1)
+        logits = self.last_logits
+        probs = logits.softmax(dim=-1)
         top = probs.topk(min(k, probs.shape[-1]), dim=-1)
         tokenizer = self._access.model.tokenizer
         return [
             [
-                Predicted(token_text(tokenizer, i), i, p, float(self.last_logits[row, i]))
+                Predicted(token_text(tokenizer, i), i, p, float(logits[row, i]))
                 for i, p in zip(ids, values, strict=True)
             ]
             for row, (ids, values) in enumerate(

@@ -143,7 +143,7 @@ class Decomposition:
 def decompose(session: Session, run: Run | None = None, where: Where = "metric") -> Decomposition:
     """All direct effects of ``run`` (the session's current one by default)."""
     chosen = session.run() if run is None else run
-    key = f"decomposition {where}"
+    key = _key(where)
     if key not in chosen.derived:
         check_where(session, where)
         chosen.derived[key] = session.by_parts(
@@ -153,6 +153,10 @@ def decompose(session: Session, run: Run | None = None, where: Where = "metric")
     return parts
 
 
+def _key(where: Where) -> str:
+    return f"decomposition {where}"
+
+
 def decompose_heads(
     session: Session, run: Run | None = None, where: Where = "metric"
 ) -> Decomposition:
@@ -160,16 +164,22 @@ def decompose_heads(
 
     Attention can be gated or mixed after its heads, so that z times W_O is not what it writes.
     """
-    run_without, key = session.run(()), f"heads add up {where}"
-    if key not in run_without.derived:
-        session.by_parts(lambda some: _check_heads(some, where))
-        run_without.derived[key] = True
-    return decompose(session, run, where)
+    chosen, clean = session.run() if run is None else run, session.run(())
+    key = f"heads add up {where}"
+    if key not in clean.derived:
+
+        def checked(some: Session, own: Run, own_clean: Run) -> Decomposition:
+            _check_heads(some, decompose(some, own_clean, where))
+            return decompose(some, own, where)
+
+        # In one go: prompts that are run in parts hold what was read of them only so long.
+        chosen.derived[_key(where)] = session.by_parts(checked, chosen, clean)
+        clean.derived[key] = True
+    return decompose(session, chosen, where)
 
 
-def _check_heads(session: Session, where: Where) -> Float[Tensor, "prompt 0"]:
+def _check_heads(session: Session, clean: Decomposition) -> None:
     """InputError where the heads of the run without interventions do not add up to a layer."""
-    clean = decompose(session, session.run(()), where)
     exact = session.facts.dtype in ("float32", "float64")
     for layer in head_layers(session):
         heads, bias = clean.heads[..., layer, :], clean.attn_bias[..., layer]
@@ -182,7 +192,6 @@ def _check_heads(session: Session, where: Where) -> Float[Tensor, "prompt 0"]:
                 "model, so they have no direct effects by themselves.",
                 "Use by='component', or ablate the heads.",
             )
-    return torch.zeros(session.prompt_set.n_prompts, 0, device=session.device)
 
 
 def head_layers(session: Session) -> tuple[int, ...]:
