@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from lens_widgets.data.extras import extra
 from lens_widgets.data.pools import DEATHS, Finished, workers_died
 from lens_widgets.data.replica import Replica
+from lens_widgets.data.sending import packed
 from lens_widgets.data.tasks import Recipe, Result, Task
 
 _replica: Replica | None = None
@@ -24,7 +23,7 @@ class Processes:
     def __init__(self, recipe: Recipe, workers: int) -> None:
         self.limit = 2 * workers
         self._workers = workers
-        self._recipe = extra("cloudpickle", "send functions to other processes").dumps(recipe)
+        self._recipe = packed(recipe)
         self._context = multiprocessing.get_context("spawn")
         self._tasks: dict[Future[Result], Task] = {}
         self._deaths = 0
@@ -91,7 +90,7 @@ def _begin(recipe: bytes, number: Any) -> None:
         # Read when CUDA is first used, which is when the model is loaded.
         os.environ["CUDA_VISIBLE_DEVICES"] = names[own % len(names)]
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _replica = Replica(pickle.loads(recipe))
+    _replica = Replica(recipe)
 
 
 def _end_with_parent() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import socket
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 from lens_widgets.data.extras import extra
 from lens_widgets.data.pools import DEATHS, Finished, workers_died
 from lens_widgets.data.replica import Replica
+from lens_widgets.data.sending import packed
 from lens_widgets.data.tasks import Recipe, Result, Task
 from lens_widgets.errors import InputError
 
@@ -28,7 +28,7 @@ class Host:
     """What runs in an actor: a replica of its own."""
 
     def __init__(self, recipe: bytes) -> None:
-        self._replica = Replica(pickle.loads(recipe))
+        self._replica = Replica(recipe)
 
     def do(self, task: Task) -> Result:
         """The result of a task."""
@@ -40,7 +40,7 @@ class RayActors:
 
     def __init__(self, recipe: Recipe, workers: int, address: str | None) -> None:
         self._ray = extra("ray", 'compute with engine="ray"')
-        self._recipe = extra("cloudpickle", "send functions to other processes").dumps(recipe)
+        self._recipe = packed(recipe)
         self.limit = A_WORKER * workers
         self._own_cluster = not self._ray.is_initialized()
         if self._own_cluster:

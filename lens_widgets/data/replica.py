@@ -10,6 +10,7 @@ import xarray as xr
 
 from lens_widgets.data.quantities import check_alone, of_each_prompt
 from lens_widgets.data.records import Record, Unusable
+from lens_widgets.data.sending import unpacked
 from lens_widgets.data.tasks import (
     Batch,
     Computed,
@@ -34,15 +35,23 @@ Indexed = tuple[int, Record]
 
 
 class Replica:
-    """A model made by a recipe; what it answers is data, failures included."""
+    """A model made by a recipe; what it answers is data, failures included.
 
-    def __init__(self, recipe: Recipe) -> None:
-        self._recipe = recipe
+    In a worker the recipe is what the driver ``packed``.
+    """
+
+    def __init__(self, recipe: Recipe | bytes) -> None:
+        found = unpacked(recipe) if isinstance(recipe, bytes) else recipe
+        self._unread = found if isinstance(found, Failed) else None
+        if isinstance(found, Recipe):
+            self._recipe = found
         self._model: Any = None
         self._digest = ""
 
     def do(self, task: Task) -> Result:
         """The result of a task. The model is made for the first one."""
+        if self._unread is not None:
+            return self._unread
         with threads_of_torch(self._recipe.threads), repeatable():
             if self._model is None:
                 try:

@@ -103,44 +103,53 @@ class Store:
         """
         with writing(self._path):
             if rows:
+                if not self.has_arrays:
+                    self._create(values)
                 chosen = np.asarray(rows)
                 for name, found in values.items():
-                    if name not in self._group:
-                        self._create(name, found)
                     self._put(name, chosen, found)
                 self._group["state"].oindex[chosen] = np.int8(DONE)
             if aside:
                 self._group["state"].oindex[np.asarray(aside)] = np.int8(ASIDE)
 
-    def _create(self, name: str, found: Values) -> None:
-        row = found.numbers.shape[1:]
-        in_bytes = max(1, int(np.prod(row))) * found.numbers.dtype.itemsize
-        chunk = max(1, min(ROWS_A_CHUNK, CHUNK_BYTES // in_bytes))
-        for dim, labels in found.labels.items():
-            if dim in (*_TEXTS, "record", "n_tokens", "state", "metric"):
-                raise InputError(
-                    f"quantities[{name!r}] has a dim {dim!r}, which every record has already.",
-                    "Rename it: lambda session: f(session).rename(...).",
-                )
-            if dim not in self._group:
-                texts = labels.dtype.kind in "US"
-                array = self._group.create_array(
-                    dim,
-                    shape=labels.shape,
-                    chunks=(max(1, len(labels)),),
-                    dtype=str if texts else labels.dtype,
-                    dimension_names=[dim],
-                )
-                array[:] = _texts(labels) if texts else labels
-        self._group.create_array(
-            name,
-            shape=(self.n_rows, *row),
-            chunks=(chunk, *(max(1, n) for n in row)),
-            dtype=found.numbers.dtype,
-            fill_value=float("nan"),
-            dimension_names=["record", *found.dims],
-            attributes=found.attrs,
-        )
+    def _create(self, values: dict[str, Values]) -> None:
+        """Makes all arrays, over those of an attempt that was cut off: an array that is there need
+        not have its labels yet. ``metric``, the last one, says that all are."""
+        labels: dict[str, Numbers] = {}
+        for name, found in values.items():
+            for dim, own in found.labels.items():
+                if dim in (*_TEXTS, "record", "n_tokens", "state", "metric"):
+                    raise InputError(
+                        f"quantities[{name!r}] has a dim {dim!r}, which every record has already.",
+                        "Rename it: lambda session: f(session).rename(...).",
+                    )
+                if labels.setdefault(dim, own).tolist() != own.tolist():
+                    raise _other_labels(name, found)
+        for dim, each in labels.items():
+            texts = each.dtype.kind in "US"
+            array = self._group.create_array(
+                dim,
+                shape=each.shape,
+                chunks=(max(1, len(each)),),
+                dtype=str if texts else each.dtype,
+                dimension_names=[dim],
+                overwrite=True,
+            )
+            array[:] = _texts(each) if texts else each
+        for name, found in values.items():
+            row = found.numbers.shape[1:]
+            in_bytes = max(1, int(np.prod(row))) * found.numbers.dtype.itemsize
+            chunk = max(1, min(ROWS_A_CHUNK, CHUNK_BYTES // in_bytes))
+            self._group.create_array(
+                name,
+                shape=(self.n_rows, *row),
+                chunks=(chunk, *(max(1, n) for n in row)),
+                dtype=found.numbers.dtype,
+                fill_value=float("nan"),
+                dimension_names=["record", *found.dims],
+                attributes=found.attrs,
+                overwrite=True,
+            )
 
     def _put(self, name: str, rows: Numbers, found: Values) -> None:
         array = self._group[name]
@@ -151,12 +160,7 @@ class Store:
             for dim, n, size in zip(found.dims, sizes, array.shape[1:], strict=True)
         )
         if not fits:
-            raise InputError(
-                f"quantities[{name!r}] has dims {dict(zip(found.dims, sizes, strict=True))} with "
-                "other labels than what is stored already under these names.",
-                "A dim must have the same labels in all records and all quantities of a run: "
-                "rename it, or compute this quantity in a run of its own.",
-            )
+            raise _other_labels(name, found)
         padded = np.full((len(rows), *array.shape[1:]), np.nan, dtype=array.dtype)
         padded[(slice(None), *(slice(0, n) for n in sizes))] = found.numbers
         array.oindex[(rows, *(slice(None) for _ in sizes))] = padded
@@ -191,9 +195,13 @@ def per_prompt(path: str | os.PathLike[str]) -> xr.Dataset:
         )
     import xarray as xr
 
-    stored = xr.open_zarr(str(folder), chunks=None, consolidated=False)
+    try:
+        stored = xr.open_zarr(str(folder), chunks=None, consolidated=False)
+    except (FileNotFoundError, ValueError) as error:
+        # Records are appended column by column: until all have them, none is there.
+        raise _no_records(path) from error
     if "state" not in stored:
-        raise InputError(f"path={str(path)!r} has no records yet.", "Run the DataRun first.")
+        raise _no_records(path)
     state = stored["state"].values
     stored = stored.drop_vars("state").set_coords("group")
     stored.attrs["n_waiting"] = int((state == WAITING).sum())
@@ -212,6 +220,23 @@ def writing(path: Path) -> Iterator[None]:
             f"path={str(path)!r} cannot be written: {error.strerror or error}.",
             "What was done is kept: make room, then run again with the same path.",
         ) from error
+
+
+def _no_records(path: str | os.PathLike[str]) -> InputError:
+    return InputError(
+        f"path={str(path)!r} has no records yet.",
+        "Run the DataRun; one that was stopped goes on with the same path.",
+    )
+
+
+def _other_labels(name: str, found: Values) -> InputError:
+    sizes = dict(zip(found.dims, found.numbers.shape[1:], strict=True))
+    return InputError(
+        f"quantities[{name!r}] has dims {sizes} with other labels than what is stored already "
+        "under these names.",
+        "A dim must have the same labels in all records and all quantities of a run: rename it, or "
+        "compute this quantity in a run of its own.",
+    )
 
 
 def _texts(values: Any) -> Numbers:

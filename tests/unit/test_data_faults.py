@@ -3,27 +3,37 @@ in the bits of a run that nothing happened to."""
 
 from __future__ import annotations
 
+import errno
+import importlib
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 import xarray as xr
+from zarr.storage import _local
 
 import lens_widgets as lw
+from lens_widgets.data.journal import Journal
 from lens_widgets.data.ray_actors import Host
+from lens_widgets.data.sending import packed
+from lens_widgets.data.tasks import Failed, Prepare, Recipe, Wanted
 from lens_widgets.errors import InputError
 from lens_widgets.models.demo import load_demo
+from tests.models import native
 from tests.unit.data_cases import ioi_rows, ioi_run
 
 N = 200
@@ -85,6 +95,7 @@ _KILLED = """
 import os, signal, sys
 from functools import partial
 import lens_widgets as lw
+from tests.models import native
 from tests.unit.data_cases import ioi_rows
 
 def killed(progress):
@@ -190,6 +201,72 @@ def test_a_disk_that_takes_no_more(
     check_same_bits(run, undisturbed)
 
 
+class _Disk:
+    """Takes so many more writes; then it is full."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left = sys.maxsize
+        self.written = 0
+        self._lock = threading.Lock()
+        for owner, name in ((_local, "_put"), (Journal, "add"), (Path, "write_text")):
+            monkeypatch.setattr(owner, name, self._counted(getattr(owner, name)))
+
+    def _counted(self, write: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            with self._lock:
+                if self.written >= self.left:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                self.written += 1
+            return write(*args, **kwargs)
+
+        return counted
+
+
+def test_a_disk_that_is_full_at_whatever_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # There are many runs: of a small model, and two records by themselves.
+    model = native(n_layers=1, n_heads=2)
+    rows = [{"prompt": f"w{i} w6", "answers": ["w8"]} for i in (4, 5)]
+
+    def run(path: Path) -> lw.DataRun:
+        return lw.DataRun(
+            lambda: model,
+            lw.Dataset.from_records(rows),
+            {"signed": _signed},
+            path=path,
+            batch_size=1,
+            metric="prob",
+            resamples=0,
+        )
+
+    disk = _Disk(monkeypatch)
+    undisturbed = run(tmp_path / "undisturbed")
+    undisturbed.run()
+    whole = undisturbed.per_prompt.load()
+    for n in range(disk.written):
+        folder = tmp_path / str(n)
+        disk.left = disk.written + n
+        with pytest.raises(InputError, match=r"No space left on device\. What was done is kept"):
+            run(folder).run()
+        with suppress(InputError):
+            # It can be read, or has no record yet; nothing else is raised.
+            partly = lw.data.per_prompt(folder).load()
+            done = whole.isel(record=whole["record"].isin(partly["record"]).values)
+            for name in partly.data_vars:
+                np.testing.assert_array_equal(partly[name], done[name], err_msg=str(name))
+        disk.left = sys.maxsize
+        run(folder).run()
+        xr.testing.assert_identical(lw.data.per_prompt(folder).load(), whole)
+
+
+def _signed(session: lw.Session) -> xr.DataArray:
+    """With labels that are texts and labels that are numbers."""
+    values = session.baseline.numpy()[:, None, None] * np.array([[1.0], [-1.0]])
+    labels = {"sign": ["as it is", "turned"], "column": [7]}
+    return xr.DataArray(values, dims=("prompt", "sign", "column"), coords=labels)
+
+
 @pytest.fixture
 def silent() -> Iterator[str]:
     """The address of something that takes connections and never says a word."""
@@ -248,6 +325,37 @@ def test_a_recipe_that_fails(tmp_path: Path, workers: int) -> None:
     quantities = {"ablation": lw.analysis.ablation_sweep}
     run = lw.DataRun(_no_model, dataset, quantities, path=tmp_path, workers=workers)
     with pytest.raises(InputError, match="make_model fails: OSError: no weights here"):
+        run.run()
+
+
+def test_a_recipe_that_workers_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions of modules go by name; a worker elsewhere may not have the module."""
+    module = tmp_path / "only_here.py"
+    module.write_text("def make():\n    raise AssertionError\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    make_model = importlib.import_module("only_here").make
+    module.unlink()
+    shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+    dataset = lw.Dataset.from_records(ROWS[:4])
+    quantities = {"ablation": lw.analysis.ablation_sweep}
+    run = lw.DataRun(make_model, dataset, quantities, path=tmp_path / "run", workers=2)
+    words = "cannot be read in a worker: ModuleNotFoundError: No module named 'only_here'"
+    with pytest.raises(InputError, match=words):
+        run.run()
+    # An actor of Ray on another machine says the same.
+    recipe = packed(Recipe(make_model, quantities, None, None, 1))
+    monkeypatch.delitem(sys.modules, "only_here")
+    told = Host(recipe).do(Prepare(0, Wanted(True, True, False), []))
+    assert isinstance(told, Failed)
+    assert words in told.message
+
+
+def test_a_recipe_that_cannot_be_sent(tmp_path: Path) -> None:
+    lock = threading.Lock()
+    quantities = {"own": lambda session: lock}
+    dataset = lw.Dataset.from_records(ROWS[:4])
+    run = lw.DataRun(load_ioi, dataset, quantities, path=tmp_path, workers=2)
+    with pytest.raises(InputError, match="cannot be sent to workers: TypeError: cannot pickle"):
         run.run()
 
 

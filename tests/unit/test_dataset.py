@@ -14,10 +14,12 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import xarray as xr
 
 import lens_widgets as lw
 from lens_widgets.data.extras import extra
 from lens_widgets.data.records import Record, Unusable
+from lens_widgets.data.stages import RECORDS_AT_ONCE
 from lens_widgets.errors import InputError
 from tests.unit.data_cases import ioi_rows, ioi_run, make_ioi
 
@@ -138,12 +140,47 @@ def test_pairs_of_unequal_lengths_are_set_aside(tmp_path: Path) -> None:
     assert run.set_aside.counts == {"pair of unequal lengths": 1}
 
 
-def test_a_run_can_end_at_the_first_record_that_cannot_be_used(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ({"answers": ["Bartholomew", " Tom"]}, r"Record 4: answers\[0\]='Bartholomew' is"),
+        ({"answers": None}, "Record 4 has no answers"),
+        ({"answers": [99999, 3]}, r"Record 4: answers\[0\] is token id 99999"),
+        ({"prompt": 5}, "Record 4: prompt=5 is no text"),
+        ("{", "Record 4, line 5 of .*, is no JSON"),
+    ],
+)
+def test_a_run_can_end_at_the_first_record_that_cannot_be_used(
+    tmp_path: Path, broken: Any, words: str
+) -> None:
     rows = ioi_rows(6)
-    rows[4]["answers"] = ["Bartholomew", " Tom"]
-    run = ioi_run(tmp_path, rows, on_unusable="raise")
-    with pytest.raises(InputError, match=r"Record 4: answers\[0\]='Bartholomew' is"):
+    lines = list(map(json.dumps, rows))
+    lines[4] = broken if isinstance(broken, str) else json.dumps({**rows[4], **broken})
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(lines))
+    dataset = lw.Dataset.from_jsonl(path)
+    again = {"again": _metric}
+    run = lw.DataRun(make_ioi, dataset, again, path=tmp_path / "run", on_unusable="raise")
+    with pytest.raises(InputError, match=words):
         run.run()
+
+
+def test_what_was_read_before_a_record_that_ends_the_run_is_kept(tmp_path: Path) -> None:
+    rows = ioi_rows(RECORDS_AT_ONCE + 4)
+    broken = [*rows[:-1], {"prompt": rows[-1]["prompt"]}]
+    options: Any = {"quantities": {"again": _metric}, "on_unusable": "raise"}
+    with pytest.raises(InputError, match=f"Record {len(rows) - 1} has no answers"):
+        ioi_run(tmp_path, broken, **options).run()
+    seen: list[lw.data.Progress] = []
+    run = ioi_run(tmp_path, rows, progress=seen.append, **options)
+    run.run()
+    # Only the chunk that it is in is read again.
+    assert [(p.stage, p.done) for p in seen if p.stage == "read"] == [("read", len(rows))]
+    assert run.per_prompt["record"].values.tolist() == list(range(len(rows)))
+
+
+def _metric(session: lw.Session) -> xr.DataArray:
+    return xr.DataArray(session.baseline.numpy(), dims=("prompt",))
 
 
 def test_a_record_that_a_session_asks_about_is_set_aside(tmp_path: Path) -> None:
