@@ -55,9 +55,10 @@ class MeasuredModel(NoticesChanges):
 
     @property
     def notes(self) -> list[str]:
-        """Limits of the model, and what was taken as padding: shown in every view."""
+        """Limits of the model and of the metric, and what was taken as padding: shown in every
+        view."""
         prompts = self.prompt_set
-        found = [*self.facts.notes, *prompts.notes]
+        found = [*self.facts.notes, *prompts.notes, *self.metric.notes]
         if prompts.n_logits < self.facts.d_vocab:
             found.append(
                 f"This model has logits for token ids 0 to {prompts.n_logits - 1} alone: others "

@@ -25,7 +25,8 @@ class Metric:
 
     ``reads`` is where it looks: ``"answers"``, the answers' logits at each prompt's last position,
     and it is given [prompt, answer]; ``"last"``, all logits there, [prompt, d_vocab]; or ``"all"``,
-    and it is given [prompt, pos, d_vocab]. ``own`` is the user's function, where it is one.
+    and it is given [prompt, pos, d_vocab]. ``own`` is the user's function, where it is one, and
+    ``notes`` are what is to be said of it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Metric:
     reads: Literal["answers", "last", "all"]
     compute: Callable[[Logits, PromptSet, Logits | None], Float[Tensor, "prompt"]]
     own: OwnMetric | None = None
+    notes: tuple[str, ...] = ()
 
     def of(
         self, trace: Trace, prompts: PromptSet, clean: Trace | None = None
@@ -61,7 +63,7 @@ def resolve_metric(metric: Any, prompts: PromptSet) -> Metric:
     if metric is None:
         metric = _suggested(prompts)
     if callable(metric):
-        return _custom(metric)
+        return of_own(OwnMetric(metric))
     if not isinstance(metric, str):
         raise InputError(
             f"metric={metric!r} is neither a name nor a function.",
@@ -143,12 +145,11 @@ _BUILT_IN = {
 }
 
 
-def _custom(function: Callable[[Logits], Any]) -> Metric:
-    own = OwnMetric(function)
+def of_own(own: OwnMetric) -> Metric:
+    """A function of the user's as a metric."""
 
     def compute(logits: Logits, prompts: PromptSet, clean: Logits | None) -> Tensor:
         return own(logits, prompts)
 
     label = "metric" if own.name == "<lambda>" else own.name.replace("_", " ")
-    units = str(getattr(function, "units", "metric units"))
-    return Metric(own.name, label, units, "all", compute, own)
+    return Metric(own.name, label, own.units, "all", compute, own)

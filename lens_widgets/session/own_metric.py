@@ -9,6 +9,7 @@ it, instead of being guessed: what it must not depend on does not change what it
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any, Literal
 
 import torch
@@ -29,16 +30,31 @@ class OwnMetric:
     def __init__(self, function: Callable[[Logits], Any]) -> None:
         self._function = function
         self.name = getattr(function, "__name__", type(function).__name__)
+        self.units = str(getattr(function, "units", "metric units"))
         self.counts_from: CountsFrom = "start"
         """Where the function counts positions from; known once it was called on prompts of
         different lengths, and the same thing on others."""
         self._tried: Int[Tensor, "prompt"] | None = None
+        self._settled = False
+
+    def settled(self) -> OwnMetric:
+        """The same for some of the prompts that it was tried on: where it counts from is known."""
+        settled = copy(self)
+        settled._settled = True
+        return settled
+
+    def gives(self, values: Float[Tensor, "prompt"], logits: Logits, prompts: PromptSet) -> bool:
+        """Whether it works on these prompts, and has these values."""
+        try:
+            return _same(values, self(logits, prompts))
+        except InputError:
+            return False
 
     def __call__(self, logits: Logits, prompts: PromptSet) -> Float[Tensor, "prompt"]:
         """The metric of each prompt; InputError for what is no such number."""
         if prompts.attention_mask is None:
             return self._value(logits, prompts)
-        if self._tried is not prompts.lengths:
+        if self._tried is not prompts.lengths and not self._settled:
             self.counts_from = self._found(logits.detach(), prompts)
             self._tried = prompts.lengths
         if self.counts_from == "end":

@@ -28,6 +28,7 @@ from lens_widgets.prompts.span import Span
 from lens_widgets.session.fitness import check_batch
 from lens_widgets.session.joined import Joined, joined
 from lens_widgets.session.metrics import Metric
+from lens_widgets.session.own_in_parts import in_parts
 from lens_widgets.session.part import Active, Part, found_stream
 from lens_widgets.session.run import Run
 from lens_widgets.session.runs import KEPT_BYTES, PromptRuns
@@ -41,14 +42,22 @@ KEPT_RUNS = 100
 def make_runs(
     access: ModelAccess, facts: ModelFacts, prompt_set: PromptSet, metric: Metric
 ) -> PromptRuns | PartedRuns:
-    """The runs of a session, in parts where the prompts do not fit the memory together.
-
-    A function of the user's is a metric of all prompts at once, and may hold something of each.
-    """
+    """The runs of a session, in parts where the prompts do not fit the memory together, and where a
+    metric of the user's can be had of parts."""
     size = memory.rows_together(access.model, *prompt_set.tokens.shape)
-    if prompt_set.n_prompts <= size or metric.own is not None:
+    parted = prompt_set.n_prompts > size
+    if parted and metric.own is not None:
+        rows = part_rows(prompt_set, size)
+        metric, parted = in_parts(access, facts, prompt_set, metric, rows)
+    if not parted:
         return PromptRuns(access, facts, prompt_set, metric)
     return PartedRuns(access, facts, prompt_set, metric, size)
+
+
+def part_rows(prompt_set: PromptSet, size: int) -> list[slice]:
+    """The prompts of each part of ``size``."""
+    n_prompts = prompt_set.n_prompts
+    return [slice(i, min(i + size, n_prompts)) for i in range(0, n_prompts, size)]
 
 
 class PartedRuns:
@@ -71,8 +80,7 @@ class PartedRuns:
         self.prompt_set = prompt_set
         self.metric = metric
         self.size = size
-        n_prompts = prompt_set.n_prompts
-        self.rows = [slice(i, min(i + size, n_prompts)) for i in range(0, n_prompts, size)]
+        self.rows = part_rows(prompt_set, size)
         self._lock = lock("runs")
         self._kept: dict[int, PromptRuns] = {}
         self._sizes: dict[int, int] = {}

@@ -251,12 +251,63 @@ def test_spans_lie_where_they_lie_in_each_prompt(monkeypatch: pytest.MonkeyPatch
     same(first.metric, second.metric, "metric")
 
 
-def test_a_metric_of_ones_own_is_given_all_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+def last_logit(logits: torch.Tensor) -> torch.Tensor:
+    return logits[:, -1, 30]
+
+
+def first_logit(logits: torch.Tensor) -> torch.Tensor:
+    return logits[:, 1, 30]
+
+
+@pytest.mark.parametrize("own", [last_logit, first_logit])
+def test_a_metric_of_each_prompt_by_itself_is_had_of_parts(
+    monkeypatch: pytest.MonkeyPatch, own: Callable[..., Any]
+) -> None:
+    whole, parted = sessions(monkeypatch, native(), metric=own)
+    assert whole.metric.own is not None
+    assert parted.metric.own is not None
+    assert parted.metric.own.counts_from == whole.metric.own.counts_from
+    assert parted.notes == whole.notes
+    same(whole.baseline, parted.baseline, "baseline")
+    for function in (lw.analysis.ablation_sweep, lw.analysis.edge_scores):
+        same(function(whole), function(parted), function.__name__)
+
+
+@pytest.mark.parametrize("equal", [0, 4])
+def test_a_metric_of_all_prompts_is_given_all(monkeypatch: pytest.MonkeyPatch, equal: int) -> None:
     monkeypatch.setattr(memory, "rows_together", lambda *sizes: 2)
-    wanted = torch.arange(5, 12)
+    # Of the first parts it has the right values where their answers are the same.
+    wanted = torch.arange(30, 37)
+    wanted[:equal] = 30
+    metrics: list[Callable[..., Any]] = [
+        lambda logits: logits[torch.arange(7), -1, wanted],
+        lambda logits: logits[:, -1, wanted].diagonal(),
+        lambda logits: logits[:, -1, 30] - logits[:, -1, 30].mean(),
+    ]
+    for own in metrics:
+        session = lw.Session(native(), TEXTS, metric=own)
+        last = session.run(()).last_logits
+        expected = last[torch.arange(7), wanted]
+        if own is metrics[-1]:
+            expected = last[:, 30] - last[:, 30].mean()
+        same(expected, session.baseline, "baseline")
+        assert "is given all prompts at once, since it has other values" in session.notes[-1]
 
-    def own(logits: torch.Tensor) -> torch.Tensor:
-        return logits[torch.arange(7), -1, wanted]
 
-    session = lw.Session(native(), TEXTS, metric=own)
+def test_a_metric_that_cannot_be_tried_is_given_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "rows_together", lambda *sizes: 2)
+    monkeypatch.setattr(memory, "WHOLE_BYTES", 1)
+    session = lw.Session(native(), TEXTS, metric=last_logit)
     assert session.baseline.shape == (7,)
+    assert "too many to try it on parts" in session.notes[-1]
+
+
+def test_a_metric_of_ones_own_sees_no_logits_that_are_not_finite(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = native()
+    with torch.no_grad():
+        model.W_E[50] = float("nan")
+    monkeypatch.setattr(memory, "rows_together", lambda *sizes: 2)
+    with pytest.raises(InputError, match=r"prompts\[3\]: the model"):
+        lw.Session(model, [*TEXTS[:3], "w5 w50 w6"], metric=last_logit)
