@@ -19,7 +19,7 @@ WHOLE_BYTES = 3 << 30
 """Prompts are run together as far as a backward pass over them takes no more than this on the
 host."""
 
-PART_BYTES = 1 << 30
+PART_BYTES = 3 << 28
 """Else so many at a time that it takes no more than this."""
 
 KEPT_BYTES = 1 << 30

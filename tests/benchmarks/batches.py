@@ -3,19 +3,23 @@ forwards and backwards that they need."""
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
 
 import lens_widgets as lw
+from lens_widgets.analysis.ablation.ablation import ablation_variant
 from lens_widgets.engine import memory
-from tests.benchmarks.memory import peak_extra_mb
+from lens_widgets.engine.components import Component
+from tests.benchmarks.memory import give_back, peak_extra_mb, resident_mb
 from tests.benchmarks.table import Table
 
 N_PROMPTS = 300
+N_SWEPT = 75
+N_MANY = 1000
 
 A = lw.analysis
 
@@ -23,9 +27,31 @@ NOTES = f"""\
 SmolLM2 (135M, float32) on {N_PROMPTS} indirect-object prompts. MB: by how much the process grows at
 most above the loaded model, the session and its recorded runs included. Each in a session of its
 own, which is open: its clean run is there. Needed: so many plain forwards and backwards of all
-prompts, in parts of the same size; what reads activations of a run runs its blocks once more."""
+prompts, in parts of the same size; what reads activations of a run runs its blocks once more.
+
+Estimates need three forwards (the corrupted run, activations of the clean one, and that of the
+backward pass) and a backward. All edges together need 0.6 of a forward more: what 271 heads and
+MLPs wrote, each by itself, slopes back through W_Q, W_K and W_V of every head, and the products of
+the two are 2.3 GFLOP a prompt beside 4. They run the corrupted run's blocks a second time, too,
+which is not counted as needed. The sweep is over {N_SWEPT} prompts."""
+
+MANY_NOTES = f"""\
+The same at {N_MANY:,} prompts, one after the other in one session: what it holds by then is
+included. The limit is 4,000."""
 
 Work = Callable[[lw.Session], Any]
+
+HEADS_OF = 25
+"""The layer whose heads are ablated on many prompts."""
+
+
+def _heads_of_a_layer(session: lw.Session) -> None:
+    heads = [Component("head", HEADS_OF, head) for head in range(session.facts.n_heads)]
+    swept = session.sweep_by_parts(
+        heads, lambda some, chosen: [ablation_variant(some, lw.Ablate(head)) for head in chosen]
+    )
+    assert len(list(swept)) == len(heads)
+
 
 FUNCTIONS: dict[str, tuple[Work, float, float]] = {
     "attribution, heads": (lambda s: A.attribution(s), 1, 0),
@@ -38,32 +64,54 @@ FUNCTIONS: dict[str, tuple[Work, float, float]] = {
         3,
         1,
     ),
-    "edge_scores": (lambda s: A.edge_scores(s), 3, 1),
-    "ablation_sweep, MLPs": (lambda s: A.ablation_sweep(s, over="mlp"), 16, 0),
+    "edge_scores": (lambda s: A.edge_scores(s), 3.6, 1),
 }
-"""What is done, and how many forwards and backwards it needs. A variant of a sweep needs the blocks
-behind its own, half of a forward on average."""
+"""What is done, and how many forwards and backwards it needs."""
+
+SWEEPS: dict[str, tuple[Work, float, float]] = {
+    "ablation_sweep, MLPs": (lambda s: A.ablation_sweep(s, over="mlp"), 15.5, 0),
+}
+"""Takes too long on all prompts. A variant needs the blocks behind its own, half of a forward on
+average."""
+
+MANY: dict[str, Work] = {
+    "attribution, heads": lambda s: A.attribution(s),
+    "head_scores": lambda s: A.head_scores(s, "previous"),
+    "token_loss": lambda s: A.token_loss(s),
+    "logit_lens, one prompt": lambda s: A.logit_lens(s, prompt=N_MANY - 1),
+    "logit_lens, mean at two positions": lambda s: A.logit_lens(s, positions=[0, 1]),
+    "attention_patterns, one prompt": lambda s: A.attention_patterns(s, prompt=N_MANY - 1),
+    f"ablation of layer {HEADS_OF}'s heads": _heads_of_a_layer,
+    "estimate_sweep, z": lambda s: A.estimate_sweep(s, "z"),
+    "edge_scores": lambda s: A.edge_scores(s),
+}
+"""What is done in a session on many prompts."""
 
 
-def measure() -> Table:
+def measure() -> list[Table]:
     """A row for each function."""
-    return Table(
-        "Hundreds of prompts",
-        ("what", "MB above the model", "s", "s needed", "times"),
-        tuple(rows(N_PROMPTS)),
-        NOTES,
-    )
-
-
-def rows(n_prompts: int) -> Iterator[tuple[str, ...]]:
-    """Opening the session first, then each function."""
     model = lw.load_demo("smollm2")
-    pairs = lw.prompts.ioi(n_prompts, model=model)
     # What a model's first run leaves behind is not of the prompts.
     lw.Session(model, lw.prompts.ioi(2, model=model))
+    opening: dict[str, tuple[Work, float, float]] = {"opening the session": (_nothing, 1, 0)}
+    measured = [
+        *rows(model, N_PROMPTS, opening | FUNCTIONS),
+        *rows(model, N_SWEPT, SWEEPS),
+    ]
+    columns = ("what", "MB above the model", "s", "s needed", "times")
+    return [
+        Table("Hundreds of prompts", columns, tuple(measured), NOTES),
+        Table("A thousand prompts", columns[:3], tuple(rows_of_many(model)), MANY_NOTES),
+    ]
+
+
+def rows(
+    model: Any, n_prompts: int, functions: dict[str, tuple[Work, float, float]]
+) -> Iterator[tuple[str, ...]]:
+    """Each function in a session of its own."""
+    pairs = lw.prompts.ioi(n_prompts, model=model)
     forward_s, backward_s = _plain(model, lw.Session(model, pairs).tokens)
-    everything: dict[str, tuple[Work, float, float]] = {"opening the session": (_nothing, 1, 0)}
-    for name, (work, forwards, backwards) in (everything | FUNCTIONS).items():
+    for name, (work, forwards, backwards) in functions.items():
         taken = _Taken(model, pairs, work)
         extra_mb = peak_extra_mb(taken)
         seconds = taken.opening_s if work is _nothing else taken.work_s
@@ -75,7 +123,24 @@ def rows(n_prompts: int) -> Iterator[tuple[str, ...]]:
             f"{needed:.1f}",
             f"{seconds / needed:.2f}",
         )
-        gc.collect()
+
+
+def rows_of_many(model: Any) -> Iterator[tuple[str, ...]]:
+    """Opening one session, then each function in it."""
+    pairs = lw.prompts.ioi(N_MANY, model=model)
+    give_back()
+    before_mb = resident_mb()
+    opened: list[lw.Session] = []
+
+    def measured(name: str, work: Callable[[], Any]) -> tuple[str, ...]:
+        give_back()
+        held_mb, started = resident_mb() - before_mb, time.perf_counter()
+        extra_mb = held_mb + peak_extra_mb(work)
+        return name, f"{extra_mb:,.0f}", f"{time.perf_counter() - started:.1f}"
+
+    yield measured("opening the session", lambda: opened.append(lw.Session(model, pairs)))
+    for name, work in MANY.items():
+        yield measured(name, partial(work, opened[0]))
 
 
 def _nothing(session: lw.Session) -> None:

@@ -9,7 +9,7 @@ queries too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -40,8 +40,11 @@ if TYPE_CHECKING:
 EdgeMethod = Literal["eap", "eap-ig", "relp"]
 EDGE_METHODS: Mapping[str, Method] = {"eap": "gradient", "eap-ig": "integrated", "relp": "relp"}
 
-CHUNK_BYTES = 128 << 20
+CHUNK_BYTES = 64 << 20
 """What all writers wrote is held for so many positions at a time."""
+
+READERS = 96
+"""So many readers at most are multiplied with their writers in one go."""
 
 LARGEST = 1 << 28
 """Numbers of a result by position: 1 GB."""
@@ -143,6 +146,7 @@ def _all_edges(
 ) -> Float[Tensor, "prompt writer reader *pos"]:
     graph = session.stream.graph
     slopes = ReaderSlopes(session)
+    together = _merged(slopes.groups)
     found = list(passes(session, slopes.wanted, run, estimation))
     shape = (session.prompt_set.n_prompts, len(graph.writers), len(graph.readers))
     if per_position:
@@ -157,7 +161,7 @@ def _all_edges(
             if per_position
             else {row: changes[:, own].flatten(1) for row, own in places.by_row()}
         )
-        for readers, writers in slopes.groups:
+        for readers, writers in slopes.groups if per_position else together:
             slope = slopes.mean(found, readers, places)
             if per_position:
                 parts = changes[:writers].transpose(0, 1) @ slope.transpose(1, 2)
@@ -167,6 +171,18 @@ def _all_edges(
                 read = slope[own].transpose(0, 1).flatten(1)
                 totals[row, :writers, readers] += wrote[row][:writers] @ read.T
     return totals if per_position else only_edges(graph, totals)
+
+
+def _merged(groups: Sequence[tuple[slice, int]]) -> list[tuple[slice, int]]:
+    """Groups that follow one another as one, which has the writers of the last: an MLP's reader
+    alone, or the fifteen of a layer's attention, would keep a core from half of what it can do."""
+    merged: list[tuple[slice, int]] = []
+    for readers, writers in groups:
+        first = readers.start
+        if merged and readers.stop - merged[-1][0].start <= READERS:
+            first = merged.pop()[0].start
+        merged.append((slice(first, readers.stop), writers))
+    return merged
 
 
 def _changes(
