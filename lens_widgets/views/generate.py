@@ -108,7 +108,10 @@ def _messages() -> str:
 
     synced = (state.SessionInfo, state.SessionState, state.Selection, state.Settings)
     sent = (messages.ArrayRef, messages.Progress, messages.ErrorInfo)
-    limit = f"export const MAX_REQUEST_BYTES = {messages.MAX_REQUEST_BYTES};\n"
+    limit = "".join(
+        f"export const {name} = {getattr(messages, name)};\n"
+        for name in ("MAX_REQUEST_BYTES", "MAX_REPLY_BYTES")
+    )
     return "\n".join([_HEAD, limit, *(interface(typed) for typed in typed_dicts(*synced, *sent))])
 
 

@@ -70,7 +70,7 @@ def _answer(described: dict[str, Any], method: str, args: dict[str, Any]) -> dic
 def ask(described: dict[str, Any], method: str, args: dict[str, Any]) -> xr.Dataset:
     """The dataset itself: what a test compares the screen with."""
     question = METHODS[method]
-    session = _session_of(described)
+    session = session_of(described)
     items = [_intervention(item) for item in described["interventions"] if item["enabled"]]
     return question.answer(session.with_interventions(items), question.check(args))
 
@@ -82,7 +82,7 @@ def defaults(view: str) -> dict[str, Any]:
     return declared | CHOSEN.get(view, {})
 
 
-def _session_of(described: dict[str, Any]) -> lw.Session:
+def session_of(described: dict[str, Any]) -> lw.Session:
     if "real" in described:
         from tests.browser.real_sessions import real_session
 

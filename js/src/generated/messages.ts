@@ -1,6 +1,7 @@
 // Written by `python -m lens_widgets.views.generate`.
 
 export const MAX_REQUEST_BYTES = 64000;
+export const MAX_REPLY_BYTES = 1000000;
 
 /** What does not change while a session lives. ``notes`` are limits the view should show. */
 export interface SessionInfo {

@@ -17,9 +17,11 @@ export function Later<Module>(props: {
   view: ViewHandle;
   name: string;
   own: () => Promise<Module>;
+  /** Where nobody can be asked for it, nothing is said. */
+  optional?: boolean;
   children: (module: Module) => JSX.Element;
 }): JSX.Element | null {
-  const { view, name, own, children } = props;
+  const { view, name, own, optional, children } = props;
   const load = useContext(Loading);
   const [module, setModule] = useState<Module | null>(null);
   // Loaded once: `own` is a new function each time, of the same module.
@@ -28,6 +30,7 @@ export function Later<Module>(props: {
     load(name, own).then(
       (found) => current && flush(() => setModule(() => found)),
       (reason: unknown) => {
+        if (optional && !view.session.connected.peek()) return;
         const failed = { type: "Error", message: `${reason}`, hint: "Reload the page." };
         if (current) flush(() => view.fail(reason instanceof RpcError ? reason : failed));
       },

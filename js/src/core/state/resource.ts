@@ -32,10 +32,10 @@ export function useAnswer<Args extends object, A extends AnswerType>(
   options: SlotOptions & { slot?: string } = {},
 ): Answered<Args, A> {
   const name = options.slot ?? question.method.slice(question.method.indexOf("/") + 1);
-  const { on = "revision", quiet = false, sweep = false } = options;
+  const { on = "revision", quiet = false, sweep = false, kept = true } = options;
   const slot = useMemo(
-    () => new Slot(view, name, question, { on, quiet, sweep }),
-    [view, name, question, on, quiet, sweep],
+    () => new Slot(view, name, question, { on, quiet, sweep, kept }),
+    [view, name, question, on, quiet, sweep, kept],
   );
   const { session } = view;
   const revision =

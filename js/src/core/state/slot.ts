@@ -22,6 +22,8 @@ export interface SlotOptions {
   on?: "revision" | "prompts";
   /** Not part of the view's status: hover details that must not make it look busy. */
   quiet?: boolean;
+  /** Whether it is worth room in what is saved with the notebook; it is unless false. */
+  kept?: boolean;
   /**
    * A run of the model for each cell: asked only while the view is on screen or near it, so that nobody
    * waits for cells that nobody sees.
@@ -45,6 +47,7 @@ export class Slot<Args extends object, A extends AnswerType> implements AnySlot 
   readonly #view: ViewHandle;
   readonly #key: string;
   readonly #question: Question<Args, A>;
+  readonly #kept: boolean;
   #wanted = "";
   #ask: (() => void) | null = null;
   #seq = 0;
@@ -61,6 +64,7 @@ export class Slot<Args extends object, A extends AnswerType> implements AnySlot 
     this.quiet = options.quiet ?? false;
     this.on = options.on ?? "revision";
     this.sweep = options.sweep ?? false;
+    this.#kept = options.kept ?? true;
     this.shared = question.shared ?? false;
     const saved = view.session.snapshot.saved(this.#key, question);
     this.loaded = signal<Loaded<Args, A> | null>(
@@ -205,7 +209,8 @@ export class Slot<Args extends object, A extends AnswerType> implements AnySlot 
       this.loaded.value = { data, args, seq: this.#seq, revision, partial: false };
     });
     const { method } = this.#question;
-    session.snapshot.remember(this.#key, { method, args, revision: told, result, buffers });
+    const answer = { method, args, revision: told, result, buffers };
+    if (this.#kept) session.snapshot.remember(this.#key, answer);
   }
 
   #fail(error: unknown): void {

@@ -13,14 +13,15 @@ import { isHeadAblated } from "../../core/state/interventions";
 import type { HeadRef, ViewSession } from "../../core/state/session";
 import { OPTIONS } from "../../generated/attention";
 import { averageWords, isSigned, type Kind, shownName, unitOf } from "./kind";
+import { LongPattern } from "./later_zoom";
+import type { Zoom } from "./layout";
 import { useWeight } from "./part";
-import type { Picture } from "./picture";
+import { type Picture, tilesOf } from "./picture";
 import { PatternPlot } from "./plot";
 import { Readout } from "./readout";
 import { coloured, type ScaleKind } from "./scale";
 import type { AttentionState } from "./state";
 import { type Stripe, StripeChoice } from "./stripe";
-import { ZOOM_FROM, zoomBy } from "./zoom";
 
 const MODES = [
   { value: "pattern", label: "weights", title: "attention after the softmax" },
@@ -62,6 +63,8 @@ interface PatternCardProps {
   comparedPicture: Picture | null;
   texts: readonly string[];
   prompt: number;
+  /** The part that is zoomed into. */
+  zoom: Zoom | null;
   stripe: Stripe | null;
   /** In the card's head, at its end. */
   end: Draw | null;
@@ -70,7 +73,7 @@ interface PatternCardProps {
 /** One head large, or two beside each other, with the scale and the weight under the cursor. */
 export function PatternCard(props: PatternCardProps): JSX.Element {
   const { view, state, kind, skipBos, ramp, head, isPreview, picture, compared, stripe } = props;
-  const { texts, prompt } = props;
+  const { texts, prompt, zoom } = props;
   const { session } = view;
   const option = session.option(OPTIONS.show);
   const { n_layers, n_heads } = session.info.value;
@@ -78,7 +81,7 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
   const columns = useContext(Columns);
   const inColumn = columns !== null;
   const maxSide = columns ? columns.plot : solo ? 780 : 620;
-  const common = { view, state, kind, skipBos, ramp, tokens: texts, maxSide, stripe };
+  const common = { view, state, zoom, kind, skipBos, ramp, tokens: texts, maxSide, stripe };
   const runs = () => <OptionChoice label="show" of={option} choices={RUNS} />;
   const name = averageWords(kind.average, shownName(head, kind.average));
   const roles = useContext(Roles).value;
@@ -93,6 +96,7 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
   const other = props.comparedPicture;
   const second = useWeight(view, "cell2", compared, prompt, kind, other, at, length, false);
   const readout = { tokens: texts, at, kind };
+  const pictures = [picture, compared && other];
   return (
     <section class="lw-card lw-pattern-card" data-preview={isPreview}>
       <CardHead
@@ -128,7 +132,9 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
                 }}
               />
             )}
-            {texts.length > ZOOM_FROM && <ZoomButtons state={state} count={texts.length} />}
+            <LongPattern view={view} count={length}>
+              {({ ZoomButtons }) => <ZoomButtons state={state} count={length} />}
+            </LongPattern>
             {!inColumn && runs()}
           </>
         }
@@ -177,6 +183,15 @@ export function PatternCard(props: PatternCardProps): JSX.Element {
           {props.definition}
           {skipBos && " BOS has no colour."}
           {(skipBos || props.by === "auto") && " Each head has a scale of its own."}
+          <LongPattern view={view} count={length}>
+            {({ Rounded }) => (
+              <Rounded
+                {...{ state, pictures, zoom, isPreview }}
+                count={length}
+                live={session.connected.value}
+              />
+            )}
+          </LongPattern>
         </p>
         {stripe && (
           <Later view={view} name="attention_stripe_caption" own={() => import("./stripe_caption")}>
@@ -202,8 +217,8 @@ function PatternScale(props: PatternCardProps): JSX.Element {
   const option = props.view.session.option(OPTIONS.pattern_scale);
   const beyond = useMemo(
     () =>
-      [picture, comparedPicture].some(
-        (one) => one && coloured(one.values, skipBos).some((value) => isBeyond(value, ramp)),
+      [picture, comparedPicture].some((one) =>
+        tilesOf(one).some((tile) => coloured(tile, skipBos).some((value) => isBeyond(value, ramp))),
       ),
     [picture, comparedPicture, skipBos, ramp],
   );
@@ -256,27 +271,5 @@ function Modes(props: { session: ViewSession; hasBos: boolean; runs: Draw | null
       </label>
       <StripeChoice session={session} />
     </div>
-  );
-}
-
-function ZoomButtons({ state, count }: { state: AttentionState; count: number }): JSX.Element {
-  return (
-    <span class="lw-zoom">
-      <Button label="zoom out" onClick={() => zoomBy(state, count, 1 / 1.6)}>
-        −
-      </Button>
-      <Button label="zoom in" onClick={() => zoomBy(state, count, 1.6)}>
-        +
-      </Button>
-      <Button
-        label="whole pattern"
-        disabled={state.zoom.value === null}
-        onClick={() => {
-          state.zoom.value = null;
-        }}
-      >
-        fit
-      </Button>
-    </span>
   );
 }

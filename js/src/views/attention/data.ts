@@ -3,25 +3,19 @@ import type { ViewHandle } from "../../core/state/handle";
 import { useAnswer } from "../../core/state/resource";
 import type { HeadRef } from "../../core/state/session";
 import * as ask from "../../generated/attention";
-import type { Kind } from "./kind";
+import { type Kind, patternArgs } from "./kind";
+import type { Zoom } from "./layout";
+import { usePart } from "./part";
 import { type Picture, pictureOf, type Sheet } from "./picture";
+import { squareRange } from "./range";
 
 /** Stands for an exact pattern that nobody asked for. */
 export const NO_REPLY = { data: null, args: null };
 
-/** What is asked of one pattern, as it is wanted. */
-export function patternArgs(prompt: number, { which, mode, average }: Kind, head: HeadRef) {
-  return {
-    prompt,
-    show: which,
-    layer: head.layer,
-    head: head.head,
-    attention_mode: mode,
-    head_average: average,
-  };
-}
-
-/** Asks for a head's exact pattern and answers with the best that is known of it meanwhile. */
+/**
+ * Asks for a head's exact pattern and answers with the best that is known of it meanwhile. Of one that comes
+ * rounded, the cells of `square` are asked for exactly.
+ */
 export function usePicture(
   view: ViewHandle,
   slot: string,
@@ -30,11 +24,17 @@ export function usePicture(
   wanted: Kind,
   shown: Kind,
   sheet: Sheet | null,
+  square: Zoom | null,
 ): Picture | null {
   const question = head && patternArgs(prompt, wanted, head);
-  const { data, args } = useAnswer(view, ask.pattern, question, { slot });
-  return useMemo(
-    () => head && pictureOf(head, shown, sheet, { data, args }),
-    [head?.layer, head?.head, shown, sheet, data, args],
-  );
+  const { data, args, stale } = useAnswer(view, ask.pattern, question, { slot });
+  const range = sheet && square && squareRange(square);
+  const cells = usePart(view, `${slot} part`, head, sheet?.tokens.prompt ?? 0, wanted, range);
+  const exact = stale ? null : cells;
+  return useMemo(() => {
+    const picture = head && pictureOf(head, shown, sheet, { data, args });
+    if (!picture || !square || !exact) return picture;
+    const values = { shape: [square.span, square.span], data: exact };
+    return { ...picture, part: { ...square, values, pool: 1 } };
+  }, [head?.layer, head?.head, shown, sheet, data, args, square, exact]);
 }

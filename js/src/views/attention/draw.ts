@@ -43,7 +43,7 @@ export function thumbnailSheet(
   const tile = context.createImageData(size, size);
   for (let layer = 0; layer < layers; layer++) {
     for (let head = 0; head < heads; head++) {
-      const shown = coloured(part(patterns, layer, head), skipBos);
+      const shown = coloured({ values: part(patterns, layer, head), k0: 0 }, skipBos);
       const values = poolMax(shown, n, factor);
       colorize(values, size, size, rampOf({ layer, head }), tile.data);
       context.putImageData(tile, head * size, layer * size);
@@ -85,14 +85,17 @@ export interface Marks {
 
 export interface PlotPicture {
   image: HTMLCanvasElement;
+  /** The cell at its upper left corner. */
+  q0: number;
+  k0: number;
   /** Positions per pixel of the image: > 1 while only pooled values are known. */
   pool: number;
 }
 
-/** Draws one pattern with both token axes. */
+/** Draws one pattern, exact parts over it, with both token axes. */
 export function drawPlot(
   context: CanvasRenderingContext2D,
-  picture: PlotPicture | null,
+  pictures: readonly PlotPicture[],
   tokens: readonly string[],
   layout: PlotLayout,
   zoom: Zoom,
@@ -103,28 +106,22 @@ export function drawPlot(
 ): void {
   const { left, side } = layout;
   const pixels = side / zoom.span;
-  if (picture) {
-    const { image, pool } = picture;
-    // Shows through where there is no value: a masked score, or BOS left out.
-    context.fillStyle = faint(theme, 0.07);
-    context.fillRect(left, 0, side, side);
-    context.save();
-    context.beginPath();
-    context.rect(left, 0, side, side);
-    context.clip();
-    drawCells(
-      context,
-      image,
-      { x: 0, y: 0, width: image.width, height: image.height },
-      {
-        x: left - zoom.k0 * pixels,
-        y: -zoom.q0 * pixels,
-        width: image.width * pool * pixels,
-        height: image.height * pool * pixels,
-      },
-    );
-    context.restore();
+  context.save();
+  context.beginPath();
+  context.rect(left, 0, side, side);
+  context.clip();
+  // Shows through where there is no value: a masked score, or BOS left out.
+  context.fillStyle = faint(theme, 0.07);
+  for (const { image, q0, k0, pool } of pictures) {
+    const { width, height } = image;
+    const x = left + (k0 - zoom.k0) * pixels;
+    const y = (q0 - zoom.q0) * pixels;
+    const to = { x, y, width: width * pool * pixels, height: height * pool * pixels };
+    context.clearRect(x, y, to.width, to.height);
+    context.fillRect(x, y, to.width, to.height);
+    drawCells(context, image, { x: 0, y: 0, width, height }, to);
   }
+  context.restore();
   if (pixels >= 12) drawGaps(context, layout, zoom, pixels, theme);
   drawOutlined(context, layout, zoom, pixels, marks.outlined, accent);
   frame(context, layout, theme);

@@ -144,9 +144,11 @@ describe("answers and tokens that arrive apart", () => {
 
 describe("colours", () => {
   it("leave the column of BOS out when asked", () => {
-    const one = { shape: [2, 2], data: Float32Array.of(1, 0, 0.9, 0.1) };
+    const values = { shape: [2, 2], data: Float32Array.of(1, 0, 0.9, 0.1) };
+    const one = { values, k0: 0 };
     expect([...coloured(one, true)]).toEqual([Number.NaN, 0, Number.NaN, Math.fround(0.1)]);
-    expect(coloured(one, false)).toBe(one.data);
+    expect(coloured(one, false)).toBe(values.data);
+    expect(coloured({ values, k0: 1 }, true)).toBe(values.data);
   });
 
   it("of a block are those of its strongest cell; a block without a value has none", () => {

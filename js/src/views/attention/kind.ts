@@ -51,3 +51,15 @@ export function averageWords(average: Kind["average"], name: string): string {
   if (average === "all") return "mean over all heads";
   return average === "layer" ? `mean over the heads of ${name}` : name;
 }
+
+/** What is asked of one pattern, as it is wanted. */
+export function patternArgs(prompt: number, { which, mode, average }: Kind, head: HeadRef) {
+  return {
+    prompt,
+    show: which,
+    layer: head.layer,
+    head: head.head,
+    attention_mode: mode,
+    head_average: average,
+  };
+}

@@ -12,8 +12,8 @@ import {
   thumbnailAt,
   wholeView,
   wrapHeads,
-  zoomAt,
 } from "./layout";
+import { zoomAt } from "./zoom";
 
 describe("gridLayout", () => {
   it.each([

@@ -143,17 +143,16 @@ export function plotLayout(
   return { left, side, bottom, width: left + side, height: side + bottom };
 }
 
+/** Up to so many tokens every cell is large enough, and the wheel is left to the page. */
+export const ZOOM_FROM = 64;
+
 export function wholeView(count: number): Zoom {
   return { q0: 0, k0: 0, span: count };
 }
 
-const SMALLEST_SPAN = 8;
-
-/** Zooms by `factor` (> 1 is closer) around the point (q, k), which stays where it is. */
-export function zoomAt(zoom: Zoom, count: number, factor: number, q: number, k: number): Zoom {
-  const span = Math.max(Math.min(SMALLEST_SPAN, count), Math.min(count, zoom.span / factor));
-  const ratio = span / zoom.span;
-  return panTo({ q0: q - (q - zoom.q0) * ratio, k0: k - (k - zoom.k0) * ratio, span }, count);
+/** The part that is zoomed into; null for a whole pattern of `count` positions. */
+export function shownPart(zoom: Zoom | null, count: number): Zoom | null {
+  return zoom && zoom.span < count ? panTo(zoom, count) : null;
 }
 
 /** The same zoom, moved as little as needed to lie inside the pattern. */

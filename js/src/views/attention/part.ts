@@ -3,9 +3,8 @@ import type { ViewHandle } from "../../core/state/handle";
 import { useAnswer } from "../../core/state/resource";
 import type { HeadRef } from "../../core/state/session";
 import * as ask from "../../generated/attention";
-import { patternArgs } from "./data";
-import type { Kind } from "./kind";
-import { type Picture, weightAt } from "./picture";
+import { type Kind, patternArgs } from "./kind";
+import { type KnownWeight, type Picture, weightAt } from "./picture";
 import { type Range, rangeOf } from "./range";
 import type { Picked } from "./state";
 
@@ -21,7 +20,11 @@ export function usePart(
   range: Range | null,
 ): Float32Array | null {
   const args = head && range && { ...patternArgs(prompt, kind, head), ...range };
-  const { data, stale } = useAnswer(view, ask.patternPart, args, { slot, quiet: true });
+  const { data, stale } = useAnswer(view, ask.patternPart, args, {
+    slot,
+    quiet: true,
+    kept: false,
+  });
   return args && data && !stale ? data.numbers("pattern") : null;
 }
 
@@ -42,14 +45,8 @@ export function usePicked(
 ): Float32Array | null {
   const needed = picture !== null && !picture.exact && !isPreview && (q !== null || k !== null);
   const range = useMemo(() => (needed ? rangeOf({ q, k }, count) : null), [needed, q, k, count]);
-  const rests = useRested(range) === range;
+  const rests = useRested(range, REST_MS) === range;
   return usePart(view, slot, head, prompt, kind, rests ? range : null);
-}
-
-/** A cell's weight, NaN where it is not known, and whether it is exact. */
-export interface KnownWeight {
-  value: number;
-  exact: boolean;
 }
 
 /** The weight under the cursor, as exact as it is known. */
@@ -57,19 +54,19 @@ export function useWeight(
   ...[view, slot, head, prompt, kind, picture, at, count, isPreview]: Parameters<typeof usePicked>
 ): KnownWeight {
   const { q, k } = at;
-  const cell = q === null || k === null ? NOWHERE : at;
+  const known = weightAt(picture, q ?? -1, k ?? -1);
+  const cell = known.exact || q === null || k === null ? NOWHERE : at;
   const exact = usePicked(view, slot, head, prompt, kind, picture, cell, count, isPreview);
-  if (exact) return { value: exact[0] ?? Number.NaN, exact: true };
-  return { value: weightAt(picture, cell.q ?? -1, cell.k ?? -1), exact: picture?.exact ?? false };
+  return exact ? { value: exact[0] ?? Number.NaN, exact: true } : known;
 }
 
 const NOWHERE: Picked = { q: null, k: null };
 
-/** The value once it stayed the same for a moment; null before. */
-export function useRested<T>(value: T | null): T | null {
+/** The value once it stayed the same for so long; null before. */
+export function useRested<T>(value: T | null, ms: number): T | null {
   const [rested, setRested] = useState<T | null>(null);
   useEffect(() => {
-    const timer = setTimeout(() => setRested(value), REST_MS);
+    const timer = setTimeout(() => setRested(value), ms);
     return () => clearTimeout(timer);
   }, [value]);
   return rested;

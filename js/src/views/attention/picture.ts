@@ -5,16 +5,24 @@ import type { HeadRef } from "../../core/state/session";
 import type { PromptTokens } from "../../core/state/tokens";
 import type * as ask from "../../generated/attention";
 import { isSigned, type Kind } from "./kind";
+import type { Zoom } from "./layout";
+import { isInside } from "./range";
 
-/** The best known numbers of one head's pattern. */
-export interface Picture {
+/** A square of a pattern's cells. */
+export interface Tile extends Zoom {
   /** [query, key], or its blocks of `pool` x `pool`. */
   values: NumArray;
   pool: number;
+}
+
+/** The best known numbers of one head's pattern. */
+export interface Picture extends Tile {
   /** Float32 as the model computed it; otherwise rounded to fit a message. */
   exact: boolean;
   /** Where the values are from; null while they are the thumbnails'. */
   answer: Dataset<ask.Pattern> | null;
+  /** Of a pattern that came rounded the cells that are known exactly, where it is zoomed into. */
+  part: Tile | null;
 }
 
 type ArgsOf<Q extends { args?: object }> = NonNullable<Q["args"]>;
@@ -67,6 +75,7 @@ export function pictureOf(
   { data, args }: Pick<PatternReply, "data" | "args">,
 ): Picture | null {
   if (!sheet) return null;
+  const whole = { q0: 0, k0: 0, span: sheet.tokens.list.length, part: null };
   const answers =
     args?.layer === head.layer &&
     args.head === head.head &&
@@ -78,13 +87,13 @@ export function pictureOf(
     const values = data.array("pattern");
     const [pool] = data.poolOf("pattern");
     if (covers(values.shape[0], pool, sheet.tokens)) {
-      return { values, pool, exact: data.isExact("pattern"), answer: data };
+      return { ...whole, values, pool, exact: data.isExact("pattern"), answer: data };
     }
   }
   if (head.layer >= (sheet.patterns.shape[0] ?? 0)) return null;
   const values =
     kind.average === "none" ? sheet.of(head.layer, head.head) : mean(sheet, head, kind);
-  return values && { values, pool: sheet.pool, exact: false, answer: null };
+  return values && { ...whole, values, pool: sheet.pool, exact: false, answer: null };
 }
 
 /** The mean over a layer's heads or over all, of the thumbnails' numbers. */
@@ -111,9 +120,24 @@ function mean(sheet: Sheet, head: HeadRef, kind: Kind): NumArray | null {
   return { shape: [n, n], data };
 }
 
+/** A cell's weight, NaN where it is not known, and whether it is exact. */
+export interface KnownWeight {
+  value: number;
+  exact: boolean;
+}
+
 /** The weight of a cell; NaN when only the largest of its block is known. */
-export function weightAt(picture: Picture | null, q: number, k: number): number {
-  return picture && picture.pool === 1 ? at(picture.values, q, k) : Number.NaN;
+export function weightAt(picture: Picture | null, q: number, k: number): KnownWeight {
+  const part = picture?.part ?? null;
+  const exact = isInside({ q0: q, k0: k, span: 1 }, part);
+  const tile = exact ? part : picture;
+  const value = tile?.pool === 1 ? at(tile.values, q - tile.q0, k - tile.k0) : Number.NaN;
+  return { value, exact: exact || picture?.exact === true };
+}
+
+/** What is drawn, one over the other. */
+export function tilesOf(picture: Picture | null): Tile[] {
+  return [picture, picture?.part].filter((tile) => tile != null);
 }
 
 /** What one token attends to (`from`), or what attends to it; null where only blocks are known. */

@@ -8,6 +8,7 @@ import type { ViewHandle } from "../../core/state/handle";
 import type { HeadRef } from "../../core/state/session";
 import { drawPlot, nameWidth } from "./draw";
 import { type Kind, NAMES, shownName } from "./kind";
+import { LongPattern } from "./later_zoom";
 import {
   type Cell,
   cellAt,
@@ -18,13 +19,12 @@ import {
   wholeView,
   type Zoom,
 } from "./layout";
-import type { KnownWeight } from "./part";
-import { type Picture, weightAt } from "./picture";
+import { type KnownWeight, type Picture, tilesOf } from "./picture";
+import { isInside } from "./range";
 import { inWords } from "./readout";
 import { coloured } from "./scale";
 import type { AttentionState, Picked } from "./state";
 import type { Stripe } from "./stripe";
-import { useZoomAndPan } from "./zoom";
 
 export interface PlotProps {
   view: ViewHandle;
@@ -36,6 +36,8 @@ export interface PlotProps {
   tokens: readonly string[];
   ramp: Ramp;
   maxSide: number;
+  /** The part that is zoomed into. */
+  zoom: Zoom | null;
   /** Its cells are outlined. */
   stripe: Stripe | null;
   /** The weight of the cell under the mouse, as exact as it is known. */
@@ -45,7 +47,6 @@ export interface PlotProps {
 }
 
 const NO_CELLS: readonly Cell[] = [];
-const NO_PICK = { q: null, k: null };
 
 /** One head's pattern, large: queries down, keys across, both named. */
 export function PatternPlot(props: PlotProps): JSX.Element {
@@ -63,49 +64,40 @@ export function PatternPlot(props: PlotProps): JSX.Element {
     () => plotLayout(width, maxSide, count, names),
     [width, maxSide, count, names],
   );
-  const held = state.zoom.value;
-  const zoom = held && held.span <= count ? held : wholeView(count);
+  const whole = useMemo(() => wholeView(count), [count]);
+  const zoom = props.zoom ?? whole;
   const hover = state.hover.value;
   const { query_pos, key_pos } = session.selection.value;
   const outlined = stripe?.cells ?? NO_CELLS;
   const outlinedText = useMemo(() => outlined.map(({ q, k }) => `${q},${k}`).join(" "), [outlined]);
   const locked = useMemo(() => ({ q: query_pos, k: key_pos }), [query_pos, key_pos]);
   // Where several cells share a pixel of the screen, the strongest is drawn, or lines would vanish.
-  const perPixel = zoom.span / Math.max(1, layout.side * ratio) / (picture?.pool ?? 1);
-  const factor = Math.max(1, Math.ceil(perPixel - 0.01));
-  const image = useMemo(() => {
-    if (!picture) return null;
-    const [n = 0] = picture.values.shape;
-    const size = Math.ceil(n / factor);
-    const shown = poolMax(coloured(picture.values, skipBos), n, factor);
-    return heatmap(shown, size, size, ramp);
-  }, [picture, factor, ramp, skipBos]);
+  const perPixel = zoom.span / Math.max(1, layout.side * ratio);
+  const factorOf = (pool: number) => Math.max(1, Math.ceil(perPixel / pool - 0.01));
+  const factor = factorOf(picture?.pool ?? 1);
+  const images = useMemo(
+    () =>
+      tilesOf(picture).flatMap((tile) => {
+        const { values, pool, q0, k0 } = tile;
+        const [n = 0] = values.shape;
+        const by = factorOf(pool);
+        const size = Math.ceil(n / by);
+        const image = heatmap(poolMax(coloured(tile, skipBos), n, by), size, size, ramp);
+        return image ? [{ image, q0, k0, pool: pool * by }] : [];
+      }),
+    [picture, factor, factorOf(1), ramp, skipBos],
+  );
 
   useLayoutEffect(() => {
     const element = canvas.current;
     if (!element || width === 0) return;
     const context = prepare(element, layout.width, layout.height);
     if (!context) return;
-    const drawn = image && picture ? { image, pool: picture.pool * factor } : null;
     const marks = { hover, locked, outlined };
-    drawPlot(context, drawn, tokens, layout, zoom, marks, theme, font.mono, font.accent);
-  }, [
-    image,
-    picture,
-    factor,
-    tokens,
-    layout,
-    zoom,
-    hover,
-    locked,
-    outlined,
-    theme,
-    font,
-    width,
-    ratio,
-  ]);
+    drawPlot(context, images, tokens, layout, zoom, marks, theme, font.mono, font.accent);
+  }, [images, tokens, layout, zoom, hover, locked, outlined, theme, font, width, ratio]);
 
-  const moved = useZoomAndPan(canvas, state, layout, zoom, count);
+  const dragged = useRef(false);
   const pointAt = (event: MouseEvent) => {
     const frame = canvas.current?.getBoundingClientRect();
     if (!frame) return null;
@@ -137,19 +129,14 @@ export function PatternPlot(props: PlotProps): JSX.Element {
     event.stopPropagation();
     flush(() => {
       state.hover.value = { q: to.row, k: to.col };
-      if (held) state.zoom.value = reveal(zoom, count, to.row, to.col);
+      if (props.zoom) state.zoom.value = reveal(zoom, count, to.row, to.col);
     });
   };
 
   const { which, mode, average } = kind;
   const label = shownName(head, average);
-  const at = hover ?? (query_pos !== null && key_pos !== null ? locked : NO_PICK);
-  const words = inWords(
-    tokens,
-    at,
-    { value: weightAt(picture, at.q ?? -1, at.k ?? -1), exact: true },
-    kind,
-  );
+  const at = hover ?? locked;
+  const words = inWords(tokens, at, props.weight, kind);
   return (
     <div class="lw-plot" ref={box}>
       {named && <div class="lw-plot-name lw-mono">{label}</div>}
@@ -165,7 +152,7 @@ export function PatternPlot(props: PlotProps): JSX.Element {
         data-mode={mode}
         data-scale-end={ramp.hi}
         data-outlined={outlinedText || undefined}
-        data-exact={picture?.exact ?? false}
+        data-exact={picture !== null && (picture.exact || isInside(zoom, picture.part))}
         data-left={layout.left}
         style={{ width: `${layout.width}px`, height: `${layout.height}px` }}
         onKeyDown={onKeyDown}
@@ -174,11 +161,14 @@ export function PatternPlot(props: PlotProps): JSX.Element {
         onBlur={() => hoverAt(null)}
         onClick={(event) => {
           const cell = pointAt(event);
-          if (cell && !moved()) lock(cell.q, cell.k);
+          if (cell && !dragged.current) lock(cell.q, cell.k);
         }}
       >
         <canvas ref={canvas} />
-        {hover && <Tip {...{ hover, layout, zoom, tokens, kind }} weight={props.weight} />}
+        <LongPattern view={view} count={count}>
+          {({ ZoomAndPan }) => <ZoomAndPan {...{ canvas, dragged, state, layout, zoom, count }} />}
+        </LongPattern>
+        {hover && <Tip {...{ hover, layout, zoom, words }} />}
         <div role="row" aria-rowindex={(at.q ?? 0) + 1} class="lw-plot-cursor" tabIndex={-1}>
           <span role="gridcell" aria-colindex={(at.k ?? 0) + 1} aria-label={words} tabIndex={-1} />
         </div>
@@ -195,14 +185,11 @@ function Tip(props: {
   hover: Picked;
   layout: PlotLayout;
   zoom: Zoom;
-  tokens: readonly string[];
-  kind: Kind;
-  weight: KnownWeight;
+  words: string;
 }): JSX.Element | null {
-  const { hover, layout, zoom, tokens, kind, weight } = props;
+  const { hover, layout, zoom, words } = props;
   if (hover.q === null || hover.k === null) return null;
   const pixels = layout.side / zoom.span;
-  const words = inWords(tokens, hover, weight, kind);
   const width = Math.min(layout.width, [...words].length * TIP.character + TIP.around);
   const x = layout.left + (hover.k + 1 - zoom.k0) * pixels + 4;
   const above = (hover.q - zoom.q0) * pixels - TIP.height - 4;

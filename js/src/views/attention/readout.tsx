@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { quote } from "../../core/draw/format";
 import { type Kind, valueText } from "./kind";
 import { elide } from "./layout";
-import type { KnownWeight } from "./part";
+import type { KnownWeight } from "./picture";
 import type { Picked } from "./state";
 
 const LONGEST = 16;

@@ -3,12 +3,13 @@ import type { Ramp } from "../../core/draw/canvas";
 import { palette } from "../../core/draw/color";
 import { niceCeil } from "../../core/draw/format";
 import { useTheme } from "../../core/draw/theme";
-import { maxAbs, type NumArray } from "../../core/state/arrays";
+import { maxAbs } from "../../core/state/arrays";
 import type { HeadRef } from "../../core/state/session";
 import type { OPTIONS } from "../../generated/attention";
 import { isSigned, type Kind, type ValueOf } from "./kind";
 import type { Zoom } from "./layout";
-import type { Picture, Sheet } from "./picture";
+import type { Picture, Sheet, Tile } from "./picture";
+import { isInside } from "./range";
 
 /** How weights are given colours; `auto` is what prompts of many tokens begin with. */
 export type ScaleKind = NonNullable<ValueOf<typeof OPTIONS.pattern_scale>>;
@@ -52,21 +53,23 @@ export function useScales(
     const shared = of(end);
     const auto = by === "auto";
     const top = (values: Float32Array) => (weights && !skipBos ? 1 : niceCeil(maxAbs(values)));
-    const ownTop = (values: NumArray, pool: number, zoom: Zoom | null) =>
-      auto ? niceCeil(strongEnd(values, pool, zoom)) : top(coloured(values, skipBos));
+    const ownTop = (tile: Omit<Tile, "span">, zoom: Zoom | null) =>
+      auto ? niceCeil(strongEnd(tile, zoom)) : top(coloured(tile, skipBos));
     const cache = new Map<string, Ramp>();
     const head = ({ layer, head: index }: HeadRef): Ramp => {
       if (!(skipBos || auto) || !sheet) return shared;
       const key = `${layer} ${index}`;
-      const known = cache.get(key) ?? of(ownTop(sheet.of(layer, index), sheet.pool, null));
+      const tile = { values: sheet.of(layer, index), pool: sheet.pool, q0: 0, k0: 0 };
+      const known = cache.get(key) ?? of(ownTop(tile, null));
       cache.set(key, known);
       return known;
     };
     const plot = (zoom: Zoom | null, ...pictures: readonly (Picture | null)[]): Ramp => {
       if (!(skipBos || auto) && average === "none") return shared;
-      const tops = pictures.map((picture) =>
-        picture ? ownTop(picture.values, picture.pool, zoom) : 0,
-      );
+      const tops = pictures.map((picture) => {
+        const part = isInside(zoom, picture?.part ?? null) ? picture?.part : null;
+        return picture ? ownTop(part ?? picture, zoom) : 0;
+      });
       return of(Math.max(...tops) || 1);
     };
     return { head, plot };
@@ -81,16 +84,21 @@ const STRONG_ROWS = 0.25;
  * largest magnitudes of each row. The first key is left out where there are others: most heads put most of
  * their attention there, and beside that nothing else would be seen.
  */
-export function strongEnd({ shape, data }: NumArray, pool: number, zoom: Zoom | null): number {
+export function strongEnd(tile: Omit<Tile, "span">, zoom: Zoom | null): number {
+  const { values, pool } = tile;
+  const { shape, data } = values;
   const [n = 0] = shape;
-  const from = (start: number) => Math.max(0, Math.floor(start / pool));
-  const to = (start: number) => Math.min(n, Math.ceil((start + (zoom?.span ?? n * pool)) / pool));
-  const [q0, q1] = [from(zoom?.q0 ?? 0), to(zoom?.q0 ?? 0)];
-  const [k0, k1] = [from(zoom?.k0 ?? 0), to(zoom?.k0 ?? 0)];
+  const span = zoom?.span ?? n * pool;
+  const range = (start: number) =>
+    [Math.floor(start / pool), Math.ceil((start + span) / pool)].map((at) =>
+      Math.max(0, Math.min(n, at)),
+    );
+  const [q0 = 0, q1 = 0] = range((zoom?.q0 ?? 0) - tile.q0);
+  const [k0 = 0, k1 = 0] = range((zoom?.k0 ?? 0) - tile.k0);
   const tops: number[] = [];
   for (let query = q0; query < q1; query++) {
     let top = -1;
-    for (let key = Math.max(1, k0); key < k1; key++) {
+    for (let key = Math.max(1 - tile.k0, k0); key < k1; key++) {
       const size = Math.abs(data[query * n + key] ?? Number.NaN);
       if (size > top) top = size;
     }
@@ -102,10 +110,10 @@ export function strongEnd({ shape, data }: NumArray, pool: number, zoom: Zoom | 
 
 /** The values that are given a colour: with BOS left out, its column has none. */
 export function coloured(
-  values: { shape: readonly number[]; data: Float32Array },
+  { values, k0 }: Pick<Tile, "values" | "k0">,
   skipBos: boolean,
 ): Float32Array {
-  if (!skipBos) return values.data;
+  if (!skipBos || k0 > 0) return values.data;
   const [n = 0] = values.shape;
   const out = values.data.slice();
   for (let query = 0; query < n; query++) out[query * n] = Number.NaN;

@@ -18,6 +18,8 @@ export class AttentionState {
   readonly solo = signal(false);
   /** Null shows the whole pattern. Shared by the patterns that are compared. */
   readonly zoom: Signal<Zoom | null> = signal(null);
+  /** The cells that are asked for exactly, of a pattern that comes rounded. */
+  readonly square: Signal<Zoom | null> = signal(null);
 
   /** A click on a head: locks it; on the locked one, unlocks. With shift it is put beside the other. */
   click(session: ViewSession, head: HeadRef, beside: boolean): void {

@@ -19,10 +19,12 @@ import { useLastKnown, usePromptTokens } from "../../core/state/tokens";
 import * as ask from "../../generated/attention";
 import type { TokenInfo } from "../../generated/session";
 import { PatternCard } from "./card";
-import { NO_REPLY, patternArgs, usePicture } from "./data";
+import { NO_REPLY, usePicture } from "./data";
 import { Thumbnails } from "./heads";
-import { headsRoom } from "./layout";
+import { patternArgs } from "./kind";
+import { headsRoom, shownPart, wholeView } from "./layout";
 import { pictureOf, readSheet } from "./picture";
+import { isInside } from "./range";
 import { scaleKind, useScales } from "./scale";
 import { AttentionState, same } from "./state";
 import type { StripProps } from "./strip";
@@ -82,10 +84,16 @@ export function AttentionPanel(props: PanelProps & HeadsCard): JSX.Element {
 
   // The average over everything is of no head that could be put beside it.
   const compared = average === "none" ? state.compare.value : null;
-  const main = usePicture(view, "pattern", selected, prompt, wanted, kind, sheet);
-  const second = usePicture(view, "compare", compared, prompt, wanted, kind, sheet);
+  const held = state.zoom.value;
+  const zoom = useMemo(() => shownPart(held, tokens.length), [held, tokens.length]);
+  // Of a zoom that is left, or of a longer prompt, the square is of no use any more.
+  const asked = state.square.value;
+  const square = zoom && isInside(asked, wholeView(tokens.length)) ? asked : null;
+  const main = usePicture(view, "pattern", selected, prompt, wanted, kind, sheet, square);
+  const second = usePicture(view, "compare", compared, prompt, wanted, kind, sheet, square);
 
-  const stripe = useStripe(view, sheet?.tokens.prompt ?? prompt);
+  const shownPrompt = sheet?.tokens.prompt ?? prompt;
+  const stripe = useStripe(view, shownPrompt);
   const previewed = state.locked.value ? null : session.preview.value;
   const preview = same(previewed, selected) ? null : previewed;
   const shown = preview ?? selected;
@@ -95,10 +103,10 @@ export function AttentionPanel(props: PanelProps & HeadsCard): JSX.Element {
   );
   const picture = preview ? previewPicture : main;
 
-  const zoom = by === "auto" ? state.zoom.value : null;
+  const onShow = by === "auto" ? zoom : null;
   const ramp = useMemo(
-    () => scales.plot(zoom, picture, compared ? second : null),
-    [scales, zoom, picture, compared ? second : null],
+    () => scales.plot(onShow, picture, compared ? second : null),
+    [scales, onShow, picture, compared ? second : null],
   );
   const code = () => askCode(view, ask.code, patternArgs(prompt, wanted, selected));
   const exact = main?.exact ? main.answer : null;
@@ -151,7 +159,8 @@ export function AttentionPanel(props: PanelProps & HeadsCard): JSX.Element {
             {props.Strip && (
               <props.Strip
                 {...common}
-                {...{ ramp, picture, tokens, prompt }}
+                {...{ ramp, picture, tokens }}
+                prompt={shownPrompt}
                 head={shown}
                 isPreview={preview !== null}
               />
@@ -162,6 +171,7 @@ export function AttentionPanel(props: PanelProps & HeadsCard): JSX.Element {
           {...common}
           ramp={ramp}
           by={by}
+          zoom={zoom}
           hasBos={hasBos}
           definition={sheet?.definition ?? ""}
           head={shown}
@@ -170,7 +180,7 @@ export function AttentionPanel(props: PanelProps & HeadsCard): JSX.Element {
           compared={compared}
           comparedPicture={second}
           texts={texts}
-          prompt={prompt}
+          prompt={shownPrompt}
           stripe={stripe}
           end={compact ? () => <Takeaway handle={view} {...takeaway} /> : null}
         />
