@@ -21,8 +21,9 @@ import torch
 WINDOW_S = 0.2
 """What is shorter than this tells little: schedulers give cores by hundredths of a second."""
 
-STARVED = 0.85
-"""A process that gets less than this share of the cores it has threads for may have too many."""
+STARVED = 0.75
+"""A process that gets less than this share of the cores it has threads for may have too many. On a
+quiet machine a sweep gets 0.8 to 0.9: not everything in it runs in several threads."""
 
 BETTER = 1.1
 """By how much quicker more threads must be, to be worth taking from others."""

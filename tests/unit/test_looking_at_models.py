@@ -11,7 +11,7 @@ import torch
 import lens_widgets as lw
 from lens_widgets.analysis.weights.circuit_choice import choose_circuit
 from lens_widgets.engine import access, current, structure, watch, weights
-from lens_widgets.engine.cancel import CancelToken
+from lens_widgets.engine.cancel import Cancelled, CancelToken
 from lens_widgets.engine.cell_pause import CELL_PAUSE
 from lens_widgets.errors import InputError
 from tests.models import fresh
@@ -127,3 +127,23 @@ def test_hooks_and_modules_are_looked_at_once_for_all_that_a_click_asks(
     in_a_cell(lambda: None)
     page.dataset("session/metric")
     assert looked, "a cell has run since"
+
+
+def test_large_weights_are_read_by_several_threads_and_a_stop_ends_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tensors = [(f"w{i}", torch.randn(1000 + i, 7)) for i in range(50)]
+    alone = weights.WeightSums(tensors)
+    monkeypatch.setattr(weights, "LARGE_BYTES", 0)
+    assert weights.WeightSums(tensors).sums == alone.sums
+
+    checks: list[int] = []
+
+    def check() -> None:
+        checks.append(1)
+        if len(checks) == 3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        weights.WeightSums(tensors, check)
+    assert len(checks) == 3

@@ -65,7 +65,7 @@ def test_cores_that_become_free_are_used_again() -> None:
 
 def test_fewer_threads_that_do_less_are_given_up() -> None:
     """A small model leaves its second thread without work now and then: nobody else is there."""
-    used = paced(Pace(2), lambda n: 1.0 if n == 1 else 1.4, lambda n: min(n, 1.5), 200)
+    used = paced(Pace(2), lambda n: 1.0 if n == 1 else 1.4, lambda n: min(n, 1.4), 200)
     assert used[:3] == [2, 1, 2]
     assert used[100:].count(1) < 5
 
