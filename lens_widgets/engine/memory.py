@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -21,6 +24,9 @@ host."""
 
 PART_BYTES = 3 << 28
 """Else so many at a time that it takes no more than this."""
+
+GROWN_BYTES = 1 << 28
+"""By how much a process may grow before free memory is given back."""
 
 KEPT_BYTES = 1 << 30
 """What is recorded of prompts that are run in parts: of those that do not fit it is made again."""
@@ -72,6 +78,38 @@ def row_budget(
     else:
         budget = int(max_memory_gb * 2**30)
     return max(1, budget // row)
+
+
+def give_back() -> None:
+    """Gives memory of the host that is free to the system.
+
+    glibc keeps what each of its arenas had at most, and every thread has its own: of prompts that
+    are run in many parts that comes to more than any part takes.
+    """
+    # glibc alone has it.
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+class GivesBack:
+    """Gives back what is free now and then: what is given back and used again has to be cleared."""
+
+    def __init__(self) -> None:
+        self._resident = resident_bytes()
+
+    def after_part(self) -> None:
+        """Does so where the process has grown by ``GROWN_BYTES``."""
+        if resident_bytes() > self._resident + GROWN_BYTES:
+            give_back()
+            self._resident = resident_bytes()
+
+
+def resident_bytes() -> int:
+    """The process's memory; 0 where that is not told."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+    except (OSError, ValueError):
+        return 0
 
 
 def free_bytes(device: torch.device) -> int:

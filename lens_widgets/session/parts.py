@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from copy import copy
-from dataclasses import replace
 from typing import TypeVar
 
 import torch
@@ -19,17 +17,14 @@ from torch import Tensor
 from lens_widgets.engine import memory
 from lens_widgets.engine.access import ModelAccess
 from lens_widgets.engine.current import check_cancelled, one_call
-from lens_widgets.engine.locks import lock
 from lens_widgets.engine.probe import ModelFacts
-from lens_widgets.engine.stream import StreamParts
 from lens_widgets.engine.written import KnownWritten, Source
 from lens_widgets.prompts.prompt_set import PromptSet
-from lens_widgets.prompts.span import Span
-from lens_widgets.session.fitness import check_batch
+from lens_widgets.session.base_runs import BaseRuns
 from lens_widgets.session.joined import Joined, joined
 from lens_widgets.session.metrics import Metric
 from lens_widgets.session.own_in_parts import in_parts
-from lens_widgets.session.part import Active, Part, found_stream
+from lens_widgets.session.part import Active, Part
 from lens_widgets.session.run import Run
 from lens_widgets.session.runs import KEPT_BYTES, PromptRuns
 
@@ -60,8 +55,8 @@ def part_rows(prompt_set: PromptSet, size: int) -> list[slice]:
     return [slice(i, min(i + size, n_prompts)) for i in range(0, n_prompts, size)]
 
 
-class PartedRuns:
-    """The runs of a session whose prompts are run in parts of ``size``; see ``PromptRuns``.
+class PartedRuns(BaseRuns):
+    """The runs of a session whose prompts are run in parts of ``size``.
 
     Parts are kept as long as what they recorded fits ``memory.KEPT_BYTES``, those that came first;
     the others are made again whenever they are used.
@@ -75,30 +70,16 @@ class PartedRuns:
         metric: Metric,
         size: int,
     ) -> None:
-        self.access = access.bound(facts)
-        self.facts = facts
-        self.prompt_set = prompt_set
-        self.metric = metric
+        super().__init__(access, facts, prompt_set, metric)
         self.size = size
         self.rows = part_rows(prompt_set, size)
-        self._lock = lock("runs")
         self._kept: dict[int, PromptRuns] = {}
         self._sizes: dict[int, int] = {}
         self._latest: tuple[int, PromptRuns] | None = None
         self._runs: OrderedDict[tuple[bool, Active], PartedRun] = OrderedDict()
         self._means: dict[str, Tensor] = {}
         self._mean_writes: dict[tuple[Active, int], Tensor] = {}
-        self._stream: StreamParts | None = None
-        check_batch(facts, prompt_set)
         self.clean = self.run(())
-
-    @property
-    def stream(self) -> StreamParts:
-        """As of ``PromptRuns``."""
-        known = self._stream
-        if known is None:
-            known = self._stream = found_stream(self.access, self.facts)
-        return known
 
     # --- parts ------------------------------------------------------------------------------
 
@@ -122,6 +103,7 @@ class PartedRuns:
 
     def each(self) -> Iterator[PromptRuns]:
         """One part after the other."""
+        given_back = memory.GivesBack()
         with one_call():
             for index in range(len(self.rows)):
                 check_cancelled()
@@ -129,6 +111,7 @@ class PartedRuns:
                 yield part
                 part.rest()
                 self._settle(index, part)
+                given_back.after_part()
 
     def _settle(self, index: int, runs: PromptRuns) -> None:
         """Keeps a part, or lets go of it: of its runs with interventions first."""
@@ -148,7 +131,6 @@ class PartedRuns:
     # --- runs -------------------------------------------------------------------------------
 
     def run(self, active: Active, *, corrupted: bool = False) -> Run:
-        """As of ``PromptRuns``."""
         with self._lock:
             known = self._runs.get((corrupted, active))
         if known is not None:
@@ -173,29 +155,12 @@ class PartedRuns:
             return made
 
     def known_metric(self, active: Active) -> Float[Tensor, "prompt"] | None:
-        """As of ``PromptRuns``."""
         with self._lock:
             known = self._runs.get((False, active))
         return None if known is None else known.metric
 
-    def metric_with(self, active: Active) -> Float[Tensor, "prompt"]:
-        """As of ``PromptRuns``."""
-        known = self.known_metric(active)
-        if known is not None:
-            self.access.check_unchanged()
-            return known
-        # Not kept: see ``PromptRuns.metric_with``.
-        return self.access.run_inline(
-            lambda: joined(
-                part.metric_with(own_interventions(part, active)) for part in self.each()
-            )
-        )
-
-    def with_spans(self, spans: tuple[Span, ...]) -> PartedRuns:
-        """As of ``PromptRuns``."""
-        named = copy(self)
-        named.prompt_set = replace(self.prompt_set, spans=spans)
-        return named
+    def _measured(self, active: Active) -> Float[Tensor, "prompt"]:
+        return joined(part.metric_with(own_interventions(part, active)) for part in self.each())
 
     def release(self) -> None:
         """Lets go of all parts, and of all runs but the clean one's metric."""
@@ -207,16 +172,8 @@ class PartedRuns:
 
     # --- of all prompts ---------------------------------------------------------------------
 
-    def clean_activation(self, name: str) -> Tensor:
-        """As of ``PromptRuns``."""
-        return self.clean.activation(name)
-
-    def corrupted_activation(self, name: str) -> Tensor:
-        """As of ``PromptRuns``."""
-        return self.run((), corrupted=True).activation(name)
-
     def clean_mean(self, name: str) -> Float[Tensor, "*axes"]:
-        """As of ``PromptRuns``."""
+        """The mean of a clean activation over positions and prompts."""
         known = self._means.get(name)
         if known is None:
             sums = _Sums()
@@ -226,7 +183,7 @@ class PartedRuns:
         return known
 
     def mean_written(self, writers: Iterable[int], active: Active = ()) -> Source:
-        """As of ``PromptRuns``."""
+        """The mean of what some writers write under ``active``, over positions and prompts."""
         wanted = list(writers)
         missing = [number for number in wanted if (active, number) not in self._mean_writes]
         if missing:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from copy import copy
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -16,7 +14,6 @@ from lens_widgets.engine.access import ModelAccess
 from lens_widgets.engine.forward import Hook
 from lens_widgets.engine.gradients import Passed, Slopes, gradients
 from lens_widgets.engine.inputs import InputsInRun, share_hooks, with_shares
-from lens_widgets.engine.locks import lock
 from lens_widgets.engine.paths import mlp_writes
 from lens_widgets.engine.probe import ModelFacts
 from lens_widgets.engine.shares import GivenInputs, ReplacedShares, in_order
@@ -28,10 +25,10 @@ from lens_widgets.engine.written import MeanWritten, Source, Written
 from lens_widgets.errors import InputError
 from lens_widgets.interventions.ends import silenced
 from lens_widgets.prompts.prompt_set import PromptSet
-from lens_widgets.prompts.span import Span
-from lens_widgets.session.fitness import check_batch, check_finite
+from lens_widgets.session.base_runs import BaseRuns
+from lens_widgets.session.fitness import check_finite
 from lens_widgets.session.metrics import Metric
-from lens_widgets.session.part import PART_CAPTURE, Active, Part, found_stream
+from lens_widgets.session.part import PART_CAPTURE, Active, Part
 from lens_widgets.session.reading import prefix_owner, reading_of
 from lens_widgets.session.run import Run
 
@@ -39,11 +36,11 @@ KEPT_BYTES = 1 << 30
 """Runs with interventions are kept up to this size, so that undo and redo cost nothing."""
 
 
-class PromptRuns:
-    """Belongs to one prompt set and metric for good: a session with new prompts makes a new one.
+class PromptRuns(BaseRuns):
+    """The runs of prompts that are run together.
 
-    Making it runs the model once, without interventions. It is what interventions are told about
-    the session when they make their hooks. ``part``: where these are some of a session's prompts.
+    Making it runs the model once, without interventions. ``part``: where these are some of a
+    session's prompts.
     """
 
     def __init__(
@@ -54,17 +51,11 @@ class PromptRuns:
         metric: Metric,
         part: Part | None = None,
     ) -> None:
-        self.access = access.bound(facts)
-        self.facts = facts
-        self.prompt_set = prompt_set
-        self.metric = metric
+        super().__init__(access, facts, prompt_set, metric)
         self.part = part
         self._first = 0 if part is None else part.rows.start
-        self._lock = lock("runs")
         self._edited: OrderedDict[tuple[bool, Active], Run] = OrderedDict()
         self._corrupted_tracer: Tracer | None = None
-        self._stream: StreamParts | None = None
-        check_batch(facts, prompt_set)
         self._tracer = self._made_tracer(prompt_set)
         check_finite(facts, self._tracer.clean.logits, prompt_set, "prompts", self._first)
         self.clean = self._run(self._tracer.clean)
@@ -75,14 +66,8 @@ class PromptRuns:
 
     @property
     def stream(self) -> StreamParts:
-        """How the parts of the model read and write its residual stream, found out when first asked
-        for; InputError where that is no sum of what they write."""
-        if self.part is not None:
-            return self.part.whole.stream
-        known = self._stream
-        if known is None:
-            known = self._stream = found_stream(self.access, self.facts)
-        return known
+        """Of a part that of all prompts."""
+        return super().stream if self.part is None else self.part.whole.stream
 
     def written(
         self, active: Active, writers: Iterable[int], *, corrupted: bool = False
@@ -105,20 +90,7 @@ class PromptRuns:
             return self.part.whole.clean_mean(name)
         return self.prompt_set.real(self.clean.activation(name)).mean(dim=0)
 
-    def clean_activation(self, name: str) -> Tensor:
-        """An activation of the run without interventions: [prompt, pos, ...]."""
-        return self.clean.activation(name)
-
-    def corrupted_activation(self, name: str) -> Tensor:
-        """The same on the corrupted prompts."""
-        return self.run((), corrupted=True).activation(name)
-
     def run(self, active: Active, *, corrupted: bool = False) -> Run:
-        """The run under ``active``, kept for the next time it is asked for.
-
-        On the corrupted prompts the metric is still that of the prompts: the same function of the
-        logits, with the same targets. InputError when there are no corrupted prompts.
-        """
         known = self._known(active, corrupted) if active or corrupted else self.clean
         if known is not None:
             self.access.check_unchanged()
@@ -135,18 +107,11 @@ class PromptRuns:
             return run
 
     def known_metric(self, active: Active) -> Float[Tensor, "prompt"] | None:
-        """The metric under ``active`` if that run is kept."""
         known = self._known(active, False) if active else self.clean
         return None if known is None else known.metric
 
-    def metric_with(self, active: Active) -> Float[Tensor, "prompt"]:
-        """The metric under ``active``, keeping nothing else of the run: for sweeps."""
-        known = self._known(active, False) if active else self.clean
-        if known is not None:
-            self.access.check_unchanged()
-            return known.metric
-        # Not kept, so a look at the model for the run that it is compared with is enough.
-        return self.access.run_inline(lambda: self._edit(active, (), False)).metric
+    def _measured(self, active: Active) -> Float[Tensor, "prompt"]:
+        return self._edit(active, (), False).metric
 
     def sweep(
         self,
@@ -292,14 +257,7 @@ class PromptRuns:
             )
         )
 
-    def with_spans(self, spans: tuple[Span, ...]) -> PromptRuns:
-        """The same runs, of prompts whose positions have other names."""
-        named = copy(self)
-        named.prompt_set = replace(self.prompt_set, spans=spans)
-        return named
-
     def release(self) -> None:
-        """Lets go of all runs but the clean one's metric."""
         with self._lock:
             self._edited.clear()
             self._corrupted_tracer = None

@@ -14,7 +14,7 @@ import lens_widgets as lw
 from lens_widgets.analysis.ablation.ablation import ablation_variant
 from lens_widgets.engine import memory
 from lens_widgets.engine.components import Component
-from tests.benchmarks.memory import give_back, peak_extra_mb, resident_mb
+from tests.benchmarks.memory import peak_extra_mb, resident_mb
 from tests.benchmarks.table import Table
 
 N_PROMPTS = 300
@@ -37,7 +37,7 @@ which is not counted as needed. The sweep is over {N_SWEPT} prompts."""
 
 MANY_NOTES = f"""\
 The same at {N_MANY:,} prompts, one after the other in one session: what it holds by then is
-included. The limit is 4,000."""
+included. The limit is 4,000. Lens and patterns of all prompts are those of one after the other."""
 
 Work = Callable[[lw.Session], Any]
 
@@ -79,7 +79,6 @@ MANY: dict[str, Work] = {
     "head_scores": lambda s: A.head_scores(s, "previous"),
     "token_loss": lambda s: A.token_loss(s),
     "logit_lens, one prompt": lambda s: A.logit_lens(s, prompt=N_MANY - 1),
-    "logit_lens, mean at two positions": lambda s: A.logit_lens(s, positions=[0, 1]),
     "attention_patterns, one prompt": lambda s: A.attention_patterns(s, prompt=N_MANY - 1),
     f"ablation of layer {HEADS_OF}'s heads": _heads_of_a_layer,
     "estimate_sweep, z": lambda s: A.estimate_sweep(s, "z"),
@@ -128,12 +127,12 @@ def rows(
 def rows_of_many(model: Any) -> Iterator[tuple[str, ...]]:
     """Opening one session, then each function in it."""
     pairs = lw.prompts.ioi(N_MANY, model=model)
-    give_back()
+    memory.give_back()
     before_mb = resident_mb()
     opened: list[lw.Session] = []
 
     def measured(name: str, work: Callable[[], Any]) -> tuple[str, ...]:
-        give_back()
+        memory.give_back()
         held_mb, started = resident_mb() - before_mb, time.perf_counter()
         extra_mb = held_mb + peak_extra_mb(work)
         return name, f"{extra_mb:,.0f}", f"{time.perf_counter() - started:.1f}"

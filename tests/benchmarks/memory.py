@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 
 import torch
+
+from lens_widgets.engine import memory
 
 _INTERVAL_S = 0.005
 
@@ -18,21 +17,14 @@ def resident_mb() -> float:
     """The process's memory, or the GPU's where there is one."""
     if torch.cuda.is_available():
         return torch.cuda.memory_allocated() / 2**20
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 2**20
-
-
-def give_back() -> None:
-    """Gives memory that is free to the system: what was kept for later would hide what is taken."""
-    gc.collect()
-    # glibc alone has it.
-    with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).malloc_trim(0)
+    return memory.resident_bytes() / 2**20
 
 
 def peak_extra_mb(work: Callable[[], object]) -> float:
     """By how much memory grows at most while ``work`` runs."""
-    give_back()
+    gc.collect()
+    # What was kept for later would hide what is taken.
+    memory.give_back()
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()

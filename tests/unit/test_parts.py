@@ -234,6 +234,22 @@ def test_heads_are_checked_and_read_in_one_go(monkeypatch: pytest.MonkeyPatch) -
     assert len(read) == 4
 
 
+def test_free_memory_is_given_back_where_a_process_has_grown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given_back = spied(monkeypatch, memory, "give_back")
+    sizes = iter([100, 200, 400, 150, 300, 320, 90])
+    monkeypatch.setattr(memory, "GROWN_BYTES", 160)
+    monkeypatch.setattr(memory, "resident_bytes", lambda: next(sizes))
+    parts = memory.GivesBack()
+    counts = []
+    for _ in range(4):
+        parts.after_part()
+        counts.append(len(given_back))
+    # From 100 to 400; then from 150 to 320.
+    assert counts == [0, 1, 1, 2]
+
+
 def test_an_error_names_the_prompt_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
     model = native()
     with torch.no_grad():
