@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +34,10 @@ from lens_widgets.session.session import Session
 
 Indexed = tuple[int, Record]
 
+COLLECT_EVERY = 8
+"""Batches. Sessions are circles of references, which Python looks for so seldom where there are
+many objects that those of a long run would pile up."""
+
 
 class Replica:
     """A model made by a recipe; what it answers is data, failures included.
@@ -47,6 +52,7 @@ class Replica:
             self._recipe = found
         self._model: Any = None
         self._digest = ""
+        self._computed_batches = 0
 
     def do(self, task: Task) -> Result:
         """The result of a task. The model is made for the first one."""
@@ -115,6 +121,10 @@ class Replica:
                 self._check_alone(batch, kept[0], values)
         finally:
             session.close()
+        self._computed_batches += 1
+        if self._computed_batches % COLLECT_EVERY == 0:
+            del session
+            gc.collect()
         return Computed(self._digest, kept, {k: _as_data(v) for k, v in values.items()}, aside)
 
     def _session(self, batch: Batch, kept: Sequence[int]) -> Session:

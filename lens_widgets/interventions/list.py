@@ -36,6 +36,9 @@ class Owner(RunContext, Protocol):
     def count_change(self) -> None:
         """Tells that numbers may have moved; called under the lock."""
 
+    def tell(self) -> None:
+        """Tells that undo would take back something else."""
+
     def take_prompts(self, prompts: PromptSet) -> None:
         """Puts these in the place of the session's prompts: runs the model."""
 
@@ -168,6 +171,7 @@ class Interventions(Observed):
         """Puts an edit of a prompt, which was just made, among the changes that can be undone."""
         with self._lock:
             self._remember(Step(words, self.entries, before))
+            self._session.tell()
 
     def undo(self) -> bool:
         """Takes back the last change, of the list or of a prompt; False when there is none."""

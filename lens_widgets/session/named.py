@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traitlets
+from traitlets.utils.bunch import Bunch
 
 from lens_widgets.engine.locks import StateLock
 from lens_widgets.errors import InputError
@@ -47,6 +48,13 @@ class NamedPositions(MeasuredModel):
     def count_change(self) -> None:
         """Tells that numbers may have moved; called with ``lock`` held, by whoever moved them."""
         self.set_trait("revision", self.revision + 1)
+
+    def tell(self) -> None:
+        """Has views look anew at what is no number: at what undo would take back."""
+        now = self.revision
+        self.notify_change(
+            Bunch(name="revision", old=now, new=now, owner=self, type="change"),
+        )
 
     def check_named(self, prompts: PromptSet) -> None:
         """Raises InputError when a listed intervention acts at a span that edited prompts have

@@ -17,6 +17,7 @@ from tests.benchmarks import (
     bundles,
     busy,
     circuits,
+    data,
     engine,
     estimates,
     interactive,
@@ -34,6 +35,7 @@ SECTIONS: dict[str, Callable[[], Table | Sequence[Table]]] = {
     "estimates": estimates.measure,
     "circuits": circuits.measure,
     "batches": batches.measure,
+    "data": data.measure,
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"
 

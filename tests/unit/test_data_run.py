@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ import xarray as xr
 import lens_widgets as lw
 from lens_widgets.data.partition import batches, n_batches
 from lens_widgets.data.quantities import described
+from lens_widgets.data.replica import COLLECT_EVERY
 from lens_widgets.errors import InputError
 from tests.unit.data_cases import ioi_rows, ioi_run, make_ioi
 
@@ -209,3 +212,23 @@ def test_torchs_threads_are_put_back(tmp_path: Path) -> None:
     before = torch.get_num_threads()
     ioi_run(tmp_path, ioi_rows(2), threads=2).run()
     assert torch.get_num_threads() == before
+
+
+def test_sessions_of_batches_do_not_pile_up(tmp_path: Path) -> None:
+    alive: weakref.WeakSet[lw.Session] = weakref.WeakSet()
+    counts: list[int] = []
+
+    def counted(session: lw.Session) -> torch.Tensor:
+        alive.add(session)
+        counts.append(len(alive))
+        return session.baseline
+
+    gc.collect()
+    gc.disable()
+    try:
+        rows = ioi_rows(2 * COLLECT_EVERY + 1)
+        ioi_run(tmp_path, rows, quantities={"own": counted}, batch_size=1).run()
+    finally:
+        gc.enable()
+    assert len(counts) == len(rows)
+    assert max(counts) <= COLLECT_EVERY

@@ -179,7 +179,7 @@ def test_a_record_is_opened_in_the_session_and_undo_takes_it_back(
     torch.testing.assert_close(session.baseline, direct.baseline)
     opened = view.rows(count=None)
     assert opened["record"].values[opened["open"].values == 1].tolist() == [8]
-    assert session.interventions.undoes == "the opening of record 8"
+    assert session.interventions.undoes == view.state["undoes"] == "the opening of record 8"
     session.interventions.undo()
     assert session.prompt_set is before
     torch.testing.assert_close(session.baseline, baseline)

@@ -22,6 +22,9 @@ const NARROW = 620;
 /** From this width on the cells stand beside the histogram. */
 const WIDE = 760;
 
+/** How the kernel's words for it begin, and those shown until it has answered. */
+const OPENED = "the opening of record";
+
 /** What is stored is of no revision: only which prompt is open changes, with the prompts. */
 const STORED = { on: "prompts" } as const;
 
@@ -104,10 +107,12 @@ export function DataPanel({ session, rpc, compact }: PanelProps): JSX.Element {
     if (path === null) return;
     void session.changes.make(handle, {
       what: "prompts",
-      words: `the opening of record ${record}`,
+      words: `${OPENED} ${record}`,
       ask: () => handle.change(ask.openRecord, { path, record }),
     });
   };
+  const undoes = session.changes.undoes.value;
+  const undo = () => void session.changes.make(handle, { what: "undo" });
   const setRange = (next: { low: number; high: number } | null) => {
     atLeast.value = next?.low ?? null;
     below.value = next?.high ?? null;
@@ -234,9 +239,20 @@ export function DataPanel({ session, rpc, compact }: PanelProps): JSX.Element {
               onOpen={open}
             />
             <p class="lw-muted">
-              Click a row to open its prompt in the session: every other view follows. Not stored,
-              not shown: a neuron or a direction is a quantity more,{" "}
-              <code class="lw-mono">lw.DataRun(…, quantities=&#123;…&#125;)</code>.
+              Click a row to open its prompt in the session, in the place of the prompts there:
+              every other view follows.{" "}
+              {undoes?.startsWith(OPENED) ? (
+                <Button label="former prompts" title={`undo ${undoes}`} asks onClick={undo}>
+                  ↶ former prompts
+                </Button>
+              ) : (
+                "Undo (z) brings the former prompts back."
+              )}
+            </p>
+            <p class="lw-muted">
+              Only what is stored is shown. To rank prompts by a neuron or along a direction, store
+              a number of each: <code class="lw-mono">quantities=&#123;"along": f&#125;</code>,
+              where f(session) gives one a prompt. The guide's page on data sets has an example.
             </p>
           </>
         )}
