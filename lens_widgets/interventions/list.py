@@ -284,6 +284,7 @@ class Interventions(Observed):
                 if step in source:
                     source.remove(step)
                 target.append(replace(step, prompts=before))
+                self._session.tell()
             return True
         with self._lock:
             if not source:

@@ -182,6 +182,7 @@ def test_a_record_is_opened_in_the_session_and_undo_takes_it_back(
     assert session.interventions.undoes == view.state["undoes"] == "the opening of record 8"
     session.interventions.undo()
     assert session.prompt_set is before
+    assert view.state["redoes"] == "the opening of record 8" != view.state["undoes"]
     torch.testing.assert_close(session.baseline, baseline)
     session.interventions.redo()
     assert session.prompt_set.texts == texts[:1]
