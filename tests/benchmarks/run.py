@@ -21,6 +21,7 @@ from tests.benchmarks import (
     engine,
     estimates,
     interactive,
+    long_patterns,
     long_prompts,
 )
 from tests.benchmarks.machine import describe
@@ -29,6 +30,7 @@ from tests.benchmarks.table import Table
 SECTIONS: dict[str, Callable[[], Table | Sequence[Table]]] = {
     "interactive": interactive.measure,
     "long_prompts": long_prompts.measure,
+    "long_patterns": long_patterns.measure,
     "bundles": bundles.measure,
     "engine": engine.measure,
     "busy": busy.measure,
