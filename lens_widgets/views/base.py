@@ -16,7 +16,6 @@ from plotly.graph_objects import Figure
 
 from lens_widgets.errors import InputError, check_choice, check_keywords, near
 from lens_widgets.interventions.observed import Observed
-from lens_widgets.jupyter.comms import follow_the_page
 from lens_widgets.session.session import Session
 from lens_widgets.views.figure_style import dressed
 from lens_widgets.views.options import (
@@ -33,6 +32,7 @@ from lens_widgets.views.session_data import QUESTIONS as SESSION_QUESTIONS
 from lens_widgets.views.starting import start_selection
 from lens_widgets.views.state import session_info, session_state
 from lens_widgets.views.widget import Widget
+from lens_widgets.wire.comms import follow_the_page
 from lens_widgets.wire.dispatch import Dispatcher
 from lens_widgets.wire.messages import FieldError, checked
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Any
 
 import ipywidgets
+import torch
 
 from lens_widgets.session import Session
 
@@ -23,6 +25,44 @@ def let_go(shell: Any) -> None:
     for names in (shell.user_ns, shell.user_ns_hidden):
         for name in [name for name, value in names.items() if _is_ours(value)]:
             del names[name]
+
+
+def largest_held(model: torch.nn.Module, count: int = 5) -> list[str]:
+    """The largest tensors that are not the model's, and what refers to each, three steps up: for
+    whoever has to find out why they are still there."""
+    gc.collect()
+    own = {each.data_ptr() for each in (*model.parameters(), *model.buffers())}
+    found = {
+        item.data_ptr(): item
+        for item in gc.get_objects()
+        if issubclass(type(item), torch.Tensor)
+        and item.device.type != "meta"
+        and item.data_ptr() not in own
+    }
+    largest = sorted(found.values(), key=lambda tensor: -tensor.nbytes)[:count]
+    known = {id(found), id(largest)}
+    return [f"{tuple(each.shape)}: {' <- '.join(_chain(each, known))}" for each in largest]
+
+
+def _chain(thing: Any, known: set[int], steps: int = 3) -> list[str]:
+    """Types of what refers to ``thing``, the first of each step; of a frame, where it stands."""
+    names: list[str] = []
+    for _ in range(steps):
+        frame = sys._getframe()
+        holders = [
+            each
+            for each in gc.get_referrers(thing)
+            if id(each) not in known
+            and each is not frame
+            and type(each).__name__ != "list_iterator"
+        ]
+        if not holders:
+            break
+        thing = holders[0]
+        known = known | {id(holders)}
+        named = getattr(getattr(thing, "f_code", None), "co_qualname", None)
+        names.append(str(named or f"{type(thing).__module__}.{type(thing).__name__}"))
+    return names
 
 
 def _is_ours(value: Any) -> bool:

@@ -38,9 +38,12 @@ class Kernel:
         text = answers["asked"]["data"]["text/plain"]
         return json.loads(ast.literal_eval(text))
 
-    def wait_until(self, expression: str, timeout_s: float = 20) -> None:
-        """Asks until ``expression`` is true in the kernel."""
-        wait_until(lambda: bool(self.value(f"bool({expression})")), expression, timeout_s)
+    def wait_until(self, expression: str, timeout_s: float = 20, otherwise: str = "''") -> None:
+        """Asks until ``expression`` is true in the kernel; tells ``otherwise`` if it never is."""
+        try:
+            wait_until(lambda: bool(self.value(f"bool({expression})")), expression, timeout_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.value(otherwise)}") from None
 
     def close(self) -> None:
         self._client.stop_channels()

@@ -9,7 +9,7 @@ import pytest
 from ipykernel.comm.comm import BaseComm
 
 import lens_widgets as lw
-from lens_widgets.jupyter.comms import ROUTE, follow_the_page
+from lens_widgets.wire.comms import ROUTE, follow_the_page
 from tests.models import tiny
 from tests.unit.cases import ANSWERS, PROMPTS
 
