@@ -23,9 +23,9 @@ UNSAFE_PYTHON = {
 }
 
 
-OWN_PROCESSES = ("data/processes.py", "data/ray_actors.py")
-"""A recipe for a model goes to processes that these start, over a pipe: a function of the caller's
-can be sent in no other way. Nothing of it is ever written to a file or read from one."""
+OWN_PROCESSES = ("data/sending.py",)
+"""A recipe for a model goes to processes that a data run starts, over a pipe: a function of the
+caller's can be sent in no other way. Nothing of it is ever written to a file or read from one."""
 
 
 def test_no_source_of_the_front_end_makes_markup_or_code_of_text() -> None:
