@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traitlets
-from traitlets.utils.bunch import Bunch
 
 from lens_widgets.engine.locks import StateLock
 from lens_widgets.errors import InputError
@@ -17,6 +16,7 @@ class NamedPositions(MeasuredModel):
 
     revision = traitlets.Int(0, read_only=True)
     prompts_revision = traitlets.Int(0, read_only=True)
+    history_revision = traitlets.Int(0, read_only=True)
     lock: StateLock
 
     @property
@@ -50,11 +50,8 @@ class NamedPositions(MeasuredModel):
         self.set_trait("revision", self.revision + 1)
 
     def tell(self) -> None:
-        """Has views look anew at what is no number: at what undo would take back."""
-        now = self.revision
-        self.notify_change(
-            Bunch(name="revision", old=now, new=now, owner=self, type="change"),
-        )
+        """Tells that undo or redo would do something else; called with ``lock`` held."""
+        self.set_trait("history_revision", self.history_revision + 1)
 
     def check_named(self, prompts: PromptSet) -> None:
         """Raises InputError when a listed intervention acts at a span that edited prompts have

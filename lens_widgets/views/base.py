@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 MAX_SNAPSHOT_BYTES = 300_000
 
-STATE = ["revision", "prompts_revision", "closed", "outdated"]
+STATE = ["revision", "prompts_revision", "history_revision", "closed", "outdated"]
 """The traits of a session whose change a page is told of."""
 
 
