@@ -30,7 +30,7 @@ MODEL = f"""
 import torch
 torch.set_num_threads(1)
 {IOI}
-from tests.frontends.held import largest_held, let_go
+from tests.frontends.held import largest_held, let_go, memories
 from tests.models import tensor_bytes, traces
 
 # TransformerLens puts hooks of its own on a model when it first runs.
@@ -66,7 +66,7 @@ def settle(kernel: Kernel) -> None:
         if now == held:
             break
         held = now
-    kernel.run("alone = tensor_bytes()")
+    kernel.run("alone, there = tensor_bytes(), set(memories())")
 
 
 class Dashboard(Screen):

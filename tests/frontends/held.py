@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Collection
 from typing import Any
 
 import ipywidgets
@@ -27,19 +28,21 @@ def let_go(shell: Any) -> None:
             del names[name]
 
 
-def largest_held(model: torch.nn.Module, count: int = 5) -> list[str]:
-    """The largest tensors that are not the model's, and what refers to each, three steps up: for
-    whoever has to find out why they are still there."""
+def memories() -> dict[int, torch.Tensor]:
+    """A tensor of each piece of memory that tensors hold, by its address."""
     gc.collect()
-    own = {each.data_ptr() for each in (*model.parameters(), *model.buffers())}
-    found = {
-        item.data_ptr(): item
+    return {
+        item.untyped_storage().data_ptr(): item
         for item in gc.get_objects()
-        if issubclass(type(item), torch.Tensor)
-        and item.device.type != "meta"
-        and item.data_ptr() not in own
+        if issubclass(type(item), torch.Tensor) and item.device.type != "meta"
     }
-    largest = sorted(found.values(), key=lambda tensor: -tensor.nbytes)[:count]
+
+
+def largest_held(before: Collection[int], count: int = 5) -> list[str]:
+    """The largest tensors whose memory is none of ``before``, and what refers to each, three steps
+    up: for whoever has to find out why they are still there."""
+    found = {at: tensor for at, tensor in memories().items() if at not in before}
+    largest = sorted(found.values(), key=lambda tensor: -tensor.untyped_storage().nbytes())[:count]
     known = {id(found), id(largest)}
     return [f"{tuple(each.shape)}: {' <- '.join(_chain(each, known))}" for each in largest]
 

@@ -64,7 +64,7 @@ def assert_nothing_left(screen: Dashboard) -> None:
     # TransformerLens keeps the patterns of the last forward: the same one as before.
     kernel.run("let_go(get_ipython())\nmodel.run_with_cache(model.to_tokens('When'))")
     # The worker lets go of its last request a moment after it has answered.
-    kernel.wait_until(f"not ({held})", otherwise="largest_held(model)")
+    kernel.wait_until(f"not ({held})", otherwise="largest_held(there)")
     assert kernel.value("traces(model) == pristine"), "hooks of ours are left"
 
 
