@@ -61,8 +61,8 @@ def assert_nothing_left(screen: Dashboard) -> None:
     # The model and the patterns that TransformerLens keeps of a forward; or what was there before.
     held = "tensor_bytes() > max(alone, model_bytes) + 0.05 * model_bytes"
     assert kernel.value(held), "a session that is open holds more than the model"
-    # TransformerLens keeps the patterns of the last forward: the same one as before.
-    kernel.run("let_go(get_ipython())\nmodel.run_with_cache(model.to_tokens('When'))")
+    # TransformerLens keeps the last forward's patterns, and IPython what a cell ends in: nothing.
+    kernel.run("let_go(get_ipython())\nmodel.run_with_cache(model.to_tokens('When'));None")
     # The worker lets go of its last request a moment after it has answered.
     kernel.wait_until(f"not ({held})", otherwise="largest_held(there)")
     assert kernel.value("traces(model) == pristine"), "hooks of ours are left"
