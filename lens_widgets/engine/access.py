@@ -40,6 +40,7 @@ from lens_widgets.engine.cell_pause import CELL_PAUSE, Preempted
 from lens_widgets.engine.forward import Check
 from lens_widgets.engine.locks import lock, nothing_held
 from lens_widgets.engine.model import TransformerModel
+from lens_widgets.engine.openmp import let_helpers_go
 from lens_widgets.engine.probe import ModelFacts, probe
 from lens_widgets.engine.structure import Structure, read_structure, structure_changes
 from lens_widgets.engine.transformer_lens_private import drop_kept_patterns
@@ -332,6 +333,7 @@ class ModelAccess:
             # An interrupt can come inside of start() too: nothing is done before ``go``.
             thread.start()
             started = True
+            let_helpers_go()
             go.set()
             finished.wait()
         except BaseException:

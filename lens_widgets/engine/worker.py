@@ -13,6 +13,7 @@ from typing import Any
 from lens_widgets.engine import current
 from lens_widgets.engine.cancel import Cancelled, CancelToken, SteppedAside, Superseded
 from lens_widgets.engine.locks import lock
+from lens_widgets.engine.openmp import let_helpers_go
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,8 @@ class Worker:
 
     def _loop(self) -> None:
         while True:
+            if not self._waiting:
+                let_helpers_go()
             with self._changed:
                 job = self._running = self._next()
                 if job is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tests.benchmarks import (
@@ -28,7 +28,7 @@ from tests.benchmarks import (
 from tests.benchmarks.machine import describe
 from tests.benchmarks.table import Table
 
-SECTIONS: dict[str, Callable[[], Table | Sequence[Table]]] = {
+SECTIONS: dict[str, Callable[[], Table | Iterable[Table]]] = {
     "interactive": interactive.measure,
     "long_prompts": long_prompts.measure,
     "long_patterns": long_patterns.measure,
