@@ -33,8 +33,7 @@ prompts, in parts of the same size; what reads activations of a run runs its blo
 Estimates need three forwards (the corrupted run, activations of the clean one, and that of the
 backward pass) and a backward. All edges together need 0.6 of a forward more: what 301 heads and
 MLPs wrote, each by itself, slopes back through W_Q, W_K and W_V of every head, and the products of
-the two are 2.3 GFLOP a prompt beside 4. They run the corrupted run's blocks a second time, too,
-which is not counted as needed. The sweep is over {N_SWEPT} prompts."""
+the two are 2.3 GFLOP a prompt beside 4. The sweep is over {N_SWEPT} prompts."""
 
 MANY_NOTES = f"""\
 The same at {N_MANY:,} prompts, one after the other in one session: what it holds by then is

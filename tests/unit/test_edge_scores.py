@@ -13,6 +13,7 @@ from transformer_lens.tools.analysis import attribution_patching as theirs
 
 import lens_widgets as lw
 from lens_widgets.errors import InputError
+from lens_widgets.session.runs import PromptRuns
 from tests.models import tiny
 from tests.unit.cases import ANSWERS, CORRUPTED, PROMPTS
 
@@ -247,6 +248,24 @@ def test_a_writers_edges_sum_to_the_estimate_for_the_writer(
     for layer in range(2):
         got = float(sums.sel(writer=f"L{layer}.mlp"))
         assert got == pytest.approx(float(whole[layer]), abs=1e-5 * max(1.0, largest))
+
+
+@pytest.mark.parametrize("method", ["eap", "eap-ig", "relp"])
+@pytest.mark.parametrize("run", ["corrupted", "clean"])
+def test_what_was_written_in_the_run_of_the_slopes_needs_no_run_of_its_own(
+    method: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = _session("gpt2").with_interventions([lw.Ablate("L0H1")])
+    asked: list[bool] = []
+    written = PromptRuns.written
+
+    def counted(*args: Any, corrupted: bool) -> Any:
+        asked.append(corrupted)
+        return written(*args, corrupted=corrupted)
+
+    monkeypatch.setattr(PromptRuns, "written", counted)
+    A.edge_scores(session, method, run)
+    assert asked == [run == "clean"]
 
 
 @pytest.mark.parametrize("run", ["corrupted", "clean"])

@@ -31,7 +31,9 @@ from lens_widgets.analysis.patching.passes import (
 )
 from lens_widgets.analysis.patching.patching import INTO, Into, both_metrics
 from lens_widgets.engine.current import one_call
+from lens_widgets.engine.gradients import Passed
 from lens_widgets.engine.graph import StreamGraph
+from lens_widgets.engine.written import Written
 from lens_widgets.errors import InputError, check_choice
 
 if TYPE_CHECKING:
@@ -147,14 +149,16 @@ def _all_edges(
     graph = session.stream.graph
     slopes = ReaderSlopes(session)
     together = _merged(slopes.groups)
-    found = list(passes(session, slopes.wanted, run, estimation))
+    # The pass is a run as well: what was written in it needs no other.
+    of_run = session.stream.hooks_of(range(len(graph.writers)))
+    found = list(passes(session, slopes.wanted, run, estimation, of_run))
     shape = (session.prompt_set.n_prompts, len(graph.writers), len(graph.readers))
     if per_position:
         n_pos = int(session.tokens.shape[1])
         totals = torch.full((*shape, n_pos), torch.nan, device=session.device)
     else:
         totals = torch.zeros(shape, device=session.device)
-    for places, changes in _changes(session, graph):
+    for places, changes in _changes(session, graph, run, found[0]):
         # Positions and dimensions of a prompt side by side: both are summed over in one go.
         wrote = (
             {}
@@ -186,11 +190,14 @@ def _merged(groups: Sequence[tuple[slice, int]]) -> list[tuple[slice, int]]:
 
 
 def _changes(
-    session: Session, graph: StreamGraph
+    session: Session, graph: StreamGraph, run: Into, passed: Passed
 ) -> Iterator[tuple[Places, Float[Tensor, "writer place d_model"]]]:
-    """What every writer wrote in the clean run less what it wrote in the corrupted one."""
-    every = range(len(graph.writers))
-    clean, corrupted = (session.written(every, corrupted=each) for each in (False, True))
+    """What every writer wrote in the clean run less what it wrote in the corrupted one. ``passed``
+    is of ``run``."""
+    other = session.written(range(len(graph.writers)), corrupted=run == "clean")
+    # The same interventions are in force in both.
+    same = Written(other.stream, passed.activations, other.silenced)
+    clean, corrupted = (other, same) if run == "corrupted" else (same, other)
     size = 4 * len(graph.writers) * session.model.cfg.d_model
     for places in Places.of(session).split(max(1, CHUNK_BYTES // size)):
         yield places, places.written(graph, clean).sub_(places.written(graph, corrupted))

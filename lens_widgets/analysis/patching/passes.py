@@ -3,7 +3,7 @@ runs, or by RelP's rules."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -59,23 +59,31 @@ def check_estimation(
     return Estimation(known[method], ig_steps, bool(detach_patterns))
 
 
-def passes(session: Session, wanted: Slopes, run: str, estimation: Estimation) -> Iterator[Passed]:
+def passes(
+    session: Session,
+    wanted: Slopes,
+    run: str,
+    estimation: Estimation,
+    of_run: Sequence[str] = (),
+) -> Iterator[Passed]:
     """The passes whose gradients are averaged; the first is at ``run``, ``"corrupted"`` or
-    ``"clean"``.
+    ``"clean"``, and has the activations of that run named in ``of_run``, too.
 
     One pass, but for ``"integrated"``: the streams that enter the first block lie between those of
     the two runs, at ``k / m`` of the way from ``run``, ``k = 0 .. m - 1``. That is the grid of
     EAP-IG's published code for the corrupted run, and the sum over it an integral's left one.
     """
     corrupted = run == "corrupted"
+    first = replace(wanted, watched=list(dict.fromkeys([*wanted.watched, *of_run])))
     if estimation.method == "integrated":
         start, end = _streams(session, corrupted)
         for step in range(estimation.ig_steps):
             stream = start + step / estimation.ig_steps * (end - start)
-            yield session.gradients(replace(wanted, stream=stream), corrupted=corrupted)
+            asked = replace(wanted if step else first, stream=stream)
+            yield session.gradients(asked, corrupted=corrupted)
         return
     relp = RelP(estimation.detach_patterns) if estimation.method == "relp" else None
-    yield session.gradients(replace(wanted, relp=relp), corrupted=corrupted)
+    yield session.gradients(replace(first, relp=relp), corrupted=corrupted)
 
 
 def _streams(session: Session, corrupted: bool) -> tuple[Tensor, Tensor]:
